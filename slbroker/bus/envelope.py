@@ -1,0 +1,134 @@
+"""The codec of the bus: versioned msgpack envelopes (docs/bus.md has the table, the tests have golden vectors).
+
+An envelope is one ZeroMQ message of two frames. The head is what a broker needs; the body it passes on unopened:
+
+    head   [version, kind, route, count]
+    body   depends on the kind
+
+Every failure to decode is one error, EnvelopeError, with its cause.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import msgpack
+
+from slbroker.errors import EnvelopeError
+from slbroker.sip.message import Message, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+VERSION: Final = 1
+MAX_ENVELOPE: Final = 64 * 1024 * 1024  # bytes a frame may have: a full batch of the largest datagrams, and room
+
+
+class Kind(IntEnum):
+    """What an envelope says. W: from a worker, E: from an edge."""
+
+    HELLO = 1  # W: who I am, how many requests I take, which methods beside the ordinary ones
+    WELCOME = 2  # E: you are known; who I am
+    REQUESTS = 3  # E: a batch to answer
+    REPLIES = 4  # W: answers, each gives one credit back
+    HEARTBEAT = 5  # both: I am here
+    GOODBYE = 6  # W: give me no more; E: I will give you no more
+    WHO = 7  # E: I do not know you, say HELLO
+    STATS = 8  # anyone: how do you do
+    FIGURES = 9  # E: the answer to STATS
+
+
+class Head(NamedTuple):
+    """The first frame. `route` is opaque and goes back with the replies; `count` is the batch's size, else 0."""
+
+    kind: Kind
+    route: bytes
+    count: int
+
+
+# A request on the bus: the edge's id for it, what was read, where it came from.
+Item: TypeAlias = tuple[int, Message, Source]
+# What a worker answers: one reply's bytes, None for none at all, or several in order.
+Answer: TypeAlias = bytes | None | tuple[bytes, ...]
+
+_KINDS: Final = {int(kind): kind for kind in Kind}
+_DECODE_ERRORS: Final = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
+
+
+def encode(kind: Kind, info: Mapping[str, Any] | None = None) -> list[bytes]:
+    """Return the frames of an envelope whose body is a map: every kind but REQUESTS and REPLIES."""
+    return [msgpack.packb((VERSION, int(kind), b"", 0)), msgpack.packb(info or {})]
+
+
+def encode_requests(items: Sequence[Item], route: bytes = b"") -> list[bytes]:
+    """Return the frames of one batch of requests."""
+    return [msgpack.packb((VERSION, 3, route, len(items))), msgpack.packb(items)]
+
+
+def encode_replies(answers: Sequence[tuple[int, Answer]], route: bytes = b"") -> list[bytes]:
+    """Return the frames of one batch of answers."""
+    return [msgpack.packb((VERSION, 4, route, len(answers))), msgpack.packb(answers)]
+
+
+def decode_head(frames: Sequence[bytes]) -> Head:
+    """Return the head of an envelope; raise EnvelopeError when there are not two frames or it is not of our version."""
+    if len(frames) != 2:
+        raise EnvelopeError(f"an envelope has 2 frames, this has {len(frames)}")
+    head = _unpack(frames[0], "head")
+    try:
+        version, kind, route, count = head
+    except _DECODE_ERRORS as error:
+        raise EnvelopeError("the head is not an array of 4") from error
+    if version != VERSION:
+        raise EnvelopeError(f"protocol version {version!r}, this end speaks {VERSION}")
+    if type(kind) is not int or kind not in _KINDS or type(route) is not bytes or type(count) is not int:
+        raise EnvelopeError("the head names no kind, route and count")
+    return Head(_KINDS[kind], route, count)
+
+
+def decode_info(body: bytes) -> dict[str, Any]:
+    """Return the map of a body; raise EnvelopeError when it is none."""
+    info = _unpack(body, "body")
+    if type(info) is not dict or not all(type(key) is str for key in info):
+        raise EnvelopeError("the body is not a map with text keys")
+    return info
+
+
+def decode_requests(body: bytes) -> list[Item]:
+    """Return a batch of requests; raise EnvelopeError when the body is none."""
+    try:
+        return [
+            (number, Message._make(message), Source._make(source))
+            for number, message, source in _unpack(body, "body")
+        ]
+    except _DECODE_ERRORS as error:
+        raise EnvelopeError(f"not a batch of requests: {error}") from error
+
+
+def decode_replies(body: bytes) -> list[tuple[int, Answer]]:
+    """Return a batch of answers; raise EnvelopeError when the body is none."""
+    answers: list[tuple[int, Answer]] = []
+    try:
+        for number, answer in _unpack(body, "body"):
+            if type(answer) is not bytes:
+                _check_answer(answer)
+            if type(number) is not int:
+                raise EnvelopeError("a request id is not an integer")
+            answers.append((number, answer))
+    except _DECODE_ERRORS as error:
+        raise EnvelopeError(f"not a batch of answers: {error}") from error
+    return answers
+
+
+def _check_answer(answer: object) -> None:
+    several = type(answer) is tuple and all(type(reply) is bytes for reply in answer)
+    if answer is not None and not several:
+        raise EnvelopeError("an answer is bytes, nil or an array of bytes")
+
+
+def _unpack(frame: bytes, part: str) -> Any:  # noqa: ANN401 - its callers check the shape
+    try:
+        return msgpack.unpackb(frame, use_list=False, raw=False, strict_map_key=False)
+    except _DECODE_ERRORS as error:
+        raise EnvelopeError(f"the {part} is not msgpack: {error}") from error

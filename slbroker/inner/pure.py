@@ -1,0 +1,83 @@
+"""The innermost functions in pure Python: the definition that `compiled` has to match."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from slbroker.errors import Drop
+from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS, canonical_name, unfold
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+# What the kernel calls a peer: (host, port) for IPv4, (host, port, flow, scope) for IPv6.
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+# Start line, flat headers, first value of each header, body, and what is wrong ("" when nothing is).
+Scanned: TypeAlias = tuple[bytes, list[bytes], dict[bytes, bytes], bytes, str]
+
+MISSING_EMPTY_LINE = "Missing Empty Line After Headers"
+TOO_MANY_HEADERS = "Too Many Headers"
+BAD_HEADER_LINE = "Bad Header Line"
+
+
+def scan(data: bytes) -> Scanned:
+    """Cut a message into start line, headers and body (RFC 3261 7), reading each byte of the head once.
+
+    A fault does not end the scan: what could be read is needed to answer with 400. Raises Drop("bare-crlf") when the
+    head holds a CR or LF outside a CRLF: echoed into a reply it would begin a line of its own.
+    """
+    head, empty_line, body = data.partition(b"\r\n\r\n")
+    fault = "" if empty_line else MISSING_EMPTY_LINE
+    if b"\r\n " in head or b"\r\n\t" in head:
+        head = unfold(b" ", head)
+    lines = head.split(b"\r\n")
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+        raise Drop("bare-crlf")
+    start = lines[0]
+    del lines[0]
+    if breaks > MAX_HEADERS:
+        fault = TOO_MANY_HEADERS
+        del lines[MAX_HEADERS:]
+    headers: list[bytes] = []
+    first: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        canonical = canonical_name(name)
+        if not canonical or not colon:
+            fault = fault or BAD_HEADER_LINE
+            continue
+        value = value.strip(b" \t")
+        headers += (canonical, value)
+        first.setdefault(canonical, value)
+    return start, headers, first, body, fault
+
+
+def receive_batch(sock: socket.socket, limit: int) -> list[tuple[bytes, Address]]:
+    """Take up to `limit` datagrams that are waiting on a non-blocking UDP socket; [] when none is.
+
+    An ICMP error that the kernel reports on the socket (ConnectionRefusedError and the like) ends the batch, nothing more.
+    """
+    batch: list[tuple[bytes, Address]] = []
+    try:
+        while len(batch) < limit:
+            batch.append(sock.recvfrom(MAX_DATAGRAM))
+    except OSError:  # BlockingIOError: drained; else an old reply's ICMP error, already consumed by this read
+        pass
+    return batch
+
+
+def send_batch(sock: socket.socket, items: Sequence[tuple[bytes, Address]]) -> int:
+    """Send datagrams, each to its address; return how many the kernel took.
+
+    A datagram that the kernel refuses (unreachable, too long, no buffer space) is passed over: UDP promises no more.
+    """
+    sent = 0
+    for data, address in items:
+        try:
+            sock.sendto(data, address)
+        except OSError:
+            continue
+        sent += 1
+    return sent

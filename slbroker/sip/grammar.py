@@ -1,0 +1,85 @@
+"""The grammar that the hot path needs, each rule under the RFC line it comes from; bytes only, ASCII only."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# Limits, each with its reason -----------------------------------------------------------------------------------
+
+MAX_DATAGRAM: Final = 65_535  # the UDP length field
+MAX_HEADERS: Final = 256  # far above any real request, low enough that a hostile one stays cheap
+MAX_CACHED_NAMES: Final = 1_024  # spellings of header names remembered; a peer that invents names gains nothing
+MAX_CACHED_NAME_LENGTH: Final = 64
+MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees more of a peer's digits
+
+# RFC 3261 25.1: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
+TOKEN_CHARS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-.!%*_+`'~"
+is_token = re.compile(rb"[0-9A-Za-z.!%*_+`'~-]+").fullmatch
+
+# RFC 3261 7.3.1: a header that goes on over lines equals the same header on one line.
+unfold = re.compile(rb"\r\n[ \t]+").sub
+
+# RFC 3261 25.1: SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, and 7.1: the name is case-insensitive.
+is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
+
+# RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
+match_cseq = re.compile(rb"([0-9]{1,10})[ \t]+([0-9A-Za-z.!%*_+`'~-]+)").fullmatch
+MAX_CSEQ: Final = 2**31 - 1
+
+# RFC 3261 20.14: Content-Length = 1*DIGIT
+is_digits = re.compile(rb"[0-9]{1,10}").fullmatch
+
+# RFC 3986 3.1 as RFC 3261 25.1 takes it: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ), and something behind it.
+match_absolute_uri = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*):[^\x00-\x20<>\"\x7f]+").fullmatch
+# What 8.2.2.1 calls a scheme the server understands: the ones phones and emergency routing (RFC 5031) send.
+KNOWN_SCHEMES: Final = frozenset((b"sip", b"sips", b"tel", b"urn", b"im", b"pres"))
+
+# Header names ---------------------------------------------------------------------------------------------------
+
+# RFC 3261 7.3.3 and 20, RFC 3265, 3515, 3841, 3892, 4028, 4474, 4488, 5373, 6665
+COMPACT_FORMS: Final[dict[bytes, bytes]] = {
+    b"a": b"accept-contact",
+    b"b": b"referred-by",
+    b"c": b"content-type",
+    b"d": b"request-disposition",
+    b"e": b"content-encoding",
+    b"f": b"from",
+    b"i": b"call-id",
+    b"j": b"reject-contact",
+    b"k": b"supported",
+    b"l": b"content-length",
+    b"m": b"contact",
+    b"n": b"identity-info",
+    b"o": b"event",
+    b"r": b"refer-to",
+    b"s": b"subject",
+    b"t": b"to",
+    b"u": b"allow-events",
+    b"v": b"via",
+    b"x": b"session-expires",
+    b"y": b"identity",
+}
+
+# RFC 3261 20: headers of which a request has one; a second makes two readings possible, so it is refused.
+SINGLE_HEADERS: Final = frozenset((b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards"))
+
+_canonical_names: dict[bytes, bytes] = {}
+
+
+def canonical_name(name: bytes) -> bytes:
+    """Return the canonical form of a header name: long, lower case; b"" when it is no token (RFC 3261 7.3).
+
+    White space before the colon is allowed there (HCOLON), so it may trail `name`.
+    """
+    known = _canonical_names.get(name)
+    if known is not None:
+        return known
+    stripped = name.rstrip(b" \t")
+    if not is_token(stripped):
+        return b""
+    lowered = stripped.lower()
+    canonical = COMPACT_FORMS.get(lowered, lowered)
+    if len(_canonical_names) < MAX_CACHED_NAMES and len(name) <= MAX_CACHED_NAME_LENGTH:
+        _canonical_names[name] = canonical
+    return canonical

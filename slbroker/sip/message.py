@@ -1,0 +1,58 @@
+"""The request as the edge read it: one canonical reading, made once, that every worker sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Message(NamedTuple):
+    """A parsed SIP request; all bytes, as they came.
+
+    `headers` is flat: name, value, name, value, ... in the order of arrival; names canonical (long form, lower case),
+    values unfolded and without the white space around them. It is flat because it crosses the bus as it stands.
+    The four dialog fields are the edge's reading of From, To, Call-ID and CSeq; nothing behind it reads them again.
+    """
+
+    method: bytes
+    uri: bytes
+    headers: Sequence[bytes]
+    body: bytes
+    call_id: bytes
+    from_tag: bytes
+    to_tag: bytes
+    cseq: int
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (canonical name, value) in order."""
+        flat = iter(self.headers)
+        return zip(flat, flat, strict=True)
+
+    def first(self, name: bytes) -> bytes | None:
+        """Return the value of the first header called `name` (canonical), or None."""
+        for candidate, value in self.pairs():
+            if candidate == name:
+                return value
+        return None
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Return the values of every header called `name` (canonical), in order."""
+        return [value for candidate, value in self.pairs() if candidate == name]
+
+
+class Source(NamedTuple):
+    """Where a request came from, as handlers see it; the address to answer stays at the edge.
+
+    `host` is a numeric address without brackets, `listen` the edge's socket in Kamailio's form, "udp:127.0.0.1:5060".
+    """
+
+    host: str
+    port: int
+    listen: str
+
+    @property
+    def transport(self) -> str:
+        """Return "udp", "tcp", "tls", "ws" or "wss"."""
+        return self.listen.partition(":")[0]

@@ -1,0 +1,133 @@
+"""A datagram becomes a Message, or an error that says what to answer, or that silence is the answer."""
+
+from __future__ import annotations
+
+from slbroker.errors import Drop, Reject
+from slbroker.inner import scan
+from slbroker.sip import grammar
+from slbroker.sip.address import tag_of
+from slbroker.sip.message import Message
+
+STUN_MAGIC_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389 6
+
+
+class BadRequest(Reject):
+    """A request that cannot be served, with what could be read of it in `message`, to be echoed in the reply."""
+
+    def __init__(self, status: int, reason: str, message: Message) -> None:
+        super().__init__(status, reason)
+        self.message = message
+
+
+def parse(data: bytes) -> Message:
+    """Parse one datagram that should hold a SIP request (RFC 3261 7, 18.3).
+
+    Raises Drop(cause) for what is never answered: keepalives, responses, requests without a Via, broken ACKs; and
+    BadRequest(status, reason, message) for what is answered with an error. The top Via is not judged here: `via.stamp`
+    does that, since it needs the source address.
+    """
+    if not data or data[0] <= 0x20:
+        data = _skip_preamble(data)
+    if data[:4].upper() == b"SIP/":
+        raise Drop("response")
+    start, headers, first, body, fault = scan(data)
+    if b"via" not in first:
+        raise Drop("no-via")
+    try:
+        method, uri = _read_request_line(start)
+        if fault:
+            raise Reject(400, fault)
+        if len(first) * 2 != len(headers):
+            _refuse_repeats(headers)
+        cseq = _read_cseq(first, method)
+        from_tag, to_tag = tag_of(_required(first, b"from", "From")), tag_of(_required(first, b"to", "To"))
+        call_id = _required(first, b"call-id", "Call-ID")
+        length = first.get(b"content-length")
+        if length is not None:
+            body = _cut_body(body, length)
+    except Reject as reject:
+        if start[:4] == b"ACK " or first.get(b"cseq", b"").endswith(b"ACK"):
+            raise Drop("bad-ack") from None
+        raise BadRequest(reject.status, reject.reason, _partial(start, headers, first)) from None
+    return Message(method, uri, headers, body, call_id, from_tag, to_tag, cseq)
+
+
+def _skip_preamble(data: bytes) -> bytes:
+    """Return what follows leading CRLFs (RFC 3261 7.5); raise Drop when nothing does, or when it is STUN or NULs."""
+    if data[4:8] == STUN_MAGIC_COOKIE:
+        raise Drop("stun")
+    data = data.lstrip(b"\r\n")
+    if not data.strip(b"\x00\r\n \t"):
+        raise Drop("keepalive")
+    return data
+
+
+def _read_request_line(start: bytes) -> tuple[bytes, bytes]:
+    """Return method and Request-URI (RFC 3261 7.1)."""
+    parts = start.split(b" ")
+    if len(parts) != 3 or not grammar.is_token(parts[0]):
+        raise Reject(400, "Bad Request Line")
+    method, uri, version = parts
+    if version != b"SIP/2.0" and version.upper() != b"SIP/2.0":
+        if grammar.is_sip_version(version):
+            raise Reject(505, "Version Not Supported")
+        raise Reject(400, "Bad Request Line")
+    scheme = grammar.match_absolute_uri(uri)
+    if scheme is None:
+        raise Reject(400, "Bad Request-URI")
+    if scheme[1] not in grammar.KNOWN_SCHEMES and scheme[1].lower() not in grammar.KNOWN_SCHEMES:
+        raise Reject(416, "Unsupported URI Scheme")
+    return method, uri
+
+
+def _refuse_repeats(headers: list[bytes]) -> None:
+    """Raise Reject when a header that may stand once stands twice."""
+    names = headers[::2]
+    for name in grammar.SINGLE_HEADERS:
+        if names.count(name) > 1:
+            raise Reject(400, f"Repeated {name.decode()} Header")
+
+
+def _required(first: dict[bytes, bytes], name: bytes, title: str) -> bytes:
+    value = first.get(name)
+    if not value:
+        raise Reject(400, f"Missing {title} Header")
+    return value
+
+
+def _read_cseq(first: dict[bytes, bytes], method: bytes) -> int:
+    """Return the CSeq number; raise Reject unless its method is the request's (RFC 3261 8.1.1.5)."""
+    found = grammar.match_cseq(_required(first, b"cseq", "CSeq"))
+    if found is None or (number := int(found[1])) > grammar.MAX_CSEQ:
+        raise Reject(400, "Bad CSeq Header")
+    if found[2] != method:
+        raise Reject(400, "CSeq Method Differs From Request Line")
+    return number
+
+
+def _cut_body(body: bytes, length: bytes) -> bytes:
+    """Return `body` cut to Content-Length; bytes behind it are discarded, too few are an error (RFC 3261 18.3)."""
+    if not grammar.is_digits(length):
+        raise Reject(400, "Bad Content-Length Header")
+    wanted = int(length)
+    if wanted > len(body):
+        raise Reject(400, "Content-Length Larger Than Message")
+    return body if wanted == len(body) else body[:wanted]
+
+
+def _partial(start: bytes, headers: list[bytes], first: dict[bytes, bytes]) -> Message:
+    """Return what a 400 needs: the headers to echo, each once where one is allowed, and tags where they can be read."""
+    kept: list[bytes] = []
+    for name, value in zip(headers[::2], headers[1::2], strict=True):
+        if name not in grammar.SINGLE_HEADERS or name not in kept[::2]:
+            kept += (name, value)
+    tags = [b"", b""]
+    for at, name in enumerate((b"from", b"to")):
+        try:
+            tags[at] = tag_of(first.get(name, b""))
+        except Reject:
+            tags[at] = b"?"  # unreadable, but there: a To that may have a tag gets none of ours
+    found = grammar.match_cseq(first.get(b"cseq", b""))
+    cseq = min(int(found[1]), grammar.MAX_CSEQ) if found else 0
+    method = start.partition(b" ")[0]
+    return Message(method, b"", kept, b"", first.get(b"call-id", b""), tags[0], tags[1], cseq)

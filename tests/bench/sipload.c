@@ -1,0 +1,124 @@
+/* sipload: a SIP/UDP load generator that measures a server of stateless replies. Linux only.
+ *
+ * Closed loop: `window` requests are kept in flight; each final reply is followed at once by the next request.
+ * Open loop (--rate): requests go out by the clock, `window` bounds how many may be in flight, and latency counts
+ * from the moment a request was due, so that a server that stalls cannot hide it.
+ *
+ * A final reply other than 2xx to an INVITE is acknowledged with the reply's To; a 2xx is not. A request with
+ * no final reply after a second is counted as lost and its slot starts a new one. When time is up:
+ * sent == ok + lost + in_flight. Prints one JSON object.
+ */
+#define _GNU_SOURCE
+#include "sipload.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static struct options opt = {"127.0.0.1", NULL, "OPTIONS", "bob", 4.0, 0.0, 128, 1};
+static struct counters count;
+
+void die(const char *what)
+{
+    fprintf(stderr, "sipload: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double cpu_used(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+static int percentile(double share)
+{
+    long rank = (long)((double)count.ok * share), seen = 0;
+
+    for (int i = 0; i < LATENCY_MAX; i++) {
+        seen += count.latencies[i];
+        if (seen > rank)
+            return i;
+    }
+    return count.ok > 0 ? LATENCY_MAX : 0;
+}
+
+static void report(double elapsed, double cpu)
+{
+    const char *comma = "";
+    double behind = opt.rate > 0 ? elapsed * opt.rate - (double)count.sent : 0;
+
+    printf("{\"method\": \"%s\", \"window\": %d, \"rate\": %.0f, \"seconds\": %.6f, \"cpu_s\": %.6f, ", opt.method,
+           opt.window, opt.rate, elapsed, cpu);
+    printf("\"sent\": %ld, \"ok\": %ld, \"lost\": %ld, \"in_flight\": %d, \"behind\": %.0f, ", count.sent, count.ok,
+           count.lost, count.in_flight, behind > 0 ? behind : 0);
+    printf("\"late\": %ld, \"duplicates\": %ld, \"stray\": %ld, \"provisional\": %ld, \"acks\": %ld, \"refused\": %ld, ",
+           count.late, count.duplicates, count.stray, count.provisional, count.acks, count.refused);
+    printf("\"rps\": %.1f, \"p50_us\": %d, \"p99_us\": %d, \"p999_us\": %d, \"codes\": {", (double)count.ok / elapsed,
+           percentile(0.5), percentile(0.99), percentile(0.999));
+    for (int code = 200; code < 700; code++) {
+        if (count.codes[code] == 0)
+            continue;
+        printf("%s\"%d\": %ld", comma, code, count.codes[code]);
+        comma = ", ";
+    }
+    printf("}}\n");
+}
+
+static void usage(void)
+{
+    fprintf(stderr, "usage: sipload --port PORT [--host 127.0.0.1] [--method OPTIONS|INVITE] [--seconds 4]\n"
+                    "               [--window 128] [--rate REQUESTS_PER_SECOND] [--sockets 1] [--user bob]\n");
+    exit(2);
+}
+
+static void read_options(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"host", 1, 0, 'h'},   {"port", 1, 0, 'p'},    {"method", 1, 0, 'm'}, {"seconds", 1, 0, 's'},
+        {"window", 1, 0, 'w'}, {"sockets", 1, 0, 'k'}, {"rate", 1, 0, 'r'},   {"user", 1, 0, 'u'},
+        {0, 0, 0, 0},
+    };
+
+    for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (name) {
+        case 'h': opt.host = optarg; break;
+        case 'p': opt.port = optarg; break;
+        case 'm': opt.method = optarg; break;
+        case 's': opt.seconds = atof(optarg); break;
+        case 'w': opt.window = atoi(optarg); break;
+        case 'k': opt.sockets = atoi(optarg); break;
+        case 'r': opt.rate = atof(optarg); break;
+        case 'u': opt.user = optarg; break;
+        default: usage();
+        }
+    }
+    if (opt.port == NULL || optind < argc || (strcmp(opt.method, "INVITE") != 0 && strcmp(opt.method, "OPTIONS") != 0) ||
+        opt.seconds <= 0 || opt.rate < 0 || opt.window < 1 || opt.window > WINDOW_MAX || opt.sockets < 1 ||
+        opt.sockets > SOCKETS_MAX)
+        usage();
+}
+
+int main(int argc, char **argv)
+{
+    read_options(argc, argv);
+    loop_set_up(&opt);
+    double cpu = cpu_used();
+    double elapsed = loop_run(&count);
+    report(elapsed, cpu_used() - cpu);
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* sipload.h: what the loop (siploop.c) and the command (sipload.c) share. */
+#ifndef SIPLOAD_H
+#define SIPLOAD_H
+
+#include <stdint.h>
+
+enum {
+    WINDOW_MAX = 8192,
+    SOCKETS_MAX = 64,
+    LATENCY_MAX = 4 << 20,  /* microseconds; anything slower is counted there */
+};
+
+struct options {
+    const char *host;
+    const char *port;
+    const char *method;
+    const char *user;
+    double seconds;
+    double rate;  /* requests/s, 0: closed loop */
+    int window;
+    int sockets;
+};
+
+struct counters {
+    long sent, ok, lost, late, duplicates, stray, provisional, acks, refused;
+    int in_flight;
+    long codes[700];                      /* final replies by status */
+    uint32_t latencies[LATENCY_MAX + 1];  /* final replies by microseconds */
+};
+
+/* Print what failed with errno's text and leave with 1. */
+void die(const char *what) __attribute__((noreturn));
+double now(void);
+
+/* Open the sockets and print the messages; leaves with 1 or 2 when that cannot be done. */
+void loop_set_up(const struct options *options);
+
+/* Generate load for options->seconds; returns the seconds it took. */
+double loop_run(struct counters *counters);
+
+#endif
