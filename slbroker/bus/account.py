@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from slbroker.errors import EnvelopeError
 
@@ -19,7 +19,7 @@ MAX_NAME = 256
 class Job:
     """One request from its arrival to its end. An edge makes a subclass that remembers where the reply goes."""
 
-    __slots__ = ("arrived", "asks", "given", "last_worker", "message", "number", "source", "tries")
+    __slots__ = ("asks", "given", "last_worker", "message", "number", "queued", "source", "tries")
 
     def __init__(self, message: Message, source: Source, asks: bytes = b"") -> None:
         """`asks` is the method when only workers that asked for it may have the job (ACK, CANCEL), else b""."""
@@ -27,13 +27,16 @@ class Job:
         self.source = source
         self.asks = asks
         self.number = 0
-        self.arrived = 0.0
+        self.queued = 0.0
         self.given = 0.0
         self.tries = 0
-        self.last_worker: Account | None = None
+        self.last_worker: Account[Any] | None = None
 
 
-class Account:
+JobT = TypeVar("JobT", bound=Job)
+
+
+class Account(Generic[JobT]):
     """One worker: its credit and the jobs it holds, the oldest first."""
 
     __slots__ = (
@@ -47,14 +50,14 @@ class Account:
         self.credit = credit
         self.takes = takes
         self.heard = now
-        self.open: dict[int, Job] = {}
+        self.open: dict[int, JobT] = {}
         self.overdue: set[int] = set()  # taken away, but the worker may still be busy with them
         self.answered = 0
         self.turn = 0
         self.leaving = False
 
     @classmethod
-    def from_hello(cls, identity: bytes, info: dict[str, Any], now: float) -> Account:
+    def from_hello(cls, identity: bytes, info: dict[str, Any], now: float) -> Account[JobT]:
         """Open an account from the map of a HELLO; raise EnvelopeError when that is not in order."""
         name, pool, credit, takes = (info.get(key) for key in ("name", "pool", "credit", "takes"))
         if not (isinstance(name, str) and isinstance(pool, str) and len(name) + len(pool) <= MAX_NAME):
@@ -70,7 +73,7 @@ class Account:
         """Return how many more requests the worker may be given."""
         return 0 if self.leaving else self.credit - len(self.open) - len(self.overdue)
 
-    def give(self, jobs: Iterable[Job], now: float, turn: int) -> None:
+    def give(self, jobs: Iterable[JobT], now: float, turn: int) -> None:
         """Note that the worker has been given `jobs`."""
         self.turn = turn
         for job in jobs:
@@ -79,7 +82,7 @@ class Account:
             job.last_worker = self
             self.open[job.number] = job
 
-    def settle(self, answers: Sequence[tuple[int, Answer]], now: float) -> list[tuple[Job, Answer]]:
+    def settle(self, answers: Sequence[tuple[int, Answer]], now: float) -> list[tuple[JobT, Answer]]:
         """Return the jobs that `answers` end; answers to anything else are left out."""
         self.heard = now
         ended = []
@@ -92,9 +95,9 @@ class Account:
         self.answered += len(ended)
         return ended
 
-    def take_overdue(self, given_before: float) -> list[Job]:
+    def take_overdue(self, given_before: float) -> list[JobT]:
         """Take away and return the jobs given before that moment; their credit is not free until they are answered."""
-        late: list[Job] = []
+        late: list[JobT] = []
         for job in self.open.values():
             if job.given >= given_before:
                 break

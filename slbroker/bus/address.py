@@ -36,7 +36,7 @@ class BusAddress(NamedTuple):
             return False
 
     def of_process(self, number: int) -> BusAddress:
-        """Return the address of an edge's process `number`: 0 has the given one, n the port n higher or `.n` behind the path."""
+        """Return where process `number` of an edge has its bus: the port that much higher, or `.number` at the path."""
         if not number:
             return self
         return self._replace(path=f"{self.path}.{number}") if self.path else self._replace(port=self.port + number)

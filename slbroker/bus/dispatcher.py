@@ -10,15 +10,15 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from slbroker.bus import envelope
-from slbroker.bus.account import Account, Job
+from slbroker.bus.account import Account, JobT
 from slbroker.bus.envelope import Answer, Kind
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 MAX_BATCH = 256  # requests in one envelope: enough to spread its cost, few enough to keep a worker's turn short
 MAX_WORKERS = 4_096  # accounts; a peer that says HELLO for ever gains nothing
@@ -44,19 +44,21 @@ class Cause(Enum):
     NO_ANSWER = "no answer"
 
 
-class Dispatcher:
+class Dispatcher(Generic[JobT]):
     """Keeps every request until it is answered, and gives it to the worker with the most free credit."""
 
-    def __init__(self, name: str, first_id: int, settings: DispatchSettings, info: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, name: str, first_id: int, settings: DispatchSettings, info: dict[str, Any] | None = None
+    ) -> None:
         """`first_id` should be random, so that an answer to an edge's former life matches nothing."""
         self.name = name
         self.settings = settings
-        self.workers: dict[bytes, Account] = {}
-        self.waiting: deque[Job] = deque()
+        self.workers: dict[bytes, Account[JobT]] = {}
+        self.waiting: deque[JobT] = deque()
         self.open = 0  # jobs at workers
         self.late = 0  # answers that came after their job had ended, or twice
         self.garbage = 0  # envelopes that could not be read
-        self.ended: list[tuple[Job, Cause]] = []
+        self.ended: list[tuple[JobT, Cause]] = []
         self.asked: list[bytes] = []  # peers that wait for FIGURES
         self._welcome = {"edge": name, "heartbeat": settings.heartbeat, **(info or {})}
         self._next_id = first_id
@@ -76,9 +78,9 @@ class Dispatcher:
         """Return whether a worker asked for `method`, one of those not handed out unasked (ACK, CANCEL)."""
         return any(method in account.takes for account in self.workers.values())
 
-    def submit(self, job: Job, now: float) -> None:
+    def submit(self, job: JobT, now: float) -> None:
         """Take a job on; `send` puts it on the bus. With no worker or too many waiting it ends at once."""
-        job.arrived = now
+        job.queued = now
         job.number = self._next_id
         self._next_id += 1
         if not self.workers:
@@ -112,10 +114,10 @@ class Dispatcher:
             if not self.waiting:
                 return
 
-    def _take_for(self, account: Account, most: int) -> list[Job]:
+    def _take_for(self, account: Account[JobT], most: int) -> list[JobT]:
         """Return up to `most` waiting jobs that `account` may have; the others keep their places."""
-        batch: list[Job] = []
-        passed_over: list[Job] = []
+        batch: list[JobT] = []
+        passed_over: list[JobT] = []
         while self.waiting and len(batch) < most:
             job = self.waiting.popleft()
             fits = (not job.asks or job.asks in account.takes) and job.last_worker is not account
@@ -125,21 +127,18 @@ class Dispatcher:
 
     # What comes from the bus ------------------------------------------------------------------------------------
 
-    def receive(self, identity: bytes, frames: Sequence[bytes], now: float) -> list[tuple[Job, Answer]]:
-        """Take one envelope from a worker; return the jobs that it ends. Garbage is counted and changes nothing else."""
+    def receive(self, identity: bytes, frames: Sequence[bytes], now: float) -> list[tuple[JobT, Answer]]:
+        """Take one envelope from a worker; return the jobs that it ends. Garbage is counted, nothing more."""
         try:
             head = envelope.decode_head(frames)
             if head.kind is Kind.REPLIES:
                 return self._replies(identity, envelope.decode_replies(frames[1]), now)
-            handle = self._handlers.get(head.kind)
-            if handle is None:
-                raise EnvelopeError(f"{head.kind.name} is not for an edge")
-            handle(self, identity, envelope.decode_info(frames[1]), now)
+            self._control(head.kind, identity, envelope.decode_info(frames[1]), now)
         except EnvelopeError:
             self.garbage += 1
         return []
 
-    def _replies(self, identity: bytes, answers: list[tuple[int, Answer]], now: float) -> list[tuple[Job, Answer]]:
+    def _replies(self, identity: bytes, answers: list[tuple[int, Answer]], now: float) -> list[tuple[JobT, Answer]]:
         account = self.workers.get(identity)
         if account is None:
             self.late += len(answers)
@@ -151,12 +150,25 @@ class Dispatcher:
         self._close_if_done(account)
         return ended
 
+    def _control(self, kind: Kind, identity: bytes, info: dict[str, Any], now: float) -> None:
+        match kind:
+            case Kind.HELLO:
+                self._hello(identity, info, now)
+            case Kind.HEARTBEAT:
+                self._heartbeat(identity, now)
+            case Kind.GOODBYE:
+                self._goodbye(identity, now)
+            case Kind.STATS:
+                self.asked.append(identity)
+            case _:
+                raise EnvelopeError(f"{kind.name} is not for an edge")
+
     def _hello(self, identity: bytes, info: dict[str, Any], now: float) -> None:
         known = self.workers.get(identity)
         if known is None:
             if len(self.workers) >= MAX_WORKERS:
                 raise EnvelopeError("too many workers")
-            account = Account.from_hello(identity, info, now)
+            account: Account[JobT] = Account.from_hello(identity, info, now)
             self._forget_namesakes(account, now)
             self.workers[identity] = account
         else:
@@ -165,19 +177,19 @@ class Dispatcher:
         if self._leaving:
             self._say(identity, Kind.GOODBYE)
 
-    def _forget_namesakes(self, account: Account, now: float) -> None:
+    def _forget_namesakes(self, account: Account[JobT], now: float) -> None:
         """A worker that comes back under its name has a new identity: its old account's jobs will not be answered."""
         for other in [other for other in self.workers.values() if other.name == account.name]:
             self.lose(other.identity, now)
 
-    def _heartbeat(self, identity: bytes, _info: dict[str, Any], now: float) -> None:
+    def _heartbeat(self, identity: bytes, now: float) -> None:
         account = self.workers.get(identity)
         if account is None:
             self._say(identity, Kind.WHO)
         else:
             account.heard = now
 
-    def _goodbye(self, identity: bytes, _info: dict[str, Any], now: float) -> None:
+    def _goodbye(self, identity: bytes, now: float) -> None:
         """Stop giving; the GOODBYE that goes back tells the worker that no batch is still on its way."""
         self._say(identity, Kind.GOODBYE)
         account = self.workers.get(identity)
@@ -186,17 +198,7 @@ class Dispatcher:
             account.leaving = True
             self._close_if_done(account)
 
-    def _stats(self, identity: bytes, _info: dict[str, Any], _now: float) -> None:
-        self.asked.append(identity)
-
-    _handlers: dict[Kind, Callable[[Dispatcher, bytes, dict[str, Any], float], None]] = {  # noqa: RUF012
-        Kind.HELLO: _hello,
-        Kind.HEARTBEAT: _heartbeat,
-        Kind.GOODBYE: _goodbye,
-        Kind.STATS: _stats,
-    }
-
-    def _close_if_done(self, account: Account) -> None:
+    def _close_if_done(self, account: Account[JobT]) -> None:
         if account.leaving and not account.open:
             self.workers.pop(account.identity, None)
 
@@ -213,12 +215,15 @@ class Dispatcher:
         jobs = list(account.open.values())
         account.open.clear()
         self.open -= len(jobs)
-        self._give_back(jobs)
+        self._give_back(jobs, now)
 
-    def _give_back(self, jobs: list[Job]) -> None:
-        again = [job for job in jobs if job.tries < self.settings.max_tries and self.workers]
-        self.ended += [(job, Cause.NO_ANSWER) for job in jobs if job not in again]
-        self.waiting.extendleft(reversed(again))
+    def _give_back(self, jobs: list[JobT], now: float) -> None:
+        for job in reversed(jobs):  # the oldest ends up in front
+            if job.tries < self.settings.max_tries and self.workers:
+                job.queued = now
+                self.waiting.appendleft(job)
+            else:
+                self.ended.append((job, Cause.NO_ANSWER))
 
     def expire(self, now: float) -> None:
         """Do what is due at `now`: heartbeats, silent workers, overdue and over-aged jobs."""
@@ -232,9 +237,9 @@ class Dispatcher:
                 self.lose(account.identity, now)
             elif overdue := account.take_overdue(now - settings.handler_timeout):
                 self.open -= len(overdue)
-                self._give_back(overdue)
+                self._give_back(overdue, now)
                 self._close_if_done(account)
-        while self.waiting and now - self.waiting[0].arrived > settings.max_wait:
+        while self.waiting and now - self.waiting[0].queued > settings.max_wait:
             job = self.waiting.popleft()
             self.ended.append((job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT))
 
@@ -250,10 +255,14 @@ class Dispatcher:
 
     # What others may know ---------------------------------------------------------------------------------------
 
+    def tell(self, identity: bytes, figures: dict[str, Any]) -> None:
+        """Answer a peer that is in `asked`."""
+        self._say(identity, Kind.FIGURES, figures)
+
     def figures(self) -> list[dict[str, Any]]:
         """Return each worker's name, pool, credit, open and answered requests."""
         return [account.figures() for account in self.workers.values()]
 
 
-def _freest_first(account: Account) -> tuple[int, int]:
+def _freest_first(account: Account[Any]) -> tuple[int, int]:
     return -account.free, account.turn  # equals take turns

@@ -2,7 +2,7 @@
 
 An envelope is one ZeroMQ message of two frames. The head is what a broker needs; the body it passes on unopened:
 
-    head   [version, kind, route, count]
+    head   [version, kind, route, size]
     body   depends on the kind
 
 Every failure to decode is one error, EnvelopeError, with its cause.
@@ -40,11 +40,11 @@ class Kind(IntEnum):
 
 
 class Head(NamedTuple):
-    """The first frame. `route` is opaque and goes back with the replies; `count` is the batch's size, else 0."""
+    """The first frame. `route` is opaque and goes back with the replies; `size` is the batch's, else 0."""
 
     kind: Kind
     route: bytes
-    count: int
+    size: int
 
 
 # A request on the bus: the edge's id for it, what was read, where it came from.
@@ -77,14 +77,14 @@ def decode_head(frames: Sequence[bytes]) -> Head:
         raise EnvelopeError(f"an envelope has 2 frames, this has {len(frames)}")
     head = _unpack(frames[0], "head")
     try:
-        version, kind, route, count = head
+        version, kind, route, size = head
     except _DECODE_ERRORS as error:
         raise EnvelopeError("the head is not an array of 4") from error
     if version != VERSION:
         raise EnvelopeError(f"protocol version {version!r}, this end speaks {VERSION}")
-    if type(kind) is not int or kind not in _KINDS or type(route) is not bytes or type(count) is not int:
-        raise EnvelopeError("the head names no kind, route and count")
-    return Head(_KINDS[kind], route, count)
+    if type(kind) is not int or kind not in _KINDS or type(route) is not bytes or type(size) is not int:
+        raise EnvelopeError("the head names no kind, route and size")
+    return Head(_KINDS[kind], route, size)
 
 
 def decode_info(body: bytes) -> dict[str, Any]:
@@ -99,8 +99,7 @@ def decode_requests(body: bytes) -> list[Item]:
     """Return a batch of requests; raise EnvelopeError when the body is none."""
     try:
         return [
-            (number, Message._make(message), Source._make(source))
-            for number, message, source in _unpack(body, "body")
+            (number, Message._make(message), Source._make(source)) for number, message, source in _unpack(body, "body")
         ]
     except _DECODE_ERRORS as error:
         raise EnvelopeError(f"not a batch of requests: {error}") from error
@@ -127,7 +126,7 @@ def _check_answer(answer: object) -> None:
         raise EnvelopeError("an answer is bytes, nil or an array of bytes")
 
 
-def _unpack(frame: bytes, part: str) -> Any:  # noqa: ANN401 - its callers check the shape
+def _unpack(frame: bytes, part: str) -> Any:
     try:
         return msgpack.unpackb(frame, use_list=False, raw=False, strict_map_key=False)
     except _DECODE_ERRORS as error:

@@ -57,7 +57,7 @@ def scan(data: bytes) -> Scanned:
 def receive_batch(sock: socket.socket, limit: int) -> list[tuple[bytes, Address]]:
     """Take up to `limit` datagrams that are waiting on a non-blocking UDP socket; [] when none is.
 
-    An ICMP error that the kernel reports on the socket (ConnectionRefusedError and the like) ends the batch, nothing more.
+    An ICMP error that the kernel reports on the socket (ConnectionRefusedError and the like) ends the batch, no more.
     """
     batch: list[tuple[bytes, Address]] = []
     try:

@@ -9,7 +9,7 @@ from typing import Final
 
 MAX_DATAGRAM: Final = 65_535  # the UDP length field
 MAX_HEADERS: Final = 256  # far above any real request, low enough that a hostile one stays cheap
-MAX_CACHED_NAMES: Final = 1_024  # spellings of header names remembered; a peer that invents names gains nothing
+MAX_CACHED_NAMES: Final = 1_024  # spellings of header names remembered; inventing more gains a peer nothing
 MAX_CACHED_NAME_LENGTH: Final = 64
 MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees more of a peer's digits
 
@@ -22,6 +22,11 @@ unfold = re.compile(rb"\r\n[ \t]+").sub
 
 # RFC 3261 25.1: SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, and 7.1: the name is case-insensitive.
 is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
+
+# RFC 3261 7.1: Request-Line = Method SP Request-URI SP SIP-Version CRLF, in the form of nearly all requests.
+match_ordinary_request_line = re.compile(
+    rb"([0-9A-Za-z.!%*_+`'~-]++) (sips?:[^\x00-\x20<>\"\x7f]++) SIP/2\.0"
+).fullmatch
 
 # RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
 match_cseq = re.compile(rb"([0-9]{1,10})[ \t]+([0-9A-Za-z.!%*_+`'~-]+)").fullmatch
@@ -61,10 +66,29 @@ COMPACT_FORMS: Final[dict[bytes, bytes]] = {
     b"y": b"identity",
 }
 
-# RFC 3261 20: headers of which a request has one; a second makes two readings possible, so it is refused.
-SINGLE_HEADERS: Final = frozenset((b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards"))
+# RFC 3261 20: headers of which a request has one; a second makes two readings possible, so it is refused. The order is
+# that of the complaints, since the same request gets the same answer from any process.
+SINGLE_HEADERS: Final[dict[bytes, str]] = {
+    b"from": "From",
+    b"to": "To",
+    b"call-id": "Call-ID",
+    b"cseq": "CSeq",
+    b"content-length": "Content-Length",
+    b"max-forwards": "Max-Forwards",
+}
 
-_canonical_names: dict[bytes, bytes] = {}
+# The names that requests are made of. They are remembered from the start, so that a peer that fills the rest of the
+# memory with inventions slows nobody else down.
+USUAL_NAMES: Final = (
+    b"Via From To Call-ID CSeq Max-Forwards Contact Content-Length Content-Type User-Agent Allow Supported Require "
+    b"Accept Accept-Encoding Accept-Language Route Record-Route Proxy-Require Expires Event Authorization "
+    b"Proxy-Authorization Allow-Events Session-Expires Min-SE P-Asserted-Identity P-Preferred-Identity Privacy "
+    b"Diversion Reason Date Subject Timestamp Organization Subscription-State Refer-To Referred-By Replaces RAck"
+).split()
+
+_canonical_names: dict[bytes, bytes] = {
+    spelling: name.lower() for name in USUAL_NAMES for spelling in (name, name.lower())
+} | COMPACT_FORMS
 
 
 def canonical_name(name: bytes) -> bytes:

@@ -46,24 +46,31 @@ def parse(data: bytes) -> Message:
         if length is not None:
             body = _cut_body(body, length)
     except Reject as reject:
-        if start[:4] == b"ACK " or first.get(b"cseq", b"").endswith(b"ACK"):
+        if _says_ack(start, headers):
             raise Drop("bad-ack") from None
         raise BadRequest(reject.status, reject.reason, _partial(start, headers, first)) from None
     return Message(method, uri, headers, body, call_id, from_tag, to_tag, cseq)
 
 
 def _skip_preamble(data: bytes) -> bytes:
-    """Return what follows leading CRLFs (RFC 3261 7.5); raise Drop when nothing does, or when it is STUN or NULs."""
+    """Return what follows leading CRLFs (RFC 3261 7.5); raise Drop when nothing does, or when it is STUN.
+
+    NULs and blanks, which some keepalives are made of, go as well: behind them a response or an ACK is still one.
+    """
     if data[4:8] == STUN_MAGIC_COOKIE:
         raise Drop("stun")
-    data = data.lstrip(b"\r\n")
-    if not data.strip(b"\x00\r\n \t"):
+    data = data.lstrip(b"\x00\r\n \t")
+    if not data:
         raise Drop("keepalive")
     return data
 
 
 def _read_request_line(start: bytes) -> tuple[bytes, bytes]:
     """Return method and Request-URI (RFC 3261 7.1)."""
+    ordinary = grammar.match_ordinary_request_line(start)
+    if ordinary is not None:
+        method, uri = ordinary.groups()
+        return method, uri
     parts = start.split(b" ")
     if len(parts) != 3 or not grammar.is_token(parts[0]):
         raise Reject(400, "Bad Request Line")
@@ -83,9 +90,9 @@ def _read_request_line(start: bytes) -> tuple[bytes, bytes]:
 def _refuse_repeats(headers: list[bytes]) -> None:
     """Raise Reject when a header that may stand once stands twice."""
     names = headers[::2]
-    for name in grammar.SINGLE_HEADERS:
+    for name, title in grammar.SINGLE_HEADERS.items():
         if names.count(name) > 1:
-            raise Reject(400, f"Repeated {name.decode()} Header")
+            raise Reject(400, f"Repeated {title} Header")
 
 
 def _required(first: dict[bytes, bytes], name: bytes, title: str) -> bytes:
@@ -113,6 +120,15 @@ def _cut_body(body: bytes, length: bytes) -> bytes:
     if wanted > len(body):
         raise Reject(400, "Content-Length Larger Than Message")
     return body if wanted == len(body) else body[:wanted]
+
+
+def _says_ack(start: bytes, headers: list[bytes]) -> bool:
+    """Return whether a broken request may be an ACK, which nobody answers: two servers would go on for ever.
+
+    The request line counts, and every CSeq, whatever else is wrong with them.
+    """
+    values = (value for name, value in zip(headers[::2], headers[1::2], strict=True) if name == b"cseq")
+    return start[:3] == b"ACK" or any(b"ACK" in value for value in values)
 
 
 def _partial(start: bytes, headers: list[bytes], first: dict[bytes, bytes]) -> Message:

@@ -34,10 +34,7 @@ def build_reply(message: Message, status: int, reason: str, tag: bytes, extra: b
     `status` is above 100. `extra` holds whole header lines, each with a CRLF *before* it. The caller has checked that
     reason and extra bring no line ends of their own.
     """
-    if 100 < status < 300:
-        echoed = _ECHOED_BY_DIALOG
-    else:
-        echoed = _ECHOED if status > 100 else _ECHOED_BY_100
+    echoed = _ECHOED if status >= 300 else _ECHOED_BY_DIALOG if status > 100 else _ECHOED_BY_100
     parts = [status_line(status, reason)]
     wants_tag = status > 100 and not message.to_tag
     flat = iter(message.headers)

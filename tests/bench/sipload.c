@@ -13,10 +13,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 
 static struct options opt = {"127.0.0.1", NULL, "OPTIONS", "bob", 4.0, 0.0, 128, 1};
@@ -34,6 +36,48 @@ double now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void print_address(char *text, size_t size, const struct sockaddr *address, socklen_t length)
+{
+    char host[48], port[8];
+
+    if (getnameinfo(address, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
+        die("getnameinfo");
+    snprintf(text, size, address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void enlarge(int fd, int forced, int polite)
+{
+    int size = 8 << 20;  /* bytes; a full window must fit, or the generator itself loses replies */
+
+    if (setsockopt(fd, SOL_SOCKET, forced, &size, sizeof size))
+        setsockopt(fd, SOL_SOCKET, polite, &size, sizeof size);
+}
+
+int open_socket(const struct options *options, struct parties *parties)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM}, *peer;
+    struct sockaddr_storage own;
+    socklen_t length = sizeof own;
+
+    if (getaddrinfo(options->host, options->port, &hints, &peer)) {
+        fprintf(stderr, "sipload: %s port %s is not a numeric address and a port\n", options->host, options->port);
+        exit(2);
+    }
+    int fd = socket(peer->ai_family, SOCK_DGRAM, 0);
+    if (fd < 0 || connect(fd, peer->ai_addr, peer->ai_addrlen))
+        die("connect");
+    if (getsockname(fd, (struct sockaddr *)&own, &length))
+        die("getsockname");
+    enlarge(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+    enlarge(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    parties->method = options->method;
+    parties->user = options->user;
+    print_address(parties->local, sizeof parties->local, (struct sockaddr *)&own, length);
+    print_address(parties->remote, sizeof parties->remote, peer->ai_addr, peer->ai_addrlen);
+    freeaddrinfo(peer);
+    return fd;
 }
 
 static double cpu_used(void)
@@ -107,9 +151,10 @@ static void read_options(int argc, char **argv)
         default: usage();
         }
     }
-    if (opt.port == NULL || optind < argc || (strcmp(opt.method, "INVITE") != 0 && strcmp(opt.method, "OPTIONS") != 0) ||
-        opt.seconds <= 0 || opt.rate < 0 || opt.window < 1 || opt.window > WINDOW_MAX || opt.sockets < 1 ||
-        opt.sockets > SOCKETS_MAX)
+    if (strcmp(opt.method, "INVITE") != 0 && strcmp(opt.method, "OPTIONS") != 0)
+        usage();
+    if (opt.port == NULL || optind < argc || opt.seconds <= 0 || opt.rate < 0 || opt.window < 1 ||
+        opt.window > WINDOW_MAX || opt.sockets < 1 || opt.sockets > SOCKETS_MAX)
         usage();
 }
 

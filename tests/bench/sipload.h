@@ -1,4 +1,4 @@
-/* sipload.h: what the loop (siploop.c) and the command (sipload.c) share. */
+/* sipload.h: what the command with its sockets (sipload.c), the text (sipmsg.h) and the loop (siploop.c) share. */
 #ifndef SIPLOAD_H
 #define SIPLOAD_H
 
@@ -28,11 +28,22 @@ struct counters {
     uint32_t latencies[LATENCY_MAX + 1];  /* final replies by microseconds */
 };
 
+/* Who talks to whom; the same for all messages of one socket. */
+struct parties {
+    const char *method;
+    const char *user;
+    char local[64];  /* host:port, brackets round an IPv6 host */
+    char remote[64];
+};
+
 /* Print what failed with errno's text and leave with 1. */
 void die(const char *what) __attribute__((noreturn));
 double now(void);
 
-/* Open the sockets and print the messages; leaves with 1 or 2 when that cannot be done. */
+/* A UDP socket connected to the server under test; fills in `parties`. Leaves with 1 or 2 when it cannot. */
+int open_socket(const struct options *options, struct parties *parties);
+
+/* Open the sockets and print the messages. */
 void loop_set_up(const struct options *options);
 
 /* Generate load for options->seconds; returns the seconds it took. */

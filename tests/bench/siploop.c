@@ -1,7 +1,6 @@
 /* siploop.c: the sockets, the slots and the loop of sipload. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -17,7 +16,7 @@
 #define EXPIRE_EVERY 0.1    /* seconds between two looks at what is lost */
 #define LONGEST_WAIT 0.02   /* seconds: the loop looks at the clock at least so often */
 
-enum { BATCH = 64, DATAGRAM_MAX = 4096, SOCKET_BUFFER = 8 << 20 };
+enum { BATCH = 64, DATAGRAM_MAX = 4096 };
 
 struct slot {
     struct text request;
@@ -49,54 +48,12 @@ static char datagrams[BATCH][DATAGRAM_MAX];
 
 /* ---- setting up ---- */
 
-static void print_address(char *text, size_t size, const struct sockaddr *address, socklen_t length)
-{
-    char host[48], port[8];
-
-    if (getnameinfo(address, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
-        die("getnameinfo");
-    snprintf(text, size, address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-}
-
-static void enlarge(int fd, int forced, int polite)
-{
-    int size = SOCKET_BUFFER;
-
-    if (setsockopt(fd, SOL_SOCKET, forced, &size, sizeof size))
-        setsockopt(fd, SOL_SOCKET, polite, &size, sizeof size);
-}
-
-static void open_channel(struct channel *channel, const struct addrinfo *peer)
-{
-    struct sockaddr_storage own;
-    socklen_t length = sizeof own;
-
-    channel->fd = socket(peer->ai_family, SOCK_DGRAM, 0);
-    if (channel->fd < 0 || connect(channel->fd, peer->ai_addr, peer->ai_addrlen))
-        die("connect");
-    if (getsockname(channel->fd, (struct sockaddr *)&own, &length))
-        die("getsockname");
-    enlarge(channel->fd, SO_RCVBUFFORCE, SO_RCVBUF);
-    enlarge(channel->fd, SO_SNDBUFFORCE, SO_SNDBUF);
-    channel->parties.method = opt->method;
-    channel->parties.user = opt->user;
-    print_address(channel->parties.local, sizeof channel->parties.local, (struct sockaddr *)&own, length);
-    print_address(channel->parties.remote, sizeof channel->parties.remote, peer->ai_addr, peer->ai_addrlen);
-}
-
 void loop_set_up(const struct options *options)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_DGRAM}, *peer;
-
     opt = options;
     inviting = strcmp(opt->method, "INVITE") == 0;
-    if (getaddrinfo(opt->host, opt->port, &hints, &peer)) {
-        fprintf(stderr, "sipload: %s port %s is not a numeric address and a port\n", opt->host, opt->port);
-        exit(2);
-    }
     for (int i = 0; i < opt->sockets; i++)
-        open_channel(&channels[i], peer);
-    freeaddrinfo(peer);
+        channels[i].fd = open_socket(opt, &channels[i].parties);
     if (getrandom(&run_id, sizeof run_id, 0) != (ssize_t)sizeof run_id)
         die("getrandom");
     slots = calloc((size_t)opt->window, sizeof *slots);

@@ -14,18 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sipload.h"
+
 enum {
     TEXT_MAX = 1024,      /* a whole request with long addresses stays under 700 bytes */
     GENERATIONS_MAX = 3,  /* branch, From tag and Call-ID */
     ID_PREFIX = 14,       /* "RRRRRRRR-SSSS-": the run and the slot, in front of the generation */
-};
-
-/* Who talks to whom; the same for all messages of one socket. */
-struct parties {
-    const char *method;
-    const char *user;
-    char local[64];  /* host:port, brackets round an IPv6 host */
-    char remote[64];
 };
 
 /* A message with places to write the generation into. */

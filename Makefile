@@ -1,0 +1,63 @@
+# slbroker: what a checkout needs, one command each. `make` alone lists them.
+
+PYTHON ?= python3
+LISTEN ?= udp:127.0.0.1:5060
+ARGS ?=
+
+BIN := .venv/bin
+# Made when .venv is complete, so that an interrupted setup is done again.
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=... names the interpreter, LISTEN=... the address of run, ARGS=... adds to run, test and bench."
+
+setup: $(READY) ## make .venv with slbroker and its development tools in it
+
+$(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "slbroker needs Python 3.11 or later and '$(PYTHON)' is not: install one (Debian 12: python3-venv) or name it, make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: install its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version): packages are fetched and a little C is compiled, about a minute."
+	@$(PYTHON) -m venv .venv
+	@# A twin of older sources must not outlive a build that fails.
+	@rm -f slbroker/inner/compiled*.so
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@case $$($(BIN)/python -c 'from slbroker import inner; print(inner.KIND)') in \
+	  compiled) echo "Done. The innermost functions are compiled." ;; \
+	  pure) echo "Done. The innermost functions are pure Python: slower, and all works. For compiled ones install gcc and Python's headers" \
+	    "(Debian: gcc libc6-dev python3-dev) and repeat with: make clean setup" ;; \
+	  *) exit 1 ;; esac
+	@touch $@
+
+run: setup ## start slbroker here: 200 to OPTIONS, 404 to the rest
+	@echo "Starting slbroker on $(LISTEN). Now try, in another terminal:"
+	@echo "    $(BIN)/slbroker ping $(patsubst udp:%,sip:%,$(LISTEN))"
+	@echo "Ctrl-C stops it."
+	@exec $(BIN)/slbroker run --listen $(LISTEN) $(ARGS)
+
+test: lint types ## lint, types, then every test
+	@echo "Running the tests. Those with a real SIP program are skipped where it is missing."
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup ## ruff: rules and layout
+	@echo "Checking the style."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict, tests too
+	@echo "Checking the types."
+	@$(BIN)/mypy
+
+bench: setup ## measure CPU time per request beside Kamailio
+	@echo "Measuring; leave the machine alone until the table appears."
+	@$(BIN)/python tests/bench/bench.py $(ARGS)
+
+clean: ## remove what was built and cached; .venv stays, and is completed by the next setup
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(READY)
+	rm -f slbroker/inner/compiled.c slbroker/inner/compiled*.so
+	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

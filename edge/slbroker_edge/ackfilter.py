@@ -1,0 +1,68 @@
+"""The timed ACK filter: while it is armed, ACKs to our own stateless replies end here.
+
+Kamailio's sl module does the same with a window of 2 s and tags that anyone can compute. Here the tag is signed, and
+the ACK to a reply that had to carry the peer's own To-tag (a re-INVITE), which the sl module lets leak, is known too.
+Pure: `now` (seconds, monotonic) is an argument.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slbroker.sip.message import Message
+    from slbroker.totag import Signer
+
+DEFAULT_WINDOW = 32.0  # seconds; 64*T1: for so long a client repeats its INVITE, and ACKs (RFC 3261 17.1.1.2)
+MAX_REMEMBERED = 100_000  # replies with the peer's own tag a generation holds: some 10 MB in all, and 3,000 a second
+
+
+class AckFilter:
+    """One shared deadline, as the sl module has it, and a bounded memory of replies that had the peer's own To-tag."""
+
+    __slots__ = ("_deadline", "_old", "_rotate_at", "_young", "signer", "window")
+
+    def __init__(self, signer: Signer, window: float = DEFAULT_WINDOW) -> None:
+        self.signer = signer
+        self.window = window
+        self._deadline = -math.inf
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+        self._rotate_at = -math.inf
+
+    def is_armed(self, now: float) -> bool:
+        """Return whether ACKs are looked at; when not, all are let through."""
+        return now < self._deadline
+
+    def arm(self, message: Message, now: float) -> None:
+        """Note that a final reply to the INVITE `message` has been sent."""
+        self._deadline = now + self.window
+        if message.to_tag:
+            self._rotate(now)
+            self._young.add(_fingerprint(message))
+
+    def absorbs(self, ack: Message, now: float) -> bool:
+        """Return whether `ack` answers one of our replies; repetitions of it do too."""
+        if now >= self._deadline or not ack.to_tag:
+            return False
+        if self.signer.verify(ack.to_tag, ack.call_id, ack.from_tag, ack.cseq):
+            return True
+        if not self._young and not self._old:
+            return False
+        self._rotate(now)
+        fingerprint = _fingerprint(ack)
+        return fingerprint in self._young or fingerprint in self._old
+
+    def _rotate(self, now: float) -> None:
+        """Forget what is older than the window, a generation at a time; a full generation is closed early."""
+        if now >= self._rotate_at or len(self._young) >= MAX_REMEMBERED:
+            stale = now >= self._rotate_at + self.window
+            self._old = set() if stale else self._young
+            self._young = set()
+            self._rotate_at = now + self.window
+
+
+def _fingerprint(message: Message) -> int:
+    """Return a number for the transaction; its key is this process's own (PYTHONHASHSEED): nobody aims at a clash."""
+    return hash((message.call_id, message.cseq, message.from_tag, message.to_tag))

@@ -1,0 +1,1 @@
+"""The edge's SIP sockets, one transport a file."""

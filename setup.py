@@ -1,0 +1,23 @@
+"""The one part of the build that pyproject.toml cannot say: a twin that will not compile is left out."""
+
+from __future__ import annotations
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+class BuildIfPossible(build_ext):
+    """Goes on without the compiled twin of slbroker.inner.pure, whatever the reason: the pure one serves."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build `ext` or say it is left out: `optional` forgives the C compiler's errors, not Cython's."""
+        try:
+            super().build_extension(ext)
+        except Exception as cause:
+            self.warn(
+                f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin"
+            )
+
+
+twin = Extension("slbroker.inner.compiled", ["slbroker/inner/compiled.pyx"], optional=True)
+setup(ext_modules=[twin], cmdclass={"build_ext": BuildIfPossible})

@@ -1,0 +1,67 @@
+"""What `slbroker check` looks at."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, TypeAlias
+
+import zmq
+
+from slbroker import inner, keys
+from slbroker.bus.sockets import OLDEST_LIBZMQ
+from slbroker.errors import BindError, ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from slbroker.config import ListenAddress
+
+# Returns what was found, in words; raises UserError when it is wrong.
+Examination: TypeAlias = Callable[[], str]
+
+
+def checks(
+    plugin: str | None, key_file: Path | None, listen: Sequence[ListenAddress], load: Callable[[str], str]
+) -> Iterator[tuple[str, Examination]]:
+    """Yield (subject, examination); `load` loads a plugin and describes it."""
+    yield "slbroker", lambda: f"{version('slbroker')} on Python {platform.python_version()}"
+    yield "libzmq", _check_libzmq
+    yield "inner", _describe_inner
+    if key_file is not None:
+        yield "keys", lambda: _check_keys(key_file)
+    if plugin is not None:
+        yield "plugin", lambda: load(plugin)
+    for address in listen:
+        yield "listen", lambda address=address: _check_listen(address)  # type: ignore[misc]
+
+
+def _check_libzmq() -> str:
+    if zmq.zmq_version_info() < OLDEST_LIBZMQ:
+        raise ConfigError(f"libzmq {zmq.zmq_version()} is too old, 4.3.4 is the oldest: pip install -U pyzmq")
+    return f"{zmq.zmq_version()} with pyzmq {zmq.pyzmq_version()}"
+
+
+def _describe_inner() -> str:
+    if inner.KIND == "compiled":
+        return "compiled inner path"
+    return "pure Python inner path (slower; a C compiler at install, and no SLBROKER_PURE, gives the compiled one)"
+
+
+def _check_keys(path: Path) -> str:
+    ring = keys.load(path)
+    return f"{path}: {keys.describe(ring, time.time()).splitlines()[0]}"
+
+
+def _check_listen(address: ListenAddress) -> str:
+    """Bind the address for a moment."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(socket.getaddrinfo(address.host, address.port, family, socket.SOCK_DGRAM)[0][4])
+        except OSError as error:
+            raise BindError(f"{address}: {error.strerror}") from error
+    return f"{address} is free"

@@ -1,0 +1,80 @@
+"""What a handler answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from slbroker.sip.grammar import canonical_name
+from slbroker.sip.reasons import reason_for
+
+Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str]]
+
+# RFC 3261 8.2.6: slbroker copies these from the request, or counts them, itself.
+_OURS: Final = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"content-length"))
+_has_line_end = re.compile(r"[\r\n\x00]").search
+
+
+class Reply:
+    """A SIP reply without what the request gives it: status, reason phrase, further headers and body.
+
+    Raises ValueError, where the handler gave it, for a status outside 100-699, an empty reason, a CR, LF or NUL in a
+    reason or header, a header that slbroker writes itself, and a body without a Content-Type (RFC 3261 7.4.1).
+    """
+
+    __slots__ = ("body", "extra", "reason", "status")
+
+    def __init__(
+        self, status: int, reason: str | None = None, headers: Headers | None = None, body: bytes | str = b""
+    ) -> None:
+        if not 100 <= status <= 699:
+            raise ValueError(f"status {status} is not between 100 and 699")
+        if reason is None:
+            reason = reason_for(status)
+        elif not reason or _has_line_end(reason):
+            raise ValueError(f"reason {reason!r} is empty or has a line end in it")
+        self.status = status
+        self.reason = reason
+        self.extra = header_lines(headers) if headers else b""
+        self.body = body.encode() if isinstance(body, str) else body
+        if body and b"\r\nContent-Type: " not in self.extra and b"\r\ncontent-type: " not in self.extra.lower():
+            raise ValueError("a body needs a Content-Type header")
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {self.reason!r})"
+
+
+class Drop(Enum):
+    """The decision to stay silent."""
+
+    DROP = "drop"
+
+
+DROP: Final = Drop.DROP
+
+
+def header_lines(headers: Headers) -> bytes:
+    """Return headers as lines, each with its CRLF before it; raise ValueError for one that cannot be sent."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    lines: list[bytes] = []
+    for name, value in pairs:
+        if isinstance(value, str):
+            lines.append(_header_line(name, value))
+        else:
+            lines += [_header_line(name, single) for single in value]
+    return b"".join(lines)
+
+
+@lru_cache(maxsize=1_024)
+def _header_line(name: str, value: str) -> bytes:
+    canonical = canonical_name(name.encode())
+    if not canonical:
+        raise ValueError(f"{name!r} is no header name")
+    if canonical in _OURS:
+        raise ValueError(f"slbroker writes the {name} header itself")
+    if _has_line_end(value):
+        raise ValueError(f"header {name} has a line end or NUL in its value {value!r}")
+    return f"\r\n{name}: {value}".encode(errors="surrogateescape")

@@ -1,0 +1,82 @@
+"""What every slbroker process does alike: log lines, signals, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from typing import Protocol
+
+from slbroker.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """An edge, a worker."""
+
+    async def start(self) -> None:
+        """Begin to serve."""
+
+    def reload(self) -> None:
+        """Read again what may have changed; called on SIGHUP."""
+
+    async def drain(self) -> None:
+        """Take nothing new and finish what was begun; called on SIGTERM and SIGINT."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error, a line a record, from `level` (debug, info, warning, error) on."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)-7s [%(process)d] %(message)s",
+        force=True,
+    )
+
+
+def run_service(service: Service, lifeline: int | None = None) -> None:
+    """Run `service` until SIGTERM or SIGINT, or until `lifeline`, a pipe from the parent, is closed; then drain it.
+
+    A second signal ends the process at once. SIGHUP reloads. Raises what `start` raises.
+    """
+    asyncio.run(_run(service, lifeline))
+
+
+async def _run(service: Service, lifeline: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)  # so that the second one kills, whatever the process is busy with
+        stopping.set()
+
+    def orphaned() -> None:
+        assert lifeline is not None
+        loop.remove_reader(lifeline)
+        stopping.set()
+
+    try:
+        await service.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGHUP, _reload, service)
+        if lifeline is not None:
+            loop.add_reader(lifeline, orphaned)
+        await stopping.wait()
+        await service.drain()
+    finally:
+        service.close()
+
+
+def _reload(service: Service) -> None:
+    try:
+        service.reload()
+    except UserError as error:
+        logger.error("not reloaded, the old one stays in use: %s", error)

@@ -1,0 +1,195 @@
+"""Addresses with their parameters, as in From, To, Contact and Route (RFC 3261 20.10, 25.1).
+
+    "Bob" <sip:bob@example.com;transport=tcp>;tag=a48s    name-addr: the URI's parameters stand inside <>
+    sip:bob@example.com;tag=a48s                          addr-spec: all parameters belong to the header
+
+Values come unfolded. There is one reading: `tag_of` and `parse_address` accept the same, see the same tag.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from slbroker.errors import Reject
+from slbroker.sip.grammar import is_token
+from slbroker.sip.uri import parse_uri, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slbroker.sip.uri import Uri
+
+# What is repeated below is never given back ("*+", "++"): so every match takes linear time.
+_WS: Final = rb"[ \t]*+"
+_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+# RFC 3261 25.1: quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; neither holds a bare CR or LF.
+_QUOTED: Final = rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"'
+# display-name = *(token LWS): phones put anything here, so only what would change the structure is refused.
+_PLAIN: Final = rb'[^"<>;,\x00-\x08\x0a-\x1f\x7f]*+'
+# 20.10: an addr-spec with a comma, a question mark or a semicolon must stand inside <>.
+_BARE: Final = rb'[^"<>;,?\x00-\x20\x7f]++'
+_BRACKETED: Final = rb"<([^<>\"\r\n]++)>"
+
+_match_quoted = re.compile(_QUOTED).match
+_match_head = re.compile(rb"%b(?:(%b|%b)%b%b|(%b))%b" % (_WS, _QUOTED, _PLAIN, _WS, _BRACKETED, _BARE, _WS)).match
+# generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string. What is not quoted is
+# taken up to the next separator, even if it is empty.
+_match_param = re.compile(
+    rb";%b(%b)%b(?:=%b(%b|%b)%b)?" % (_WS, _TOKEN, _WS, _WS, _QUOTED, rb'[^"<>;,\x00-\x20\x7f]*+', _WS)
+).match
+# The form that nearly all requests use: no white space around parameters, none but a tag, no escapes.
+_match_ordinary = re.compile(
+    rb'(?:(?:"[^"\\\r\n]*+"[ \t]*+|%b)%b|%b)(?:;tag=(%b))?' % (_PLAIN, _BRACKETED, _BARE, _TOKEN)
+).fullmatch
+_unquote = re.compile(rb"\\(.)", re.DOTALL).sub
+
+STAR: Final = b"*"  # RFC 3261 20.10: Contact = ( STAR / (contact-param *(COMMA contact-param)))
+
+
+def tag_of(value: bytes) -> bytes:
+    """Return the tag of a From or To value, b"" where there is none (RFC 3261 19.3).
+
+    Raises Reject(400, reason) for a value that is malformed, or whose tag is empty, no token, or not alone.
+    """
+    found = _match_ordinary(value)
+    if found is not None:
+        return found[2] or b""
+    return _read_single(value).tag
+
+
+def split_params(value: bytes) -> tuple[bytes, bytes]:
+    """Return the address and the header parameters behind it, from their ";" on, both stripped.
+
+    Raises Reject(400, reason) as `tag_of` does.
+    """
+    reading = _read_single(value)
+    return value[: reading.head_end].strip(b" \t"), value[reading.head_end :].strip(b" \t")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address: its display name, its URI, its header parameters. Two are equal when their bytes are.
+
+    `display` has no quotes and no escapes, "" where there is none. `params` has names in lower case, values
+    without quotes, None for a parameter without a value, and the first of two with the same name. `tag` is ""
+    where there is none. `uri_bytes` is the URI as written, without <>.
+    """
+
+    raw: bytes
+    display: str = field(compare=False)
+    uri_bytes: bytes = field(compare=False)
+    params: Mapping[str, str | None] = field(compare=False)
+    tag: str = field(compare=False)
+    _uri: Uri | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def uri(self) -> Uri:
+        """The URI, parsed when first asked for. Raises InvalidUri, also for the "*" of a Contact."""
+        if self._uri is None:
+            object.__setattr__(self, "_uri", parse_uri(self.uri_bytes))
+        assert self._uri is not None
+        return self._uri
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether this is the "*" of a Contact that removes all bindings (RFC 3261 10.2.2)."""
+        return self.raw == STAR
+
+    def __str__(self) -> str:
+        return text(self.raw)
+
+
+def parse_address(raw: bytes) -> Address:
+    """Parse a value that holds one address, such as From and To. Raises Reject(400, reason)."""
+    return _address(raw, _read_single(raw))
+
+
+def parse_address_list(raw: bytes) -> list[Address]:
+    """Parse a value that may hold several, separated by commas, such as Contact and Route (RFC 3261 7.3.1).
+
+    A "*" comes as the only Address, with `wildcard` set. Raises Reject(400, reason).
+    """
+    addresses: list[Address] = []
+    start = 0
+    while start <= len(raw):
+        reading = _read(raw, start)
+        addresses.append(_address(raw[start : reading.end], reading))
+        start = reading.end + 1
+    if len(addresses) > 1 and any(address.wildcard for address in addresses):
+        raise Reject(400, "Address Beside *")
+    return addresses
+
+
+class _Reading(NamedTuple):
+    """What the grammar found: raw parts, and where in the value they end."""
+
+    display: bytes
+    uri: bytes
+    params: list[tuple[bytes, bytes | None]]
+    tag: bytes
+    head_end: int
+    end: int
+
+
+def _read_single(value: bytes) -> _Reading:
+    reading = _read(value, 0)
+    if reading.end < len(value):
+        raise Reject(400, "More Than One Address")
+    return reading
+
+
+def _read(value: bytes, start: int) -> _Reading:
+    """Read the address that starts at `start` and ends at a comma or at the end of `value`."""
+    head = _match_head(value, start)
+    if head is None:
+        raise _fault(value, start)
+    display, bracketed, bare = head.groups()
+    params: list[tuple[bytes, bytes | None]] = []
+    tag = b""
+    end = head.end()
+    while (param := _match_param(value, end)) is not None:
+        name, content = param.groups()
+        if name.lower() == b"tag":
+            if not content or tag or not is_token(content):
+                raise Reject(400, "Two Tags" if tag else "Bad Tag")
+            tag = content
+        params.append((name, content))
+        end = param.end()
+    if end < len(value) and value[end] != ord(","):
+        raise _fault(value, end)
+    return _Reading(display or b"", bracketed or bare, params, tag, head.end(), end)
+
+
+def _fault(value: bytes, at: int) -> Reject:
+    """Return the error for what stands at `at`, where an address or a parameter should."""
+    rest = value[at:].lstrip(b"; \t")
+    if b'"' in rest and _match_quoted(rest, rest.index(b'"')) is None:
+        return Reject(400, "Unclosed Quote In Address")
+    if b"<" in rest and b">" not in rest:
+        return Reject(400, "Unclosed < In Address")
+    if not rest or rest[0] == ord(","):
+        return Reject(400, "Empty Address Or Parameter")
+    return Reject(400, "Bad Address")
+
+
+def _address(raw: bytes, reading: _Reading) -> Address:
+    params: dict[str, str | None] = {}
+    for name, content in reading.params:
+        params.setdefault(text(name).lower(), None if content is None else _plain(content))
+    return Address(
+        raw.strip(b" \t"),
+        display=_plain(reading.display),
+        uri_bytes=reading.uri,
+        params=MappingProxyType(params),
+        tag=text(reading.tag),
+    )
+
+
+def _plain(raw: bytes) -> str:
+    """Return a display name or a parameter's value as text, without its quotes."""
+    if raw[:1] == b'"':
+        return text(_unquote(rb"\1", raw[1:-1]))
+    return text(raw.strip(b" \t"))

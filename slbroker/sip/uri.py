@@ -1,0 +1,153 @@
+"""URIs, for handlers: the parts of sip and sips, and as much of others as is needed (RFC 3261 19.1).
+
+The edge does not come here. It judges a Request-URI by its scheme alone and passes it on as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from slbroker.errors import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PORT: Final = 65_535
+
+# RFC 3986 3.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
+_match_scheme = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*+):").match
+
+# What stands in no URI unescaped (RFC 3986 2 and appendix C). Bytes from 0x80 on stand in none either, but
+# phones do send UTF-8 users, and nothing else can be meant by them.
+_ILLEGAL: Final = rb'\x00-\x20<>"\x7f'
+_find_illegal = re.compile(rb"[%b]" % _ILLEGAL).search
+
+# RFC 3261 25.1: SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ]. A user may hold ";" and
+# "?", but "@" stands once or never: with two, any choice between the readings is one that another element
+# does not make. "_" is no host character, but it is in use. Of an IPv6 address only the characters are
+# checked (RFC 5118 4.10).
+_match_sip = re.compile(
+    rb"([Ss][Ii][Pp][Ss]?):"
+    rb"(?:([^@:%b]++)(?::([^@%b]*+))?@)?"  # user, password
+    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9A-Za-z._-]++))"  # host
+    rb"(?::([0-9]{1,5}))?"  # port
+    rb"(?:;([^?@%b]*+))?"  # parameters
+    rb"(?:\?([^@%b]*+))?" % (_ILLEGAL, _ILLEGAL, _ILLEGAL, _ILLEGAL)  # headers
+).fullmatch
+
+# RFC 3261 25.1: escaped = "%" HEXDIG HEXDIG
+_replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
+_find_bad_escape = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+
+_NO_PARAMS: Final[Mapping[str, str | None]] = MappingProxyType({})
+
+
+class InvalidUri(Reject):
+    """A URI that cannot be read: 400 with `reason`, unless the handler catches it (RFC 3261 21.4.1)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(400, reason)
+
+
+class Uri(NamedTuple):
+    """A parsed URI; `str()` gives it as it was written. Two are equal when they are written alike.
+
+    sip and sips: `user` and `password` without escapes, "" where there is none; `host` lower case, IPv6
+    without its brackets; `port` None where it is not given; `params` without escapes, names in lower case,
+    None for a parameter without a value, the first of two with the same name; `headers`, the text behind "?",
+    as written.
+    Other schemes: `opaque`, the text behind the colon; of a tel URI (RFC 3966) also `user`, the number as
+    written, and `params`.
+    Text is UTF-8; bytes that are not come as surrogate escapes, so that none is lost.
+    """
+
+    raw: bytes
+    scheme: str
+    user: str = ""
+    password: str = ""
+    host: str = ""
+    port: int | None = None
+    params: Mapping[str, str | None] = _NO_PARAMS
+    headers: str = ""
+    opaque: str = ""
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+    def __str__(self) -> str:
+        return text(self.raw)
+
+
+def parse_uri(raw: bytes) -> Uri:
+    """Parse a URI of any scheme. Raises InvalidUri. Takes time in proportion to its length."""
+    found = _match_sip(raw)
+    if found is None:
+        return _parse_other(raw)
+    if b"%" in raw and _find_bad_escape(raw):
+        raise InvalidUri("Bad Escape In URI")
+    scheme, user, password, ipv6, name, digits, params, headers = found.groups(b"")
+    port = int(digits) if digits else None
+    if port is not None and port > MAX_PORT:
+        raise InvalidUri("Bad Port In URI")
+    return Uri(
+        raw,
+        scheme.lower().decode(),
+        _unescape(user),
+        _unescape(password),
+        (ipv6 or name).lower().decode(),
+        port,
+        _parse_params(params) if params else _NO_PARAMS,
+        text(headers),
+    )
+
+
+def text(raw: bytes) -> str:
+    """Return a peer's bytes as text that can be turned back into the same bytes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _parse_other(raw: bytes) -> Uri:
+    found = _match_scheme(raw)
+    if found is None:
+        raise InvalidUri("URI Without Scheme")
+    if _find_illegal(raw):
+        raise InvalidUri("Illegal Character In URI")
+    scheme, rest = found[1].lower(), raw[found.end() :]
+    if scheme in (b"sip", b"sips"):
+        raise _fault(rest)
+    number, _, params = rest.partition(b";")
+    if not number:
+        raise InvalidUri("Empty URI")
+    if scheme != b"tel":
+        return Uri(raw, scheme.decode(), opaque=text(rest))
+    if _find_bad_escape(params):
+        raise InvalidUri("Bad Escape In URI")
+    return Uri(raw, "tel", user=text(number), params=_parse_params(params), opaque=text(rest))
+
+
+def _fault(rest: bytes) -> InvalidUri:
+    """Return the error for a sip URI that does not match; `rest` follows its scheme."""
+    userinfo, at, _ = rest.rpartition(b"@")
+    if at and (b"@" in userinfo or userinfo[:1] in (b"", b":")):
+        return InvalidUri("Bad User In URI")
+    return InvalidUri("Bad Host In URI")
+
+
+def _parse_params(raw: bytes) -> Mapping[str, str | None]:
+    """Return the parameters of `a=1;b`; a ";" too many, which RFC 3261 does not have, means nothing."""
+    params: dict[str, str | None] = {}
+    for piece in raw.split(b";"):
+        if piece:
+            name, equals, value = piece.partition(b"=")
+            params.setdefault(_unescape(name).lower(), _unescape(value) if equals else None)
+    return MappingProxyType(params)
+
+
+def _unescape(raw: bytes) -> str:
+    return text(_replace_escapes(_escaped_byte, raw) if b"%" in raw else raw)
+
+
+def _escaped_byte(found: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(found[1].decode())

@@ -1,0 +1,37 @@
+"""The fates of messages: every message that reached an edge ends in exactly one, and they add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Fates:
+    """Counters of one edge process; `received` is the sum of the fates and of what is in flight, at any instant."""
+
+    __slots__ = ("absorbed", "dropped", "failed", "forwarded", "passed", "received", "replied", "shed")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.replied = 0  # answered by a handler, or by the edge because the request was malformed
+        self.absorbed = 0  # ACKs that the filter recognised
+        self.passed = 0  # ACKs let through to a handler
+        self.forwarded = 0  # ACKs let through to the next hop
+        self.shed = 0  # answered 503 for want of a worker or credit
+        self.failed = 0  # answered 500 because no worker answered
+        self.dropped: dict[str, int] = {}  # left unanswered, by cause
+
+    def drop(self, cause: str) -> None:
+        """Count one message that is left unanswered because of `cause`."""
+        self.dropped[cause] = self.dropped.get(cause, 0) + 1
+
+    def ended(self) -> int:
+        """Return how many messages have met their fate."""
+        single = self.replied + self.absorbed + self.passed + self.forwarded + self.shed + self.failed
+        return single + sum(self.dropped.values())
+
+    def figures(self, in_flight: int) -> dict[str, Any]:
+        """Return the counters by name; raise AssertionError when they do not add up, for then one of them lies."""
+        ended = self.ended()
+        if self.received != ended + in_flight:
+            raise AssertionError(f"{self.received} received, but {ended} ended and {in_flight} in flight")
+        return {name: getattr(self, name) for name in self.__slots__} | {"in_flight": in_flight}

@@ -1,0 +1,51 @@
+"""What all tests share. Helpers that are imported by name live in tests/support."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.support.peers import free_udp_port
+from tests.support.processes import Process, slbroker
+from tests.support.timing import TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+class Start(Protocol):
+    """Starts a program that is stopped when the test ends."""
+
+    def __call__(
+        self, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Process: ...
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Scale the time limit of a test like every other timeout."""
+    if config.getoption("timeout", None) is None:
+        config.option.timeout = float(config.getini("timeout")) * TIME
+
+
+@pytest.fixture
+def start_slbroker() -> Iterator[Start]:
+    """`start_slbroker("edge", "--listen", ...)` runs that command until the test ends."""
+    with ExitStack() as stack:
+        yield lambda *words, env=None, cwd=None: stack.enter_context(slbroker(*words, env=env, cwd=cwd))
+
+
+@pytest.fixture
+def start_program() -> Iterator[Start]:
+    """`start_program("/usr/bin/sipp", ...)` runs any program until the test ends."""
+    with ExitStack() as stack:
+        yield lambda *words, env=None, cwd=None: stack.enter_context(Process(*words, env=env, cwd=cwd))
+
+
+@pytest.fixture
+def udp_port() -> int:
+    """A free UDP port of 127.0.0.1, for a program that has to be told one."""
+    return free_udp_port()

@@ -1,0 +1,68 @@
+"""SIPp runs: one of our scenarios against one server, and what came of it."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.peers import free_udp_port, require_peer
+from tests.support.timing import within
+
+if TYPE_CHECKING:
+    from tests.conftest import Start
+
+SCENARIOS = Path(__file__).with_name("scenarios")
+# Beyond the time that the calls take: a lost datagram is sent again up to 7 times, for 32 s at most.
+GRACE_SECONDS = 40
+
+
+@dataclass(frozen=True)
+class Run:
+    """What SIPp counted. `sent` has every message of the scenario by method, first times and repeats together."""
+
+    successful: int
+    failed: int
+    sent: dict[str, int]
+    errors: str
+
+
+def run_sipp(start: Start, scenario: str, port: int, folder: Path, *, calls: int, rate: int) -> Run:
+    """Make `calls` calls, `rate` of them a second, to `port` of loopback. Fails when SIPp breaks off."""
+    errors = folder / f"{scenario}.errors"
+    statistics = folder / f"{scenario}.csv"
+    seconds = calls / rate + GRACE_SECONDS
+    sipp = start(
+        require_peer("sipp"),
+        f"127.0.0.1:{port}",
+        *("-sf", str(SCENARIOS / f"{scenario}.xml")),
+        *("-r", str(rate), "-m", str(calls)),
+        *("-i", "127.0.0.1", "-bind_local", "-p", str(free_udp_port()), "-cp", str(free_udp_port())),
+        *("-nostdin", "-timeout", f"{within(seconds):.0f}s", "-timeout_error"),
+        *("-trace_err", "-error_file", str(errors), "-trace_stat", "-stf", str(statistics), "-trace_counts"),
+        cwd=folder,
+    )
+    status = sipp.wait(seconds + 5)
+    found = errors.read_text(errors="replace")[:2_000] if errors.exists() else ""
+    assert status in {0, 1}, f"SIPp ended with {status}: {found or sipp.log}"
+    totals = _last_line(statistics)
+    (counts,) = folder.glob(f"{scenario}_*_counts.csv")
+    return Run(int(totals["SuccessfulCall(C)"]), int(totals["FailedCall(C)"]), _sent(_last_line(counts)), found)
+
+
+def _last_line(statistics: Path) -> dict[str, str]:
+    """SIPp writes a line a second, the totals in the last one, `;` after every field."""
+    with statistics.open(newline="") as lines:
+        return {k: v for k, v in list(csv.DictReader(lines, delimiter=";"))[-1].items() if k and v is not None}
+
+
+def _sent(counts: dict[str, str]) -> dict[str, int]:
+    """Columns are called `3_ACK_Sent` and `3_ACK_Retrans`; the latter are repeats of ours only beside the former."""
+    sent: dict[str, int] = {}
+    for column, value in counts.items():
+        if column.endswith("_Sent"):
+            step = column.removesuffix("_Sent")
+            method = step.partition("_")[2]
+            sent[method] = sent.get(method, 0) + int(value) + int(counts[f"{step}_Retrans"])
+    return sent

@@ -1,0 +1,31 @@
+"""Time in tests: every timeout goes through `within`, so that one variable suits a slow machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How much longer than on an idle machine things may take here.
+TIME = float(os.environ.get("SLBROKER_TEST_TIME", "1.0"))
+_POLL_SECONDS = 0.02
+
+
+def within(seconds: float) -> float:
+    """A timeout of `seconds` as it has to be on this machine."""
+    return seconds * TIME
+
+
+def until(condition: Callable[[], object], seconds: float = 5.0, *, what: str = "the condition") -> None:
+    """Wait until `condition()` is true, `seconds` (scaled) at most; fails naming `what`.
+
+    For tests that watch another process. A unit test passes `now` instead.
+    """
+    deadline = time.monotonic() + within(seconds)
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{what} did not come true within {within(seconds):g} s")
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,180 @@
+"""Imports point one way, and the pure modules stay pure: read from the source of the three packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.imports import Tree, crossings, cycle, impurities, is_under, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("slbroker", "edge/slbroker_edge", "handlers/slbroker_handlers")
+
+# No I/O and no clock: bytes and `now` come in as arguments.
+PURE = (
+    "slbroker.sip",
+    "slbroker.totag",
+    "slbroker.bus.envelope",
+    "slbroker.bus.dispatcher",
+    "slbroker_edge.ackfilter",
+)
+FORBIDDEN = (
+    "socket", "_socket", "socketserver", "ssl", "select", "selectors", "asyncio", "zmq",
+    "threading", "_thread", "multiprocessing", "concurrent", "subprocess", "time", "datetime",
+)  # fmt: skip
+
+
+def may_reach_all(module: str) -> bool:
+    """Whether this is a part of the command line, which alone knows all three packages."""
+    return module.startswith("slbroker.cli") or is_under(module, "slbroker.commands")
+
+
+def wrong_ways(tree: Tree) -> list[str]:
+    """Imports between the packages that do not point at slbroker."""
+    parts = [
+        *crossings(tree, ["slbroker_edge"], ["slbroker_handlers"]),
+        *crossings(tree, ["slbroker_handlers"], ["slbroker_edge"]),
+    ]
+    upward = crossings(tree, ["slbroker"], ["slbroker_edge", "slbroker_handlers"])
+    parts += [i for i in upward if not (may_reach_all(i.importer) and (i.deferred or i.typing))]
+    return [str(i) for i in parts]
+
+
+def impure(tree: Tree) -> list[str]:
+    """The chains by which the pure modules reach I/O or a clock."""
+    return [chain for module in tree.under(*PURE) for chain in impurities(tree, module, FORBIDDEN)]
+
+
+def absent(tree: Tree) -> list[str]:
+    """Pure modules that are gone or renamed, once there is a command line to miss them."""
+    complete = bool(tree.under("slbroker.cli"))
+    return [name for name in PURE if complete and not tree.under(name)]
+
+
+@pytest.fixture(scope="module")
+def ours() -> Tree:
+    return read_tree(*(ROOT / folder for folder in PACKAGES))
+
+
+def test_the_tree_is_read(ours: Tree) -> None:
+    assert "slbroker.errors" in ours.modules
+    assert any(i.target == "enum" for i in ours.imports if i.importer == "slbroker.errors")
+
+
+def test_imports_point_one_way(ours: Tree) -> None:
+    assert wrong_ways(ours) == []
+
+
+def test_the_pure_modules_reach_no_io_and_no_clock(ours: Tree) -> None:
+    assert impure(ours) == []
+
+
+def test_no_pure_module_is_missing(ours: Tree) -> None:
+    assert absent(ours) == []
+
+
+def test_no_modules_import_each_other_in_a_ring(ours: Tree) -> None:
+    assert cycle(ours) == []
+
+
+# The rules judged on small packages, good and bad: a rule that cannot fail proves nothing.
+
+SOUND = {
+    "slbroker/__init__.py": "from slbroker.plugin import Handlers",
+    "slbroker/plugin.py": "import asyncio\nfrom .sip import parser",
+    "slbroker/cli.py": "def run():\n    from slbroker_edge import service\n    import slbroker_handlers",
+    "slbroker/totag.py": "import hashlib",
+    "slbroker/sip/__init__.py": "",
+    "slbroker/sip/parser.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket\n"
+    "from slbroker.sip.grammar import TOKEN",
+    "slbroker/sip/grammar.py": "import re",
+    "slbroker/bus/__init__.py": "",
+    "slbroker/bus/envelope.py": "import msgpack",
+    "slbroker/bus/dispatcher.py": "from . import envelope",
+    "slbroker/bus/link.py": "import zmq\nfrom . import dispatcher",
+    "slbroker_edge/ackfilter.py": "from slbroker.totag import verify",
+    "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
+    "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
+}
+
+
+def build(folder: Path, files: Mapping[str, str]) -> Tree:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return read_tree(*(folder / package for package in ("slbroker", "slbroker_edge", "slbroker_handlers")))
+
+
+def complaints(tree: Tree) -> list[str]:
+    ring = cycle(tree)
+    return [*wrong_ways(tree), *impure(tree), *absent(tree), *(["ring " + " -> ".join(ring)] if ring else [])]
+
+
+def test_a_sound_tree_passes(tmp_path: Path) -> None:
+    assert complaints(build(tmp_path, SOUND)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        (
+            "slbroker_edge/service.py",
+            "import slbroker_handlers.worker",
+            "service:1 imports slbroker_handlers.worker",
+        ),
+        (
+            "slbroker_edge/a.py",
+            "def f():\n    from slbroker_handlers import x",
+            "a:2 imports slbroker_handlers",
+        ),
+        (
+            "slbroker_handlers/b.py",
+            "if TYPE_CHECKING:\n    import slbroker_edge",
+            "b:2 imports slbroker_edge",
+        ),
+        ("slbroker/stats.py", "def f():\n    import slbroker_edge", "stats:2 imports slbroker_edge"),
+        ("slbroker/cli.py", "from slbroker_edge import service", "cli:1 imports slbroker_edge.service"),
+        ("slbroker/commands/run.py", "import slbroker_handlers", "run:1 imports slbroker_handlers"),
+        ("slbroker/totag.py", "import time", "slbroker.totag -> time"),
+        ("slbroker/totag.py", "def f():\n    from datetime import datetime", "slbroker.totag -> datetime"),
+        ("slbroker/totag.py", "import zmq.asyncio as z", "slbroker.totag -> zmq.asyncio"),
+        (
+            "slbroker/totag.py",
+            "import importlib\nimportlib.import_module('select')",
+            "slbroker.totag -> select",
+        ),
+        ("slbroker/totag.py", "if not TYPE_CHECKING:\n    import ssl", "slbroker.totag -> ssl"),
+        ("slbroker/totag.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import ssl", "slbroker.totag -> ssl"),
+        ("slbroker/sip/grammar.py", "import socket", "slbroker.sip.parser -> slbroker.sip.grammar -> socket"),
+        (
+            "slbroker/bus/__init__.py",
+            "from . import link",
+            "slbroker.bus.envelope -> slbroker.bus -> slbroker.bus.link",
+        ),
+        ("slbroker_edge/ackfilter.py", "from slbroker.plugin import Handlers", "slbroker.plugin -> asyncio"),
+        ("slbroker/bus/envelope.py", "from .dispatcher import Open", "ring slbroker.bus."),
+        ("slbroker/sip/grammar.py", "def f():\n    from . import parser", "ring slbroker.sip."),
+        ("slbroker/sip/grammar.py", "from slbroker import Handlers", "ring slbroker"),
+    ],
+)
+def test_a_bad_module_is_found(tmp_path: Path, file: str, text: str, complaint: str) -> None:
+    found = complaints(build(tmp_path, {**SOUND, file: text}))
+    assert any(complaint in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    "file", ["slbroker/totag.py", "slbroker/bus/envelope.py", "slbroker_edge/ackfilter.py"]
+)
+def test_a_missing_pure_module_is_found(tmp_path: Path, file: str) -> None:
+    files = {name: text for name, text in SOUND.items() if name != file}
+    assert absent(build(tmp_path, files)) == [file.removesuffix(".py").replace("/", ".")]
+
+
+def test_nothing_is_missed_before_there_is_a_command_line(tmp_path: Path) -> None:
+    assert absent(build(tmp_path, {"slbroker/errors.py": ""})) == []
