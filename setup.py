@@ -14,9 +14,7 @@ class BuildIfPossible(build_ext):
         try:
             super().build_extension(ext)
         except Exception as cause:
-            self.warn(
-                f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin"
-            )
+            self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin")
 
 
 twin = Extension("slbroker.inner.compiled", ["slbroker/inner/compiled.pyx"], optional=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slbroker import options
-from slbroker.errors import Exit, UserError
+from slbroker.errors import ConfigError, Exit, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +95,7 @@ def run(
 @options.config
 @options.listen
 @options.bus
+@options.insecure_bus
 @options.keys
 @options.processes
 @options.ack_window
@@ -102,6 +103,7 @@ def run(
 def edge(
     listen: tuple[ListenAddress, ...],
     bus: BusAddress | None,
+    insecure_bus: bool,
     keys: Path,
     processes: int,
     ack_window: float,
@@ -119,6 +121,8 @@ def edge(
     if processes > 1 and any(not address.port for address in listen):
         raise click.UsageError("--processes share a port, so it cannot be 0")
     bus = bus or default_bus()
+    if not (bus.is_loopback or insecure_bus):
+        raise ConfigError(f"bus {bus} is open to other machines and unencrypted; say --insecure-bus if that is wanted")
     all_settings = [
         EdgeSettings(listen, bus, keys, ack_window, processes=processes, process=number) for number in range(processes)
     ]

@@ -85,7 +85,7 @@ class KeyRing:
     earlier: tuple[Key, ...] = ()
 
     def __post_init__(self) -> None:
-        if len({key.id for key in self.keys()}) != len(self.earlier) + 2:
+        if len({key.id for key in self.all_keys()}) != len(self.earlier) + 2:
             raise ValueError("two keys have the same id")
         if not (self.current.retired_at is None and self.next.retired_at is None):
             raise ValueError("the current and the next key must not be retired")
@@ -101,14 +101,14 @@ class KeyRing:
     def rotate(self, now: float) -> KeyRing:
         """Return the ring with its next key as current, a new next key, and no expired ones."""
         kept = tuple(key for key in self.earlier if not key.expired(now))
-        taken = {key.id for key in self.keys()}
+        taken = {key.id for key in self.all_keys()}
         return KeyRing(self.next, _new_key(taken), (replace(self.current, retired_at=now), *kept))
 
     def accepted(self, now: float) -> dict[bytes, Key]:
         """Return the keys to verify with, by id: all but the expired ones."""
-        return {key.id: key for key in self.keys() if not key.expired(now)}
+        return {key.id: key for key in self.all_keys() if not key.expired(now)}
 
-    def keys(self) -> tuple[Key, ...]:
+    def all_keys(self) -> tuple[Key, ...]:
         """Return all keys: current, next, earlier."""
         return (self.current, self.next, *self.earlier)
 
@@ -217,11 +217,14 @@ def _read(path: Path) -> tuple[bytes, int]:
     """Return a file's content and its permission bits, both of the one file that was opened."""
     # Without O_NONBLOCK, opening a FIFO would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(f"key file {path} is not a regular file; name one made by: slbroker keys new FILE")
-        return file.read(MAX_FILE_SIZE + 1), stat.S_IMODE(status.st_mode)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_SIZE + 1), stat.S_IMODE(status.st_mode)
+    finally:
+        os.close(descriptor)
 
 
 def _write_new(path: Path, content: bytes, like: Path | None = None) -> None:

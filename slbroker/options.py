@@ -107,6 +107,11 @@ own_keys = option(
 plugin = option(
     "--plugin", metavar="FILE.py|MODULE[:APP]", help="Your handlers; the bundled ones (OPTIONS 200, else 404) without."
 )
+insecure_bus = option(
+    "--insecure-bus",
+    is_flag=True,
+    help="Bind a TCP bus that other machines can reach, unencrypted: on a network that nobody else reaches.",
+)
 credit = option(
     "--credit",
     type=click.IntRange(1, 65_536),

@@ -10,7 +10,6 @@ def test_keepalive():
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +25,8 @@ from slbroker.sip.via import stamp_top
 from slbroker.totag import Signer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slbroker.plugin import Handlers
 
 SOURCE: Final = Source("192.0.2.1", 5060, "udp:192.0.2.2:5060")  # addresses for documentation, RFC 5737

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 class Start(Protocol):
     """Starts a program that is stopped when the test ends."""
 
-    def __call__(
-        self, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
-    ) -> Process: ...
+    def __call__(self, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process: ...
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -168,9 +168,7 @@ def test_a_bad_module_is_found(tmp_path: Path, file: str, text: str, complaint: 
     assert any(complaint in line for line in found), found
 
 
-@pytest.mark.parametrize(
-    "file", ["slbroker/totag.py", "slbroker/bus/envelope.py", "slbroker_edge/ackfilter.py"]
-)
+@pytest.mark.parametrize("file", ["slbroker/totag.py", "slbroker/bus/envelope.py", "slbroker_edge/ackfilter.py"])
 def test_a_missing_pure_module_is_found(tmp_path: Path, file: str) -> None:
     files = {name: text for name, text in SOUND.items() if name != file}
     assert absent(build(tmp_path, files)) == [file.removesuffix(".py").replace("/", ".")]

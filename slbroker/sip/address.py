@@ -46,6 +46,9 @@ _match_ordinary = re.compile(
 ).fullmatch
 _unquote = re.compile(rb"\\(.)", re.DOTALL).sub
 
+MAX_PARAMS: Final = 64  # real addresses have a handful; 30,000 in one datagram would hold up the edge for 20 ms
+MAX_ADDRESSES: Final = 128  # in one value; real ones have as many as there are proxies, or registered phones
+
 STAR: Final = b"*"  # RFC 3261 20.10: Contact = ( STAR / (contact-param *(COMMA contact-param)))
 
 
@@ -115,6 +118,8 @@ def parse_address_list(raw: bytes) -> list[Address]:
     addresses: list[Address] = []
     start = 0
     while start <= len(raw):
+        if len(addresses) == MAX_ADDRESSES:
+            raise Reject(400, "Too Many Addresses")
         reading = _read(raw, start)
         addresses.append(_address(raw[start : reading.end], reading))
         start = reading.end + 1
@@ -151,6 +156,8 @@ def _read(value: bytes, start: int) -> _Reading:
     tag = b""
     end = head.end()
     while (param := _match_param(value, end)) is not None:
+        if len(params) == MAX_PARAMS:
+            raise Reject(400, "Too Many Parameters In Address")
         name, content = param.groups()
         if name.lower() == b"tag":
             if not content or tag or not is_token(content):
@@ -182,7 +189,7 @@ def _address(raw: bytes, reading: _Reading) -> Address:
     return Address(
         raw.strip(b" \t"),
         display=_plain(reading.display),
-        uri_bytes=reading.uri,
+        uri_bytes=reading.uri.strip(b" \t"),  # "badaspec" of RFC 4475: white space within <> may be forgiven
         params=MappingProxyType(params),
         tag=text(reading.tag),
     )

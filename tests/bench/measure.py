@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.processes import READY_SECONDS, Server, SubjectError
+from tests.bench.processes import READY_SECONDS, Server, SubjectError, machine_busy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,10 +78,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement: the generator's figures and the CPU seconds of the subject by role."""
+    """One measurement: the generator's figures, the CPU seconds of the subject by role.
+
+    `other` is the CPU seconds that the machine spent on anything else meanwhile.
+    """
 
     load: Load
     cpu: dict[str, float]
+    other: float = 0.0
 
     def cpu_us(self, role: str | None = None) -> float | None:
         """Return CPU microseconds for each answered request, of all roles or one; None without that role."""
@@ -182,13 +186,14 @@ def measure(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
             wait_answering(server, port)
             if plan.warmup > 0:
                 run_load(tools.sipload, port, method, Plan(plan.warmup, 0, plan.window, plan.rate))
-            before = server.cpu()
+            before, busy = server.cpu(), machine_busy()
             load = run_load(tools.sipload, port, method, plan)
-            after = server.cpu()
+            after, busy = server.cpu(), machine_busy() - busy
             server.check()
     if load.ok == 0:
         raise SubjectError(f"none of {load.sent} requests was answered")
-    return Sample(load, {role: after[role] - before[role] for role in before})
+    cpu = {role: after[role] - before[role] for role in before}
+    return Sample(load, cpu, max(0.0, busy - sum(cpu.values()) - load.cpu_s))
 
 
 def oddities(samples: Sequence[Sample]) -> str:

@@ -72,6 +72,13 @@ def read_stat(pid: int) -> Stat | None:
     )
 
 
+def machine_busy() -> float:
+    """Return the CPU seconds that all processors were not idle, time stolen by other machines included."""
+    first = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, first[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
+
+
 def process_tree(root: int) -> dict[int, Stat]:
     """Return `root` and all its descendants, by pid."""
     stats = {int(entry.name): read_stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}

@@ -99,9 +99,20 @@ def remarks(results: Results) -> list[str]:
     return lines
 
 
+def disturbance(results: Results) -> list[str]:
+    """Return a line on how busy the machine was with other things, none when nothing was measured."""
+    shares = [
+        100 * sample.other / sample.load.seconds
+        for by_subject in results.values()
+        for rounds in by_subject.values()
+        for sample in rounds.values()
+    ]
+    return [f"Other programs meanwhile: {spread(shares)} % of one CPU."] if shares else []
+
+
 def render(results: Results, notes: Iterable[str], form: Callable[[Table], str]) -> str:
     """Return the whole report; `form` is as_text or as_markdown."""
-    parts = ["\n".join(f"- {note}" for note in [*notes, *remarks(results)])]
+    parts = ["\n".join(f"- {note}" for note in [*notes, *disturbance(results), *remarks(results)])]
     for method, by_subject in results.items():
         measured = {name: rounds for name, rounds in by_subject.items() if rounds}
         if measured:

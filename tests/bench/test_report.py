@@ -44,4 +44,6 @@ def test_no_reference_no_ratios() -> None:
 def test_wrong_answers_are_remarked_on() -> None:
     odd = sample_of(1, {"edge": 1.0}, {"200": 99_990, "503": 10})
     text = report.render({"OPTIONS": {"ours": {1: odd, 2: odd}}}, ["a note"], report.as_text)
-    assert text.startswith("- a note\n- ours, OPTIONS: 20 answered 503.\n\n")
+    assert text.startswith(
+        "- a note\n- Other programs meanwhile: 0 % of one CPU.\n- ours, OPTIONS: 20 answered 503.\n\n"
+    )

@@ -49,9 +49,7 @@ def is_under(module: str, *names: str) -> bool:
 
 def read_tree(*packages: Path) -> Tree:
     """Read every .py file of `packages`, each a folder named as the package is; absent ones are empty."""
-    modules = {
-        _module_name(file, folder): file for folder in packages for file in sorted(folder.rglob("*.py"))
-    }
+    modules = {_module_name(file, folder): file for folder in packages for file in sorted(folder.rglob("*.py"))}
     found = [imported for name, file in modules.items() for imported in _read(name, file, modules)]
     return Tree(modules, tuple(found))
 
@@ -62,9 +60,7 @@ def _module_name(file: Path, package: Path) -> str:
 
 def _read(name: str, file: Path, modules: Iterable[str]) -> Iterator[Import]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    for node, deferred, typing in _walk(
-        ast.parse(file.read_bytes(), str(file)), deferred=False, typing=False
-    ):
+    for node, deferred, typing in _walk(ast.parse(file.read_bytes(), str(file)), deferred=False, typing=False):
         for target in _targets(node, package, modules):
             yield Import(name, target, getattr(node, "lineno", 0), deferred, typing)
 
@@ -72,9 +68,7 @@ def _read(name: str, file: Path, modules: Iterable[str]) -> Iterator[Import]:
 def _walk(node: ast.AST, *, deferred: bool, typing: bool) -> Iterator[tuple[ast.AST, bool, bool]]:
     yield node, deferred, typing
     deferred = deferred or isinstance(node, _FUNCTIONS)
-    unrun = (
-        node.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test).split(".") else []
-    )
+    unrun = node.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test).split(".") else []
     for child in ast.iter_child_nodes(node):
         yield from _walk(child, deferred=deferred, typing=typing or child in unrun)
 
@@ -86,13 +80,9 @@ def _targets(node: ast.AST, package: str, modules: Iterable[str]) -> Iterator[st
         above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
         base = ".".join([*above, *([node.module] if node.module else [])])
         # `from a import b` is the module a.b where there is one, else a name inside a.
-        yield from dict.fromkeys(
-            f"{base}.{a.name}" if f"{base}.{a.name}" in modules else base for a in node.names
-        )
+        yield from dict.fromkeys(f"{base}.{a.name}" if f"{base}.{a.name}" in modules else base for a in node.names)
     elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _DYNAMIC:
-        yield from (
-            arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
-        )
+        yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
 
 
 def crossings(tree: Tree, sources: Iterable[str], targets: Iterable[str]) -> list[Import]:
