@@ -125,7 +125,7 @@ class Worker:
         now = time.monotonic()
         for number, message, source in membership.receive(frames, now):
             answer = respond(message, source)
-            if answer is None or isinstance(answer, bytes | tuple):
+            if isinstance(answer, bytes) or answer is None or isinstance(answer, tuple):
                 membership.answer(number, answer)
             else:
                 self._finish_later(link, number, answer)

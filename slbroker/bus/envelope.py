@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 VERSION: Final = 1
+MAX_BATCH: Final = 256  # items in one envelope: enough to spread its cost, few enough to keep a worker's turn short
 MAX_ENVELOPE: Final = 64 * 1024 * 1024  # bytes a frame may have: a full batch of the largest datagrams, and room
+MAX_ARRAY: Final = 4_096  # elements an array may have: a few bytes could otherwise ask for gigabytes
 
 
 class Kind(IntEnum):
@@ -53,6 +55,7 @@ Item: TypeAlias = tuple[int, Message, Source]
 Answer: TypeAlias = bytes | None | tuple[bytes, ...]
 
 _KINDS: Final = {int(kind): kind for kind in Kind}
+_new: Final = tuple.__new__  # for a NamedTuple whose length is known to be right: `_make` would measure it again
 _DECODE_ERRORS: Final = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
 
 
@@ -76,12 +79,11 @@ def decode_head(frames: Sequence[bytes]) -> Head:
     if len(frames) != 2:
         raise EnvelopeError(f"an envelope has 2 frames, this has {len(frames)}")
     head = _unpack(frames[0], "head")
-    try:
-        version, kind, route, size = head
-    except _DECODE_ERRORS as error:
-        raise EnvelopeError("the head is not an array of 4") from error
-    if version != VERSION:
-        raise EnvelopeError(f"protocol version {version!r}, this end speaks {VERSION}")
+    if type(head) is not tuple or len(head) != 4:
+        raise EnvelopeError("the head is not an array of 4")
+    version, kind, route, size = head
+    if type(version) is not int or version != VERSION:
+        raise EnvelopeError(f"protocol version {version!r:.40}, this end speaks {VERSION}")
     if type(kind) is not int or kind not in _KINDS or type(route) is not bytes or type(size) is not int:
         raise EnvelopeError("the head names no kind, route and size")
     return Head(_KINDS[kind], route, size)
@@ -96,13 +98,21 @@ def decode_info(body: bytes) -> dict[str, Any]:
 
 
 def decode_requests(body: bytes) -> list[Item]:
-    """Return a batch of requests; raise EnvelopeError when the body is none."""
+    """Return a batch of requests, every field of the right type; raise EnvelopeError when the body is none."""
+    items: list[Item] = []
     try:
-        return [
-            (number, Message._make(message), Source._make(source)) for number, message, source in _unpack(body, "body")
-        ]
+        for number, message, source in _unpack(body, "body"):
+            method, uri, headers, content, call_id, from_tag, to_tag, cseq = message
+            host, port, listen = source
+            b"".join((method, uri, content, call_id, from_tag, to_tag, *headers))  # TypeError unless all are bytes
+            if not type(number) is type(cseq) is type(port) is int or not type(host) is type(listen) is str:
+                raise EnvelopeError("a request's id, CSeq number, host, port or socket is of the wrong type")
+            if type(headers) is not tuple or len(headers) % 2:
+                raise EnvelopeError("a request's headers are no array of names and values")
+            items.append((number, _new(Message, message), _new(Source, source)))
     except _DECODE_ERRORS as error:
         raise EnvelopeError(f"not a batch of requests: {error}") from error
+    return items
 
 
 def decode_replies(body: bytes) -> list[tuple[int, Answer]]:
@@ -128,6 +138,6 @@ def _check_answer(answer: object) -> None:
 
 def _unpack(frame: bytes, part: str) -> Any:
     try:
-        return msgpack.unpackb(frame, use_list=False, raw=False, strict_map_key=False)
+        return msgpack.unpackb(frame, use_list=False, raw=False, strict_map_key=False, max_array_len=MAX_ARRAY)
     except _DECODE_ERRORS as error:
         raise EnvelopeError(f"the {part} is not msgpack: {error}") from error

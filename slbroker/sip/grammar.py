@@ -14,7 +14,6 @@ MAX_CACHED_NAME_LENGTH: Final = 64
 MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees more of a peer's digits
 
 # RFC 3261 25.1: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
-TOKEN_CHARS: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-.!%*_+`'~"
 is_token = re.compile(rb"[0-9A-Za-z.!%*_+`'~-]+").fullmatch
 
 # RFC 3261 7.3.1: a header that goes on over lines equals the same header on one line.
@@ -29,11 +28,11 @@ match_ordinary_request_line = re.compile(
 ).fullmatch
 
 # RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
-match_cseq = re.compile(rb"([0-9]{1,10})[ \t]+([0-9A-Za-z.!%*_+`'~-]+)").fullmatch
+match_cseq = re.compile(rb"([0-9]{1,%d})[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % MAX_DIGITS).fullmatch
 MAX_CSEQ: Final = 2**31 - 1
 
 # RFC 3261 20.14: Content-Length = 1*DIGIT
-is_digits = re.compile(rb"[0-9]{1,10}").fullmatch
+is_digits = re.compile(rb"[0-9]{1,%d}" % MAX_DIGITS).fullmatch
 
 # RFC 3986 3.1 as RFC 3261 25.1 takes it: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ), and something behind it.
 match_absolute_uri = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*):[^\x00-\x20<>\"\x7f]+").fullmatch

@@ -17,7 +17,7 @@ _match_via = re.compile(
 ).match
 
 # RFC 3261 25.1: quoted-string = DQUOTE *(qdtext / quoted-pair ) DQUOTE; a quote found alone is one never closed.
-_find_marks = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[;,"]', re.DOTALL).finditer
+_find_marks = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[;,"]').finditer
 
 
 def stamp_top(headers: list[bytes], host: str, port: int) -> int:

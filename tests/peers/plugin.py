@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # The tests read these names, so that a reply that slbroker itself made cannot pass for one of this file.
 WORKER = "X-Worker"
+HERE = "Here"
 NOBODY = "Nobody Of That Name"
 NO_CHANGE = "No Change Of Media"
 # Names the file that gets one line for each ACK that reaches a handler.
@@ -29,7 +30,7 @@ def signed(request: Request, status: int, reason: str, **headers: str) -> Reply:
 
 @app.on("OPTIONS")
 def keepalive(request: Request) -> Reply:
-    return signed(request, 200, "Here", Accept="application/sdp")
+    return signed(request, 200, HERE, Accept="application/sdp")
 
 
 @app.on("REGISTER")

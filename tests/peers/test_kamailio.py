@@ -8,8 +8,9 @@ import pytest
 
 from tests.peers.kamailio import Kamailio, start_kamailio
 from tests.peers.phone import Call, Phone
-from tests.peers.plugin import NO_CHANGE, NOBODY, WORKER
+from tests.peers.plugin import HERE, NO_CHANGE, NOBODY, WORKER
 from tests.peers.sipp import run_sipp
+from tests.support.timing import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,10 +81,10 @@ def test_replies_of_strangers_go_nowhere(phone: Phone, kamailio: Kamailio) -> No
         for _ in range(10):
             stranger.send(forged)
     for _ in range(10):
-        assert phone.ask(phone.call().request("OPTIONS")).reason == "Here"
+        assert phone.ask(phone.call().request("OPTIONS")).reason == HERE
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(within(120))
 @pytest.mark.parametrize("scenario", ["invite_404_ack", "reinvite_488_ack"])
 def test_calls_through_kamailio(
     scenario: str, kamailio: Kamailio, deployment: Deployment, start_program: Start, tmp_path: Path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.sipp import run_sipp
+from tests.support.timing import within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ CALLS = 20_000
 pytestmark = pytest.mark.peer
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(within(120))
 @pytest.mark.parametrize("scenario", ["options", "register"])
 def test_requests_are_answered(scenario: str, deployment: Deployment, start_program: Start, tmp_path: Path) -> None:
     """200 to each, To-tag and Via as the scenario checks them."""
@@ -33,7 +34,7 @@ def test_requests_are_answered(scenario: str, deployment: Deployment, start_prog
     assert figures["replied"] == figures["received"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(within(120))
 @pytest.mark.parametrize("scenario", ["invite_404_ack", "reinvite_488_ack"])
 def test_every_ack_is_absorbed(scenario: str, deployment: Deployment, start_program: Start, tmp_path: Path) -> None:
     """Also the ACKs of re-INVITEs, which carry the peer's own To-tag."""
