@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 TICK: Final = 0.1  # seconds between two looks at whether HELLO or HEARTBEAT is due
 HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest of its batch
 DRAIN_TIME: Final = 6.0  # seconds that open requests have to be answered when the worker stops
+PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
 
 
@@ -165,16 +166,21 @@ class Worker:
         """Say GOODBYE to every edge, and answer what it had given us."""
         for link in self._links.values():
             link.membership.leave()
-        deadline = time.monotonic() + DRAIN_TIME
-        while time.monotonic() < deadline:
-            now = time.monotonic()
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < DRAIN_TIME:
             for link in self._links.values():
-                link.flush(now)
+                link.flush(begun + waited)
             if all(link.membership.is_over for link in self._links.values()):
                 return
+            if waited > PARTING_TIME and not self._open_requests():
+                return  # an edge that has gone itself says no GOODBYE
             await asyncio.sleep(TICK / 10)
-        open_requests = sum(link.membership.open for link in self._links.values())
-        logger.warning("handler stops with %d requests open; their edges will try another worker", open_requests)
+        logger.warning(
+            "handler stops with %d requests open; their edges will try another worker", self._open_requests()
+        )
+
+    def _open_requests(self) -> int:
+        return sum(link.membership.open for link in self._links.values())
 
     def close(self) -> None:
         """Close everything."""

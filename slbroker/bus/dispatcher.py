@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from slbroker.bus import envelope
 from slbroker.bus.account import Account, JobT
-from slbroker.bus.envelope import Answer, Kind
+from slbroker.bus.envelope import MAX_BATCH, Answer, Kind
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_BATCH = 256  # requests in one envelope: enough to spread its cost, few enough to keep a worker's turn short
 MAX_WORKERS = 4_096  # accounts; a peer that says HELLO for ever gains nothing
 
 
@@ -94,12 +93,14 @@ class Dispatcher(Generic[JobT]):
 
     def send(self, now: float) -> list[tuple[bytes, list[bytes]]]:
         """Return (worker identity, frames) to put on the bus now: waiting requests as far as there is credit."""
-        if self.waiting:
-            self._assign(now)
+        while self.waiting and not self._leaving and self._assign(now):
+            pass
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
-    def _assign(self, now: float) -> None:
+    def _assign(self, now: float) -> bool:
+        """Give each worker at most a batch; return whether any got one, for then a further round may find credit."""
+        given = False
         ready = [account for account in self.workers.values() if account.free > 0]
         ready.sort(key=_freest_first)
         self._turn += 1
@@ -111,8 +112,10 @@ class Dispatcher(Generic[JobT]):
                 self.open += len(batch)
                 items = [(job.number, job.message, job.source) for job in batch]
                 self._outgoing.append((account.identity, envelope.encode_requests(items)))
+                given = True
             if not self.waiting:
-                return
+                break
+        return given
 
     def _take_for(self, account: Account[JobT], most: int) -> list[JobT]:
         """Return up to `most` waiting jobs that `account` may have; the others keep their places."""
@@ -173,6 +176,7 @@ class Dispatcher(Generic[JobT]):
             self.workers[identity] = account
         else:
             known.heard = now
+            known.leaving = False
         self._say(identity, Kind.WELCOME, self._welcome)
         if self._leaving:
             self._say(identity, Kind.GOODBYE)
@@ -239,9 +243,15 @@ class Dispatcher(Generic[JobT]):
                 self.open -= len(overdue)
                 self._give_back(overdue, now)
                 self._close_if_done(account)
-        while self.waiting and now - self.waiting[0].queued > settings.max_wait:
-            job = self.waiting.popleft()
-            self.ended.append((job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT))
+        if self.waiting:
+            self._expire_waiting(now - settings.max_wait)
+
+    def _expire_waiting(self, queued_before: float) -> None:
+        """End the jobs that wait since before that moment; one that a worker lost is in front, but not the oldest."""
+        aged = [job for job in self.waiting if job.queued < queued_before]
+        if aged:
+            self.waiting = deque(job for job in self.waiting if job.queued >= queued_before)
+            self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
 
     def next_deadline(self) -> float:
         """Return when `expire` wants to be called again at the latest; heartbeats make it at most 0.25 s from now."""

@@ -101,7 +101,7 @@ def decode_requests(body: bytes) -> list[Item]:
     """Return a batch of requests, every field of the right type; raise EnvelopeError when the body is none."""
     items: list[Item] = []
     try:
-        for number, message, source in _unpack(body, "body"):
+        for number, message, source in _unpack_batch(body):
             method, uri, headers, content, call_id, from_tag, to_tag, cseq = message
             host, port, listen = source
             b"".join((method, uri, content, call_id, from_tag, to_tag, *headers))  # TypeError unless all are bytes
@@ -119,7 +119,7 @@ def decode_replies(body: bytes) -> list[tuple[int, Answer]]:
     """Return a batch of answers; raise EnvelopeError when the body is none."""
     answers: list[tuple[int, Answer]] = []
     try:
-        for number, answer in _unpack(body, "body"):
+        for number, answer in _unpack_batch(body):
             if type(answer) is not bytes:
                 _check_answer(answer)
             if type(number) is not int:
@@ -134,6 +134,13 @@ def _check_answer(answer: object) -> None:
     several = type(answer) is tuple and all(type(reply) is bytes for reply in answer)
     if answer is not None and not several:
         raise EnvelopeError("an answer is bytes, nil or an array of bytes")
+
+
+def _unpack_batch(body: bytes) -> tuple[Any, ...]:
+    batch = _unpack(body, "body")
+    if type(batch) is not tuple:
+        raise EnvelopeError("the body is not an array")
+    return batch
 
 
 def _unpack(frame: bytes, part: str) -> Any:
