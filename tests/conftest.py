@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
+import hypothesis
 import pytest
 
 from tests.support.peers import free_udp_port
@@ -14,6 +15,11 @@ from tests.support.timing import TIME
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+
+# A slow machine is no finding: what must be fast is tested by counting work, not by Hypothesis' clock.
+hypothesis.settings.register_profile("slbroker", deadline=None)
+hypothesis.settings.load_profile("slbroker")
 
 
 class Start(Protocol):
