@@ -21,6 +21,8 @@ PURE = (
     "slbroker.totag",
     "slbroker.bus.envelope",
     "slbroker.bus.dispatcher",
+    "slbroker.bus.account",
+    "slbroker.bus.membership",
     "slbroker_edge.ackfilter",
 )
 FORBIDDEN = (

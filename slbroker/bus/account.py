@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from slbroker.sip.message import Message, Source
 
 MAX_CREDIT = 65_536  # requests one worker may hold
-MAX_NAME = 256
+MAX_NAME = 256  # characters of a worker's name and pool together; bytes of the methods it asks for
 
 
 class Job:
@@ -60,12 +60,14 @@ class Account(Generic[JobT]):
     def from_hello(cls, identity: bytes, info: dict[str, Any], now: float) -> Account[JobT]:
         """Open an account from the map of a HELLO; raise EnvelopeError when that is not in order."""
         name, pool, credit, takes = (info.get(key) for key in ("name", "pool", "credit", "takes"))
-        if not (isinstance(name, str) and isinstance(pool, str) and len(name) + len(pool) <= MAX_NAME):
+        if not (isinstance(name, str) and name and isinstance(pool, str) and len(name) + len(pool) <= MAX_NAME):
             raise EnvelopeError("HELLO names no worker and pool")
         if type(credit) is not int or not 0 < credit <= MAX_CREDIT:
-            raise EnvelopeError(f"HELLO offers a credit of {credit!r}")
+            raise EnvelopeError(f"HELLO offers a credit of {credit!r:.40}")
         if not isinstance(takes, list | tuple) or not all(isinstance(method, bytes) for method in takes):
             raise EnvelopeError("HELLO's methods are no array of bytes")
+        if sum(map(len, takes)) > MAX_NAME:
+            raise EnvelopeError("HELLO asks for too many methods")
         return cls(identity, name, pool, credit, frozenset(takes), now)
 
     @property

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from slbroker.errors import ConfigError
 
-_match_tcp = re.compile(r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/]+):([0-9]{1,5})", re.ASCII).fullmatch
-_match_ipc = re.compile(r"ipc://([^\x00]+)").fullmatch
+_match_tcp = re.compile(r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|\*|[\w.-]+):([0-9]{1,5})", re.ASCII).fullmatch
+# No surrogates: they stand for bytes that are not UTF-8, which ZeroMQ's Python binding cannot pass on.
+_match_ipc = re.compile(r"ipc://(/[^\x00\ud800-\udfff]+)").fullmatch
 
 MAX_IPC_PATH = 107  # bytes in sockaddr_un.sun_path less its NUL
 

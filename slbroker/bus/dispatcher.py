@@ -124,6 +124,7 @@ class Dispatcher(Generic[JobT]):
         while self.waiting and len(batch) < most:
             job = self.waiting.popleft()
             fits = (not job.asks or job.asks in account.takes) and job.last_worker is not account
+            fits = fits and job.number not in account.overdue
             (batch if fits else passed_over).append(job)
         self.waiting.extendleft(reversed(passed_over))
         return batch

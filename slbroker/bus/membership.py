@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope
-from slbroker.bus.envelope import Answer, Item, Kind
+from slbroker.bus.envelope import MAX_BATCH, Answer, Item, Kind
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HELLO_INTERVAL = 0.25  # seconds between two HELLOs to an edge that has not said WELCOME
 HEARTBEAT = 0.25  # seconds between two signs of life
-EDGE_LIVENESS = 2.0  # an edge that is silent for so long gets HELLO again; it says something every 0.25 s
+EDGE_LIVENESS = 2.0  # seconds; an edge says something every 0.25 s, so one that is silent for so long has gone
 
 
 class Standing(Enum):
@@ -43,6 +43,7 @@ class Membership:
         self._answers: dict[bytes, list[tuple[int, Answer]]] = {}
         self._outgoing: list[list[bytes]] = []
         self._next_word = -math.inf  # when to say HELLO or HEARTBEAT
+        self._last_hello = -math.inf
         self._edge_heard = -math.inf
 
     @property
@@ -59,7 +60,7 @@ class Membership:
             self._edge_heard = now
             if head.kind is Kind.REQUESTS:
                 items = envelope.decode_requests(frames[1])
-                self._routes.update((number, head.route) for number, _message, _source in items)
+                self._routes.update(dict.fromkeys([item[0] for item in items], head.route))
                 return items
             self._control(head.kind, frames[1])
         except EnvelopeError:
@@ -73,24 +74,22 @@ class Membership:
                 self.standing = Standing.MEMBER
         elif kind is Kind.WHO:
             if self.standing is Standing.MEMBER:
-                self._greet_again()
+                self.standing = Standing.GREETING
+                self._next_word = self._last_hello + HELLO_INTERVAL  # at once, but no faster than ever
             elif self.standing is Standing.LEAVING:
                 self._routes.clear()  # the edge has restarted: nobody waits for these answers
                 self.standing = Standing.LEFT
         elif kind is Kind.GOODBYE:
             if self.standing is Standing.LEAVING:
                 self.standing = Standing.LEFT
-            else:
-                self._greet_again()  # the edge goes away; one that comes back under its address hears HELLO
-
-    def _greet_again(self) -> None:
-        self.standing = Standing.GREETING
-        self._next_word = min(self._next_word, self._edge_heard + HELLO_INTERVAL)
+            elif self.standing is Standing.MEMBER:
+                self.standing = Standing.GREETING  # the edge goes away; one that comes back under its address hears us
+                self._next_word = self._edge_heard + HELLO_INTERVAL
 
     # What goes to the edge --------------------------------------------------------------------------------------
 
     def answer(self, number: int, answer: Answer) -> None:
-        """Answer one request; `send` puts the answers of a turn into one envelope."""
+        """Answer one request; `send` puts the answers of a turn into one envelope, or few."""
         route = self._routes.pop(number, None)
         if route is not None:
             self._answers.setdefault(route, []).append((number, answer))
@@ -99,27 +98,41 @@ class Membership:
         """Return the envelopes to send now: answers, and a HELLO or HEARTBEAT when one is due."""
         outgoing, self._outgoing = self._outgoing, []
         if self._answers:
-            outgoing += [envelope.encode_replies(answers, route) for route, answers in self._answers.items()]
+            for route, answers in self._answers.items():
+                for start in range(0, len(answers), MAX_BATCH):
+                    outgoing.append(envelope.encode_replies(answers[start : start + MAX_BATCH], route))
             self._answers.clear()
         if now >= self._next_word:
             outgoing += self._word_of(now)
         return outgoing
 
     def _word_of(self, now: float) -> list[list[bytes]]:
-        if self.standing is Standing.LEFT:
-            return []
-        if self.standing is Standing.MEMBER and now - self._edge_heard > EDGE_LIVENESS:
+        edge_is_gone = now - self._edge_heard > EDGE_LIVENESS
+        if self.standing is Standing.MEMBER and edge_is_gone:
             self.standing = Standing.GREETING
-        greeting = self.standing is Standing.GREETING
-        self._next_word = now + (HELLO_INTERVAL if greeting else HEARTBEAT)
-        return [envelope.encode(Kind.HELLO, self._hello) if greeting else envelope.encode(Kind.HEARTBEAT)]
+        elif self.standing is Standing.LEAVING and edge_is_gone:
+            self.standing = Standing.LEFT
+        match self.standing:
+            case Standing.GREETING:
+                self._last_hello = now
+                self._next_word = now + HELLO_INTERVAL
+                return [envelope.encode(Kind.HELLO, self._hello)]
+            case Standing.LEFT if not self._routes:
+                return []
+            case Standing.LEAVING:
+                word = Kind.GOODBYE  # again: an envelope can get lost with a connection
+            case _:
+                word = Kind.HEARTBEAT
+        self._next_word = now + HEARTBEAT
+        return [envelope.encode(word)]
 
     def leave(self) -> None:
-        """Say GOODBYE; the membership is over when the edge has said it too and all requests are answered."""
-        if self.standing is Standing.GREETING:
-            self.standing = Standing.LEFT
-        elif self.standing is Standing.MEMBER:
-            self.standing = Standing.LEAVING
+        """Say GOODBYE; the membership is over when the edge has said it too and all requests are answered.
+
+        An edge that has not welcomed us is not waited for: what it may have sent meanwhile, it gives to another worker.
+        """
+        if self.standing in (Standing.GREETING, Standing.MEMBER):
+            self.standing = Standing.LEFT if self.standing is Standing.GREETING else Standing.LEAVING
             self._outgoing.append(envelope.encode(Kind.GOODBYE))
 
     @property

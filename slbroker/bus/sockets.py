@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +24,7 @@ OLDEST_LIBZMQ: Final = (4, 3, 4)  # earlier ones let a peer crash or exhaust the
 HANDSHAKE_MS: Final = 5_000
 RECONNECT_MS: Final = 50
 MAX_RECONNECT_MS: Final = 500  # a worker is back within a second of its edge
+DEAD_HOST_MS: Final = 5_000  # a TCP peer that acknowledges nothing for so long has lost its power or its network
 PARTING_MS: Final = 1_000  # how long last words may take after close
 
 
@@ -32,6 +35,7 @@ def _new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socke
     made.set(zmq.LINGER, PARTING_MS)
     made.set(zmq.MAXMSGSIZE, MAX_ENVELOPE)
     made.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    made.set(zmq.TCP_MAXRT, DEAD_HOST_MS)
     made.set(zmq.IPV6, 1)
     return made
 
@@ -42,13 +46,14 @@ def bind_router(context: zmq.Context[zmq.Socket[bytes]], address: BusAddress) ->
         _prepare_path(Path(address.path))
     router = _new_socket(context, zmq.ROUTER)
     router.set(zmq.ROUTER_MANDATORY, 1)  # a send to a worker that has gone fails, instead of vanishing
+    umask = os.umask(0o177)  # the socket file is for us alone from its first moment
     try:
         router.bind(str(address))
     except zmq.ZMQError as error:
         router.close(0)
         raise BindError(f"bus {address}: {error.strerror}; choose another address with --bus") from error
-    if address.path:
-        Path(address.path).chmod(0o600)
+    finally:
+        os.umask(umask)
     return router
 
 
@@ -70,18 +75,37 @@ def _prepare_path(path: Path) -> None:
     """Make the directory, for us alone; refuse a path where another edge is listening: ZeroMQ would take it over."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_directory(path.parent)
+        is_free = _is_free(path)
     except OSError as error:
-        raise BindError(f"bus ipc://{path}: cannot make {path.parent}: {error.strerror}") from error
+        raise BindError(f"bus ipc://{path}: {error.strerror}; choose another path with --bus") from error
+    if not is_free:
+        raise BindError(f"bus ipc://{path}: another edge is listening there; stop it or choose another path with --bus")
+
+
+def _check_directory(directory: Path) -> None:
+    """Refuse a directory where somebody else could put another socket in place of ours."""
+    found = directory.stat()
+    is_open = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+    if is_open or found.st_uid not in (0, os.geteuid()):
+        raise BindError(f"bus: {directory} is in the hands of others; choose a directory of your own with --bus")
+
+
+def _is_free(path: Path) -> bool:
+    """Return whether nobody listens at `path`: there is nothing, or the socket of an edge that has ended."""
     if not path.is_socket():
         if path.exists():
             raise BindError(f"bus ipc://{path}: there is a file of another kind; choose another path with --bus")
-        return
+        return True
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # an edge that is stopped accepts nobody, but is there
         try:
             probe.connect(str(path))
-        except OSError:
-            return
-    raise BindError(f"bus ipc://{path}: another edge is listening there; stop it or choose another path with --bus")
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except BlockingIOError:
+            pass
+    return False
 
 
 class BusSocket:
@@ -117,21 +141,23 @@ class BusSocket:
     def _read(self) -> None:
         receive = self._socket.recv_multipart
         taken = 0
+        drained = False
         try:
             while taken < MAX_PER_TURN:
                 self._on_message(receive(zmq.NOBLOCK))
                 taken += 1
         except zmq.Again:
-            pass
-        else:
-            self._schedule()
+            drained = True
+        finally:
+            if not drained:  # nor when `on_message` raised: the descriptor would not tell of the rest
+                self._schedule()
         if taken:
             self._on_turn()
 
     def send(self, messages: Sequence[list[bytes]]) -> list[list[bytes]]:
         """Send without ever blocking; return what could not be sent: there is no such peer, or its queue is full."""
-        if not messages:
-            return []
+        if not messages or self._socket.closed:
+            return list(messages)
         refused: list[list[bytes]] = []
         for frames in messages:
             try:

@@ -1,0 +1,305 @@
+"""The worker's end: from HELLO to GOODBYE, whatever the edge does."""
+
+from __future__ import annotations
+
+import pytest
+
+from slbroker.bus import envelope
+from slbroker.bus.envelope import MAX_BATCH, Answer, Kind
+from slbroker.bus.membership import EDGE_LIVENESS, HEARTBEAT, HELLO_INTERVAL, Membership, Standing
+from tests.support.bus import ANSWER, MESSAGE, SOURCE, START, hello, kind_of
+
+WELCOME = envelope.encode(Kind.WELCOME, {"edge": "e1", "heartbeat": 0.25, "processes": 2})
+
+
+class Seat:
+    """A membership and its clock."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.membership = Membership(hello("w1", 8, [b"ACK"]))
+
+    def hear(self, frames: list[bytes]) -> list[int]:
+        """Let the edge say something; the ids of the requests in it."""
+        return [number for number, _message, _source in self.membership.receive(frames, self.now)]
+
+    def take(self, *ids: int, route: bytes = b"") -> None:
+        """Let the edge give a batch."""
+        batch = envelope.encode_requests([(number, MESSAGE, SOURCE) for number in ids], route)
+        assert self.hear(batch) == list(ids)
+
+    def says(self, seconds: float = 0.0) -> list[Kind]:
+        """What the worker says after so many seconds."""
+        self.now += seconds
+        return [kind_of(frames) for frames in self.membership.send(self.now)]
+
+    def words(self, seconds: float) -> list[Kind]:
+        """All that the worker says in so many seconds."""
+        return [kind for _ in range(round(seconds / 0.05)) for kind in self.says(0.05)]
+
+    def standing(self) -> Standing:
+        return self.membership.standing
+
+    def is_over(self) -> bool:
+        return self.membership.is_over
+
+
+@pytest.fixture
+def seat() -> Seat:
+    return Seat()
+
+
+@pytest.fixture
+def member() -> Seat:
+    """A worker that the edge has just welcomed."""
+    seat = Seat()
+    assert seat.says() == [Kind.HELLO]
+    seat.hear(WELCOME)
+    assert seat.standing() is Standing.MEMBER
+    return seat
+
+
+def replies(frames: list[bytes]) -> tuple[bytes, list[tuple[int, Answer]]]:
+    """Route and answers of a batch of answers."""
+    head = envelope.decode_head(frames)
+    assert head.kind is Kind.REPLIES
+    answers = envelope.decode_replies(frames[1])
+    assert head.size == len(answers)
+    return head.route, answers
+
+
+# Getting in -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_word_is_hello(seat: Seat) -> None:
+    (frames,) = seat.membership.send(seat.now)
+    assert kind_of(frames) is Kind.HELLO
+    said = {"name": "w1", "pool": "default", "credit": 8, "takes": (b"ACK",)}
+    assert envelope.decode_info(frames[1]) == said
+
+
+def test_hello_is_repeated_until_the_edge_welcomes(seat: Seat) -> None:
+    assert seat.says() == [Kind.HELLO]
+    assert seat.says(HELLO_INTERVAL - 0.01) == []
+    assert seat.says(0.01) == [Kind.HELLO]
+    assert seat.words(60.0) == [Kind.HELLO] * 240
+    seat.hear(WELCOME)
+    assert seat.membership.edge == {"edge": "e1", "heartbeat": 0.25, "processes": 2}
+    assert seat.words(1.0) == [Kind.HEARTBEAT] * 4
+
+
+def test_a_member_shows_signs_of_life(member: Seat) -> None:
+    assert member.says() == []
+    assert member.says(HEARTBEAT) == [Kind.HEARTBEAT]
+    assert member.says(HEARTBEAT - 0.01) == []
+    assert member.says(0.01) == [Kind.HEARTBEAT]
+
+
+def test_a_welcome_that_is_none_is_garbage(seat: Seat) -> None:
+    seat.hear([WELCOME[0], b"\x90"])
+    assert (seat.standing(), seat.membership.garbage, seat.membership.edge) == (Standing.GREETING, 1, {})
+
+
+# Working --------------------------------------------------------------------------------------------------------
+
+
+def test_the_answers_of_a_turn_leave_together(member: Seat) -> None:
+    member.take(1, 2, 3)
+    assert member.membership.open == 3
+    member.membership.answer(3, ANSWER)
+    member.membership.answer(1, None)
+    assert member.membership.open == 1
+    ((_route, answers),) = map(replies, member.membership.send(member.now))
+    assert answers == [(3, ANSWER), (1, None)]
+    assert member.membership.send(member.now) == []
+    member.membership.answer(2, (ANSWER, ANSWER))
+    assert [replies(frames)[1] for frames in member.membership.send(member.now)] == [[(2, (ANSWER, ANSWER))]]
+    assert member.membership.open == 0
+
+
+def test_answers_go_back_by_the_route_that_their_requests_came(member: Seat) -> None:
+    member.take(1, 2, route=b"x")
+    member.take(3, 4, route=b"y")
+    for number in (4, 1, 3, 2):
+        member.membership.answer(number, None)
+    sent = dict(map(replies, member.membership.send(member.now)))
+    assert sent == {b"y": [(4, None), (3, None)], b"x": [(1, None), (2, None)]}
+
+
+def test_no_envelope_has_more_than_a_batch_of_answers(member: Seat) -> None:
+    ids = range(2 * MAX_BATCH + 1)
+    member.take(*ids)
+    for number in ids:
+        member.membership.answer(number, None)
+    sent = [replies(frames)[1] for frames in member.membership.send(member.now)]
+    assert [len(answers) for answers in sent] == [MAX_BATCH, MAX_BATCH, 1]
+    assert [number for answers in sent for number, _answer in answers] == list(ids)
+
+
+def test_a_request_is_answered_once(member: Seat) -> None:
+    member.take(1)
+    for _ in range(3):
+        member.membership.answer(1, ANSWER)
+    member.membership.answer(99, ANSWER)
+    assert [replies(frames)[1] for frames in member.membership.send(member.now)] == [[(1, ANSWER)]]
+
+
+def test_requests_are_answered_in_any_standing(seat: Seat) -> None:
+    seat.take(1)
+    seat.membership.answer(1, ANSWER)
+    assert seat.says() == [Kind.REPLIES, Kind.HELLO]
+    seat.membership.leave()
+    seat.take(2)
+    assert not seat.is_over()
+    seat.membership.answer(2, ANSWER)
+    assert seat.says(0.1) == [Kind.GOODBYE, Kind.REPLIES]
+    assert seat.is_over()
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [], [b""], [b"", b""], [b"\xff", b"\xff", b"\xff"], [envelope.encode_requests([])[0], b"\x80"],
+        [envelope.encode_requests([])[0], b"\x91\x93\x90\x90\x90"], [b"\x94\x02\x03\xc4\x00\x00", b"\x90"],
+    ],
+)  # fmt: skip
+def test_garbage_is_counted_and_changes_nothing(member: Seat, frames: list[bytes]) -> None:
+    member.take(1)
+    assert member.hear(frames) == []
+    assert (member.membership.garbage, member.standing(), member.membership.open) == (1, Standing.MEMBER, 1)
+
+
+@pytest.mark.parametrize("kind", [Kind.HELLO, Kind.REPLIES, Kind.HEARTBEAT, Kind.STATS, Kind.FIGURES])
+def test_what_an_edge_says_beside_has_no_consequence(member: Seat, kind: Kind) -> None:
+    assert member.hear(envelope.encode(kind)) == []
+    assert (member.standing(), member.says()) == (Standing.MEMBER, [])
+
+
+# An edge that comes and goes ------------------------------------------------------------------------------------
+
+
+def test_an_edge_that_is_silent_hears_hello_again(member: Seat) -> None:
+    assert set(member.words(EDGE_LIVENESS - 0.1)) == {Kind.HEARTBEAT}
+    member.words(0.5)
+    assert set(member.words(10.0)) == {Kind.HELLO}
+    member.hear(WELCOME)
+    assert set(member.words(1.0)) == {Kind.HEARTBEAT}
+
+
+def test_an_edge_that_says_anything_is_there(member: Seat) -> None:
+    for _ in range(40):
+        assert member.words(EDGE_LIVENESS / 2) == [Kind.HEARTBEAT] * 4
+        member.hear(envelope.encode(Kind.HEARTBEAT))
+
+
+def test_an_edge_that_has_restarted_hears_hello_at_once(member: Seat) -> None:
+    member.take(1)
+    assert member.says(HEARTBEAT) == [Kind.HEARTBEAT]
+    member.hear(envelope.encode(Kind.WHO))
+    assert member.says() == [Kind.HELLO]
+    member.membership.answer(1, ANSWER)
+    assert member.says() == [Kind.REPLIES], "the edge will know what to do with it"
+    member.hear(WELCOME)
+    assert member.standing() is Standing.MEMBER
+
+
+def test_who_after_who_makes_no_flood(member: Seat) -> None:
+    said = []
+    for _ in range(100):
+        member.hear(envelope.encode(Kind.WHO))
+        said += member.says(0.01)
+        member.hear(WELCOME)
+    assert set(said) <= {Kind.HELLO, Kind.HEARTBEAT}
+    assert 3 <= said.count(Kind.HELLO) <= 5
+
+
+def test_an_edge_that_says_goodbye_hears_hello_when_it_comes_back(member: Seat) -> None:
+    member.take(1)
+    member.hear(envelope.encode(Kind.GOODBYE))
+    member.membership.answer(1, ANSWER)
+    assert member.says() == [Kind.REPLIES]
+    assert member.words(1.0) == [Kind.HELLO] * 4
+    member.hear(WELCOME)
+    member.hear(envelope.encode(Kind.GOODBYE))
+    assert member.words(1.0) == [Kind.HELLO] * 4
+    member.hear(WELCOME)
+    assert member.words(1.0) == [Kind.HEARTBEAT] * 4
+
+
+# Getting out ----------------------------------------------------------------------------------------------------
+
+
+def test_leaving_takes_two_goodbyes(member: Seat) -> None:
+    member.membership.leave()
+    assert member.says() == [Kind.GOODBYE]
+    assert (member.standing(), member.is_over()) == (Standing.LEAVING, False)
+    member.hear(envelope.encode(Kind.GOODBYE))
+    assert (member.standing(), member.is_over()) == (Standing.LEFT, True)
+    assert member.words(5.0) == []
+    member.hear(envelope.encode(Kind.GOODBYE))
+    member.hear(envelope.encode(Kind.WHO))
+    member.hear(WELCOME)
+    assert member.words(5.0) == []
+    assert member.is_over()
+
+
+def test_goodbye_is_repeated_until_the_edge_has_heard_it(member: Seat) -> None:
+    member.membership.leave()
+    assert member.words(1.0) == [Kind.GOODBYE] * 5
+    member.membership.leave()
+    assert member.words(0.2) == []
+
+
+def test_what_was_on_its_way_is_still_answered(member: Seat) -> None:
+    member.take(1, 2)
+    member.membership.leave()
+    member.says()
+    member.take(3)
+    member.hear(envelope.encode(Kind.GOODBYE))
+    member.hear(envelope.encode(Kind.GOODBYE))
+    for number in (1, 2):
+        member.membership.answer(number, ANSWER)
+    assert member.says() == [Kind.REPLIES]
+    assert not member.is_over()
+    assert member.words(1.0) == [Kind.HEARTBEAT] * 4, "a worker that works is alive"
+    member.membership.answer(3, ANSWER)
+    assert not member.is_over(), "the answer has not been sent"
+    assert Kind.REPLIES in member.says()
+    assert member.is_over()
+
+
+def test_an_edge_that_knows_nobody_waits_for_no_answer(member: Seat) -> None:
+    member.take(1)
+    member.membership.leave()
+    member.says()
+    member.hear(envelope.encode(Kind.WHO))
+    assert member.is_over()
+
+
+def test_an_edge_that_has_gone_is_not_waited_for(member: Seat) -> None:
+    member.membership.leave()
+    assert set(member.words(EDGE_LIVENESS - 0.1)) == {Kind.GOODBYE}
+    assert not member.is_over()
+    member.words(HEARTBEAT + 0.2)
+    assert member.is_over()
+
+
+def test_but_its_requests_are_finished(member: Seat) -> None:
+    member.take(1)
+    member.membership.leave()
+    member.words(EDGE_LIVENESS + 1.0)
+    assert not member.is_over()
+    member.membership.answer(1, ANSWER)
+    member.says()
+    assert member.is_over()
+
+
+@pytest.mark.parametrize("greeted", [False, True])
+def test_an_edge_that_never_welcomed_us_is_left_at_once(seat: Seat, greeted: bool) -> None:
+    if greeted:
+        seat.says()
+    seat.membership.leave()
+    assert not seat.is_over()
+    assert seat.says() == [Kind.GOODBYE], "it may have heard our HELLO"
+    assert seat.is_over()
+    assert seat.words(1.0) == []
