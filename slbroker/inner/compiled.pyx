@@ -99,7 +99,6 @@ cdef struct KnownName:
 
 cdef KnownName known_names[NAME_SLOTS]
 cdef dict kept_names = {}
-cdef unsigned char lower[256]
 
 
 cdef inline unsigned int slot_of(const unsigned char *name, Py_ssize_t length) noexcept:
@@ -109,13 +108,17 @@ cdef inline unsigned int slot_of(const unsigned char *name, Py_ssize_t length) n
 
 
 cdef PyObject *find_name(const unsigned char *name, Py_ssize_t length) noexcept:
-    """Return the canonical form of a name that is not empty, borrowed; NULL when it is none of the known ones."""
+    """Return the canonical form of a name that is not empty, borrowed; NULL when it is none of the known ones.
+
+    `| 0x20` folds case exactly: known names are letters and "-", and of the bytes that it makes into those only CR
+    is neither, which no line holds.
+    """
     cdef unsigned int slot = slot_of(name, length)
     cdef Py_ssize_t at
     while known_names[slot].spelling:
         if known_names[slot].length == length:
             at = 0
-            while at < length and lower[name[at]] == <unsigned char>known_names[slot].spelling[at]:
+            while at < length and name[at] | 0x20 == known_names[slot].spelling[at]:
                 at += 1
             if at == length:
                 return known_names[slot].canonical
@@ -126,8 +129,6 @@ cdef PyObject *find_name(const unsigned char *name, Py_ssize_t length) noexcept:
 def _keep_names():
     cdef bytes spelling
     cdef unsigned int slot
-    for code, small in enumerate(bytes(range(256)).lower()):
-        lower[code] = small
     for name in (*grammar.COMPACT_FORMS.values(), *COMMON_NAMES):
         kept_names.setdefault(name, name)
     for short, name in grammar.COMPACT_FORMS.items():
