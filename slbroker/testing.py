@@ -13,7 +13,7 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from slbroker.errors import Drop
+from slbroker.errors import Drop, Reject
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.sip.grammar import canonical_name
@@ -21,6 +21,7 @@ from slbroker.sip.message import Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.response import Response, parse_response
+from slbroker.sip.validate import USUAL, Checks
 from slbroker.sip.via import stamp_top
 from slbroker.totag import Signer
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from slbroker.plugin import Handlers
+    from slbroker.sip.message import Message
 
 SOURCE: Final = Source("192.0.2.1", 5060, "udp:192.0.2.2:5060")  # addresses for documentation, RFC 5737
 
@@ -35,10 +37,11 @@ SOURCE: Final = Source("192.0.2.1", 5060, "udp:192.0.2.2:5060")  # addresses for
 class Client:
     """Sends requests to a plugin and returns what a SIP peer would read."""
 
-    def __init__(self, app: Handlers, ring: KeyRing | None = None) -> None:
+    def __init__(self, app: Handlers, ring: KeyRing | None = None, checks: Checks = USUAL) -> None:
         ring = ring or KeyRing.generate()
         self.signer = Signer(ring.current, ring.accepted(0.0))
         self._responder = Responder(app, self.signer)
+        self._checks = checks
         self._numbers = count(1)
 
     def request(
@@ -71,20 +74,30 @@ class Client:
     def exchange(self, data: bytes, source: Source = SOURCE) -> list[bytes]:
         """Send one datagram as it is; return the replies' bytes. Malformed ones are answered as an edge would."""
         try:
-            message = parse(data)
-            assert isinstance(message.headers, list)
-            stamp_top(message.headers, source.host, source.port)
+            message = parse(data, self._checks)
+            try:
+                _stamp(message, source, strict=self._checks.via)
+            except Reject as reject:
+                raise BadRequest(reject.status, reject.reason, message) from None
         except Drop:
             return []
         except BadRequest as bad:
-            tag = self.signer.sign(bad.message.call_id, bad.message.from_tag, bad.message.cseq)
-            return [build_reply(bad.message, bad.status, bad.reason, tag)]
+            return self._refuse(bad, source)
         answer = self._responder.respond(message, source)
         if not (answer is None or isinstance(answer, bytes | tuple)):
             answer = asyncio.run(answer)
         if answer is None:
             return []
         return [answer] if isinstance(answer, bytes) else list(answer)
+
+    def _refuse(self, bad: BadRequest, source: Source) -> list[bytes]:
+        message = bad.message
+        try:
+            _stamp(message, source)
+        except Drop:
+            return []
+        tag = self.signer.sign(message.call_id, message.from_tag, message.cseq)
+        return [build_reply(message, bad.status, bad.reason, tag, bad.extra)]
 
     def _build(self, method: str, uri: str, headers: Mapping[str, str], body: bytes) -> bytes:
         number = next(self._numbers)
@@ -103,3 +116,9 @@ class Client:
             lines[ours.get(canonical_name(name.encode()), name)] = value
         head = [f"{method} {uri} SIP/2.0", *(f"{name}: {value}" for name, value in lines.items())]
         return "\r\n".join((*head, "", "")).encode(errors="surrogateescape") + body
+
+
+def _stamp(message: Message, source: Source, *, strict: bool = False) -> None:
+    """Make of the top Via what an edge passes on; raise as `via.stamp` does."""
+    assert isinstance(message.headers, list)
+    stamp_top(message.headers, source.host, source.port, strict=strict)

@@ -22,7 +22,7 @@ def load_plugin(name: str) -> Handlers:
     """Return the `Handlers` that `name` means; raise PluginError, one line with file and line, when there is none."""
     where, attribute = _split(name)
     try:
-        module = _import_file(Path(where)) if _is_file_name(where) else importlib.import_module(where)
+        module = _import_file(Path(where)) if _is_file_name(where) else _import_module(where)
     except PluginError:
         raise
     except ModuleNotFoundError as error:
@@ -35,12 +35,17 @@ def load_plugin(name: str) -> Handlers:
 
 
 def _split(name: str) -> tuple[str, str]:
-    where, colon, attribute = name.rpartition(":")
-    return (where, attribute) if colon else (name, "")
+    where, _, attribute = name.rpartition(":")
+    return (where, attribute) if where and attribute.isidentifier() else (name, "")
 
 
 def _is_file_name(where: str) -> bool:
     return where.endswith(".py") or "/" in where
+
+
+def _import_module(name: str) -> ModuleType:
+    _add_to_path(Path.cwd())
+    return importlib.import_module(name)
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -51,9 +56,7 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise PluginError(f"plugin {path}: its name must end in .py")
-    directory = str(path.resolve().parent)
-    if directory not in sys.path:
-        sys.path.append(directory)  # behind the others: a plugin may import its neighbours, not shadow a library
+    _add_to_path(path.resolve().parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -62,6 +65,12 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _add_to_path(directory: Path) -> None:
+    """Let a plugin import its neighbours; behind all others, so that none of them shadows a library."""
+    if str(directory) not in sys.path:
+        sys.path.append(str(directory))
 
 
 def _pick(module: ModuleType, attribute: str, name: str) -> Handlers:
@@ -88,8 +97,8 @@ def _where_and_what(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
+        if not frame.filename.startswith("<frozen importlib") and frame.filename not in (__file__, importlib.__file__)
     ]
-    place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-    first_line = str(error).partition("\n")[0]
-    return f"{place}{type(error).__name__}: {first_line}"
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    place = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
+    return f"{place}{type(error).__name__}: {' '.join(str(error).split())}"

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import socket
 import time
 from typing import TYPE_CHECKING, Final
@@ -42,7 +43,7 @@ class Link:
     def __init__(self, worker: Worker, address: BusAddress, hello: dict[str, Any]) -> None:
         self.address = address
         self.membership = Membership(hello)
-        self.announced = False
+        self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself
         self._worker = worker
         loop = asyncio.get_running_loop()
         dealer = connect_dealer(worker.context, address)
@@ -68,10 +69,11 @@ class Worker:
 
     def __init__(self, settings: HandlerSettings, app: Handlers) -> None:
         self.settings = settings
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.responder = Responder(app, self._load_signer())
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._hello: dict[str, Any] = {
-            "name": f"{socket.gethostname()}:{os.getpid()}",
+            # Workers in containers may share a host's name and all be process 1.
+            "name": f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
             "pool": settings.pool,
             "credit": settings.credit,
             "takes": app.takes,
@@ -105,13 +107,12 @@ class Worker:
         now = time.monotonic()
         for link in list(self._links.values()):
             link.flush(now)
-            if link.membership.edge and not link.announced:
+            if link.membership.edge != link.known:
                 self._announce(link)
 
     def _announce(self, link: Link) -> None:
-        """Say once that an edge has welcomed us; connect to the further processes it tells of."""
-        link.announced = True
-        edge = link.membership.edge
+        """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of."""
+        link.known = edge = link.membership.edge
         logger.info("handler ready: edge %s at %s", edge.get("edge"), link.address)
         processes = edge.get("processes", 1)
         if link.address in self.settings.bus and isinstance(processes, int):
@@ -184,11 +185,11 @@ class Worker:
 
     def close(self) -> None:
         """Close everything."""
-        if self._ticker is not None:
-            self._ticker.cancel()
         for task in self._tasks:
             task.cancel()
         for link in self._links.values():
             link.close()
         self.context.term()
-        logger.info("handler stopped")
+        if self._ticker is not None:  # else it never started: the error that goes up says why
+            self._ticker.cancel()
+            logger.info("handler stopped")

@@ -52,7 +52,7 @@ class Handlers:
         `user` and `domain` are shell patterns ("900*", "*.example.com") for the Request-URI's user (case-sensitive)
         and host (not). Raises ValueError for no method, or one that is no token.
         """
-        if not methods or not all(is_token(method.encode()) for method in methods):
+        if not methods or not all(isinstance(method, str) and is_token(method.encode()) for method in methods):
             raise ValueError(f"on() wants SIP methods, such as on('OPTIONS'), not {methods!r}")
 
         def declare(handler: AnyHandler) -> AnyHandler:

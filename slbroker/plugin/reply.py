@@ -16,6 +16,7 @@ Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str
 # RFC 3261 8.2.6: slbroker copies these from the request, or counts them, itself.
 _OURS: Final = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"content-length"))
 _has_line_end = re.compile(r"[\r\n\x00]").search
+_has_content_type = re.compile(rb"\r\n(?:content-type|c)[ \t]*:", re.IGNORECASE).search
 
 
 class Reply:
@@ -36,11 +37,13 @@ class Reply:
             reason = reason_for(status)
         elif not reason or _has_line_end(reason):
             raise ValueError(f"reason {reason!r} is empty or has a line end in it")
+        elif not reason.isascii():  # RFC 3261 25.1: UTF-8; what a peer wrote, and a plugin repeats, may be anything
+            reason = reason.encode(errors="replace").decode()
         self.status = status
         self.reason = reason
         self.extra = header_lines(headers) if headers else b""
         self.body = body.encode() if isinstance(body, str) else body
-        if body and b"\r\nContent-Type: " not in self.extra and b"\r\ncontent-type: " not in self.extra.lower():
+        if body and not _has_content_type(self.extra):
             raise ValueError("a body needs a Content-Type header")
 
     def __repr__(self) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, overload
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.address import Address, parse_address, parse_address_list
+from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.uri import Uri, parse_uri, text
+from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +134,25 @@ class Request:
     def contacts(self) -> list[Address]:
         """Return all Contact values in order; raise Reject(400) when they cannot be read."""
         return [address for value in self.message.all(b"contact") for address in parse_address_list(value)]
+
+    @property
+    def vias(self) -> list[Via]:
+        """Return all Vias in order, the one of the request's sender first; raise Reject(400) for what is none."""
+        return [via for value in self.message.all(b"via") for via in parse_vias(value)]
+
+    @property
+    def authorization(self) -> Credentials | None:
+        """Return what the first Authorization holds; raise Reject(400) when it cannot be read."""
+        return self._credentials(b"authorization")
+
+    @property
+    def proxy_authorization(self) -> Credentials | None:
+        """Return what the first Proxy-Authorization holds; raise Reject(400) when it cannot be read."""
+        return self._credentials(b"proxy-authorization")
+
+    def _credentials(self, name: bytes) -> Credentials | None:
+        value = self.message.first(name)
+        return None if value is None else parse_credentials(value)
 
     # Answering --------------------------------------------------------------------------------------------------
 

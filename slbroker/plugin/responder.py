@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import traceback
-from types import CoroutineType
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from slbroker.errors import Reject
-from slbroker.plugin.reply import DROP, Reply
+from slbroker.plugin.handlers import ASKED_FOR
+from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.slerrors import SlError, error_reply
+from slbroker.sip.grammar import METHODS
 from slbroker.sip.reply import build_reply
 from slbroker.sip.uri import text
 
@@ -41,20 +43,19 @@ class Responder:
         try:
             handler = self.app.find(request)
             decision = self._unrouted(message) if handler is None else handler(request)
+            if type(decision) is Reply and message.method != b"ACK":  # the good path, kept short
+                return self._build(message, decision)
+            if isinstance(decision, Awaitable):
+                return self._await(request, decision)
+            return self._finish(request, decision)
         except (Exception, SystemExit) as error:
-            decision = self._failed(request, error)
-        if type(decision) is Reply:  # the good path, kept short
-            return self._build(message, decision)
-        if isinstance(decision, CoroutineType):
-            return self._await(request, decision)
-        return self._finish(request, decision)
+            return self._finish(request, self._failed(request, error))
 
-    async def _await(self, request: Request, pending: Coroutine[Any, Any, object]) -> Answer:
+    async def _await(self, request: Request, pending: Awaitable[object]) -> Answer:
         try:
-            decision = await pending
+            return self._finish(request, await pending)
         except (Exception, SystemExit) as error:
-            decision = self._failed(request, error)
-        return self._finish(request, decision)
+            return self._finish(request, self._failed(request, error))
 
     def _finish(self, request: Request, decision: object) -> Answer:
         message = request.message
@@ -78,14 +79,18 @@ class Responder:
             tag = self.signer.sign(message.call_id, message.from_tag, message.cseq)
         return build_reply(message, reply.status, reply.reason, tag, reply.extra, reply.body)
 
-    def _unrouted(self, message: Message) -> Reply | object:
-        """Answer what no handler matched: 404 when the method has handlers, else 405 (RFC 3261 8.2.1)."""
+    def _unrouted(self, message: Message) -> Reply | Drop:
+        """Answer what no handler matched.
+
+        That is 404 when the method has handlers, else 405 (RFC 3261 8.2.1), or 501 for one nobody knows (21.5.2).
+        """
         methods = self.app.methods
-        if message.method in (b"ACK", b"CANCEL"):
+        if message.method in ASKED_FOR:
             return DROP
         if message.method in methods:
             return Reply(404)
-        return Reply(405, headers={"Allow": ", ".join(text(method) for method in methods)})
+        status = 405 if message.method in METHODS else 501
+        return Reply(status, headers={"Allow": ", ".join(text(method) for method in methods)})
 
     def _failed(self, request: Request, error: BaseException) -> Reply:
         """Log a plugin's exception on one line, with where it happened; return the error reply."""
@@ -93,15 +98,15 @@ class Responder:
             return Reply(error.status, error.reason)
         self.errors += 1
         logger.error(
-            "%s %s: %s, at %s; answered 500",
+            "%s %s: %s, at %s",
             request.method, text(request.message.uri), _describe(error), _place(error),
         )  # fmt: skip
         return error_reply(SlError.E_UNSPEC)
 
 
 def _describe(error: BaseException) -> str:
-    lines = str(error).split("\n", 1)
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines[0] else type(error).__name__
+    words = " ".join(str(error).split())  # one line, whatever breaks lines in it
+    return f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__
 
 
 def _place(error: BaseException) -> str:

@@ -36,13 +36,7 @@ class SlError(Enum):
     E_UNSPEC = (1, 500, "I'm terribly sorry, server error occurred")
 
 
-_replies: Final[dict[SlError, Reply]] = {}
-
-
 def error_reply(error: SlError) -> Reply:
     """Return what `sl_reply_error()` answers after `error`."""
-    reply = _replies.get(error)
-    if reply is None:
-        number, status, phrase = error.value
-        reply = _replies[error] = Reply(status, f"{phrase} ({number}/{SIGNATURE})")
-    return reply
+    number, status, phrase = error.value
+    return Reply(status, f"{phrase} ({number}/{SIGNATURE})")

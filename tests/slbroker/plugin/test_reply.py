@@ -1,0 +1,122 @@
+"""What a handler may answer, and what is refused where it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slbroker import DROP, Handlers, Reply
+from slbroker.plugin.slerrors import SlError, error_reply
+from slbroker.testing import Client
+
+
+def sent(reply: Reply) -> Any:
+    app = Handlers()
+    app.otherwise(lambda _request: reply)
+    response = Client(app).request("OPTIONS")
+    assert response is not None
+    return response
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(200, "OK"), (404, "Not Found"), (183, "Session Progress"), (299, "Successful"), (699, "Global Failure")],
+)
+def test_a_status_has_a_reason_of_its_own(status: int, reason: str) -> None:
+    assert Reply(status).reason == reason
+    assert (sent(Reply(status)).status, sent(Reply(status)).reason.decode()) == (status, reason)
+
+
+def test_a_reason_may_be_any_text() -> None:
+    assert sent(Reply(486, "Frühstückspause ☕")).reason.decode() == "Frühstückspause ☕"
+
+
+def test_bytes_of_a_peer_in_a_reason_do_no_harm() -> None:
+    """RFC 3261 25.1: a reason is UTF-8. Text from `request` may hold bytes that are not; a reply has to come of it."""
+    assert sent(Reply(404, "No b\udcf6b here")).reason == b"No b?b here"
+
+
+def test_headers_in_order_from_a_mapping_or_pairs() -> None:
+    response = sent(Reply(200, headers={"Accept": "application/sdp", "Supported": ["path", "100rel"]}))
+    assert response.first("accept") == "application/sdp"
+    assert response.all("Supported") == ["path", "100rel"]
+    response = sent(Reply(200, headers=[("Warning", "1"), ("Warning", "2")]))
+    assert response.all("warning") == ["1", "2"]
+
+
+def test_bytes_of_a_peer_in_a_header_come_back_as_they_were() -> None:
+    assert sent(Reply(200, headers={"Subject": "b\udcf6b"})).first("Subject") == "b\udcf6b"
+
+
+@pytest.mark.parametrize("content_type", ["Content-Type", "content-type", "c", "CONTENT-TYPE"])
+def test_a_body_has_a_type_and_a_length(content_type: str) -> None:
+    response = sent(Reply(200, headers={content_type: "text/plain"}, body="Grüße"))
+    assert response.body.decode() == "Grüße"
+    assert response.first("Content-Length") == "7"
+    assert response.first("Content-Type") == "text/plain"
+    assert sent(Reply(200, headers={content_type: "text/plain"}, body=b"\x00\xff")).body == b"\x00\xff"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"status": 99}, "between 100 and 699"),
+        ({"status": 700}, "between 100 and 699"),
+        ({"status": 200, "reason": ""}, "empty"),
+        ({"status": 200, "reason": "OK\r\nX: y"}, "line end"),
+        ({"status": 200, "reason": "O\nK"}, "line end"),
+        ({"status": 200, "reason": "O\x00K"}, "line end"),
+        ({"status": 200, "headers": {"X": "a\r\nY: b"}}, "line end"),
+        ({"status": 200, "headers": {"X": "a\nb"}}, "line end"),
+        ({"status": 200, "headers": {"X": "a\x00"}}, "line end"),
+        ({"status": 200, "headers": {"X": ["fine", "a\rb"]}}, "line end"),
+        ({"status": 200, "headers": {"X\r\nY": "a"}}, "no header name"),
+        ({"status": 200, "headers": {"X:": "a"}}, "no header name"),
+        ({"status": 200, "headers": {"": "a"}}, "no header name"),
+        ({"status": 200, "headers": [("Ä", "a")]}, "no header name"),
+        ({"status": 200, "headers": {"X": "\ud800"}}, "surrogates"),
+        ({"status": 200, "body": "text"}, "Content-Type"),
+        ({"status": 200, "body": "text", "headers": {"X-Content-Type": "c: d"}}, "Content-Type"),
+        ({"status": 200, "body": "text", "headers": {"Subject": "Content-Type: x"}}, "Content-Type"),
+        *(({"status": 200, "headers": {n: "x"}}, "itself") for n in ("Via", "v", "FROM", "t", "Call-ID", "CSeq", "l")),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_where_it_is_given(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Reply(**wrong)
+
+
+def test_a_reply_shows_what_it_is() -> None:
+    assert repr(Reply(486)) == "Reply(486, 'Busy Here')"
+    assert repr(DROP) == "<Drop.DROP: 'drop'>"
+
+
+# The sl module's error reply ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (SlError.E_UNSPEC, 500, "I'm terribly sorry, server error occurred (1/SL)"),
+        (SlError.E_SEND, 477, "Unfortunately error on sending to next hop occurred (477/SL)"),
+        (SlError.E_BAD_ADDRESS, 478, "Unresolvable destination (478/SL)"),
+        (SlError.E_BAD_URI, 479, "Regretfully, we were not able to process the URI (479/SL)"),
+        (SlError.E_BAD_TO, 400, "Bad To (13/SL)"),
+        (SlError.E_OUT_OF_MEM, 500, "Message processing error (2/SL)"),
+        (SlError.E_OK, 500, "No error (0/SL)"),
+    ],
+)
+def test_error_replies_are_kamailio_s(error: SlError, status: int, reason: str) -> None:
+    reply = error_reply(error)
+    assert (reply.status, reply.reason) == (status, reason)
+
+
+def test_every_error_has_a_reply_that_can_be_sent() -> None:
+    for error in SlError:
+        assert len(error_reply(error).reason) <= 128
+
+
+def test_an_error_reply_is_the_handlers_own() -> None:
+    error_reply(SlError.E_UNSPEC).extra += b"\r\nX: y"
+    assert error_reply(SlError.E_UNSPEC).extra == b""

@@ -1,0 +1,143 @@
+"""What a handler reads from a request, and the replies it can make of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from slbroker import DROP, Request
+from slbroker.errors import Reject
+from slbroker.plugin.slerrors import SlError
+from slbroker.sip.message import Source
+from slbroker.sip.parser import parse
+from slbroker.sip.validate import Checks
+from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOURCE = Source("198.51.100.1", 40_000, "udp:[2001:db8::7]:5060")
+
+
+def read(*arguments: Any, **headers: Any) -> Request:
+    return Request(parse(request(*arguments, **headers)), SOURCE)
+
+
+def test_the_request_line_and_what_the_edge_has_read() -> None:
+    inside = read("INVITE", "sip:bob@example.com;user=phone", to="<sip:bob@example.com>;tag=t1", cseq="42 INVITE")
+    assert inside.method == "INVITE"
+    assert (inside.uri.user, inside.uri.host, inside.uri.port) == ("bob", "example.com", None)
+    assert (inside.call_id, inside.cseq) == ("a84b4c76e66710@192.0.2.1", 42)
+    assert (inside.from_tag, inside.to_tag) == ("1928301774", "t1")
+    assert read("INVITE").to_tag == ""
+    assert read("INVITE", from_="<sip:alice@example.org>").from_tag == ""
+
+
+def test_where_it_came_from() -> None:
+    assert (read().source.host, read().source.port, read().source.transport) == ("198.51.100.1", 40_000, "udp")
+
+
+def test_from_to_and_contact() -> None:
+    phone = Request(parse(PHONE_INVITE), SOURCE)
+    assert phone.from_address.display == "Zoë"
+    assert str(phone.from_uri) == "sip:zoe@example.com"
+    assert phone.to_uri.user == "+4930123456"
+    assert [contact.uri.port for contact in phone.contacts] == [5062]
+    assert read(contact=["<sip:a@h>, <sip:b@h>", "sip:c@h"]).contacts[2].uri.user == "c"
+    assert read().contacts == []
+
+
+def test_headers_by_any_name_in_any_case() -> None:
+    phone = Request(parse(PHONE_INVITE), SOURCE)
+    for name in ("Supported", "supported", "k", "K"):
+        assert phone.headers[name] == "replaces, 100rel, timer"
+    assert phone.headers.get("Session-Expires") == "1800;refresher=uac"
+    assert "x" in phone.headers
+    assert "Subject" not in phone.headers
+    assert phone.headers.get("Subject") is None
+    assert phone.headers.get("Subject", "none") == "none"
+    with pytest.raises(KeyError, match="Subject"):
+        phone.headers["Subject"]
+
+
+def test_headers_that_repeat_and_their_order() -> None:
+    several = read(route=["<sip:a;lr>", "<sip:b;lr>"], content_length=None, max_forwards=None)
+    assert several.headers.get_all("Route") == ["<sip:a;lr>", "<sip:b;lr>"]
+    assert several.headers.get_all("X-None") == []
+    assert several.headers["Route"] == "<sip:a;lr>"
+    assert [name for name, _value in several.headers] == ["via", "from", "to", "call-id", "cseq", "route", "route"]
+
+
+@pytest.mark.parametrize("name", ["", "no such", "Ä", "a:b", "via\r\n"])
+def test_what_is_no_header_name_is_in_no_request(name: str) -> None:
+    assert name not in read().headers
+    assert read().headers.get_all(name) == []
+
+
+def test_the_body() -> None:
+    assert Request(parse(SIPP_INVITE), SOURCE).body.startswith(b"v=0\r\n")
+    assert read().body == b""
+
+
+def test_bytes_that_are_no_text_come_as_surrogates_and_are_not_lost() -> None:
+    odd = read(subject=b"caf\xe9", call_id=b"\xff@h")
+    assert odd.headers["Subject"].encode(errors="surrogateescape") == b"caf\xe9"
+    assert odd.call_id.encode(errors="surrogateescape") == b"\xff@h"
+
+
+def test_repr_is_short() -> None:
+    assert repr(read("INVITE")) == "<Request INVITE sip:bob@example.com>"
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda request: request.uri,
+        lambda request: request.from_uri,
+        lambda request: request.to_uri,
+        lambda request: request.contacts,
+    ],
+)
+def test_looking_at_what_is_malformed_is_the_peers_400(look: Callable[[Request], object]) -> None:
+    data = request("INVITE", "sip:a@@b", from_="<sip:>;tag=1", to="<sip:@>", contact='"Bob <sip:b@h>')
+    odd = Request(parse(data, Checks(names=frozenset())), SOURCE)
+    with pytest.raises(Reject) as caught:
+        look(odd)
+    assert caught.value.status == 400
+
+
+# Answering ------------------------------------------------------------------------------------------------------
+
+
+def test_reply() -> None:
+    reply = read().reply(486, "Gone Fishing", {"Retry-After": "60"}, b"")
+    assert (reply.status, reply.reason, reply.extra) == (486, "Gone Fishing", b"\r\nRetry-After: 60")
+
+
+def test_reply_error() -> None:
+    assert read().reply_error().reason == "I'm terribly sorry, server error occurred (1/SL)"
+    assert read().reply_error(SlError.E_BAD_URI).status == 479
+
+
+def test_drop() -> None:
+    assert read().drop() is DROP
+
+
+def test_redirect() -> None:
+    reply = read().redirect("sip:gw1.example.com;transport=tcp", '"Bob" <sip:bob@h>;q=0.5')
+    assert (reply.status, reply.reason) == (302, "Moved Temporarily")
+    assert reply.extra == b'\r\nContact: <sip:gw1.example.com;transport=tcp>\r\nContact: "Bob" <sip:bob@h>;q=0.5'
+    reply = read().redirect("sip:h", status=301, reason="Gone", headers={"X": "y"})
+    assert (reply.status, reply.reason, reply.extra) == (301, "Gone", b"\r\nX: y\r\nContact: <sip:h>")
+
+
+@pytest.mark.parametrize("arguments", [{}, {"status": 200}, {"status": 404}])
+def test_a_redirect_needs_a_target_and_a_3xx(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="redirect wants"):
+        read().redirect(*(["sip:h"] if arguments else []), **arguments)
+
+
+def test_a_redirect_lets_nothing_in_by_the_target() -> None:
+    with pytest.raises(ValueError, match="line end"):
+        read().redirect("sip:h>\r\nX: y")

@@ -1,0 +1,108 @@
+"""The client that plugin authors test with."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from slbroker import DROP, Handlers, Reply, Request
+from slbroker.keys import KeyRing
+from slbroker.sip.message import Source
+from slbroker.testing import SOURCE, Client
+from tests.support.sip import read_reply, request
+
+app = Handlers()
+
+
+@app.on("OPTIONS")
+def keepalive(request: Request) -> Reply:
+    return request.reply(200, "OK", headers={"X-Seen": f"{request.source.host} {request.headers.get('Subject', '')}"})
+
+
+@app.on("INVITE")
+async def twice(request: Request) -> list[Reply]:
+    await asyncio.sleep(0)
+    return [request.reply(180), request.reply(404, "No " + request.uri.user)]
+
+
+app.on("MESSAGE")(lambda request: request.reply(200, headers={"Content-Type": "text/plain"}, body=request.body))
+app.on("SUBSCRIBE")(lambda _: DROP)
+client = Client(app)
+
+
+def test_a_request_and_its_reply() -> None:
+    response = client.request("OPTIONS")
+    assert response is not None
+    assert (response.status, response.reason, response.body) == (200, b"OK", b"")
+    assert response.first("X-Seen") == "192.0.2.1"
+    assert response.first("Call-ID") in ("call1@192.0.2.1", "call2@192.0.2.1")
+    assert re.search(r";tag=s1[0-9a-f]{4}-[0-9a-f]{24}$", response.first("To") or "")
+
+
+def test_the_last_of_several_replies_or_all() -> None:
+    last = client.request("INVITE", "sip:bob@example.com")
+    assert last is not None
+    assert (last.status, last.reason) == (404, b"No bob")
+    assert [reply.status for reply in client.replies("INVITE")] == [180, 404]
+
+
+def test_silence_is_none() -> None:
+    assert client.request("SUBSCRIBE") is None
+    assert client.replies("SUBSCRIBE") == []
+    assert client.request("ACK") is None
+    assert client.request("CANCEL") is None
+
+
+def test_headers_are_added_or_replaced_in_any_spelling() -> None:
+    response = client.request("OPTIONS", headers={"s": "hello", "call-id": "mine", "t": "<sip:x@y>;tag=z"})
+    assert response is not None
+    assert response.first("X-Seen") == "192.0.2.1 hello"
+    assert response.all("Call-ID") == ["mine"]
+    assert response.all("To") == ["<sip:x@y>;tag=z"]
+
+
+@pytest.mark.parametrize("body", ["Grüße", "Grüße".encode()])
+def test_a_body(body: str | bytes) -> None:
+    response = client.request("MESSAGE", body=body)
+    assert response is not None
+    assert response.body.decode() == "Grüße"
+
+
+def test_another_source() -> None:
+    response = client.request("OPTIONS", source=Source("198.51.100.9", 4_000, SOURCE.listen))
+    assert response is not None
+    assert response.first("X-Seen") == "198.51.100.9"
+    assert "received=198.51.100.9" in (response.first("Via") or "")
+    assert "rport=4000" in (response.first("Via") or "")
+
+
+def test_requests_differ() -> None:
+    calls = [client.request("OPTIONS") for _ in range(3)]
+    assert len({(call.first("Call-ID"), call.first("Via")) for call in calls if call}) == 3
+
+
+def test_a_key_ring_of_the_test_s_own() -> None:
+    ring = KeyRing.generate()
+    tags = [client.exchange(request("OPTIONS")) for client in (Client(app, ring), Client(app, ring), Client(app))]
+    assert tags[0] == tags[1] != tags[2]
+
+
+@pytest.mark.parametrize("datagram", [b"", b"\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n", request("OPTIONS", via=None)])
+def test_what_an_edge_never_answers(datagram: bytes) -> None:
+    assert client.exchange(datagram) == []
+
+
+@pytest.mark.parametrize("broken", [{}, {"from_": None}, {"max_forwards": ["70", "70"]}])
+def test_a_via_that_is_none_gets_no_answer(broken: dict[str, Any]) -> None:
+    assert client.exchange(request("OPTIONS", via="nonsense", **broken)) == []
+
+
+def test_a_malformed_request_is_answered_as_by_an_edge() -> None:
+    source = Source("198.51.100.9", 4_000, SOURCE.listen)
+    (data,) = client.exchange(request("OPTIONS", via="SIP/2.0/UDP 10.0.0.1;rport", from_=None), source)
+    reply = read_reply(data)
+    assert (reply.status, reply.reason) == (400, "Missing From Header")
+    assert reply.vias == [b"SIP/2.0/UDP 10.0.0.1;rport=4000;received=198.51.100.9"]
