@@ -99,6 +99,8 @@ SOUND = {
     "slbroker/bus/envelope.py": "import msgpack",
     "slbroker/bus/dispatcher.py": "from . import envelope",
     "slbroker/bus/link.py": "import zmq\nfrom . import dispatcher",
+    "slbroker/bus/account.py": "",
+    "slbroker/bus/membership.py": "from slbroker.bus import envelope",
     "slbroker_edge/ackfilter.py": "from slbroker.totag import verify",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
     "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
