@@ -223,8 +223,9 @@ class Dispatcher(Generic[JobT]):
         self._give_back(jobs, now)
 
     def _give_back(self, jobs: list[JobT], now: float) -> None:
+        """Let jobs wait for another worker; where there is none, one may come back in time."""
         for job in reversed(jobs):  # the oldest ends up in front
-            if job.tries < self.settings.max_tries and self.workers:
+            if job.tries < self.settings.max_tries:
                 job.queued = now
                 self.waiting.appendleft(job)
             else:

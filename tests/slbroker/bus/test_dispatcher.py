@@ -263,16 +263,21 @@ def test_and_no_further_when_that_one_is_lost_too(desk: Desk) -> None:
     assert desk.dispatcher.in_flight == 0
 
 
-def test_with_nobody_else_there_it_ends_at_once(desk: Desk) -> None:
+def test_with_nobody_else_there_it_waits_for_one_that_may_come(desk: Desk) -> None:
     desk.join("a", credit=1)
     desk.submit(2)
     desk.given()
     desk.dispatcher.lose(b"a", desk.now)
-    assert desk.ended() == [Cause.NO_ANSWER]
-    assert desk.dispatcher.in_flight == 1, "the other one still waits for a worker"
     desk.dispatcher.lose(b"a", desk.now)
     desk.dispatcher.lose(b"nobody", desk.now)
     assert desk.ended() == []
+    assert desk.dispatcher.in_flight == 2
+    desk.say("b", Kind.HELLO, hello("b", credit=1))
+    assert desk.kinds() == {"b": [Kind.WELCOME, Kind.REQUESTS]}
+    desk.dispatcher.lose(b"b", desk.now)
+    assert desk.ended() == [Cause.NO_ANSWER], "two have had it"
+    desk.expire(SETTINGS.max_wait + 0.1)
+    assert desk.ended() == [Cause.NO_CREDIT], "nobody came for the other one"
 
 
 def test_an_answer_of_a_lost_worker_comes_too_late_wherever_its_request_is(desk: Desk) -> None:

@@ -127,7 +127,7 @@ def test_and_fail_within_a_second_when_nobody_else_is_there(link: Link) -> None:
     link.submit(3)
     link.roundtrip()
     link.cut(worker)
-    link.advance(0.5)
+    link.advance(0.9)
     assert link.causes() == [Cause.NO_ANSWER] * 3
 
 
