@@ -41,12 +41,16 @@ class PeerError(SlbrokerError):
 
 
 class Reject(PeerError):
-    """A request to be answered with `status` (int, 300-699) and `reason` (text for the status line)."""
+    """A request to be answered with `status` (int, 300-699) and `reason` (text for the status line).
 
-    def __init__(self, status: int, reason: str) -> None:
+    `extra` holds header lines that the answer needs besides, each with its CRLF before it.
+    """
+
+    def __init__(self, status: int, reason: str, extra: bytes = b"") -> None:
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason
+        self.extra = extra
 
 
 class Drop(PeerError):

@@ -15,6 +15,8 @@ Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str
 
 # RFC 3261 8.2.6: slbroker copies these from the request, or counts them, itself.
 _OURS: Final = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"content-length"))
+# Characters. Longer ones are a peer's words, repeated by a plugin: a thousand of these would be many megabytes.
+MAX_REMEMBERED_LINE: Final = 256
 _has_line_end = re.compile(r"[\r\n\x00]").search
 _has_content_type = re.compile(rb"\r\n(?:content-type|c)[ \t]*:", re.IGNORECASE).search
 
@@ -71,8 +73,11 @@ def header_lines(headers: Headers) -> bytes:
     return b"".join(lines)
 
 
-@lru_cache(maxsize=1_024)
 def _header_line(name: str, value: str) -> bytes:
+    return _write(name, value) if len(name) + len(value) > MAX_REMEMBERED_LINE else _remember(name, value)
+
+
+def _write(name: str, value: str) -> bytes:
     canonical = canonical_name(name.encode())
     if not canonical:
         raise ValueError(f"{name!r} is no header name")
@@ -81,3 +86,6 @@ def _header_line(name: str, value: str) -> bytes:
     if _has_line_end(value):
         raise ValueError(f"header {name} has a line end or NUL in its value {value!r}")
     return f"\r\n{name}: {value}".encode(errors="surrogateescape")
+
+
+_remember: Final = lru_cache(maxsize=1_024)(_write)

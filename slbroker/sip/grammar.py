@@ -22,10 +22,20 @@ unfold = re.compile(rb"\r\n[ \t]+").sub
 # RFC 3261 25.1: SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, and 7.1: the name is case-insensitive.
 is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
 
-# RFC 3261 7.1: Request-Line = Method SP Request-URI SP SIP-Version CRLF, in the form of nearly all requests.
+# RFC 3261 7.1: Request-Line = Method SP Request-URI SP SIP-Version CRLF, in the form of nearly all requests: a sip URI
+# (19.1.1) without password, headers and escapes, whose port is a port at the first look. `uri` reads all others.
 match_ordinary_request_line = re.compile(
-    rb"([0-9A-Za-z.!%*_+`'~-]++) (sips?:[^\x00-\x20<>\"\x7f]++) SIP/2\.0"
+    rb"([0-9A-Za-z.!%*_+`'~-]++) "
+    rb"(sips?:(?:[^@:%\x00-\x20<>\"\x7f]++@)?"  # user
+    rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?"  # host and port
+    rb"(?:;[^?@%\x00-\x20<>\"\x7f]*+)?) SIP/2\.0"  # parameters
 ).fullmatch
+
+# RFC 3261 25.1: Method, with the extensions of RFC 3262, 3311, 3428, 3515, 3903, 6086 and 6665.
+METHODS: Final = frozenset((
+    b"INVITE", b"ACK", b"OPTIONS", b"BYE", b"CANCEL", b"REGISTER",
+    b"PRACK", b"UPDATE", b"MESSAGE", b"REFER", b"PUBLISH", b"INFO", b"SUBSCRIBE", b"NOTIFY",
+))  # fmt: skip
 
 # RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
 match_cseq = re.compile(rb"([0-9]{1,%d})[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % MAX_DIGITS).fullmatch

@@ -7,6 +7,8 @@ from slbroker.inner import scan
 from slbroker.sip import grammar
 from slbroker.sip.address import tag_of
 from slbroker.sip.message import Message
+from slbroker.sip.uri import check_uri
+from slbroker.sip.validate import USUAL, Checks
 
 STUN_MAGIC_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389 6
 
@@ -14,13 +16,13 @@ STUN_MAGIC_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389 6
 class BadRequest(Reject):
     """A request that cannot be served, with what could be read of it in `message`, to be echoed in the reply."""
 
-    def __init__(self, status: int, reason: str, message: Message) -> None:
-        super().__init__(status, reason)
+    def __init__(self, status: int, reason: str, message: Message, extra: bytes = b"") -> None:
+        super().__init__(status, reason, extra)
         self.message = message
 
 
-def parse(data: bytes) -> Message:
-    """Parse one datagram that should hold a SIP request (RFC 3261 7, 18.3).
+def parse(data: bytes, checks: Checks = USUAL) -> Message:
+    """Parse one datagram that should hold a SIP request (RFC 3261 7, 18.3), and judge it by `checks`.
 
     Raises Drop(cause) for what is never answered: keepalives, responses, requests without a Via, broken ACKs; and
     BadRequest(status, reason, message) for what is answered with an error. The top Via is not judged here: `via.stamp`
@@ -34,7 +36,7 @@ def parse(data: bytes) -> Message:
     if b"via" not in first:
         raise Drop("no-via")
     try:
-        method, uri = _read_request_line(start)
+        method, uri = _read_request_line(start, checks)
         if fault:
             raise Reject(400, fault)
         if len(first) * 2 != len(headers):
@@ -42,14 +44,16 @@ def parse(data: bytes) -> Message:
         cseq = _read_cseq(first, method)
         from_tag, to_tag = tag_of(_required(first, b"from", "From")), tag_of(_required(first, b"to", "To"))
         call_id = _required(first, b"call-id", "Call-ID")
-        length = first.get(b"content-length")
-        if length is not None:
-            body = _cut_body(body, length)
+        body = _cut_body(body, first.get(b"content-length"))
+        message = Message(method, uri, headers, body, call_id, from_tag, to_tag, cseq)
+        for name, check in checks.by_header:
+            if name in first and method != b"ACK":
+                check(message, checks)
     except Reject as reject:
         if _says_ack(start, headers):
             raise Drop("bad-ack") from None
-        raise BadRequest(reject.status, reject.reason, _partial(start, headers, first)) from None
-    return Message(method, uri, headers, body, call_id, from_tag, to_tag, cseq)
+        raise BadRequest(reject.status, reject.reason, _partial(start, headers, first), reject.extra) from None
+    return message
 
 
 def _skip_preamble(data: bytes) -> bytes:
@@ -65,7 +69,7 @@ def _skip_preamble(data: bytes) -> bytes:
     return data
 
 
-def _read_request_line(start: bytes) -> tuple[bytes, bytes]:
+def _read_request_line(start: bytes, checks: Checks) -> tuple[bytes, bytes]:
     """Return method and Request-URI (RFC 3261 7.1)."""
     ordinary = grammar.match_ordinary_request_line(start)
     if ordinary is not None:
@@ -84,6 +88,8 @@ def _read_request_line(start: bytes) -> tuple[bytes, bytes]:
         raise Reject(400, "Bad Request-URI")
     if scheme[1] not in grammar.KNOWN_SCHEMES and scheme[1].lower() not in grammar.KNOWN_SCHEMES:
         raise Reject(416, "Unsupported URI Scheme")
+    if checks.ruri and method != b"ACK":
+        check_uri(uri)
     return method, uri
 
 
@@ -112,8 +118,10 @@ def _read_cseq(first: dict[bytes, bytes], method: bytes) -> int:
     return number
 
 
-def _cut_body(body: bytes, length: bytes) -> bytes:
+def _cut_body(body: bytes, length: bytes | None) -> bytes:
     """Return `body` cut to Content-Length; bytes behind it are discarded, too few are an error (RFC 3261 18.3)."""
+    if length is None:
+        return body
     if not grammar.is_digits(length):
         raise Reject(400, "Bad Content-Length Header")
     wanted = int(length)

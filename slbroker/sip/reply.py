@@ -18,13 +18,21 @@ _ECHOED: Final[dict[bytes, bytes]] = {
 }
 _ECHOED_BY_100: Final = _ECHOED | {b"timestamp": b"\r\nTimestamp: "}  # RFC 3261 8.2.6.1
 _ECHOED_BY_DIALOG: Final = _ECHOED | {b"record-route": b"\r\nRecord-Route: "}  # RFC 3261 12.1.1
+# Characters. Longer ones are a peer's words, repeated by a plugin: a thousand of these would be many megabytes.
+MAX_REMEMBERED_PHRASE: Final = 128
 _NO_BODY: Final = b"\r\nContent-Length: 0\r\n\r\n"
 
 
-@lru_cache(maxsize=1_024)
 def status_line(status: int, reason: str) -> bytes:
     """Return the status line without its CRLF; the version is ours, whatever case the request wrote it in."""
+    return _write(status, reason) if len(reason) > MAX_REMEMBERED_PHRASE else _remember(status, reason)
+
+
+def _write(status: int, reason: str) -> bytes:
     return b"SIP/2.0 %d %b" % (status, reason.encode())
+
+
+_remember: Final = lru_cache(maxsize=1_024)(_write)
 
 
 def build_reply(message: Message, status: int, reason: str, tag: bytes, extra: bytes = b"", body: bytes = b"") -> bytes:

@@ -83,25 +83,39 @@ class Uri(NamedTuple):
 
 def parse_uri(raw: bytes) -> Uri:
     """Parse a URI of any scheme. Raises InvalidUri. Takes time in proportion to its length."""
-    found = _match_sip(raw)
+    found = _check_sip(raw)
     if found is None:
         return _parse_other(raw)
-    if b"%" in raw and _find_bad_escape(raw):
-        raise InvalidUri("Bad Escape In URI")
     scheme, user, password, ipv6, name, digits, params, headers = found.groups(b"")
-    port = int(digits) if digits else None
-    if port is not None and port > MAX_PORT:
-        raise InvalidUri("Bad Port In URI")
     return Uri(
         raw,
         scheme.lower().decode(),
         _unescape(user),
         _unescape(password),
         (ipv6 or name).lower().decode(),
-        port,
+        int(digits) if digits else None,
         _parse_params(params) if params else _NO_PARAMS,
         text(headers),
     )
+
+
+def check_uri(raw: bytes) -> None:
+    """Raise InvalidUri where `parse_uri` does, and make nothing: for the edge, which only passes it on."""
+    if _check_sip(raw) is None:
+        _check_other(raw)
+
+
+def _check_sip(raw: bytes) -> re.Match[bytes] | None:
+    """Return the parts of a sip or sips URI, None when it is of another scheme or form; raise InvalidUri."""
+    found = _match_sip(raw)
+    if found is None:
+        return None
+    if b"%" in raw and _find_bad_escape(raw):
+        raise InvalidUri("Bad Escape In URI")
+    if found[6] and int(found[6]) > MAX_PORT:
+        raise InvalidUri("Bad Port In URI")
+    _check_params(found[7])
+    return found
 
 
 def text(raw: bytes) -> str:
@@ -110,6 +124,15 @@ def text(raw: bytes) -> str:
 
 
 def _parse_other(raw: bytes) -> Uri:
+    scheme, rest = _check_other(raw)
+    if scheme != b"tel":
+        return Uri(raw, scheme.decode(), opaque=text(rest))
+    number, _, params = rest.partition(b";")
+    return Uri(raw, "tel", user=text(number), params=_parse_params(params), opaque=text(rest))
+
+
+def _check_other(raw: bytes) -> tuple[bytes, bytes]:
+    """Return the scheme of a URI that is no sip URI, in lower case, and what follows it; raise InvalidUri."""
     found = _match_scheme(raw)
     if found is None:
         raise InvalidUri("URI Without Scheme")
@@ -121,11 +144,11 @@ def _parse_other(raw: bytes) -> Uri:
     number, _, params = rest.partition(b";")
     if not number:
         raise InvalidUri("Empty URI")
-    if scheme != b"tel":
-        return Uri(raw, scheme.decode(), opaque=text(rest))
-    if _find_bad_escape(params):
-        raise InvalidUri("Bad Escape In URI")
-    return Uri(raw, "tel", user=text(number), params=_parse_params(params), opaque=text(rest))
+    if scheme == b"tel":
+        if _find_bad_escape(params):
+            raise InvalidUri("Bad Escape In URI")
+        _check_params(params)
+    return scheme, rest
 
 
 def _fault(rest: bytes) -> InvalidUri:
@@ -136,13 +159,15 @@ def _fault(rest: bytes) -> InvalidUri:
     return InvalidUri("Bad Host In URI")
 
 
+def _check_params(raw: bytes | None) -> None:
+    if raw and raw.count(b";") >= MAX_PARAMS:
+        raise InvalidUri("Too Many Parameters In URI")
+
+
 def _parse_params(raw: bytes) -> Mapping[str, str | None]:
     """Return the parameters of `a=1;b`; a ";" too many, which RFC 3261 does not have, means nothing."""
-    pieces = raw.split(b";", MAX_PARAMS)
-    if len(pieces) > MAX_PARAMS:
-        raise InvalidUri("Too Many Parameters In URI")
     params: dict[str, str | None] = {}
-    for piece in pieces:
+    for piece in raw.split(b";"):
         if piece:
             name, equals, value = piece.partition(b"=")
             params.setdefault(_unescape(name).lower(), _unescape(value) if equals else None)

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from slbroker.errors import Drop
+from slbroker.errors import Drop, Reject
 
 DEFAULT_PORT = 5060
+MAX_PORT = 65_535
+MAX_PARAMS = 64  # of a Via that has to be read part by part; real ones have a handful
+MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies write so many
+
+# The Via that nearly every request has: no list, quote or white space, and of what is stamped only an empty rport. What
+# is repeated is never given back ("*+", "++"), so a match takes linear time.
+_PARAMS = rb"(?:;[^\x00-\x20Rr;,\"=\x7f][^\x00-\x20;,\"\x7f]*+)*+"
+_match_ordinary = re.compile(
+    rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]{1,5}))?+"
+    rb"%b(;rport)?(%b)" % (_PARAMS, _PARAMS)
+).fullmatch
 
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by *( SEMI via-params ). Every run of white space is followed by a
-# different character, so a match takes linear time. What follows the sent-by is cut by _cut_first below.
+# different character, so a match takes linear time. What follows the sent-by is cut by _cut_first below. The version is
+# not judged: where it is not 2.0, a 505 has to find its way ("badvers" of RFC 4475).
 _match_via = re.compile(
-    rb"[Ss][Ii][Pp][ \t]*/[ \t]*2\.0[ \t]*/[ \t]*[0-9A-Za-z.!%*_+`'~-]+[ \t]+"  # transport: any token
+    rb"[Ss][Ii][Pp][ \t]*/[ \t]*[0-9]+\.[0-9]+[ \t]*/[ \t]*[0-9A-Za-z.!%*_+`'~-]+[ \t]+"  # transport: any token
     rb"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\])"  # host; RFC 3261 has neither "_" nor zones, peers do
     rb"(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?=[;,]|\Z)"  # port
 ).match
@@ -20,46 +33,63 @@ _match_via = re.compile(
 _find_marks = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[;,"]').finditer
 
 
-def stamp_top(headers: list[bytes], host: str, port: int) -> int:
+def stamp_top(headers: list[bytes], host: str, port: int, *, strict: bool = False) -> int:
     """Stamp the first Via in the flat list `headers`, in place; return the port to answer to on UDP.
 
-    There must be one. Raises Drop as `stamp` does.
+    There must be one. Raises as `stamp` does, and then changes nothing.
     """
     at = headers.index(b"via")
     while at % 2:  # a value that reads "via"
         at = headers.index(b"via", at + 1)
-    headers[at + 1], reply_port = stamp(headers[at + 1], host, port)
+    headers[at + 1], reply_port = stamp(headers[at + 1], host, port, strict=strict)
     return reply_port
 
 
-def stamp(value: bytes, host: str, port: int) -> tuple[bytes, int]:
+def stamp(value: bytes, host: str, port: int, *, strict: bool = False) -> tuple[bytes, int]:
     """Return the top Via header's value as a server must pass it on, and the port to answer to on UDP.
 
     `host` and `port` are the packet's source. Adds `received` where the sent-by differs from it (RFC 3261 18.2.1) and
     fills `rport` where the client asked for it (RFC 3581 4). A `received` that the client wrote itself is removed.
-    Raises Drop("no-via") when the value is no Via, for then there is nowhere to send an answer.
+    Raises Drop("no-via") when the value is no Via, for then there is nowhere to send an answer; and, when `strict`,
+    Reject(400) where a parameter or an element of the list is empty ("badinv01" of RFC 4475).
     """
-    found = _match_via(value)
+    ordinary = _match_ordinary(value)
+    found = ordinary or _match_via(value)
     if found is None:
         raise Drop("no-via")
-    sent_by, sent_port = found.groups()
+    sent_by, sent_port = found.group(1, 2)
     reply_port = int(sent_port) if sent_port else DEFAULT_PORT
-    if not 0 < reply_port < 65_536:
+    if not 0 < reply_port <= MAX_PORT:
         raise Drop("no-via")
-    source = host.partition("%")[0].encode()  # a link-local address's zone is ours, not the peer's
-    differs = sent_by.strip(b"[]") != source
-    cut = found.end()
-    params = value[cut:].lower()
-    if b'"' in params or b"," in params or b" " in params or b"\t" in params or b"received" in params:
-        return _stamp_exactly(value, cut, source, port, reply_port, differs)
-    at = params.find(b";rport")
+    source = _as_written(host)
+    differs = sent_by != source and sent_by.strip(b"[]") != source
+    if ordinary is None:
+        if strict:
+            _refuse_empty(value)
+        return _stamp_exactly(value, found.end(), source, port, reply_port, differs)
+    at = ordinary.end(3)
     if at < 0:
         return b"%b;received=%b" % (value, source) if differs else value, reply_port
-    at += 6  # behind ";rport"
-    if params[at : at + 1] not in (b"", b";") or params.find(b";rport", at) >= 0:
-        return _stamp_exactly(value, cut, source, port, reply_port, differs)
-    at += cut
-    return b"%b=%d;received=%b%b" % (value[:at], port, source, value[at:]), port
+    return b"%b=%d;received=%b%b" % (value[:at], port, source, ordinary[4]), port
+
+
+@lru_cache(maxsize=4_096)
+def _as_written(host: str) -> bytes:
+    """Return a source address as Via has it; a link-local address's zone is ours, not the peer's."""
+    return host.partition("%")[0].encode()
+
+
+def _refuse_empty(value: bytes) -> None:
+    """Raise Reject where nothing stands between two marks, or behind the last one (RFC 3261 25.1, 7.3.1).
+
+    A list too long to be looked through is refused as well.
+    """
+    start = 0
+    for number, found in enumerate(_find_marks(value + b",")):
+        if found[0] in (b";", b","):
+            if number > MAX_MARKS or not value[start : found.start()].strip(b" \t"):
+                raise Reject(400, "Bad Via Header")
+            start = found.end()
 
 
 def _stamp_exactly(
@@ -73,11 +103,11 @@ def _stamp_exactly(
         name = param.partition(b"=")[0].rstrip(b" \t").lower()
         if name == b"rport":
             if not filled:
-                filled = b"rport=%d" % port
+                filled = b"rport=%d;received=%b" % (port, source)
                 kept.append(filled)
         elif name != b"received":
             kept.append(param)
-    if differs or filled:
+    if differs and not filled:
         kept.append(b"received=" + source)
     return b";".join((value[:cut].rstrip(b" \t"), *kept)) + value[end:], port if filled else reply_port
 
@@ -85,12 +115,12 @@ def _stamp_exactly(
 def _cut_first(value: bytes, start: int) -> tuple[list[bytes], int]:
     """Return the params behind `start` of the first Via in a comma-joined list, empty ones left out, and where it ends.
 
-    Raises Drop("no-via") when a quote is never closed.
+    Raises Drop("no-via") when a quote is never closed, or there are more params than anyone writes.
     """
     params: list[bytes] = []
     for found in _find_marks(value, start):
         mark = found[0]
-        if mark == b'"':
+        if mark == b'"' or len(params) > MAX_PARAMS:
             raise Drop("no-via")
         if mark in (b";", b","):
             params.append(value[start : found.start()].strip(b" \t"))

@@ -27,10 +27,10 @@ def final(response: Response | None) -> Response:
 
 
 def test_every_example_can_be_loaded() -> None:
-    names = sorted(path.stem for path in EXAMPLES.glob("*.py"))
-    assert {"blocklist", "keepalive", "redirect"} <= set(names)
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert {"blocklist", "keepalive", "redirect"} <= names
     for name in names:
-        assert final(example(name).request("OPTIONS")).status == 200
+        assert example(name).replies("OPTIONS")
 
 
 @pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INVITE", 404), ("REGISTER", 404)])

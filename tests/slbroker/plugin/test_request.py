@@ -75,6 +75,26 @@ def test_what_is_no_header_name_is_in_no_request(name: str) -> None:
     assert read().headers.get_all(name) == []
 
 
+def test_the_vias() -> None:
+    """All of them, of whichever line, as the edge has stamped them."""
+    hops = read(via=["SIP/2.0/UDP p2;rport=9;received=192.0.2.9, SIP/2.0/TCP p1:5070", "SIP/2.0/TLS [::1]"]).vias
+    assert [(via.transport, via.host, via.port) for via in hops] == [
+        ("UDP", "p2", None), ("TCP", "p1", 5070), ("TLS", "::1", None),
+    ]  # fmt: skip
+    assert hops[0].params == {"rport": "9", "received": "192.0.2.9"}
+
+
+def test_the_credentials() -> None:
+    asked = read(
+        authorization=['Digest username="bob", realm="a"', 'Digest realm="b"'], proxy_authorization="Basic eA=="
+    )
+    assert asked.authorization is not None
+    assert (asked.authorization.scheme, asked.authorization.params) == ("digest", {"username": "bob", "realm": "a"})
+    assert asked.proxy_authorization is not None
+    assert asked.proxy_authorization.token == "eA=="
+    assert (read().authorization, read().proxy_authorization) == (None, None)
+
+
 def test_the_body() -> None:
     assert Request(parse(SIPP_INVITE), SOURCE).body.startswith(b"v=0\r\n")
     assert read().body == b""
@@ -97,10 +117,14 @@ def test_repr_is_short() -> None:
         lambda request: request.from_uri,
         lambda request: request.to_uri,
         lambda request: request.contacts,
+        lambda request: request.vias,
+        lambda request: request.authorization,
+        lambda request: request.proxy_authorization,
     ],
 )
 def test_looking_at_what_is_malformed_is_the_peers_400(look: Callable[[Request], object]) -> None:
-    data = request("INVITE", "sip:a@@b", from_="<sip:>;tag=1", to="<sip:@>", contact='"Bob <sip:b@h>')
+    bad = {"from_": "<sip:>;tag=1", "to": "<sip:@>", "contact": '"Bob <sip:b@h>', "via": "SIP/2.0/UDP h;;"}
+    data = request("INVITE", "sip:a@@b", **bad, authorization="Digest", proxy_authorization="Digest a b")  # type: ignore[arg-type]
     odd = Request(parse(data, Checks(names=frozenset())), SOURCE)
     with pytest.raises(Reject) as caught:
         look(odd)

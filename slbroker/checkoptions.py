@@ -1,0 +1,70 @@
+"""The options that say what is judged before a handler sees a request: one table of them is in docs/checks.md."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from slbroker.errors import ConfigError
+from slbroker.options import option
+from slbroker.sip.grammar import MAX_DATAGRAM, is_token
+from slbroker.sip.validate import DEFAULT, NAMES, Checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ALL: Final = "all"
+_names = click.Choice([*NAMES, ALL])
+
+_check = option(
+    "--check",
+    type=_names,
+    multiple=True,
+    help=f"Judge this too before a handler sees a request, besides {', '.join(sorted(DEFAULT))}; repeatable.",
+)
+_no_check = option("--no-check", type=_names, multiple=True, help="Do not judge this; repeatable.")
+_supported = option(
+    "--supported",
+    multiple=True,
+    metavar="TAG",
+    help="Option tag, such as timer, that your handlers understand: no 420 for it; repeatable.",
+)
+_max_body = option(
+    "--max-body", type=click.IntRange(0, MAX_DATAGRAM), help="Bytes of the longest body that is served; 413 beyond."
+)
+
+
+def checks(function: Callable[..., Any]) -> Any:
+    """Add the options; the command gets them as `checks`."""
+
+    @_check
+    @_no_check
+    @_supported
+    @_max_body
+    @functools.wraps(function)
+    def gather(
+        *,
+        check: Sequence[str],
+        no_check: Sequence[str],
+        supported: Sequence[str],
+        max_body: int | None,
+        **rest: Any,
+    ) -> Any:
+        return function(**rest, checks=make_checks(check, no_check, supported, max_body))
+
+    return gather
+
+
+def make_checks(
+    wanted: Sequence[str], unwanted: Sequence[str], supported: Sequence[str] = (), max_body: int | None = None
+) -> Checks:
+    """Return the settings that the options say; a name that is both wanted and not is off. Raises ConfigError."""
+    for tag in supported:
+        if not is_token(tag.encode()):
+            raise ConfigError(f"--supported {tag!r} is no option tag; write one each time: --supported timer")
+    usual = frozenset() if ALL in unwanted else DEFAULT
+    names = frozenset(NAMES) if ALL in wanted else usual.union(wanted)
+    tags = frozenset(tag.lower().encode() for tag in supported)
+    return Checks(names.difference(unwanted), tags, max_body)

@@ -1,0 +1,64 @@
+"""Credentials, as in Authorization and Proxy-Authorization (RFC 3261 20.7, 20.28; RFC 7235 2.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from slbroker.errors import Reject
+from slbroker.sip.uri import text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PARAMS: Final = 64  # Digest has a dozen
+
+# What is repeated is never given back ("*+", "++"): so every match takes linear time.
+_WS: Final = rb"[ \t]*+"
+_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+_match_scheme = re.compile(rb"(%b)[ \t]++" % _TOKEN).match
+# RFC 3261 25.1: auth-param = auth-param-name EQUAL ( token / quoted-string )
+_match_param = re.compile(
+    rb'%b(%b)%b=%b(?:(%b)|"([^"\\]*+(?:\\.[^"\\]*+)*+)")%b(?:,|\Z)' % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS), re.DOTALL
+).match
+# RFC 7235 2.1, for schemes such as Basic and Bearer: one word, which may end in "=".
+_is_token68 = re.compile(rb"[0-9A-Za-z._~+/-]++=*+").fullmatch
+_unquote = re.compile(rb"\\(.)", re.DOTALL).sub
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who a request says it comes from. Two are equal when their bytes are.
+
+    `scheme` is in lower case, such as "digest". `params` has names in lower case, values without quotes. `token` is the
+    word that other schemes have in their place, else "".
+    """
+
+    raw: bytes
+    scheme: str = field(compare=False)
+    params: Mapping[str, str] = field(compare=False)
+    token: str = field(default="", compare=False)
+
+
+def parse_credentials(raw: bytes) -> Credentials:
+    """Parse the value of an Authorization header. Raises Reject(400, reason), also where a parameter stands twice."""
+    found = _match_scheme(raw)
+    if found is None:
+        raise Reject(400, "Bad Credentials")
+    scheme = text(found[1]).lower()
+    rest = raw[found.end() :].strip(b" \t")
+    if _is_token68(rest):
+        return Credentials(raw, scheme, MappingProxyType({}), text(rest))
+    params: dict[str, str] = {}
+    at = 0
+    while at < len(rest):
+        param = _match_param(rest, at)
+        if param is None or len(params) == MAX_PARAMS or (name := text(param[1]).lower()) in params:
+            raise Reject(400, "Bad Credentials")
+        params[name] = text(param[2] if param[2] is not None else _unquote(rb"\1", param[3]))
+        at = param.end()
+    if not params or rest.endswith(b","):
+        raise Reject(400, "Bad Credentials")
+    return Credentials(raw, scheme, MappingProxyType(params))
