@@ -1,19 +1,24 @@
 # slbroker: what a checkout needs, one command each. `make` alone lists them.
 
 PYTHON ?= python3
-LISTEN ?= udp:127.0.0.1:5060
+LISTEN ?= udp:127.0.0.1:5060 tcp:127.0.0.1:5060
+FUZZ_SECONDS ?= 600
+MUTANTS ?= 1000000
+MUTANT_RATE ?= 4000
 ARGS ?=
 
 BIN := .venv/bin
+# The first address of run as a URI for slbroker ping.
+PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword $(LISTEN))))
 # Made when .venv is complete, so that an interrupted setup is done again.
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench clean
+.PHONY: help setup run test lint types torture bench fuzz mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "PYTHON=... names the interpreter, LISTEN=... the address of run, ARGS=... adds to run, test and bench."
+	@echo "PYTHON=... names the interpreter, LISTEN=... the addresses of run, ARGS=... adds to run, test, bench, fuzz and mutants."
 
 setup: $(READY) ## make .venv with slbroker and its development tools in it
 
@@ -36,9 +41,9 @@ $(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx)
 
 run: setup ## start slbroker here: 200 to OPTIONS, 404 to the rest
 	@echo "Starting slbroker on $(LISTEN). Now try, in another terminal:"
-	@echo "    $(BIN)/slbroker ping $(patsubst udp:%,sip:%,$(LISTEN))"
+	@echo "    $(BIN)/slbroker ping $(PING)"
 	@echo "Ctrl-C stops it."
-	@exec $(BIN)/slbroker run --listen $(LISTEN) $(ARGS)
+	@exec $(BIN)/slbroker run $(addprefix --listen ,$(LISTEN)) $(ARGS)
 
 test: lint types ## lint, types, then every test
 	@echo "Running the tests. Those with a real SIP program are skipped where it is missing."
@@ -53,9 +58,21 @@ types: setup ## mypy --strict, tests too
 	@echo "Checking the types."
 	@$(BIN)/mypy
 
+torture: setup ## every message of RFC 4475 and RFC 5118 to a running edge, and its answers
+	@$(BIN)/python tests/torture/table.py
+
 bench: setup ## measure CPU time per request beside Kamailio
 	@echo "Measuring; leave the machine alone until the table appears."
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
+
+fuzz: setup ## fuzz each target for FUZZ_SECONDS=600; ARGS="datagram stream" names some
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris -e '.[fuzz]' || \
+	  echo "atheris cannot be installed here, so coverage will not guide the mutations."
+	@$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(ARGS)
+
+mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RATE=4000 a second; watch their memory
+	@$(BIN)/python tests/fuzz/mutants.py --count $(MUTANTS) --rate $(MUTANT_RATE) $(ARGS)
 
 clean: ## remove what was built and cached; .venv stays, and is completed by the next setup
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(READY)

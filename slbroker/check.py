@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,30 +13,39 @@ import zmq
 
 from slbroker import inner, keys
 from slbroker.bus.sockets import OLDEST_LIBZMQ
-from slbroker.errors import BindError, ConfigError
+from slbroker.config import SECURE
+from slbroker.errors import ConfigError
+from slbroker.tls import try_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slbroker.config import ListenAddress
+    from slbroker.config import ListenAddress, TlsSettings
 
 # Returns what was found, in words; raises UserError when it is wrong.
 Examination: TypeAlias = Callable[[], str]
 
 
 def checks(
-    plugin: str | None, key_file: Path | None, listen: Sequence[ListenAddress], load: Callable[[str], str]
+    plugin: str | None,
+    key_file: Path | None,
+    listen: Sequence[ListenAddress],
+    tls: TlsSettings | None,
+    load: Callable[[str], str],
+    bind: Callable[[ListenAddress], str],
 ) -> Iterator[tuple[str, Examination]]:
-    """Yield (subject, examination); `load` loads a plugin and describes it."""
+    """Yield (subject, examination); `load` loads a plugin and describes it, `bind` an address, for a moment."""
     yield "slbroker", lambda: f"{version('slbroker')} on Python {platform.python_version()}"
     yield "libzmq", _check_libzmq
     yield "inner", _describe_inner
     if key_file is not None:
-        yield "keys", lambda: _check_keys(key_file)
+        yield "keys", partial(_check_keys, key_file)
     if plugin is not None:
-        yield "plugin", lambda: load(plugin)
+        yield "plugin", partial(load, plugin)
+    if tls is not None or any(address.transport in SECURE for address in listen):
+        yield "tls", partial(try_files, listen, tls)
     for address in listen:
-        yield "listen", lambda address=address: _check_listen(address)  # type: ignore[misc]
+        yield "listen", partial(bind, address)
 
 
 def _check_libzmq() -> str:
@@ -54,14 +63,3 @@ def _describe_inner() -> str:
 def _check_keys(path: Path) -> str:
     ring = keys.load(path)
     return f"{path}: {keys.describe(ring, time.time()).splitlines()[0]}"
-
-
-def _check_listen(address: ListenAddress) -> str:
-    """Bind the address for a moment."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind(socket.getaddrinfo(address.host, address.port, family, socket.SOCK_DGRAM)[0][4])
-        except OSError as error:
-            raise BindError(f"{address}: {error.strerror}") from error
-    return f"{address} is free"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from slbroker import options
-from slbroker.errors import ConfigError, Exit, UserError
+from slbroker import checkoptions, options
+from slbroker.errors import ConfigError, Exit, PluginError, UserError
 
 if TYPE_CHECKING:
+    import tempfile
     from collections.abc import Callable
 
     from slbroker.bus.address import BusAddress
-    from slbroker.config import EdgeSettings, HandlerSettings, ListenAddress
+    from slbroker.config import EdgeSettings, HandlerSettings, ListenAddress, StreamSettings, TlsSettings
+    from slbroker.sip.validate import Checks
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -39,6 +43,9 @@ def main() -> None:
         _fail(" ".join(error.format_message().split()), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(Exit.FAILURE)
+    except BrokenPipeError:  # `slbroker stats | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+        sys.exit(Exit.FAILURE)
 
 
 def _fail(message: str, code: int) -> None:
@@ -57,6 +64,8 @@ def _fail(message: str, code: int) -> None:
 @options.own_keys
 @options.credit
 @options.ack_window
+@options.connections
+@checkoptions.checks
 @options.log_level
 def run(
     listen: tuple[ListenAddress, ...],
@@ -65,30 +74,57 @@ def run(
     keys: Path | None,
     credit: int,
     ack_window: float,
+    streams: StreamSettings,
+    tls: TlsSettings | None,
+    checks: Checks,
     log_level: str,
 ) -> int:
     """Start an edge and its handlers in one go."""
-    import tempfile
-
     from slbroker import keys as keyring
     from slbroker import process
     from slbroker.bus.address import parse_bus_address
     from slbroker.config import EdgeSettings, HandlerSettings, parse_listen_address
+    from slbroker.supervisor import Supervisor
+    from slbroker.tls import try_files
 
     process.set_up_logging(log_level)
-    listen = listen or (parse_listen_address("udp:127.0.0.1:5060"),)
-    with tempfile.TemporaryDirectory(prefix="slbroker-") as directory:  # mode 0700
+    listen = listen or tuple(parse_listen_address(f"{transport}:127.0.0.1:5060") for transport in ("udp", "tcp"))
+    plugin = plugin or _bundled()
+    if code := _try_plugin(plugin):
+        return code
+    try_files(listen, tls)
+    _try_listen(listen)
+    with _private_directory() as directory:
         bus = parse_bus_address(f"ipc://{directory}/bus")
         if keys is None:
             keys = Path(directory) / "keys"
             keyring.create(keys)
         keyring.load(keys)
-        edge_settings = EdgeSettings(listen, bus, keys, ack_window)
-        handler_settings = HandlerSettings((bus,), keys, plugin or _bundled(), credit)
-        names = ", ".join(str(address) for address in listen)
-        click.echo(f"slbroker: {names}; {workers} workers with {handler_settings.plugin}; Ctrl-C stops")
-        click.echo(f"try: slbroker ping sip:{str(listen[0]).partition(':')[2]}")
-        return _supervise([_edge_program(edge_settings)], handler_settings, workers)
+        handler_settings = HandlerSettings((bus,), keys, plugin, credit)
+        edge_settings = EdgeSettings(listen, bus, keys, ack_window, streams=streams, tls=tls, checks=checks)
+        programs = [_edge_program(edge_settings)]
+        programs += [_handler_program(handler_settings, number) for number in range(workers)]
+        _say_hello(listen, workers, plugin)
+        return Supervisor(programs).run()
+
+
+def _private_directory() -> tempfile.TemporaryDirectory[str]:
+    """Return a directory of mode 0700 that goes when we do; raises ConfigError."""
+    import tempfile
+
+    try:
+        return tempfile.TemporaryDirectory(prefix="slbroker-")
+    except OSError as error:
+        raise ConfigError(f"no directory for temporary files: {error.strerror}; set TMPDIR to one") from error
+
+
+def _say_hello(listen: tuple[ListenAddress, ...], workers: int, plugin: str) -> None:
+    names = ", ".join(str(address) for address in listen)
+    click.echo(f"slbroker: {names}; {workers} workers with {plugin}; Ctrl-C stops")
+    transport, _, address = str(listen[0]).partition(":")
+    if listen[0].port:
+        uri = f"sip:{address}" if transport == "udp" else f"'sip:{address};transport={transport}'"
+        click.echo(f"try: slbroker ping {uri}")
 
 
 @cli.command()
@@ -99,6 +135,8 @@ def run(
 @options.keys
 @options.processes
 @options.ack_window
+@options.connections
+@checkoptions.checks
 @options.log_level
 def edge(
     listen: tuple[ListenAddress, ...],
@@ -107,12 +145,17 @@ def edge(
     keys: Path,
     processes: int,
     ack_window: float,
+    streams: StreamSettings,
+    tls: TlsSettings | None,
+    checks: Checks,
     log_level: str,
 ) -> int:
     """Start an edge: SIP on one side, handlers on the other."""
     from slbroker import keys as keyring
     from slbroker import process
-    from slbroker.config import EdgeSettings, default_bus
+    from slbroker.config import MAX_PORT, EdgeSettings, default_bus
+    from slbroker.supervisor import Supervisor
+    from slbroker.tls import try_files
 
     process.set_up_logging(log_level)
     keyring.load(keys)
@@ -121,15 +164,20 @@ def edge(
     if processes > 1 and any(not address.port for address in listen):
         raise click.UsageError("--processes share a port, so it cannot be 0")
     bus = bus or default_bus()
+    if bus.of_process(processes - 1).port > MAX_PORT:
+        raise ConfigError(f"bus {bus}: process n of {processes} has its bus n ports higher, beyond {MAX_PORT}")
     if not (bus.is_loopback or insecure_bus):
         raise ConfigError(f"bus {bus} is open to other machines and unencrypted; say --insecure-bus if that is wanted")
+    try_files(listen, tls)
     all_settings = [
-        EdgeSettings(listen, bus, keys, ack_window, processes=processes, process=number) for number in range(processes)
+        EdgeSettings(listen, bus, keys, ack_window, processes, number, streams=streams, tls=tls, checks=checks)
+        for number in range(processes)
     ]
     if processes == 1:
         _edge_program(all_settings[0])[1](None)
         return Exit.OK
-    return _supervise([_edge_program(settings) for settings in all_settings], None, 0)
+    _try_listen(listen, share_port=True)
+    return Supervisor([_edge_program(settings) for settings in all_settings]).run()
 
 
 @cli.command()
@@ -147,6 +195,7 @@ def handler(
     from slbroker import keys as keyring
     from slbroker import process
     from slbroker.config import HandlerSettings, default_bus
+    from slbroker.supervisor import Supervisor
 
     process.set_up_logging(log_level)
     keyring.load(keys)
@@ -154,7 +203,9 @@ def handler(
     if workers == 1:
         _handler_program(settings)[1](None)
         return Exit.OK
-    return _supervise([], settings, workers)
+    if code := _try_plugin(settings.plugin):
+        return code
+    return Supervisor([_handler_program(settings, number) for number in range(workers)]).run()
 
 
 def _bundled() -> str:
@@ -184,19 +235,23 @@ def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, C
     return f"handler {number}", program
 
 
-def _supervise(
-    edges: list[tuple[str, Callable[[int | None], None]]], settings: HandlerSettings | None, workers: int
-) -> int:
-    """Run edges and workers as child processes; a plugin that cannot be loaded is said once, not by each worker."""
-    from slbroker.supervisor import Supervisor, preflight
+def _try_plugin(plugin: str) -> int:
+    """Return the exit code of loading `plugin` elsewhere: what is wrong with it is said once, not by each worker."""
+    from slbroker.supervisor import preflight
 
-    programs = list(edges)
-    if settings is not None:
-        code = preflight(lambda: _load(settings.plugin))
-        if code:
-            return code
-        programs += [_handler_program(settings, number) for number in range(workers)]
-    return Supervisor(programs).run()
+    code = preflight(lambda: _load(plugin))
+    if code < 0:
+        raise PluginError(f"plugin {plugin}: its import was ended by signal {-code}")
+    return code
+
+
+def _try_listen(listen: tuple[ListenAddress, ...], *, share_port: bool = False) -> None:
+    """Raise BindError for an address that cannot be had, before there are children that would start and stop for it."""
+    from slbroker_edge.transports.binding import open_socket
+
+    with ExitStack() as opened:
+        for address in listen:
+            opened.enter_context(open_socket(address, share_port=share_port))
 
 
 def _load(plugin: str) -> None:
@@ -250,13 +305,30 @@ def show_ring(file: Path) -> None:
 
 @cli.command()
 @click.argument("uri")
-@click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many, 1 s apart.")
+@options.config
+@options.count
 @options.timeout
-def ping(uri: str, count: int, timeout: float) -> None:
-    """Send a SIP OPTIONS to URI (sip:host:port) over UDP and show the answer and the round-trip time."""
-    from slbroker.ping import Pinger
+@options.tls_cert
+@options.tls_key
+@options.tls_ca
+@options.insecure
+def ping(
+    uri: str,
+    count: int,
+    timeout: float,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_ca: Path | None,
+    insecure: bool,
+) -> None:
+    """Send a SIP OPTIONS to URI and show the answer and the round-trip time.
 
-    with Pinger(uri) as pinger:
+    URI is sip:host:port for UDP; ;transport=tcp, tls, ws or wss behind it chooses another, as does sips:host:port.
+    """
+    from slbroker.ping import Pinger
+    from slbroker.tls import client_context
+
+    with Pinger(uri, client_context(tls_ca, tls_cert, tls_key, insecure=insecure)) as pinger:
         for number in range(count):
             if number:
                 time.sleep(1)
@@ -270,7 +342,7 @@ def ping(uri: str, count: int, timeout: float) -> None:
 @options.config
 @options.bus
 @options.timeout
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@options.as_json
 def stats(bus: BusAddress | None, timeout: float, as_json: bool) -> None:
     """Show what became of the messages that an edge received, and its workers."""
     from slbroker.config import default_bus
@@ -283,7 +355,14 @@ def stats(bus: BusAddress | None, timeout: float, as_json: bool) -> None:
     for figures in edges:
         click.echo(f"edge {figures.pop('name')}")
         workers, dropped = figures.pop("workers"), figures.pop("dropped")
-        for name, value in [*figures.items(), *((f"dropped: {cause}", n) for cause, n in dropped.items())]:
+        connections = figures.pop("connections", {})
+        closed = connections.pop("closed", {})
+        for name, value in [
+            *figures.items(),
+            *((f"dropped: {cause}", n) for cause, n in dropped.items()),
+            *((f"connections {what}", n) for what, n in connections.items()),
+            *((f"closed: {cause}", n) for cause, n in closed.items()),
+        ]:
             click.echo(f"  {name:<20} {value}")
         for worker in workers:
             click.echo("  worker {name}: {answered} answered, {open} open of {credit}".format(**worker))
@@ -294,12 +373,13 @@ def stats(bus: BusAddress | None, timeout: float, as_json: bool) -> None:
 @options.plugin
 @options.own_keys
 @options.listen
-def check(plugin: str | None, keys: Path | None, listen: tuple[ListenAddress, ...]) -> None:
-    """Check this installation, and the plugin, key ring and listen addresses that are given."""
+@options.tls
+def check(plugin: str | None, keys: Path | None, listen: tuple[ListenAddress, ...], tls: TlsSettings | None) -> None:
+    """Check this installation, and the plugin, key ring, listen addresses and TLS files that are given."""
     from slbroker.check import checks
 
     failed: UserError | None = None
-    for subject, examine in checks(plugin, keys, listen, _describe_plugin):
+    for subject, examine in checks(plugin, keys, listen, tls, _describe_plugin, _describe_listen):
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
@@ -316,5 +396,6 @@ def _describe_plugin(name: str) -> str:
     return f"{name}: handlers for {', '.join(methods) or 'no method of its own'}"
 
 
-if __name__ == "__main__":
-    main()
+def _describe_listen(address: ListenAddress) -> str:
+    _try_listen((address,))
+    return f"{address} is free"

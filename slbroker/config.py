@@ -12,11 +12,19 @@ from typing import NamedTuple
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.errors import ConfigError
+from slbroker.sip.validate import USUAL, Checks
 
 DEFAULT_SIP_PORT = 5060
-TRANSPORTS = ("udp",)
+MAX_PORT = 65_535
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+STREAMS = ("tcp", "tls", "ws", "wss")
+SECURE = ("tls", "wss")
+WEBSOCKETS = ("ws", "wss")
+# RFC 3261 19.1.2; RFC 7118 leaves WebSocket the ports of the web.
+_DEFAULT_PORTS = {"tls": 5061, "ws": 80, "wss": 443}
 
-_match_listen = re.compile(r"([a-z]+):(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII).fullmatch
+_match_listen = re.compile(r"([a-z]+):(\[[0-9A-Fa-f:.%\w]+\]|\*|[\w.-]+)(?::([0-9]{1,5}))?", re.ASCII).fullmatch
+_match_origin = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\s]+").fullmatch
 
 
 class ListenAddress(NamedTuple):
@@ -31,11 +39,16 @@ class ListenAddress(NamedTuple):
         return f"{self.transport}:{host}:{self.port}"
 
 
+def default_port(transport: str) -> int:
+    """Return the port that SIP has where none is said."""
+    return _DEFAULT_PORTS.get(transport, DEFAULT_SIP_PORT)
+
+
 def parse_listen_address(text: str) -> ListenAddress:
     """Return the address that `text` writes; raise ConfigError for any other form. `*` is every IPv4 address."""
     found = _match_listen(text)
-    port = int(found[3]) if found and found[3] else DEFAULT_SIP_PORT
-    if found is None or port > 65_535:
+    port = int(found[3]) if found and found[3] else default_port(found[1] if found else "")
+    if found is None or port > MAX_PORT:
         raise ConfigError(f"listen address {text!r}: write proto:host:port, such as udp:127.0.0.1:5060, udp:[::1]:5060")
     if found[1] not in TRANSPORTS:
         raise ConfigError(f"listen address {text!r}: transport {found[1]} is none of {', '.join(TRANSPORTS)}")
@@ -43,11 +56,45 @@ def parse_listen_address(text: str) -> ListenAddress:
     return ListenAddress(found[1], "0.0.0.0" if host == "*" else host, port)  # noqa: S104 - asked for by name
 
 
+def parse_origin(text: str) -> str:
+    """Return the site whose pages may connect over WebSocket, as browsers name it (RFC 6454 6.2); raise ConfigError.
+
+    The word "none" stands for clients that name no site, as programs outside a browser do.
+    """
+    if text not in ("none", "null") and not _match_origin(text):
+        raise ConfigError(
+            f"origin {text!r}: write scheme://host or scheme://host:port, such as https://phone.example.com"
+        )
+    return text.lower()
+
+
 def default_bus() -> BusAddress:
     """Return the bus of an edge and handlers of one user on one machine: a socket file in a directory of that user."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     base = Path(runtime) / "slbroker" if runtime else Path(tempfile.gettempdir()) / f"slbroker-{os.getuid()}"
     return parse_bus_address(f"ipc://{base}/bus")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What connections to one edge process (TCP, TLS, WebSocket) may do together; times in seconds."""
+
+    connections: int = 16_384  # some phones more than one small edge serves; 10 MB when idle over TCP
+    per_source: int = 1_024  # so that one host alone locks nobody out; 0: none, as behind a load balancer
+    # RFC 5626 4.4.1: who wants to keep a connection sends something every 120 s. Kamailio and OpenSIPS close their idle
+    # connections after 120 s: earlier than we do, so that they never send a request into one that we are closing.
+    idle: float = 180.0
+    deadline: float = 10.0  # for one message to come whole, a handshake to end, a reply to be read
+    origins: tuple[str, ...] = ()  # sites whose pages may open a WebSocket, as `parse_origin` has them; none: all
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The files of TLS listeners, in PEM. A client has to show a certificate when `clients` names who may sign it."""
+
+    certificate: Path
+    key: Path
+    clients: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +108,9 @@ class EdgeSettings:
     processes: int = 1
     process: int = 0  # which of them this one is
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
+    streams: StreamSettings = field(default_factory=StreamSettings)
+    tls: TlsSettings | None = None
+    checks: Checks = USUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from slbroker.bus.address import BusAddress, parse_bus_address
-from slbroker.config import ListenAddress, parse_listen_address
+from slbroker.config import ListenAddress, StreamSettings, TlsSettings, parse_listen_address, parse_origin
 from slbroker.errors import ConfigError
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic in recent versions only
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
 
 
-def option(name: str, **settings: Any) -> Decorator[Any]:
-    """Return click's option `--name` with its environment variable."""
+def option(name: str, *parameter: str, **settings: Any) -> Decorator[Any]:
+    """Return click's option `--name` with its environment variable; `parameter` is the function's, if it differs."""
     variable = "SLBROKER_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, envvar=variable, show_envvar=True, **settings)
+    return click.option(name, *parameter, envvar=variable, show_envvar=True, **settings)
 
 
-class ListenType(click.ParamType[Any]):
+class ListenType(ParamType):
     """A listen address in Kamailio's form."""
 
     name = "proto:host:port"
@@ -33,7 +39,7 @@ class ListenType(click.ParamType[Any]):
         return value if isinstance(value, ListenAddress) else parse_listen_address(str(value))
 
 
-class BusType(click.ParamType[Any]):
+class BusType(ParamType):
     """A bus address."""
 
     name = "ipc:///path|tcp://host:port"
@@ -43,33 +49,68 @@ class BusType(click.ParamType[Any]):
         return value if isinstance(value, BusAddress) else parse_bus_address(str(value))
 
 
+class OriginType(ParamType):
+    """A site, as a browser names it."""
+
+    name = "scheme://host"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        """Return the origin; raises ConfigError."""
+        return parse_origin(str(value))
+
+
 def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
     """Make the file's values the defaults of this command: its own table's, else those at the top."""
     if path is None:
         return
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path}: {error}") from error
+    commands = _siblings(ctx)
     shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    own = content.get(ctx.info_name or "", {})
-    ours = {param.name for param in ctx.command.params}
-    anyone = {param.name for command in _siblings(ctx) for param in command.params}
-    for key in [*(key for key in shared if _as_name(key) not in anyone), *(k for k in own if _as_name(k) not in ours)]:
-        raise ConfigError(f"config {path}: there is no option {key}; see slbroker {ctx.info_name} --help")
-    defaults = {_as_name(key): value for key, value in (shared | own).items()}
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    _refuse_unknown(path, shared, {key for command in commands.values() for key in _options(command)})
+    for name, table in tables.items():
+        if name not in commands:
+            raise ConfigError(f"config {path}: [{name}] is no command; the commands are {', '.join(commands)}")
+        _refuse_unknown(path, table, _options(commands[name]), f" in [{name}]")
+    ours = _options(ctx.command)
+    values = {_spell(key): value for key, value in (shared | tables.get(ctx.info_name or "", {})).items()}
+    defaults = {param.name: _as_words(path, key, values[key], param) for key, param in ours.items() if key in values}
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
 
 
-def _siblings(ctx: click.Context) -> list[click.Command]:
+def _siblings(ctx: click.Context) -> dict[str, click.Command]:
     group = ctx.parent.command if ctx.parent else ctx.command
-    return list(group.commands.values()) if isinstance(group, click.Group) else [ctx.command]
+    return dict(group.commands) if isinstance(group, click.Group) else {ctx.info_name or "": ctx.command}
 
 
-def _as_name(key: str) -> str:
-    return key.replace("-", "_")
+def _options(command: click.Command) -> dict[str, click.Parameter]:
+    """Return a command's options by the keys that a file may give: their names, with or without the hyphens."""
+    params = [param for param in command.params if isinstance(param, click.Option) and param.name != "config"]
+    return {_spell(param.opts[0].removeprefix("--")): param for param in params}
+
+
+def _spell(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def _refuse_unknown(path: Path, table: Iterable[str], known: Collection[str], where: str = "") -> None:
+    for key in table:
+        if _spell(key) not in known:
+            raise ConfigError(f"config {path}: there is no option {key}{where}; see --help")
+
+
+def _as_words(path: Path, key: str, value: object, param: click.Parameter) -> str | list[str]:
+    """Return a value as it would stand on the command line, which knows what it has to look like."""
+    values = value if isinstance(value, list) and param.multiple else [value]
+    if not all(isinstance(single, str | int | float) for single in values):
+        raise ConfigError(f"config {path}: {key} has a value of the wrong kind")
+    words = [str(single).lower() if isinstance(single, bool) else str(single) for single in values]
+    return words if param.multiple else words[0]
 
 
 config = option(
@@ -78,7 +119,7 @@ config = option(
     is_eager=True,
     expose_value=False,
     callback=_read_config,
-    help="TOML file with options: at the top for all commands, in [edge], [handler] or [run] for one.",
+    help="TOML file with options: at the top for all commands, in [edge], [handler], [run]... for one.",
 )
 log_level = option(
     "--log-level",
@@ -91,7 +132,7 @@ listen = option(
     "--listen",
     type=ListenType(),
     multiple=True,
-    help="SIP address to listen on; repeatable. IPv6 in brackets: udp:[::1]:5060.",
+    help="SIP address to listen on: udp, tcp, tls, ws or wss; repeatable. IPv6 in brackets: udp:[::1]:5060.",
 )
 bus = option("--bus", type=BusType(), help="Bus address to bind; a socket file of this user when not given.")
 buses = option("--bus", type=BusType(), multiple=True, help="Bus address of an edge; repeatable, for several edges.")
@@ -126,6 +167,8 @@ ack_window = option(
     show_default=True,
     help="Seconds after a reply during which ACKs are absorbed; 2 is what the sl module has.",
 )
+count = option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many, 1 s apart.")
+as_json = option("--json", "as_json", is_flag=True, help="As JSON.")
 timeout = option(
     "--timeout",
     type=click.FloatRange(0.01, 3600),
@@ -153,3 +196,106 @@ processes = option(
     show_default=True,
     help="Edge processes that share the SIP ports (SO_REUSEPORT); number n has its bus n ports higher, or at PATH.n.",
 )
+
+
+# Connections ----------------------------------------------------------------------------------------------------
+
+_STREAMS = StreamSettings()
+_file = click.Path(path_type=Path)
+tls_cert = option("--tls-cert", type=_file, help="Certificate in PEM, with those that lead to its root.")
+tls_key = option(
+    "--tls-key", type=_file, help="Its key in PEM, without a passphrase; the certificate's file if absent."
+)
+tls_ca = option("--tls-ca", type=_file, help="Certificates in PEM of those who may sign the other side's.")
+insecure = option("--insecure", is_flag=True, help="Ping a TLS server whatever its certificate.")
+_tls_verify_client = option(
+    "--tls-verify-client", is_flag=True, help="Serve TLS clients with a certificate signed by one in --tls-ca only."
+)
+_tcp_connections = option(
+    "--tcp-connections",
+    type=click.IntRange(1, 1_000_000),
+    default=_STREAMS.connections,
+    show_default=True,
+    help="TCP, TLS and WebSocket connections of an edge process at most.",
+)
+_tcp_per_source = option(
+    "--tcp-per-source",
+    type=click.IntRange(0, 1_000_000),
+    default=_STREAMS.per_source,
+    show_default=True,
+    help="... from one address (of IPv6, one /64) at most; 0 for any number, as behind a load balancer.",
+)
+_tcp_idle = option(
+    "--tcp-idle",
+    type=click.FloatRange(1, 1_000_000),
+    default=_STREAMS.idle,
+    show_default=True,
+    help="Seconds after which a silent connection is closed; clients that want it send keepalives every 120 s.",
+)
+_tcp_deadline = option(
+    "--tcp-deadline",
+    type=click.FloatRange(0.1, 3600),
+    default=_STREAMS.deadline,
+    show_default=True,
+    help="Seconds that a message may take to come whole, a handshake to end, a reply to be read.",
+)
+_ws_origin = option(
+    "--ws-origin",
+    type=OriginType(),
+    multiple=True,
+    help="Site whose pages may open a WebSocket, such as https://phone.example.com; repeatable; any site without."
+    " The word none: clients that are no browser.",
+)
+
+
+def tls(function: Callable[..., Any]) -> Any:
+    """Add the options for the files of TLS listeners; the command gets them as `tls`."""
+
+    @tls_cert
+    @tls_key
+    @tls_ca
+    @_tls_verify_client
+    @functools.wraps(function)
+    def gather(
+        *, tls_cert: Path | None, tls_key: Path | None, tls_ca: Path | None, tls_verify_client: bool, **rest: Any
+    ) -> Any:
+        return function(**rest, tls=_tls_settings(tls_cert, tls_key, tls_ca, tls_verify_client))
+
+    return gather
+
+
+def connections(function: Callable[..., Any]) -> Any:
+    """Add the options for TCP, TLS and WebSocket; the command gets them as `streams` and `tls`."""
+
+    @_tcp_connections
+    @_tcp_per_source
+    @_tcp_idle
+    @_tcp_deadline
+    @_ws_origin
+    @functools.wraps(function)
+    def gather(
+        *,
+        tcp_connections: int,
+        tcp_per_source: int,
+        tcp_idle: float,
+        tcp_deadline: float,
+        ws_origin: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        streams = StreamSettings(tcp_connections, tcp_per_source, tcp_idle, tcp_deadline, ws_origin)
+        return function(**rest, streams=streams)
+
+    return tls(gather)
+
+
+def _tls_settings(certificate: Path | None, key: Path | None, ca: Path | None, verify: bool) -> TlsSettings | None:
+    """Return the settings of TLS listeners, None without a certificate; raises ConfigError."""
+    if verify and ca is None:
+        raise ConfigError("--tls-verify-client needs --tls-ca FILE: who may sign the clients' certificates?")
+    if ca is not None and not verify:
+        raise ConfigError("--tls-ca alone turns no client away: say --tls-verify-client too, or leave both out")
+    if certificate is None:
+        if key is not None or verify:
+            raise ConfigError("TLS needs a certificate: name it with --tls-cert FILE")
+        return None
+    return TlsSettings(certificate, key or certificate, ca if verify else None)

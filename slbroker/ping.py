@@ -1,24 +1,27 @@
-"""`slbroker ping`: an OPTIONS over UDP, and how long its answer takes."""
+"""`slbroker ping`: an OPTIONS over any of our transports, and how long its answer takes."""
 
 from __future__ import annotations
 
 import re
 import secrets
-import socket
+import ssl
 import time
 from typing import NamedTuple
 
-from slbroker.config import DEFAULT_SIP_PORT
+from slbroker.config import MAX_PORT, SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
 from slbroker.errors import ConfigError, NoAnswerError
 from slbroker.sip.response import Response, parse_response
+from slbroker.wire import StreamWire, UdpWire, Wire, look_up
 
 T1 = 0.5  # seconds; RFC 3261 17.1.2.2: an unanswered request is repeated after T1, 2*T1, 4*T1, 4 s at most
 T2 = 4.0
 
 _match_target = re.compile(
-    r"(?:sip:)?(?:[^@\s]+@)?"  # scheme, user
-    r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]@\s;]+)(?::([0-9]{1,5}))?(?:;.*)?"  # host, port, parameters
+    r"(?:(sips?):)?(?:[^@\s]+@)?"  # scheme, user
+    r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]@\s;]+)(?::([0-9]{1,5}))?"  # host, port
+    r"((?:;.*)?)"  # parameters
 ).fullmatch
+_find_transport = re.compile(r";transport=([^;]*)", re.IGNORECASE).search
 
 
 class Pong(NamedTuple):
@@ -29,79 +32,99 @@ class Pong(NamedTuple):
     sent: int
 
 
+def parse_target(uri: str) -> ListenAddress:
+    """Return where `uri` points: sip:host:port, with ;transport=tcp, tls, ws or wss, or sips:; raise ConfigError."""
+    found = _match_target(uri)
+    if found is not None:
+        asked = _find_transport(found[4])
+        transport = asked[1].lower() if asked else "udp"
+        if found[1] == "sips":
+            transport = "wss" if transport in WEBSOCKETS else "tls"
+        port = int(found[3] or default_port(transport))
+        if 0 < port <= MAX_PORT and transport in TRANSPORTS:
+            return ListenAddress(transport, found[2].strip("[]"), port)
+    raise ConfigError(f"{uri!r} is no SIP address to ping: write sip:host:port, with ;transport=tcp, tls, ws or wss")
+
+
 class Pinger:
     """Sends OPTIONS to one address, from a socket of its own; use it in a `with` statement."""
 
-    def __init__(self, uri: str) -> None:
-        """`uri` is sip:host:port; raises ConfigError when it is not, or the host is unknown."""
-        found = _match_target(uri)
-        if found is None:
-            raise ConfigError(f"{uri!r} is no SIP address to ping: write sip:host:port")
-        self.uri = uri if uri.startswith("sip:") else f"sip:{uri}"
-        host, port = found[1].strip("[]"), int(found[2] or DEFAULT_SIP_PORT)
+    def __init__(self, uri: str, tls: ssl.SSLContext | None = None) -> None:
+        """`uri` is sip:host:port, `tls` how to trust a TLS server; raises ConfigError when the host is unknown."""
+        self.target = parse_target(uri)
+        self.uri = uri if uri.startswith(("sip:", "sips:")) else f"sip:{uri}"
+        self._tls = tls
+        self._wire: Wire | None = None
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        except (OSError, OverflowError) as error:
-            raise ConfigError(f"cannot ping {uri}: {error}") from error
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.connect(address)
-        except OSError as error:
-            self._socket.close()
-            raise ConfigError(f"cannot ping {uri}: {error.strerror}") from error
+            self._there = look_up(self.target)
+        except ConfigError as error:
+            raise ConfigError(f"cannot ping {error}") from error
 
     def __enter__(self) -> Pinger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        if self._wire is not None:
+            self._wire.close()
 
     def ping(self, timeout: float) -> Pong:
-        """Send one OPTIONS, repeat it as RFC 3261 17.1.2 says, and return its final answer.
+        """Send one OPTIONS, repeat it over UDP as RFC 3261 17.1.2 says, and return its final answer.
 
-        Raises NoAnswerError when none has come after `timeout` seconds.
+        The connection, where there is one, is made before the time is taken. Raises NoAnswerError when there is none,
+        or no answer has come after `timeout` seconds.
         """
+        try:
+            if self._wire is None:
+                self._wire = self._open(timeout)
+            return self._ping(self._wire, timeout)
+        except ssl.SSLCertVerificationError as error:
+            why = f"{error.verify_message}; --tls-ca FILE says whom to trust, --insecure trusts anyone"
+            raise NoAnswerError(f"cannot trust {self.uri}: {why}") from error
+        except ssl.SSLError as error:
+            raise NoAnswerError(f"cannot reach {self.uri} over TLS: {error.reason}") from error
+        except TimeoutError as error:
+            raise NoAnswerError(f"no connection to {self.uri} within {timeout:g} s") from error
+        except OSError as error:
+            raise NoAnswerError(f"cannot reach {self.uri}: {error.strerror or error}") from error
+
+    def _open(self, timeout: float) -> Wire:
+        family, there = self._there
+        if self.target.transport == "udp":
+            return UdpWire(family, there)
+        tls = self._tls if self.target.transport in SECURE else None
+        if self.target.transport in WEBSOCKETS:
+            return self._open_websocket(timeout, tls)
+        return StreamWire(family, there, timeout, tls, self.target.host)
+
+    def _open_websocket(self, timeout: float, tls: ssl.SSLContext | None) -> Wire:
+        try:
+            from slbroker.wswire import WebSocketWire  # noqa: PLC0415 - it needs an extra's library
+        except ImportError as error:
+            raise ConfigError("to ping over WebSocket takes a library: pip install 'slbroker[ws]'") from error
+        return WebSocketWire(*self._there, timeout, self.target, tls)
+
+    def _ping(self, wire: Wire, timeout: float) -> Pong:
         call_id = f"{secrets.token_hex(8)}@slbroker"
-        request = self._request(call_id)
+        request = self._request(wire, call_id)
         begun = time.monotonic()
         pause, sent, repeat_at = T1, 0, begun
         while (now := time.monotonic()) < begun + timeout:
             if now >= repeat_at:
-                self._send(request)
+                wire.send(request)
                 sent += 1
-                repeat_at, pause = now + pause, min(pause * 2, T2)
-            response = self._receive(min(repeat_at, begun + timeout) - now, call_id)
-            if response is not None:
+                repeat_at, pause = now + (timeout if wire.reliable else pause), min(pause * 2, T2)
+            data = wire.receive(min(repeat_at, begun + timeout) - now)
+            response = parse_response(data) if data else None
+            if response is not None and response.first("call-id") == call_id and response.status >= 200:
                 return Pong(response, time.monotonic() - begun, sent)
         raise NoAnswerError(f"no answer from {self.uri} within {timeout:g} s")
 
-    def _send(self, request: bytes) -> None:
-        try:
-            self._socket.send(request)
-        except ConnectionRefusedError:
-            return  # nobody listens, yet: it may be starting
-        except OSError as error:
-            raise NoAnswerError(f"cannot reach {self.uri}: {error.strerror}") from error
-
-    def _receive(self, seconds: float, call_id: str) -> Response | None:
-        """Return our final answer if one comes within `seconds`."""
-        self._socket.settimeout(max(seconds, 0.001))
-        try:
-            response = parse_response(self._socket.recv(65_535))
-        except TimeoutError:
-            return None
-        except ConnectionRefusedError:
-            time.sleep(min(seconds, 0.1))
-            return None
-        ours = response is not None and response.first("call-id") == call_id and response.status >= 200
-        return response if ours else None
-
-    def _request(self, call_id: str) -> bytes:
-        host, port = self._socket.getsockname()[:2]
+    def _request(self, wire: Wire, call_id: str) -> bytes:
+        host, port = wire.here
         here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = (
             f"OPTIONS {self.uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {here};rport;branch=z9hG4bK{secrets.token_hex(8)}",
+            f"Via: SIP/2.0/{self.target.transport.upper()} {here};rport;branch=z9hG4bK{secrets.token_hex(8)}",
             "Max-Forwards: 70",
             f"From: <sip:ping@{here}>;tag={secrets.token_hex(4)}",
             f"To: <{self.uri}>",
@@ -111,4 +134,4 @@ class Pinger:
             "User-Agent: slbroker ping",
             "Content-Length: 0",
         )
-        return "\r\n".join((*lines, "", "")).encode()
+        return "\r\n".join((*lines, "", "")).encode(errors="surrogateescape")

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import signal
 import sys
-from typing import Protocol
+from typing import Final, Protocol
 
 from slbroker.errors import UserError
 
 logger = logging.getLogger(__name__)
+
+_STOP: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Service(Protocol):
@@ -42,7 +44,8 @@ def set_up_logging(level: str) -> None:
 def run_service(service: Service, lifeline: int | None = None) -> None:
     """Run `service` until SIGTERM or SIGINT, or until `lifeline`, a pipe from the parent, is closed; then drain it.
 
-    A second signal ends the process at once. SIGHUP reloads. Raises what `start` raises.
+    A second signal ends the process at once; but one that has a parent leaves that to it: Ctrl-C and systemd signal
+    parent and children alike, and the parent tells its children too. SIGHUP reloads. Raises what `start` raises.
     """
     asyncio.run(_run(service, lifeline))
 
@@ -52,24 +55,25 @@ async def _run(service: Service, lifeline: int | None) -> None:
     stopping = asyncio.Event()
 
     def stop() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        stopping.set()
+        for number in _STOP if lifeline is None else ():
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)  # so that the second one kills, whatever the process is busy with
-        stopping.set()
 
     def orphaned() -> None:
         assert lifeline is not None
         loop.remove_reader(lifeline)
         stopping.set()
 
+    for number in _STOP:
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, _reload, service)
     try:
         await service.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGHUP, _reload, service)
         if lifeline is not None:
             loop.add_reader(lifeline, orphaned)
         await stopping.wait()
+        logger.info("stopping: what was begun is finished first")
         await service.drain()
     finally:
         service.close()

@@ -28,7 +28,8 @@ LONGEST_PAUSE: Final = 5.0
 GROWN_UP: Final = 10.0  # seconds after which a child's death is no longer a failed start
 STOP_TIME: Final = 10.0  # seconds that children have to drain before they are killed
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-# A child that ends so will end so again: the person at the keyboard has to mend it first.
+# A child whose first start ends so will end so again: the person at the keyboard has to mend it. Later on the others
+# still serve, and it may mend itself: a plugin file that is being replaced.
 _HOPELESS: Final = (Exit.USAGE, Exit.CONFIG, Exit.BIND, Exit.PLUGIN)
 
 
@@ -39,6 +40,7 @@ class Child:
     title: str
     program: Program
     pid: int = 0
+    starts: int = 0
     started: float = 0.0
     pause: float = FIRST_PAUSE
     due: float = field(default=0.0)  # when to start it (again)
@@ -59,14 +61,16 @@ def _be(program: Callable[[], None]) -> NoReturn:
         program()
         code = Exit.OK
     except UserError as error:
-        print(f"slbroker: {error}", file=sys.stderr)
+        sys.stderr.write(f"slbroker: {error}\n")  # at once: the other children write there too
         code = error.exit_code
     except KeyboardInterrupt:
         code = Exit.OK
     except Exception:
         logger.exception("a bug in slbroker; please report it")
     finally:
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):  # what a plugin has printed
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
 
 
@@ -98,6 +102,7 @@ class Supervisor:
         for child in self._children:
             if not child.pid and self._stop_by is None and now >= child.due:
                 child.started = now
+                child.starts += 1
                 child.pid = os.fork()
                 if not child.pid:
                     self._become(child.program)
@@ -125,7 +130,7 @@ class Supervisor:
     def _on_end(self, child: Child, code: int) -> None:
         if self._stop_by is not None:
             return
-        if code in _HOPELESS:
+        if code in _HOPELESS and child.starts == 1:
             self._result = Exit(code)
             self._stop()
             return

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from slbroker.bus.account import Job
 from slbroker.bus.dispatcher import Cause, Dispatcher
-from slbroker.errors import Drop
+from slbroker.errors import Drop, Reject
 from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
+from slbroker.sip.validate import USUAL, Checks
 from slbroker.sip.via import stamp_top
 from slbroker.stats import Fates
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.envelope import Answer
     from slbroker.inner.pure import Address
+    from slbroker.sip.framer import Fault
     from slbroker_edge.ackfilter import AckFilter
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,9 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER: Final = b"\r\nRetry-After: 1"  # seconds; a worker that restarts is back sooner
 MAX_REPLY: Final = 65_507  # bytes an IPv4 datagram carries
 NO_WORKER_LOG_INTERVAL: Final = 10.0  # seconds between two lines that say the same
+
+# RFC 3261 7.2: as much of a worker's reply as is looked at; the rest is the worker's affair.
+_match_status_line = re.compile(rb"SIP/2\.0 [1-6][0-9]{2} [^\r\n]*\r\n").match
 
 
 class Listener(Protocol):
@@ -59,9 +65,10 @@ class SipJob(Job):
 class Edge:
     """One edge process without its sockets."""
 
-    def __init__(self, dispatcher: Dispatcher[SipJob], ack_filter: AckFilter) -> None:
+    def __init__(self, dispatcher: Dispatcher[SipJob], ack_filter: AckFilter, checks: Checks = USUAL) -> None:
         self.dispatcher = dispatcher
         self.ack_filter = ack_filter
+        self.checks = checks
         self.fates = Fates()
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
@@ -77,7 +84,7 @@ class Edge:
         fates.received += len(datagrams)
         for data, address in datagrams:
             try:
-                message = parse(data)
+                message = parse(data, self.checks)
                 if message.method == b"ACK":
                     self._take_ack(message, address, listener, now)
                 else:
@@ -96,7 +103,10 @@ class Edge:
             if not self.dispatcher.takes(method):
                 raise Drop("cancel")
             asks = method
-        reply_to = _stamp(message, address)
+        try:
+            reply_to = _stamp(message, address, strict=self.checks.via)
+        except Reject as reject:
+            raise BadRequest(reject.status, reject.reason, message) from None
         source = Source(address[0], address[1], listener.name)
         self.dispatcher.submit(SipJob(message, source, listener, reply_to, asks), now)
 
@@ -110,14 +120,35 @@ class Edge:
         self.dispatcher.submit(SipJob(message, source, listener, address, b"ACK"), now)
 
     def _take_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
-        """Answer a malformed request, if it says where to."""
+        """Answer a malformed request, if it says where to and is one that is answered."""
         try:
+            if bad.message.method == b"CANCEL" and not self.dispatcher.takes(b"CANCEL"):
+                raise Drop("cancel")
             reply_to = _stamp(bad.message, address)
         except Drop as drop:
             self.fates.drop(drop.cause)
             return
-        self._reply_ourselves(bad.message, listener, reply_to, bad.status, bad.reason)
+        self._reply_ourselves(bad.message, listener, reply_to, bad.status, bad.reason, bad.extra)
         self.fates.replied += 1
+
+    def refuse(self, fault: Fault, address: Address, listener: Listener) -> bool:
+        """Take in what a stream brought instead of a message, and say what is wrong; return whether that was possible.
+
+        Call `flush` afterwards.
+        """
+        self.fates.received += 1
+        try:
+            message = parse(fault.head)
+            if message.method == b"ACK":
+                raise Drop("bad-ack")
+        except BadRequest as bad:
+            message = bad.message
+        except Drop as drop:
+            self.fates.drop(drop.cause)
+            return False
+        answered = self.fates.replied
+        self._take_bad(BadRequest(fault.status, fault.reason, message), address, listener)
+        return self.fates.replied > answered
 
     # An answer comes back ---------------------------------------------------------------------------------------
 
@@ -131,23 +162,19 @@ class Edge:
         for job, answer in ended:
             if job.asks == b"ACK":
                 self.fates.passed += 1
-            elif answer is None:
+            elif answer is None or answer == ():
                 self.fates.drop("handler")
             else:
                 replies = (answer,) if isinstance(answer, bytes) else answer
-                if all(self._queue(job, reply) for reply in replies):
+                for reply in replies:
+                    if not _match_status_line(reply) or len(reply) > MAX_REPLY:
+                        self.bad_answers += 1
+                        self._fail(job)
+                        break
+                else:  # only now: none may leave before a 500
+                    for reply in replies:
+                        self._post(job.message, job.listener, job.reply_to, reply)
                     self.fates.replied += 1
-                else:
-                    self._fail(job)
-
-    def _queue(self, job: SipJob, reply: bytes) -> bool:
-        """Put a worker's reply into the outbox; return False when it is no SIP reply."""
-        first_digit = reply[8:9]
-        if reply[:8] != b"SIP/2.0 " or not b"1" <= first_digit <= b"6" or len(reply) > MAX_REPLY:
-            self.bad_answers += 1
-            return False
-        self._post(job.message, job.listener, job.reply_to, reply)
-        return True
 
     def _post(self, message: Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
         outbox = self._outbox.get(listener)
@@ -193,6 +220,11 @@ class Edge:
         tag = self.ack_filter.signer.sign(message.call_id, message.from_tag, message.cseq)
         self._post(message, listener, reply_to, build_reply(message, status, reason, tag, extra))
 
+    @property
+    def in_flight(self) -> int:
+        """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
+        return self.dispatcher.in_flight + len(self.dispatcher.ended)
+
     # Replies go out ---------------------------------------------------------------------------------------------
 
     def flush(self, now: float) -> None:
@@ -211,14 +243,14 @@ class Edge:
             self.ack_filter.arm(message, now)
 
 
-def _stamp(message: Message, address: Address) -> Address:
-    """Stamp the top Via and return where the reply goes; raise Drop when there is no such place."""
+def _stamp(message: Message, address: Address, *, strict: bool = False) -> Address:
+    """Stamp the top Via and return where the reply goes; raise Drop when there is no such place, else as `stamp`."""
     host, port = address[0], address[1]
     if not port or not _is_answerable(host):
         raise Drop("source")
     headers = message.headers
     assert isinstance(headers, list)  # until it has crossed the bus
-    reply_port = stamp_top(headers, host, port)
+    reply_port = stamp_top(headers, host, port, strict=strict)
     if reply_port == port:
         return address
     return (host, reply_port) if len(address) == 2 else (host, reply_port, address[2], address[3])

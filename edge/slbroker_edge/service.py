@@ -16,22 +16,34 @@ import zmq
 from slbroker import inner, keys
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.sockets import BusSocket, bind_router
+from slbroker.config import SECURE
+from slbroker.errors import ConfigError
+from slbroker.tls import server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.edge import Edge, SipJob
+from slbroker_edge.transports.binding import open_socket
+from slbroker_edge.transports.connection import Connection
+from slbroker_edge.transports.descriptors import make_room
+from slbroker_edge.transports.streams import Streams
+from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import UdpListener
 
 if TYPE_CHECKING:
-    from slbroker.config import EdgeSettings
+    from slbroker.config import EdgeSettings, ListenAddress
+    from slbroker_edge.transports.streams import MakeConnection
+    from slbroker_edge.transports.websocket import WebSockets
 
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
 DRAIN_TIME: Final = 6.0  # seconds that open requests have to be answered when the edge stops; over the handler timeout
+DRAIN_BATCHES: Final = 64  # batches still taken from each socket then: what its buffer holds, and no flood
+PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
 class EdgeService:
-    """One edge process. `start`, then `drain` and `close`; `reload` reads the key ring again."""
+    """One edge process. `start`, then `drain` and `close`; `reload` reads the key ring and the TLS files again."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self.settings = settings
@@ -40,8 +52,11 @@ class EdgeService:
         dispatcher: Dispatcher[SipJob] = Dispatcher(
             self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes}
         )
-        self.edge = Edge(dispatcher, AckFilter(signer, settings.ack_window))
+        self.edge = Edge(dispatcher, AckFilter(signer, settings.ack_window), settings.checks)
         self._listeners: list[UdpListener] = []
+        self._streams: Streams | None = None
+        self._tls = TlsConnections(server_context(settings.tls)) if settings.tls else None
+        self._websockets: WebSockets | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._bus: BusSocket | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -56,25 +71,61 @@ class EdgeService:
         """Bind everything and begin to serve; raise BindError when something cannot be bound."""
         settings = self.settings
         loop = asyncio.get_running_loop()
-        for address in settings.listen:
-            self._listeners.append(UdpListener.open(address, share_port=settings.processes > 1))
+        names = [self._listen(address) for address in settings.listen]
         bus = settings.bus.of_process(settings.process)
         self._bus = BusSocket(loop, bind_router(self._context, bus), self._on_envelope, self._turn)
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._on_datagrams, listener)
+        if self._streams is not None:
+            loop.add_reader(self._streams.fileno(), self._on_streams, self._streams)
         self._tick()
         gc.collect()
         gc.freeze()  # what has been made so far stays; the collector need not look at it again
-        listening = ", ".join(listener.name for listener in self._listeners)
-        logger.info("edge ready: listening on %s, bus %s, %s inner path", listening, bus, inner.KIND)
+        logger.info("edge ready: listening on %s, bus %s, %s inner path", ", ".join(names), bus, inner.KIND)
+
+    def _listen(self, address: ListenAddress) -> str:
+        """Bind one address; return its name, with the port that it got."""
+        sock = open_socket(address, share_port=self.settings.processes > 1)
+        if address.transport == "udp":
+            self._listeners.append(UdpListener(sock))
+            return self._listeners[-1].name
+        if self._streams is None:
+            settings = self.settings.streams
+            self._streams = Streams(self.edge, settings, make_room(settings.connections))
+        if address.transport in SECURE and self._tls is None:
+            sock.close()
+            raise ConfigError(f"{address} has no certificate: name it with --tls-cert FILE and --tls-key FILE")
+        return self._streams.listen(address.transport, sock, self._maker(address.transport))
+
+    def _maker(self, transport: str) -> MakeConnection:
+        """Return what makes the connections of a listener."""
+        if transport == "tcp":
+            return Connection
+        if transport == "tls":
+            assert self._tls is not None
+            return self._tls
+        if self._websockets is None:
+            from slbroker_edge.transports.websocket import WebSockets  # noqa: PLC0415 - it needs an extra's library
+
+            self._websockets = WebSockets(self.settings.streams.origins, self._tls)
+        return self._websockets.plain if transport == "ws" else self._websockets.secure
 
     # Serving ----------------------------------------------------------------------------------------------------
 
-    def _on_datagrams(self, listener: UdpListener) -> None:
+    def _on_datagrams(self, listener: UdpListener) -> bool:
+        """Take a batch; return whether there was one."""
         datagrams = listener.receive()
         if datagrams:
             self.edge.take(datagrams, listener, time.monotonic())
             self._turn()
+        return bool(datagrams)
+
+    def _on_streams(self, streams: Streams) -> bool:
+        """Take what connections have brought; return whether there was something."""
+        busy = streams.serve(time.monotonic())
+        if busy:
+            self._turn()
+        return busy
 
     def _on_envelope(self, frames: list[bytes]) -> None:
         self.edge.answer(frames[0], frames[1:], time.monotonic())
@@ -93,7 +144,10 @@ class EdgeService:
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
-        self.edge.expire(time.monotonic())
+        now = time.monotonic()
+        if self._streams is not None:
+            self._streams.sweep(now)
+        self.edge.expire(now)
         self._turn()
 
     def _tell_figures(self) -> None:
@@ -108,11 +162,12 @@ class EdgeService:
         dispatcher = self.edge.dispatcher
         return {
             "name": self.name,
-            **self.edge.fates.figures(dispatcher.in_flight),
+            **self.edge.fates.figures(self.edge.in_flight),
             "send_failures": self.edge.send_failures,
             "bad_answers": self.edge.bad_answers,
             "late_answers": dispatcher.late,
             "garbage": dispatcher.garbage,
+            **({"connections": self._streams.figures()} if self._streams is not None else {}),
             "inner": inner.KIND,
             "processes": self.settings.processes,
             "workers": dispatcher.figures(),
@@ -122,20 +177,41 @@ class EdgeService:
 
     def reload(self) -> None:
         """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
+        self._reload_tls()
         self.edge.ack_filter.signer = self._load_signer()
         logger.info("key ring %s loaded again", self.settings.keys)
+
+    def _reload_tls(self) -> None:
+        """Read the TLS files again, for connections to come; on an error, which says which file, keep the old ones."""
+        if self._tls is None or self.settings.tls is None:
+            return
+        try:
+            self._tls.context = server_context(self.settings.tls)
+        except ConfigError as error:
+            logger.error("not reloaded, the old one stays in use: %s", error)
+        else:
+            logger.info("certificate %s loaded again", self.settings.tls.certificate)
 
     async def drain(self) -> None:
         """Take no more datagrams, and wait until what was taken has been answered."""
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             loop.remove_reader(listener.fileno())
-            self._on_datagrams(listener)  # what the kernel had for us already
+            for _ in range(DRAIN_BATCHES):  # what the kernel had for us already
+                if not self._on_datagrams(listener):
+                    break
+        streams = self._streams
+        if streams is not None:
+            for _ in range(DRAIN_BATCHES):
+                if not self._on_streams(streams):
+                    break
+            streams.stop()
         deadline = time.monotonic() + DRAIN_TIME
-        while self.edge.dispatcher.in_flight and time.monotonic() < deadline:
+        while (self.edge.in_flight or (streams and streams.unsent)) and time.monotonic() < deadline:
             await asyncio.sleep(TICK / 5)
         self.edge.dispatcher.leave()
         self._turn()
+        await asyncio.sleep(PARTING_TIME)
 
     def close(self) -> None:
         """Close everything; log what became of the messages."""
@@ -143,8 +219,12 @@ class EdgeService:
             self._ticker.cancel()
         for listener in self._listeners:
             listener.close()
-        if self._bus is not None:
-            self._bus.close()
+        if self._streams is not None:
+            self._streams.close()
+        if self._bus is None:  # never started: the error that goes up says why
+            self._context.term()
+            return
+        self._bus.close()
         self._context.term()
-        figures = self.edge.fates.figures(self.edge.dispatcher.in_flight)
+        figures = self.edge.fates.figures(self.edge.in_flight)
         logger.info("edge stopped: %s", ", ".join(f"{name} {value}" for name, value in figures.items() if value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,14 @@ from tests.support.processes import run_slbroker
 from tests.support.timing import until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tests.conftest import Start
     from tests.support.processes import Process
 
 PLUGIN = Path(__file__).with_name("plugin.py")
 ACK_LOG = "PEER_TEST_ACK_LOG"
-_udp = re.compile(r"udp:127\.0\.0\.1:(\d+)")
+_listening = re.compile(r"\b([a-z]+:(?:127\.0\.0\.1|\[::1\])):(\d+)")
 
 
 def new_keys(folder: Path) -> Path:
@@ -40,11 +42,12 @@ def free_bus_address(transport: str, folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Edge:
-    """A running edge: its process, the UDP port it got, its bus."""
+    """A running edge: its process, the first port it got, its bus, and all ports: `ports["tcp:[::1]"]`."""
 
     process: Process
     port: int
     bus: str
+    ports: Mapping[str, int] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """What `slbroker stats` says of it now. Fails when the fates do not add up to what was received."""
@@ -72,13 +75,16 @@ class Edge:
         return seen
 
 
-def start_edge(start: Start, keys: Path, bus: str) -> Edge:
-    """Start an edge on a free port of loopback and wait until it serves."""
-    process = start("edge", "--listen", "udp:127.0.0.1:0", "--bus", bus, "--keys", str(keys))
-    ready = process.wait_for("edge ready")
-    port = _udp.search(ready)
-    assert port, f"no port in {ready!r}"
-    return Edge(process, int(port[1]), bus)
+def start_edge(
+    start: Start, keys: Path, bus: str, listen: Sequence[str] = ("udp:127.0.0.1",), options: Sequence[str] = ()
+) -> Edge:
+    """Start an edge on free ports of loopback and wait until it serves."""
+    addresses = [word for address in listen for word in ("--listen", f"{address}:0")]
+    process = start("edge", *addresses, "--bus", bus, "--keys", str(keys), *options)
+    ready = process.wait_for("edge ready").partition(", bus ")[0]
+    ports = {address: int(port) for address, port in _listening.findall(ready)}
+    assert list(ports) == list(listen), f"no port in {ready!r}"
+    return Edge(process, ports[listen[0]], bus, ports)
 
 
 def start_handler(start: Start, keys: Path, bus: str, ack_log: Path | None = None) -> Process:

@@ -11,6 +11,7 @@ from tests.support.peers import free_udp_port, require_peer
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.conftest import Start
@@ -32,7 +33,9 @@ class Kamailio:
         return _complaint.findall(self.process.log)
 
 
-def start_kamailio(start: Start, edge_port: int, folder: Path, *, stateless: bool) -> Kamailio:
+def start_kamailio(
+    start: Start, edge_port: int, folder: Path, *, stateless: bool, defines: Sequence[str] = ()
+) -> Kamailio:
     """Start it in the foreground, small, with its files in `folder`; wait until requests get through it."""
     run = folder / "kamailio"
     run.mkdir()
@@ -42,6 +45,7 @@ def start_kamailio(start: Start, edge_port: int, folder: Path, *, stateless: boo
         *("-f", str(CONFIG), "-DD", "-E"),
         *("-A", f"LISTEN=udp:127.0.0.1:{port}", "-A", 'EDGE_IP="127.0.0.1"', "-A", f"EDGE_PORT={edge_port}"),
         *(("-A", "WITH_STATELESS") if stateless else ()),
+        *(word for define in defines for word in ("-A", define)),
         *("-m", "16", "-M", "4"),  # MB of shared and of private memory; the defaults are 64 and 8
         *("-w", str(run), "-Y", str(run)),
         cwd=run,

@@ -28,17 +28,33 @@ class Run:
     errors: str
 
 
-def run_sipp(start: Start, scenario: str, port: int, folder: Path, *, calls: int, rate: int) -> Run:
-    """Make `calls` calls, `rate` of them a second, to `port` of loopback. Fails when SIPp breaks off."""
+def run_sipp(
+    start: Start,
+    scenario: str,
+    port: int,
+    folder: Path,
+    *,
+    calls: int,
+    rate: int,
+    transport: str = "u1",
+    host: str = "127.0.0.1",
+) -> Run:
+    """Make `calls` calls, `rate` of them a second, to `port` of loopback. Fails when SIPp breaks off.
+
+    `transport` is SIPp's -t: u1 for one UDP socket, t1 for one TCP connection, tn for one each call.
+    """
+    # A port that is free for UDP may be a fading TCP connection's; SIPp finds one by itself then.
+    own_port = ("-bind_local", "-p", str(free_udp_port(host))) if transport == "u1" else ()
     errors = folder / f"{scenario}.errors"
     statistics = folder / f"{scenario}.csv"
     seconds = calls / rate + GRACE_SECONDS
     sipp = start(
         require_peer("sipp"),
-        f"127.0.0.1:{port}",
+        f"{_bracketed(host)}:{port}",
+        *("-t", transport, "-max_socket", "1000"),
         *("-sf", str(SCENARIOS / f"{scenario}.xml")),
         *("-r", str(rate), "-m", str(calls)),
-        *("-i", "127.0.0.1", "-bind_local", "-p", str(free_udp_port()), "-cp", str(free_udp_port())),
+        *("-i", host, *own_port, "-cp", str(free_udp_port())),
         *("-nostdin", "-timeout", f"{within(seconds):.0f}s", "-timeout_error"),
         *("-trace_err", "-error_file", str(errors), "-trace_stat", "-stf", str(statistics), "-trace_counts"),
         cwd=folder,
@@ -49,6 +65,10 @@ def run_sipp(start: Start, scenario: str, port: int, folder: Path, *, calls: int
     totals = _last_line(statistics)
     (counts,) = folder.glob(f"{scenario}_*_counts.csv")
     return Run(int(totals["SuccessfulCall(C)"]), int(totals["FailedCall(C)"]), _sent(_last_line(counts)), found)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _last_line(statistics: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from typing import NoReturn
 
 import pytest
 
@@ -19,9 +20,13 @@ _given_out: set[int] = set()
 def require_peer(program: str) -> str:
     """The path of `program`; without it the test is skipped, or fails where SLBROKER_REQUIRE_PEERS=1."""
     path = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}")
-    if path is not None:
-        return path
-    reason = f"{program} is not installed (Debian: apt-get install {DEBIAN_PACKAGES.get(program, program)})"
+    if path is None:
+        missing_peer(f"{program} is not installed (Debian: apt-get install {DEBIAN_PACKAGES.get(program, program)})")
+    return path
+
+
+def missing_peer(reason: str) -> NoReturn:
+    """Skip the test for `reason`, or let it fail where SLBROKER_REQUIRE_PEERS=1."""
     if os.environ.get("SLBROKER_REQUIRE_PEERS") == "1":
         pytest.fail(f"{reason} and SLBROKER_REQUIRE_PEERS=1", pytrace=False)
     pytest.skip(reason, allow_module_level=True)

@@ -1,0 +1,77 @@
+"""Sockets bound to listen addresses, and what to tell the user when one cannot be had."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Final
+
+from slbroker.config import STREAMS, WEBSOCKETS
+from slbroker.errors import BindError, ConfigError
+
+if TYPE_CHECKING:
+    from slbroker.config import ListenAddress
+
+HINTS: Final = {
+    errno.EADDRINUSE: "; is something else listening there?",
+    errno.EADDRNOTAVAIL: "; is it an address of this machine?",
+    errno.EACCES: "; ports below 1024 need CAP_NET_BIND_SERVICE",
+}
+BUFFER: Final = 4 * 1024 * 1024  # bytes asked of the kernel for UDP, which may grant less: a burst waits here
+WAITING: Final = 4_096  # connections not accepted yet: what Linux allows by default, so that a restart loses none
+
+
+def open_socket(address: ListenAddress, *, share_port: bool) -> socket.socket:
+    """Return a non-blocking socket on `address`, listening if it is one of connections; raise BindError.
+
+    `share_port` lets our other processes have the same port (SO_REUSEPORT). Raises ConfigError where a library that
+    the transport needs is not installed.
+    """
+    if address.transport in WEBSOCKETS:
+        _load_websockets(address)
+    try:
+        return _open(address, share_port)
+    except UnicodeError as error:
+        raise BindError(f"cannot listen on {address}: no host can have that name") from error
+    except OSError as error:
+        hint = HINTS.get(error.errno or 0, "")
+        raise BindError(f"cannot listen on {address}: {error.strerror}{hint}") from error
+
+
+def _load_websockets(address: ListenAddress) -> None:
+    """Import what WebSocket takes; few edges need it, so it is no dependency of all."""
+    try:
+        from slbroker_edge.transports import websocket  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise ConfigError(f"{address} needs the websockets library: pip install 'slbroker[ws]'") from error
+
+
+def _open(address: ListenAddress, share_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    kind = socket.SOCK_STREAM if address.transport in STREAMS else socket.SOCK_DGRAM
+    info = socket.getaddrinfo(address.host, address.port, family, kind)
+    sock = socket.socket(family, kind)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if share_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            _listen(sock, info[0][4])
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            sock.bind(info[0][4])
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _listen(sock: socket.socket, where: tuple[object, ...]) -> None:
+    """Bind and listen; what is set here, the accepted sockets inherit."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of our last life may still be fading
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a turn's replies are written at once, and are all
+    sock.bind(where)
+    sock.listen(WAITING)

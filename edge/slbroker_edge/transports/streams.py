@@ -1,0 +1,226 @@
+"""All connections of one edge process, over TCP and TLS: accepted, watched and ended here, with one epoll for all.
+
+The loop watches this epoll like one more socket. So a connection costs a few hundred bytes and no callback of its own,
+and what many of them bring in one turn of the loop goes to the workers as one batch.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import select
+import socket
+import struct
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from slbroker.config import ListenAddress
+from slbroker_edge.transports.connection import NOTHING, READ, STOP, Connection
+
+if TYPE_CHECKING:
+    from slbroker.config import StreamSettings
+    from slbroker.inner.pure import Address
+    from slbroker_edge.edge import Edge
+
+logger = logging.getLogger(__name__)
+
+EVENTS: Final = 64  # connections served in one turn of the loop; the next turn serves the next
+ROOM: Final = 262_144  # bytes taken in one turn, shared by them: some 5 ms of parsing, then it is UDP's turn
+MOST: Final = 65_536  # ... by one of them
+ACCEPTS: Final = 64  # connections accepted in one turn
+MAX_HELD: Final = 67_108_864  # bytes of half messages and unread replies kept for all; honest peers send whole ones
+SWEEP: Final = 0.5  # seconds between two looks at what is overdue
+PAUSE: Final = 1.0  # seconds without accepting when the system has no more to give
+SAY_AGAIN: Final = 10.0  # seconds between two log lines that say the same
+
+_SHORTAGES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_ABORT: Final = struct.pack("ii", 1, 0)  # SO_LINGER: a refused connection leaves nothing behind, not even TIME_WAIT
+
+
+class MakeConnection(Protocol):
+    """Makes the connection out of an accepted socket."""
+
+    def __call__(self, sock: socket.socket, address: Address, name: str, hub: Streams) -> Connection:
+        """Return it; nothing has been read from it yet."""
+
+
+class Streams:
+    """The connections of one process, and the sockets they are accepted from."""
+
+    def __init__(self, edge: Edge, settings: StreamSettings, most: int) -> None:
+        """`most` connections fit into this process; `settings` may want fewer."""
+        self.edge = edge
+        self.settings = settings
+        self.now = 0.0
+        self.turn = 0
+        self._most = min(most, settings.connections)
+        self._epoll = select.epoll()
+        self._listeners: dict[int, tuple[socket.socket, str, MakeConnection]] = {}
+        self._connections: dict[int, Connection] = {}
+        self._sources: dict[str | int, int] = {}
+        self._held = 0
+        self._accepted = 0
+        self._refused = 0
+        self._closed: dict[str, int] = {}
+        self._accept_again = 0.0  # when to accept again after a shortage; 0.0 when there is none
+        self._next_sweep = 0.0
+        self._silent_until: dict[str, float] = {}
+
+    def listen(self, transport: str, sock: socket.socket, make: MakeConnection) -> str:
+        """Accept connections from `sock`; return its name in Kamailio's form."""
+        host, port = sock.getsockname()[:2]
+        name = str(ListenAddress(transport, host, port))
+        self._listeners[sock.fileno()] = (sock, name, make)
+        self._epoll.register(sock.fileno(), READ)
+        return name
+
+    def fileno(self) -> int:
+        """Return the epoll's descriptor, for the loop."""
+        return self._epoll.fileno()
+
+    # A turn of the loop -----------------------------------------------------------------------------------------
+
+    def serve(self, now: float) -> bool:
+        """Take what connections have brought, and new connections; return whether there was anything."""
+        self.now = now
+        self.turn += 1
+        ready = self._epoll.poll(0, EVENTS)
+        if not ready:
+            return False
+        room = min(ROOM // len(ready), MOST)
+        knocking = []
+        for fd, events in ready:
+            connection = self._connections.get(fd)
+            if connection is not None:
+                connection.on_events(events, room)
+            else:
+                knocking.append(fd)
+        for fd in knocking:  # last: a descriptor that was closed above may come back as another connection's
+            if fd in self._listeners:
+                self._accept(*self._listeners[fd])
+        return True
+
+    def _accept(self, listener: socket.socket, name: str, make: MakeConnection) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _SHORTAGES:
+                    self._pause(error)
+                    return
+                continue  # this one was gone before it was accepted
+            sock.setblocking(False)
+            if self._admits(address[0]):
+                connection = make(sock, address, name, self)
+                self._connections[connection.fd] = connection
+                self._epoll.register(connection.fd, READ)
+            else:
+                self._refused += 1
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+                sock.close()
+
+    def _admits(self, host: str) -> bool:
+        """Count a connection from `host` in, if there is room for it."""
+        if len(self._connections) >= self._most:
+            self._say("refusing connections: %d are open (--tcp-connections)", self._most)
+            return False
+        source = _source_of(host)
+        open_here = self._sources.get(source, 0)
+        if open_here >= self.settings.per_source > 0:
+            self._say("refusing connections from %s: it has %d (--tcp-per-source; 0 is no limit)", host, open_here)
+            return False
+        self._sources[source] = open_here + 1
+        self._accepted += 1
+        return True
+
+    def _pause(self, error: OSError) -> None:
+        """Accept nothing for a while: the loop would only be told of the same connection again, without end."""
+        self._say("cannot accept connections: %s", error.strerror)
+        self._accept_again = self.now + PAUSE
+        for fd in self._listeners:
+            self._epoll.modify(fd, NOTHING)
+
+    def _say(self, line: str, *values: object) -> None:
+        """Log a line that could come often."""
+        if self.now >= self._silent_until.get(line, 0.0):
+            self._silent_until[line] = self.now + SAY_AGAIN
+            logger.warning(line, *values)
+
+    # What connections ask for -----------------------------------------------------------------------------------
+
+    def watch(self, fd: int, events: int) -> None:
+        """Wait for these events of a connection from now on."""
+        self._epoll.modify(fd, events)
+
+    def holds(self, more: int) -> bool:
+        """Note that a connection keeps so many bytes more (or less); return False when that is too much in all."""
+        self._held += more
+        return self._held <= MAX_HELD
+
+    def forget(self, connection: Connection, reason: str) -> None:
+        """Count a connection that has ended; closing its descriptor takes it out of the epoll."""
+        del self._connections[connection.fd]
+        self._closed[reason] = self._closed.get(reason, 0) + 1
+        source = _source_of(connection.address[0])
+        left = self._sources[source] - 1
+        if left:
+            self._sources[source] = left
+        else:
+            del self._sources[source]
+
+    # Time -------------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """Close what is overdue. To be called often; it looks at all connections, but not each time."""
+        self.now = now
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP
+        for connection in [late for late in self._connections.values() if late.due <= now]:
+            connection.expire()
+        if 0.0 < self._accept_again <= now:
+            self._accept_again = 0.0
+            for fd in self._listeners:
+                self._epoll.modify(fd, READ)
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    @property
+    def unsent(self) -> bool:
+        """Return whether some peer has yet to read its replies."""
+        return any(connection.unsent for connection in self._connections.values())
+
+    def stop(self) -> None:
+        """Accept no more connections, and take no more requests from those there are."""
+        for listener, _, _ in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        for connection in list(self._connections.values()):
+            connection.stop()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.stop()
+        for connection in list(self._connections.values()):
+            connection.close(STOP)
+        self._epoll.close()
+
+    def figures(self) -> dict[str, Any]:
+        """Return the counters: accepted == open + all of closed."""
+        return {
+            "open": len(self._connections),
+            "accepted": self._accepted,
+            "refused": self._refused,
+            "closed": dict(self._closed),
+        }
+
+
+@lru_cache(maxsize=1_024)
+def _source_of(host: str) -> str | int:
+    """Return what one peer cannot change about its address: all of IPv4, of IPv6 the network (RFC 6177: a /64)."""
+    if ":" not in host:
+        return host
+    return int(ipaddress.IPv6Address(host)) >> 64

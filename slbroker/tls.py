@@ -1,0 +1,95 @@
+"""TLS contexts from the files that the user names: TLS 1.2 at least, and errors that say which file is wrong."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from slbroker.config import SECURE
+from slbroker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from slbroker.config import ListenAddress, TlsSettings
+
+
+def try_files(listen: Sequence[ListenAddress], settings: TlsSettings | None) -> str:
+    """Read the files that TLS listeners need, and say what they are; raise ConfigError as `server_context` does."""
+    if settings is not None:
+        server_context(settings)
+        clients = f", clients signed by {settings.clients}" if settings.clients else ""
+        return f"{settings.certificate} with key {settings.key}{clients}"
+    for address in listen:
+        if address.transport in SECURE:
+            raise ConfigError(f"{address} needs a certificate: name it with --tls-cert FILE and --tls-key FILE")
+    return "not used"
+
+
+def server_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Return what a TLS listener needs; raise ConfigError when a file is missing, malformed or not the other's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    _load_pair(context, settings.certificate, settings.key)
+    if settings.clients is not None:
+        _load_signers(context, settings.clients)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(
+    signers: Path | None = None, certificate: Path | None = None, key: Path | None = None, *, insecure: bool = False
+) -> ssl.SSLContext:
+    """Return what a TLS client needs; `signers` are trusted in place of the system's, or anyone; raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _harden(context)
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if signers is None:
+        context.load_default_certs()
+    else:
+        _load_signers(context, signers)
+    if certificate is not None:
+        _load_pair(context, certificate, key or certificate)
+    return context
+
+
+def _harden(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2: a peer could make us do the costly part again and again
+
+
+def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    for path in (certificate, key):
+        _try_to_read(path)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ConfigError(f"TLS key {key} does not belong to certificate {certificate}") from error
+        raise ConfigError(
+            f"TLS certificate {certificate} with key {key}: both have to be in PEM, the key without a passphrase"
+        ) from error
+
+
+def _no_passphrase() -> bytes:
+    """Stand in for OpenSSL's question at the terminal, which would stop a service at its start."""
+    return b""
+
+
+def _load_signers(context: ssl.SSLContext, path: Path) -> None:
+    _try_to_read(path)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise ConfigError(f"TLS file {path} holds no certificates in PEM") from error
+
+
+def _try_to_read(path: Path) -> None:
+    """Raise ConfigError if `path` cannot be read; OpenSSL would not say which file it was."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"TLS file {path}: {error.strerror}") from error

@@ -1,0 +1,146 @@
+"""What a client sends over and hears from: a UDP socket, a TCP connection, a TLS connection. For `slbroker ping`."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from slbroker.errors import ConfigError
+from slbroker.sip.framer import Framer
+
+if TYPE_CHECKING:
+    import ssl
+
+    from slbroker.config import ListenAddress
+
+MOST = 65_535  # bytes of a message
+
+
+class Wire(Protocol):
+    """One way to a server, open already."""
+
+    reliable: bool  # nothing is lost on the way, so nothing is sent again (RFC 3261 17.1.2.2)
+
+    @property
+    def here(self) -> tuple[str, int]:
+        """Return our own host and port."""
+
+    def send(self, request: bytes) -> None:
+        """Send it; raises OSError."""
+
+    def receive(self, seconds: float) -> bytes | None:
+        """Return a message if one comes within `seconds`; raises OSError."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+def look_up(address: ListenAddress) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    """Return family and socket address of a server; raise ConfigError when its host is unknown."""
+    kind = socket.SOCK_DGRAM if address.transport == "udp" else socket.SOCK_STREAM
+    try:
+        family, _, _, _, there = socket.getaddrinfo(address.host, address.port, type=kind)[0]
+    except UnicodeError as error:
+        raise ConfigError(f"{address.host}: no host can have that name") from error
+    except OSError as error:
+        raise ConfigError(f"{address.host}: {error.strerror}") from error
+    return family, there
+
+
+class UdpWire:
+    """A UDP socket that hears one server only."""
+
+    reliable = False
+
+    def __init__(self, family: socket.AddressFamily, there: tuple[object, ...]) -> None:
+        """Raise OSError where there is no way to that address."""
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.connect(there)
+        except OSError:
+            self._socket.close()
+            raise
+
+    @property
+    def here(self) -> tuple[str, int]:
+        """Return our own host and port."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def send(self, request: bytes) -> None:
+        """Send it; that nobody listens yet is no error: it may be starting."""
+        try:
+            self._socket.send(request)
+        except ConnectionRefusedError:
+            return
+
+    def receive(self, seconds: float) -> bytes | None:
+        """Return a datagram if one comes within `seconds`."""
+        self._socket.settimeout(max(seconds, 0.001))
+        try:
+            return self._socket.recv(MOST)
+        except TimeoutError:
+            return None
+        except ConnectionRefusedError:
+            time.sleep(min(max(seconds, 0.0), 0.1))
+            return None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+class StreamWire:
+    """A TCP connection, with TLS on it where a context is given."""
+
+    reliable = True
+
+    def __init__(
+        self,
+        family: socket.AddressFamily,
+        there: tuple[object, ...],
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
+        host: str = "",
+    ) -> None:
+        """Connect within `timeout` seconds; `host` is whom the certificate has to name. Raises OSError."""
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._framer = Framer()
+        self._waiting: list[bytes] = []
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(there)
+            if tls is not None:
+                self._socket = tls.wrap_socket(self._socket, server_hostname=host)
+        except OSError:
+            self._socket.close()
+            raise
+
+    @property
+    def here(self) -> tuple[str, int]:
+        """Return our own host and port."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def send(self, request: bytes) -> None:
+        """Send it."""
+        self._socket.sendall(request)
+
+    def receive(self, seconds: float) -> bytes | None:
+        """Return the next message if it comes within `seconds`; raises OSError, as when the connection ends."""
+        deadline = time.monotonic() + seconds
+        while not self._waiting:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                data = self._socket.recv(MOST)
+            except TimeoutError:
+                return None
+            self._waiting += self._framer.feed(data, 0.0)
+            if not data or self._framer.fault is not None:
+                raise ConnectionError("the connection was closed" if not data else "what answers is no SIP")
+        return self._waiting.pop(0)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()

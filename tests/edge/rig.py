@@ -1,0 +1,151 @@
+"""An edge with no sockets: a fake listener before it, the real bus protocol and real handlers behind it.
+
+rig = Rig()
+rig.join(app)
+rig.receive(request("OPTIONS"))
+assert read_reply(rig.replies[0]).status == 200
+
+Each step checks that the fates add up to what was received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from slbroker.bus.dispatcher import Dispatcher, DispatchSettings
+from slbroker.bus.membership import Membership
+from slbroker.keys import KeyRing
+from slbroker.plugin.responder import Responder
+from slbroker.totag import Signer
+from slbroker_edge.ackfilter import AckFilter
+from slbroker_edge.edge import Edge, SipJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from slbroker import Handlers
+    from slbroker.bus.envelope import Answer
+    from slbroker.inner.pure import Address
+    from slbroker.sip.message import Message, Source
+    from slbroker.stats import Fates
+
+PEER: Address = ("192.0.2.1", 5060)
+RING = KeyRing.generate()
+SIGNER = Signer(RING.current, RING.accepted(0.0))
+START = 1_000.0  # seconds on the rig's clock
+STEP = 0.05  # seconds between two ticks, as in service
+
+
+class FakeListener:
+    """Keeps what would be sent, but for addresses that cannot be reached."""
+
+    def __init__(self, name: str = "udp:192.0.2.7:5060") -> None:
+        self.name = name
+        self.sent: list[tuple[bytes, Address]] = []
+        self.unreachable: set[Address] = set()
+
+    def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
+        gone = [(reply, address) for reply, address in replies if address not in self.unreachable]
+        self.sent += gone
+        return len(gone)
+
+
+class MemoryWorker:
+    """A worker's membership and responder; what it is given it answers at once, unless it is frozen."""
+
+    def __init__(self, app: Handlers, name: str, credit: int) -> None:
+        self.membership = Membership({"name": name, "pool": "default", "credit": credit, "takes": app.takes})
+        self.responder = Responder(app, SIGNER)
+        self.frozen = False
+        self.respond: Callable[[Message, Source], Answer] = self._respond
+
+    def take(self, frames: list[bytes], now: float) -> None:
+        for number, message, source in self.membership.receive(frames, now):
+            self.membership.answer(number, self.respond(message, source))
+
+    def _respond(self, message: Message, source: Source) -> Answer:
+        answer = self.responder.respond(message, source)
+        return answer if answer is None or isinstance(answer, bytes | tuple) else asyncio.run(answer)
+
+
+class Rig:
+    """An edge, its listener, its workers and a clock."""
+
+    def __init__(self, settings: DispatchSettings | None = None, window: float = 32.0) -> None:
+        self.now = START
+        self.dispatcher: Dispatcher[SipJob] = Dispatcher("edge", 7_000, settings or DispatchSettings())
+        self.edge = Edge(self.dispatcher, AckFilter(SIGNER, window))
+        self.listener = FakeListener()
+        self.workers: dict[bytes, MemoryWorker] = {}
+        self._connections = 0
+
+    # What a test does -------------------------------------------------------------------------------------------
+
+    def join(self, app: Handlers, credit: int = 128) -> MemoryWorker:
+        """Connect a worker and let it be welcomed."""
+        self._connections += 1
+        name = f"worker {self._connections}"
+        worker = self.workers[name.encode()] = MemoryWorker(app, name, credit)
+        self.turn()
+        return worker
+
+    def receive(self, *datagrams: bytes, source: Address = PEER, listener: FakeListener | None = None) -> None:
+        """Let datagrams arrive, and the replies to them leave."""
+        self.edge.take([(datagram, source) for datagram in datagrams], listener or self.listener, self.now)
+        self.turn()
+
+    def kill(self, worker: MemoryWorker) -> None:
+        """Let a worker vanish without a word."""
+        self.workers = {identity: other for identity, other in self.workers.items() if other is not worker}
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.now + STEP)
+            self.edge.expire(self.now)
+            self.turn()
+
+    # What it looks at -------------------------------------------------------------------------------------------
+
+    @property
+    def replies(self) -> list[bytes]:
+        return [reply for reply, _address in self.listener.sent]
+
+    @property
+    def fates(self) -> Fates:
+        return self.edge.fates
+
+    def shown(self) -> dict[str, Any]:
+        """The fates that are not 0, but for `received`."""
+        figures = self.fates.figures(self.edge.in_flight)
+        return {name: value for name, value in figures.items() if value and name != "received"}
+
+    # How it works -----------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Carry envelopes to and fro until there is silence."""
+        while self._to_workers() + self._to_edge():
+            pass
+        self.shown()
+
+    def _to_workers(self) -> int:
+        self.edge.flush(self.now)
+        sent = self.dispatcher.send(self.now)
+        for identity, frames in sent:
+            worker = self.workers.get(identity)
+            if worker is None:
+                self.dispatcher.lose(identity, self.now)  # as the service does when ZeroMQ refuses the message
+            elif not worker.frozen:
+                worker.take(frames, self.now)
+            self.shown()
+        return len(sent)
+
+    def _to_edge(self) -> int:
+        awake = [(identity, worker) for identity, worker in self.workers.items() if not worker.frozen]
+        said = [(identity, frames) for identity, worker in awake for frames in worker.membership.send(self.now)]
+        for identity, frames in said:
+            self.edge.answer(identity, frames, self.now)
+            self.shown()
+        return len(said)

@@ -1,0 +1,294 @@
+"""Options by command line, environment and TOML file: the same three times, in this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from slbroker import keys
+from slbroker.cli import cli, main
+from slbroker.config import parse_listen_address
+from slbroker.errors import Exit
+from slbroker.options import BusType, ListenType
+from tests.support.peers import free_udp_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+COMMANDS = {name: command for name, command in cli.commands.items() if not isinstance(command, click.Group)}
+OPTIONS = [
+    pytest.param(name, param, id=f"{name} {param.opts[0]}")
+    for name, command in COMMANDS.items()
+    for param in command.params
+    if isinstance(param, click.Option) and param.name not in ("config", "keys")  # "keys" has a test of its own
+]
+
+
+SAMPLES = {"--ws-origin": "https://phone.example.com"}
+
+
+def sample(param: click.Parameter) -> str:
+    """A value for an option that is not its default."""
+    if param.opts[0] in SAMPLES:
+        return SAMPLES[param.opts[0]]
+    match param.type:
+        case ListenType():
+            return "udp:[::1]:5099"
+        case BusType():
+            return "ipc:///tmp/sample/bus"
+        case click.Choice():
+            return str(param.type.choices[-1])
+        case click.IntRange():
+            return "3"
+        case click.FloatRange():
+            return "7.5"
+    return "true" if getattr(param, "is_flag", False) else "sample.file"
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """None of the caller's settings, and the root logger as it was."""
+    for name in [name for name in os.environ if name.startswith("SLBROKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """What a command would be called with."""
+
+    def invoke(name: str, *words: str) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        monkeypatch.setattr(COMMANDS[name], "callback", lambda **values: seen.update(values))
+        needed = ["--keys", "ring"] if name in ("edge", "handler") else []
+        arguments = ["sip:h"] if name == "ping" else []
+        cli.main([name, *needed, *words, *arguments], standalone_mode=False)
+        return seen
+
+    return invoke
+
+
+@pytest.fixture
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """The exit code of a command line that is wrong, and the one line that is said of it."""
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["slbroker", *words])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.startswith("slbroker: ")
+        assert output.err.count("\n") == 1
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, output.err
+
+    return run
+
+
+# The same three times -------------------------------------------------------------------------------------------
+
+
+def toml(key: str, value: str, param: click.Parameter) -> str:
+    word = value if value == "true" or value.replace(".", "").isdigit() else f'"{value}"'
+    return f"{key} = [{word}]\n" if param.multiple else f"{key} = {word}\n"
+
+
+@pytest.mark.parametrize(("name", "param"), OPTIONS)
+def test_every_option_by_word_environment_and_file(
+    name: str, param: click.Option, given: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    option, value = param.opts[0], sample(param)
+    by_word = given(name, option, *([] if param.is_flag else [value]))
+    assert by_word[str(param.name)] != given(name)[str(param.name)]
+
+    file = tmp_path / "conf.toml"
+    for key in (option.removeprefix("--"), option.removeprefix("--").replace("-", "_")):
+        for table in ("", f"[{name}]\n"):
+            file.write_text(table + toml(key, value, param))
+            assert given(name, "--config", str(file)) == by_word
+
+    monkeypatch.setenv("SLBROKER_" + option.removeprefix("--").replace("-", "_").upper(), value)
+    assert given(name) == by_word
+
+
+@pytest.mark.parametrize("name", ["edge", "handler", "run", "check"])
+def test_the_key_ring_by_environment_and_file(
+    name: str, given: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "conf.toml").write_text('keys = "from file"')
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(COMMANDS[name], "callback", lambda **values: seen.update(values))
+    cli.main([name, "--config", "conf.toml"], standalone_mode=False)
+    assert str(seen["keys"]) == "from file"
+    monkeypatch.setenv("SLBROKER_KEYS", "from environment")
+    cli.main([name], standalone_mode=False)
+    assert str(seen["keys"]) == "from environment"
+
+
+def test_a_word_beats_the_environment_which_beats_the_file(
+    given: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "conf.toml").write_text("workers = 2\n[handler]\nworkers = 3\n")
+    monkeypatch.setenv("SLBROKER_CONFIG", "conf.toml")
+    assert given("run")["workers"] == 2
+    assert given("handler")["workers"] == 3
+    monkeypatch.setenv("SLBROKER_WORKERS", "4")
+    assert given("handler")["workers"] == 4
+    assert given("handler", "--workers", "5")["workers"] == 5
+
+
+def test_several_addresses(given: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    addresses = ["udp:127.0.0.1:5060", "udp:[::1]:5060"]
+    wanted = tuple(map(parse_listen_address, addresses))
+    assert given("run", "--listen", addresses[0], "--listen", addresses[1])["listen"] == wanted
+    monkeypatch.setenv("SLBROKER_LISTEN", " ".join(addresses))
+    assert given("run")["listen"] == wanted
+    monkeypatch.delenv("SLBROKER_LISTEN")
+    (tmp_path / "conf.toml").write_text(f"listen = {addresses!r}")
+    assert given("run", "--config", "conf.toml")["listen"] == wanted
+    (tmp_path / "conf.toml").write_text(f'listen = "{addresses[0]}"')
+    assert given("run", "--config", "conf.toml")["listen"] == wanted[:1]
+
+
+def test_one_file_serves_all_commands(given: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "conf.toml").write_text(
+        'keys = "ring"\nbus = "ipc:///tmp/b"\nplugin = "p.py"\n[edge]\nprocesses = 2\n[stats]\njson = true\n'
+    )
+    assert given("edge", "--config", "conf.toml")["processes"] == 2
+    assert given("handler", "--config", "conf.toml")["plugin"] == "p.py"
+    assert str(given("run", "--config", "conf.toml")["keys"]) == "ring"
+    assert given("stats", "--config", "conf.toml")["as_json"] is True
+
+
+# Wrong ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("listen = ", "config conf.toml: "),
+        ("a = 1\na = 2", "config conf.toml: "),
+        (b"\xff\xfe", "config conf.toml: "),
+        ("colour = 1", "there is no option colour"),
+        ("[run]\ncolour = 1", "there is no option colour in [run]"),
+        ("[run]\nprocesses = 2", "there is no option processes in [run]"),
+        ("[edge]\nworkers = 2", "there is no option workers in [edge]"),
+        ("run = 5", "there is no option run"),
+        ('config = "x"', "there is no option config"),
+        ("[ruin]\nlisten = 5", "[ruin] is no command; the commands are run, edge,"),
+        ("[run.listen]\nx = 5", "listen has a value of the wrong kind"),
+        ("listen = [[]]", "listen has a value of the wrong kind"),
+        ("workers = [2]", "workers has a value of the wrong kind"),
+        ("credit = 2020-01-01", "credit has a value of the wrong kind"),
+        ('listen = "nowhere"', "listen address 'nowhere'"),
+        ("listen = 5", "listen address '5'"),
+    ],
+)
+def test_a_file_that_is_wrong(content: str | bytes, said: str, complaint: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "conf.toml").write_bytes(content.encode() if isinstance(content, str) else content)
+    code, line = complaint("run", "--config", "conf.toml")
+    assert code == Exit.CONFIG
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("workers = 0", "--workers"), ("workers = 2.5", "--workers"), ("workers = true", "--workers")]
+)
+def test_a_value_that_its_option_refuses(
+    content: str, said: str, complaint: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "conf.toml").write_text(content)
+    code, line = complaint("run", "--config", "conf.toml")
+    assert code == Exit.USAGE
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("frobnicate", Exit.USAGE, "No such command 'frobnicate'"),
+        ("run --frobnicate", Exit.USAGE, "No such option"),
+        ("run extra", Exit.USAGE, "unexpected extra argument"),
+        ("run --workers many", Exit.USAGE, "'many' is not a valid integer"),
+        ("run --workers 0", Exit.USAGE, "--workers"),
+        ("run --credit 0", Exit.USAGE, "--credit"),
+        ("run --ack-window -1", Exit.USAGE, "--ack-window"),
+        ("run --log-level loud", Exit.USAGE, "--log-level"),
+        ("run --listen", Exit.USAGE, "--listen"),
+        ("run --config /", Exit.USAGE, "--config"),
+        ("run --config nowhere.toml", Exit.CONFIG, "config nowhere.toml: No such file or directory"),
+        ("run --listen nowhere", Exit.CONFIG, "listen address 'nowhere'"),
+        ("run --listen sctp:127.0.0.1:5060", Exit.CONFIG, "transport sctp is none of"),
+        ("run --listen udp:127.0.0.1:99999", Exit.CONFIG, "listen address"),
+        ("edge --listen udp:127.0.0.1:0", Exit.USAGE, "Missing option '--keys'"),
+        ("edge --keys nowhere --listen udp:127.0.0.1:0", Exit.CONFIG, "no key file nowhere; run: slbroker keys new"),
+        ("edge --keys ring", Exit.USAGE, "where to listen?"),
+        ("edge --keys ring --listen udp:127.0.0.1:0 --processes 2", Exit.USAGE, "it cannot be 0"),
+        ("edge --keys ring --listen udp:127.0.0.1:0 --bus nowhere", Exit.CONFIG, "bus address 'nowhere'"),
+        ("edge --keys ring --listen udp:127.0.0.1:0 --bus tcp://h", Exit.CONFIG, "bus address 'tcp://h'"),
+        ("edge --keys ring --listen udp:127.0.0.1:0 --bus tcp://192.0.2.1:5590", Exit.CONFIG, "--insecure-bus"),
+        (
+            "edge --keys ring --listen udp:127.0.0.1:{port} --bus tcp://127.0.0.1:65535 --processes 2",
+            Exit.CONFIG,
+            "65535",
+        ),
+        ("edge --keys open --listen udp:127.0.0.1:0", Exit.CONFIG, "is open to other users"),
+        ("edge --keys garbled --listen udp:127.0.0.1:0", Exit.CONFIG, "is no usable key file"),
+        ("edge --keys . --listen udp:127.0.0.1:0", Exit.CONFIG, "is not a regular file"),
+        ("edge --keys ring --listen udp:a..b:0 --bus ipc://{here}/bus", Exit.BIND, "no host can have that name"),
+        ("edge --keys ring --listen udp:192.0.2.1:0 --bus ipc://{here}/bus", Exit.BIND, "an address of this machine"),
+        ("edge --keys ring --listen udp:127.0.0.1:0 --bus ipc://{here}/ring", Exit.BIND, "bus ipc://"),
+        ("handler --plugin p.py", Exit.USAGE, "Missing option '--keys'"),
+        ("handler --keys ring --plugin nowhere.py", Exit.PLUGIN, "plugin nowhere.py: there is no such file"),
+        ("handler --keys ring --plugin slbroker_nowhere", Exit.PLUGIN, "there is no module slbroker_nowhere"),
+        ("handler --keys ring --bus ipc://relative", Exit.CONFIG, "bus address"),
+        ("keys new", Exit.USAGE, "Missing argument 'FILE'"),
+        ("keys new ring", Exit.CONFIG, "exists and stays as it is"),
+        ("keys new nowhere/ring", Exit.CONFIG, "cannot write key file"),
+        ("keys rotate nowhere", Exit.CONFIG, "no key file"),
+        ("keys show garbled", Exit.CONFIG, "is no usable key file"),
+        ("keys burn ring", Exit.USAGE, "No such command 'burn'"),
+        ("ping", Exit.USAGE, "Missing argument 'URI'"),
+        ("ping sip:h:0", Exit.CONFIG, "is no SIP address to ping"),
+        ("ping sip:a..b", Exit.CONFIG, "no host can have that name"),
+        ("ping sip:127.0.0.1:{port} --timeout 0.05", Exit.NO_ANSWER, "no answer from sip:127.0.0.1:"),
+        ("ping sip:h --count 0", Exit.USAGE, "--count"),
+        ("stats --bus ipc://{here}/nobody --timeout 0.05", Exit.NO_ANSWER, "no edge answers at ipc://"),
+        ("stats --bus nobody", Exit.CONFIG, "bus address 'nobody'"),
+    ],
+)
+def test_what_people_get_wrong_is_one_line_and_a_named_code(
+    words: str, code: Exit, said: str, complaint: Callable[..., Any], tmp_path: Path
+) -> None:
+    keys.create("ring")
+    keys.create("open")
+    (tmp_path / "open").chmod(0o644)
+    (tmp_path / "garbled").write_text("garbled")
+    (tmp_path / "garbled").chmod(0o600)
+    exit_code, line = complaint(*words.format(here=tmp_path, port=free_udp_port()).split())
+    assert (exit_code, said in line) == (code, True), line
+
+
+@pytest.mark.parametrize("words", [[], ["keys"]])
+def test_no_command_at_all_shows_the_commands(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["slbroker", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == Exit.USAGE
+    output = capsys.readouterr()
+    assert "Commands:" in output.out
+    assert output.err == ""
