@@ -116,9 +116,7 @@ def test_targets(uri: str, target: tuple[str, str, int]) -> None:
     assert parse_target(uri) == ListenAddress(*target)
 
 
-@pytest.mark.parametrize(
-    "uri", ["sip:h;transport=sctp", "sip:h;transport=", "sips:", "tel:", "sip:h:0", "sip:h:70000"]
-)
+@pytest.mark.parametrize("uri", ["sip:h;transport=sctp", "sip:h;transport=", "sips:", "tel:", "sip:h:0", "sip:h:70000"])
 def test_what_is_no_target(uri: str) -> None:
     with pytest.raises(ConfigError, match=r"is no SIP address to ping: write sip:host:port"):
         parse_target(uri)
