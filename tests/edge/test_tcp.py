@@ -288,7 +288,7 @@ def test_a_peer_that_sends_no_more_gets_its_answers(rig: StreamRig) -> None:
 
 def test_a_peer_that_sends_no_more_waits_for_a_second_at_most(rig: StreamRig) -> None:
     phone = rig.connect()
-    phone.sock.send(request("ACK", via=VIA))
+    phone.sock.send(request("CANCEL", via=VIA))  # one that nobody answers; the connection does not know that
     phone.sock.shutdown(socket.SHUT_WR)
     assert phone.is_silent()
     rig.advance(PARTING + 0.5)
