@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from slbroker.commands.options import option
 from slbroker.errors import ConfigError
-from slbroker.options import option
 from slbroker.sip.grammar import MAX_DATAGRAM, is_token
 from slbroker.sip.validate import DEFAULT, NAMES, Checks
 

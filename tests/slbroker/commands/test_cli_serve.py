@@ -13,7 +13,7 @@ import pytest
 from slbroker.errors import Exit
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge, start_handler
 from tests.peers.phone import Phone
-from tests.slbroker.test_cli import PLUGIN, complaint, waiting_for
+from tests.slbroker.commands.test_cli import PLUGIN, complaint, waiting_for
 from tests.support.peers import free_udp_port
 from tests.support.processes import Process, run_slbroker
 from tests.support.sip import read_reply, request

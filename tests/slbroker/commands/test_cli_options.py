@@ -12,9 +12,9 @@ import pytest
 
 from slbroker import keys
 from slbroker.cli import cli, main
+from slbroker.commands.options import BusType, ListenType
 from slbroker.config import parse_listen_address
 from slbroker.errors import Exit
-from slbroker.options import BusType, ListenType
 from tests.support.peers import free_udp_port
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slbroker.checkoptions import make_checks
+from slbroker.commands.checkoptions import make_checks
 from slbroker.errors import ConfigError
 from slbroker.sip.validate import DEFAULT, NAMES
 from tests.support.processes import run_slbroker
@@ -15,7 +15,7 @@ from tests.support.sip import request
 from tests.torture.corpus import CASES
 from tests.torture.live import Live
 
-PAGE = Path(__file__).parents[2] / "docs/checks.md"
+PAGE = Path(__file__).parents[3] / "docs/checks.md"
 
 
 def test_which_are_on() -> None:

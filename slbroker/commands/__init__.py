@@ -1,0 +1,1 @@
+"""The commands of `slbroker`. They import edge and handlers inside their functions: what is not used is not loaded."""

@@ -1,0 +1,45 @@
+"""`slbroker keys new`, `rotate` and `show`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def keys() -> None:
+    """Make, rotate and show the key ring that signs To-tags."""
+
+
+_key_file = click.argument("file", type=click.Path(path_type=Path))
+
+
+@keys.command("new")
+@_key_file
+def new_ring(file: Path) -> None:
+    """Make a key ring FILE, for this user alone."""
+    from slbroker import keys as keyring
+
+    click.echo(keyring.describe(keyring.create(file), time.time()))
+
+
+@keys.command("rotate")
+@_key_file
+def rotate_ring(file: Path) -> None:
+    """Let the next key in FILE sign from now on; then SIGHUP the edges and handlers."""
+    from slbroker import keys as keyring
+
+    now = time.time()
+    click.echo(keyring.describe(keyring.rotate_file(file, now), now))
+    click.echo("now send SIGHUP to every edge and handler; before the next rotation, too")
+
+
+@keys.command("show")
+@_key_file
+def show_ring(file: Path) -> None:
+    """Show the keys in FILE, without their secrets."""
+    from slbroker import keys as keyring
+
+    click.echo(keyring.describe(keyring.load(file), time.time()))
