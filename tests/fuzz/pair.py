@@ -48,6 +48,8 @@ class Pair(Rig):
 
     def turn(self) -> None:
         """Do what the service does at the end of a turn; then every account has to be in order."""
+        for identity in self.dispatcher.asked:
+            self.dispatcher.tell(identity, {"workers": self.dispatcher.figures()})
         self.dispatcher.asked.clear()
         super().turn()
         assert self.dispatcher.open == sum(len(account.open) for account in self.dispatcher.workers.values())

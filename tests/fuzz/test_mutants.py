@@ -14,7 +14,7 @@ from slbroker.sip.parser import parse
 from tests.fuzz import memory
 from tests.fuzz.live import ack_to
 from tests.fuzz.memory import Sample, Usage
-from tests.fuzz.mutants import MAX_GROWTH, Outcome, Plan, check, report, run, seeds
+from tests.fuzz.mutants import MAX_GROWTH, MAX_SHORT_GROWTH, Outcome, Plan, check, report, run, seeds
 from tests.fuzz.pair import Pair
 from tests.support.sip import SIPP_INVITE, TYPICAL, read_reply, request
 
@@ -28,7 +28,7 @@ FIGURES = NOTHING | {"replied": 5, "workers": [{"open": 0}]}
 
 def test_twenty_thousand_mutants(tmp_path: Path) -> None:
     outcome = run(Plan(20_000, 10_000, number=2), quiet=True)
-    check(outcome, max_growth=4_096)  # the caches are still filling
+    check(outcome, MAX_SHORT_GROWTH)
     assert outcome.sent > 20_020  # with ACKs
     assert outcome.figures["absorbed"] > 100
     assert outcome.figures["shed"] == 0

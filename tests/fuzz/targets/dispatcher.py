@@ -158,6 +158,11 @@ SEEDS: Final = (
     _TAKE + _HELLO_A + _ANSWER + b"\x06\x10" + _ANSWER,
     _HELLO_A + b"\x01\x02\x01\x05\x02" + _TAKE * 4 + b"\x07\x01" + b"\x06\x40" + _ANSWER * 2,
     _HELLO_A + _TAKE * 2 + b"\x03\x05\x01" + _ANSWER * 3 + b"\x06\xff",
+    b"\x01\x02\x00\x05\x01"
+    + b"\x00\x03\x03\x04\x00\x03"
+    + _ANSWER
+    + b"\x06\x33"
+    + _ANSWER,  # it takes ACK and CANCEL too
     *(b"\x04\x01\x02" + _string(head) + _string(body) for head, body in pairwise(FRAMES)),
     *(_HELLO_A + _TAKE + b"\x05%c\x01\x01%b" % (at, _string(body)) for at, body in enumerate(FRAMES)),
 )
