@@ -14,7 +14,7 @@ PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types torture bench fuzz mutants clean
+.PHONY: help setup run test lint types torture crowd bench fuzz mutants clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ types: setup ## mypy --strict, tests too
 
 torture: setup ## every message of RFC 4475 and RFC 5118 to a running edge, and its answers
 	@$(BIN)/python tests/torture/table.py
+
+crowd: setup ## 10,000 idle TCP connections to one edge: what each costs, and whether UDP is still answered
+	@SLBROKER_TEST_CROWD=1 $(BIN)/pytest tests/edge/test_stream_limits.py -k crowd -s $(ARGS)
 
 bench: setup ## measure CPU time per request beside Kamailio
 	@echo "Measuring; leave the machine alone until the table appears."

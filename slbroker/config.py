@@ -79,7 +79,7 @@ def default_bus() -> BusAddress:
 class StreamSettings:
     """What connections to one edge process (TCP, TLS, WebSocket) may do together; times in seconds."""
 
-    connections: int = 16_384  # some phones more than one small edge serves; 10 MB when idle over TCP
+    connections: int = 16_384  # 10 MB when they are idle over TCP, 250 MB over TLS
     per_source: int = 1_024  # so that one host alone locks nobody out; 0: none, as behind a load balancer
     # RFC 5626 4.4.1: who wants to keep a connection sends something every 120 s. Kamailio and OpenSIPS close their idle
     # connections after 120 s: earlier than we do, so that they never send a request into one that we are closing.

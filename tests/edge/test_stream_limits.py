@@ -35,6 +35,8 @@ OPTIONS = request(via=VIA)
 
 app = Handlers()
 app.otherwise(lambda request: request.reply(200))
+large = Handlers()
+large.otherwise(lambda request: request.reply(200, headers={"Content-Type": "text/plain"}, body=b"x" * 60_000))
 
 
 def served(settings: StreamSettings | None = None, **more: int) -> StreamRig:
@@ -226,10 +228,22 @@ def test_a_peer_that_reads_late_gets_every_reply() -> None:
         assert not rig.streams.unsent
 
 
+def test_a_peer_that_reads_slowly_is_not_given_up() -> None:
+    with StreamRig(StreamSettings(deadline=10.0)) as rig:
+        rig.join(large)
+        phone = rig.connect(small_socket())
+        phone.say(OPTIONS * 4)
+        for _ in range(8):
+            rig.advance(4.0)
+            assert rig.streams.unsent
+            assert phone.sock.recv(8_000)
+            rig.settle()
+        assert [len(phone.hear()) > 60_000 for _ in range(3)] == [True] * 3
+        assert rig.open == 1
+
+
 def test_a_reply_far_too_long_for_a_peer_that_does_not_read() -> None:
     with StreamRig() as rig:
-        large = Handlers()
-        large.otherwise(lambda request: request.reply(200, headers={"Content-Type": "text/plain"}, body=b"x" * 60_000))
         rig.join(large)
         phone = rig.connect(small_socket())
         phone.say(OPTIONS * 9)

@@ -165,6 +165,23 @@ def test_a_peer_that_does_not_read_is_not_read_from(rig: TlsRig, authority: Auth
     assert rig.open == 1
 
 
+def test_a_peer_that_reads_slowly_is_not_given_up(server: Pair, authority: Authority) -> None:
+    """A backlog goes out record by record, so that each that is read counts."""
+    large = Handlers()
+    large.otherwise(lambda request: request.reply(200, headers={"Content-Type": "text/plain"}, body=b"x" * 60_000))
+    with TlsRig(TlsSettings(server.certificate, server.key)) as rig:
+        rig.join(large)
+        phone = rig.call(authority.client(), small_socket())
+        phone.say(OPTIONS * 4)
+        for _ in range(5):
+            rig.advance(6.0)
+            assert rig.streams.unsent
+            assert phone.read()
+            rig.settle()
+        assert phone.sock.recv(1)
+        assert rig.open == 1
+
+
 # Handshakes -----------------------------------------------------------------------------------------------------
 
 

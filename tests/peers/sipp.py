@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from tests.support.peers import free_udp_port, require_peer
 from tests.support.timing import within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.conftest import Start
 
 SCENARIOS = Path(__file__).with_name("scenarios")
@@ -28,6 +31,14 @@ class Run:
     errors: str
 
 
+def sipp_knows_tls() -> bool:
+    """Whether SIPp was built with TLS, as its version line says; Debian's was not."""
+    shown = subprocess.run(
+        (require_peer("sipp"), "-v"), check=False, capture_output=True, text=True, timeout=within(10)
+    )
+    return "-TLS" in shown.stdout
+
+
 def run_sipp(
     start: Start,
     scenario: str,
@@ -38,10 +49,11 @@ def run_sipp(
     rate: int,
     transport: str = "u1",
     host: str = "127.0.0.1",
+    options: Sequence[str] = (),
 ) -> Run:
     """Make `calls` calls, `rate` of them a second, to `port` of loopback. Fails when SIPp breaks off.
 
-    `transport` is SIPp's -t: u1 for one UDP socket, t1 for one TCP connection, tn for one each call.
+    `transport` is SIPp's -t: u1 for one UDP socket, t1 for one TCP connection, tn for one each call, l1 for TLS.
     """
     # A port that is free for UDP may be a fading TCP connection's; SIPp finds one by itself then.
     own_port = ("-bind_local", "-p", str(free_udp_port(host))) if transport == "u1" else ()
@@ -51,7 +63,7 @@ def run_sipp(
     sipp = start(
         require_peer("sipp"),
         f"{_bracketed(host)}:{port}",
-        *("-t", transport, "-max_socket", "1000"),
+        *("-t", transport, "-max_socket", "1000", *options),
         *("-sf", str(SCENARIOS / f"{scenario}.xml")),
         *("-r", str(rate), "-m", str(calls)),
         *("-i", host, *own_port, "-cp", str(free_udp_port())),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.peers.brokers import free_bus_address, new_keys, start_edge, start_handler
 from tests.peers.conftest import Deployment
-from tests.peers.sipp import run_sipp
+from tests.peers.sipp import run_sipp, sipp_knows_tls
 from tests.peers.tunnel import Tunnel
 from tests.support.certificates import Authority
 from tests.support.timing import within
@@ -52,7 +52,7 @@ def tunnel(everywhere: Deployment, authority: Authority) -> Iterator[Tunnel]:
         yield made
 
 
-def check(everywhere: Deployment, start: Start, folder: Path, scenario: str, **how: str | int) -> None:
+def check(everywhere: Deployment, start: Start, folder: Path, scenario: str, **how: object) -> None:
     """Run the scenario, and let no call fail."""
     options = {"calls": CALLS, "rate": RATE} | how
     run = run_sipp(start, scenario, folder=folder, **options)  # type: ignore[arg-type]
@@ -79,6 +79,17 @@ def test_a_tcp_connection_for_each_call(
     check(everywhere, start_program, tmp_path, scenario, port=port, transport="tn", calls=500, rate=100)
     connections = everywhere.edge.figures()["connections"]
     assert connections == {"open": 0, "accepted": 500, "refused": 0, "closed": {"peer": 500}}
+
+
+@pytest.mark.parametrize("scenario", ["options", "invite_404_ack"])
+def test_tls_of_its_own(
+    scenario: str, everywhere: Deployment, authority: Authority, start_program: Start, tmp_path: Path
+) -> None:
+    if not sipp_knows_tls():
+        pytest.skip("this SIPp was built without TLS; test_tls has it speak through a tunnel")
+    port, pair = everywhere.edge.ports["tls:127.0.0.1"], authority.issue("sipp")
+    files = ["-tls_cert", str(pair.certificate), "-tls_key", str(pair.key)]
+    check(everywhere, start_program, tmp_path, scenario, port=port, transport="l1", options=files)
 
 
 @pytest.mark.parametrize("scenario", ["options", "invite_404_ack"])

@@ -213,7 +213,9 @@ class Connection:
     def expire(self) -> None:
         """Close it because `due` is over."""
         if self._backlog is not None:
-            self.close(UNREAD)
+            self._send_backlog()  # epoll speaks up only when there is much room, not at the first byte
+            if self.due <= self._hub.now:
+                self.close(UNREAD)
         else:
             self.close(IDLE if self._framer.begun is None else DEADLINE)
 
@@ -235,7 +237,8 @@ class Connection:
             self.close(reason)
             return
         self._ending = reason
-        self.due = self._hub.now + PARTING
+        if self._backlog is None:  # else the peer has until the deadline to read
+            self.due = self._hub.now + PARTING
         self._watch()
         self._part()
 

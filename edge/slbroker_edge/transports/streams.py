@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker.config import ListenAddress
-from slbroker_edge.transports.connection import NOTHING, READ, STOP, Connection
+from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, Connection
 
 if TYPE_CHECKING:
     from slbroker.config import StreamSettings
@@ -114,13 +114,19 @@ class Streams:
                 continue  # this one was gone before it was accepted
             sock.setblocking(False)
             if self._admits(address[0]):
-                connection = make(sock, address, name, self)
-                self._connections[connection.fd] = connection
-                self._epoll.register(connection.fd, READ)
+                self._add(make(sock, address, name, self))
             else:
                 self._refused += 1
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
                 sock.close()
+
+    def _add(self, connection: Connection) -> None:
+        self._connections[connection.fd] = connection
+        try:
+            self._epoll.register(connection.fd, READ)
+        except OSError as error:  # the kernel watches no more for this user
+            connection.close(LIMIT)
+            self._pause(error)
 
     def _admits(self, host: str) -> bool:
         """Count a connection from `host` in, if there is room for it."""

