@@ -11,6 +11,7 @@ MAX_DATAGRAM: Final = 65_535  # the UDP length field
 MAX_HEADERS: Final = 256  # far above any real request, low enough that a hostile one stays cheap
 MAX_CACHED_NAMES: Final = 1_024  # spellings of header names remembered; inventing more gains a peer nothing
 MAX_CACHED_NAME_LENGTH: Final = 64
+MAX_URI_PARAMS: Final = 64  # real URIs have a handful; 30,000 in one datagram would cost 10 ms and more
 MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees more of a peer's digits
 
 # RFC 3261 25.1: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
@@ -23,12 +24,15 @@ unfold = re.compile(rb"\r\n[ \t]+").sub
 is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
 
 # RFC 3261 7.1: Request-Line = Method SP Request-URI SP SIP-Version CRLF, in the form of nearly all requests: a sip URI
-# (19.1.1) without password, headers and escapes, whose port is a port at the first look. `uri` reads all others.
+# (19.1.1) without password, headers and escapes, whose port is a port at the first look, and with no more parameters
+# than `uri` takes. `uri` reads all others.
+_URI_PARAMS: Final = rb"(?:;[^;?@%%\x00-\x20<>\"\x7f]*+){0,%d}+" % MAX_URI_PARAMS
 match_ordinary_request_line = re.compile(
     rb"([0-9A-Za-z.!%*_+`'~-]++) "
     rb"(sips?:(?:[^@:%\x00-\x20<>\"\x7f]++@)?"  # user
     rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?"  # host and port
-    rb"(?:;[^?@%\x00-\x20<>\"\x7f]*+)?) SIP/2\.0"  # parameters
+    + _URI_PARAMS
+    + rb") SIP/2\.0"
 ).fullmatch
 
 # RFC 3261 25.1: Method, with the extensions of RFC 3262, 3311, 3428, 3515, 3903, 6086 and 6665.

@@ -1,6 +1,7 @@
 """URIs, for handlers: the parts of sip and sips, and as much of others as is needed (RFC 3261 19.1).
 
-The edge does not come here. It judges a Request-URI by its scheme alone and passes it on as it is.
+The edge comes here with a Request-URI that `grammar.match_ordinary_request_line` does not take; what that takes, this
+module takes as well.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.errors import Reject
+from slbroker.sip.grammar import MAX_URI_PARAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PORT: Final = 65_535
-MAX_PARAMS: Final = 64  # real URIs have a handful; 30,000 in one datagram would cost 10 ms and more
 
 # RFC 3986 3.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
 _match_scheme = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*+):").match
@@ -160,7 +161,7 @@ def _fault(rest: bytes) -> InvalidUri:
 
 
 def _check_params(raw: bytes | None) -> None:
-    if raw and raw.count(b";") >= MAX_PARAMS:
+    if raw and raw.count(b";") >= MAX_URI_PARAMS:
         raise InvalidUri("Too Many Parameters In URI")
 
 

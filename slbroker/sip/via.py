@@ -6,15 +6,19 @@ import re
 from functools import lru_cache
 
 from slbroker.errors import Drop, Reject
+from slbroker.sip import vialist
 
 DEFAULT_PORT = 5060
 MAX_PORT = 65_535
-MAX_PARAMS = 64  # of a Via that has to be read part by part; real ones have a handful
+MAX_PARAMS = vialist.MAX_PARAMS - 1  # with the `received` that may be added, workers still read it
 MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies write so many
 
-# The Via that nearly every request has: no list, quote or white space, and of what is stamped only an empty rport. What
-# is repeated is never given back ("*+", "++"), so a match takes linear time.
-_PARAMS = rb"(?:;[^\x00-\x20Rr;,\"=\x7f][^\x00-\x20;,\"\x7f]*+)*+"
+# The Via that nearly every request has: no list, quote or white space, and of what is stamped only an empty rport; two
+# runs of parameters, which `vialist` reads. What is repeated is never given back ("*+", "++"), so a match takes linear
+# time.
+_PARAMS = rb"(?:;[0-9A-QS-Za-qs-z.!%%*_+`'~-][0-9A-Za-z.!%%*_+`'~-]*+(?:=[^\x00-\x20;,\"\x7f]*+)?+){0,%d}+" % (
+    MAX_PARAMS // 2
+)
 _match_ordinary = re.compile(
     rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]{1,5}))?+"
     rb"%b(;rport)?(%b)" % (_PARAMS, _PARAMS)
@@ -51,7 +55,7 @@ def stamp(value: bytes, host: str, port: int, *, strict: bool = False) -> tuple[
     `host` and `port` are the packet's source. Adds `received` where the sent-by differs from it (RFC 3261 18.2.1) and
     fills `rport` where the client asked for it (RFC 3581 4). A `received` that the client wrote itself is removed.
     Raises Drop("no-via") when the value is no Via, for then there is nowhere to send an answer; and, when `strict`,
-    Reject(400) where a parameter or an element of the list is empty ("badinv01" of RFC 4475).
+    Reject(400) where the value cannot be read to its end ("badinv01" of RFC 4475).
     """
     ordinary = _match_ordinary(value)
     found = ordinary or _match_via(value)
@@ -65,7 +69,7 @@ def stamp(value: bytes, host: str, port: int, *, strict: bool = False) -> tuple[
     differs = sent_by != source and sent_by.strip(b"[]") != source
     if ordinary is None:
         if strict:
-            _refuse_empty(value)
+            _refuse_unreadable(value)
         return _stamp_exactly(value, found.end(), source, port, reply_port, differs)
     at = ordinary.end(3)
     if at < 0:
@@ -79,17 +83,11 @@ def _as_written(host: str) -> bytes:
     return host.partition("%")[0].encode()
 
 
-def _refuse_empty(value: bytes) -> None:
-    """Raise Reject where nothing stands between two marks, or behind the last one (RFC 3261 25.1, 7.3.1).
-
-    A list too long to be looked through is refused as well.
-    """
-    start = 0
-    for number, found in enumerate(_find_marks(value + b",")):
-        if found[0] in (b";", b","):
-            if number > MAX_MARKS or not value[start : found.start()].strip(b" \t"):
-                raise Reject(400, "Bad Via Header")
-            start = found.end()
+def _refuse_unreadable(value: bytes) -> None:
+    """Raise Reject for what no worker could read, and for a list too long to be looked through."""
+    if value.count(b";") + value.count(b",") > MAX_MARKS:
+        raise Reject(400, "Bad Via Header")
+    vialist.parse_vias(value)
 
 
 def _stamp_exactly(
@@ -120,7 +118,7 @@ def _cut_first(value: bytes, start: int) -> tuple[list[bytes], int]:
     params: list[bytes] = []
     for found in _find_marks(value, start):
         mark = found[0]
-        if mark == b'"' or len(params) > MAX_PARAMS:
+        if mark == b'"' or (mark == b";" and len(params) == MAX_PARAMS):
             raise Drop("no-via")
         if mark in (b";", b","):
             params.append(value[start : found.start()].strip(b" \t"))

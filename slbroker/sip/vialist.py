@@ -1,4 +1,7 @@
-"""Via as handlers see it: every Via of a request, typed (RFC 3261 20.42). The edge does not come here; see `via`."""
+"""Via as handlers see it: every Via of a request, typed (RFC 3261 20.42).
+
+The edge comes here only with a top Via that is out of the ordinary; see `via`.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from slbroker.errors import Drop, Reject
 from slbroker.sip import via
+from slbroker.sip.vialist import MAX_VIAS
 from tests.support.sip import split_list
 from tests.support.timing import within
 
@@ -68,9 +69,9 @@ CASES = [
     Case("received in the second", "a,SIP/2.0/UDP b;received=1", f"a{HAS},SIP/2.0/UDP b;received=1"),
     # lists, quotes, white space
     Case("list", "a;x , SIP/2.0/UDP b", f"a;x{HAS}, SIP/2.0/UDP b"),
-    Case("list without white space", "a;x,b;rport", f"a;x{HAS},b;rport"),
+    Case("list without white space", "a;x,SIP/2.0/UDP b;rport", f"a;x{HAS},SIP/2.0/UDP b;rport"),
     Case("comma in quotes", 'a;x="1,2";y', f'a;x="1,2";y{HAS}'),
-    Case("quote in quotes", r'a;x="\",\\";y,b', rf'a;x="\",\\";y{HAS},b'),
+    Case("quote in quotes", r'a;x="\",\\";y,SIP/2.0/UDP b', rf'a;x="\",\\";y{HAS},SIP/2.0/UDP b'),
     Case("open quote in the second", 'a,b;x="', f'a{HAS},b;x="'),
     Case("empty params", "a;; ;x;", f"a;x{HAS}"),
     Case("spaces", " a : 5070 ; x = 1", f" a : 5070;x = 1{HAS}", 5070),
@@ -87,6 +88,14 @@ CASES = [
     # ports
     Case("lowest port", f"{IP}:1", f"{IP}:1", 1),
     Case("highest port", f"{IP}:65535", f"{IP}:65535", 65535),
+    # as many parameters as there may be
+    Case("many", "a" + ";x" * via.MAX_PARAMS, "a" + ";x" * via.MAX_PARAMS + HAS),
+    Case("many and rport", "a" + ";x" * (via.MAX_PARAMS - 1) + ";rport", "a" + ";x" * (via.MAX_PARAMS - 1) + GOT, PORT),
+    Case(
+        "many in a list",
+        "a" + " ;x" * via.MAX_PARAMS + ",SIP/2.0/UDP b",
+        f"a{';x' * via.MAX_PARAMS}{HAS},SIP/2.0/UDP b",
+    ),
     Case("port with zeros", f"{IP}:05060", f"{IP}:05060"),
 ]
 
@@ -146,6 +155,9 @@ NO_VIAS = {
     "quote-closed-by-escape": b'SIP/2.0/UDP a;x="1\\"',
     "quote-lonely": b'SIP/2.0/UDP a;"',
     "vertical-tab": b"SIP/2.0/UDP\x0ba",
+    "too-many-params": b"SIP/2.0/UDP a" + b";x" * (via.MAX_PARAMS + 1),
+    "too-many-params-and-rport": b"SIP/2.0/UDP a" + b";x" * via.MAX_PARAMS + b";rport",
+    "too-many-params-in-a-list": b"SIP/2.0/UDP a" + b" ;x" * (via.MAX_PARAMS + 1) + b",SIP/2.0/UDP b",
 }
 
 
@@ -163,15 +175,25 @@ def test_stamp_top_changes_the_first_via_only_and_no_value_that_reads_via() -> N
     assert headers == [b"x", b"via", b"via", stamped, b"via", b"SIP/2.0/UDP b;rport"]
 
 
-@pytest.mark.parametrize("given", [";;,;,,", ";x;", "; ;x", ";x,", ", ,b", ",", ";,b", ';x="1";;y', ";x,;y", ";x,b;;y"])
-def test_a_via_with_nothing_between_its_marks_is_refused_when_asked(given: str) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        ";;,;,,", ";x;", "; ;x", ";x,", ", ,b", ",", ";,b", ';x="1";;y', ";x,;y", ";<x>", ";=x", ';x="1"y',
+        ",b", ',SIP/2.0/UDP b;x="', ",SIP/2.0/UDP b;;y", ",SIP/2.0/UDP b;x y", ",SIP/2.0/UDP b" + ";x" * 65,
+        ",SIP/2.0/UDP b" * (MAX_VIAS + 1), (",SIP/2.0/UDP b" + ";x" * 40) * 26,
+    ],
+)  # fmt: skip
+def test_a_via_that_workers_could_not_read_is_refused_when_asked(given: str) -> None:
     value = f"SIP/2.0/UDP {IP}{given}".encode()
-    with pytest.raises(Reject, match="400 Bad Via Header"):
+    with pytest.raises(Reject, match=r"400 (Bad Via Header|Too Many Parameters In Via)"):
         via.stamp(value, IP, PORT, strict=True)
     assert via.stamp(value, IP, PORT)[1] == 5060
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name != "empty params"], ids=lambda case: case.name)
+IN_ORDER = [case for case in CASES if case.name not in ("empty params", "open quote in the second")]
+
+
+@pytest.mark.parametrize("case", IN_ORDER, ids=lambda case: case.name)
 def test_a_via_in_order_is_not_refused(case: Case) -> None:
     via.stamp(f"SIP/2.0/UDP {case.given}".encode(), case.source, PORT, strict=True)
 
