@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from slbroker.errors import ConfigError
@@ -11,6 +12,7 @@ from slbroker.sip.framer import Framer
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
     from slbroker.config import ListenAddress
 
@@ -48,25 +50,42 @@ def look_up(address: ListenAddress) -> tuple[socket.AddressFamily, tuple[object,
     return family, there
 
 
-class UdpWire:
-    """A UDP socket that hears one server only."""
+class SocketWire:
+    """What the wires have in common: one socket."""
 
-    reliable = False
-
-    def __init__(self, family: socket.AddressFamily, there: tuple[object, ...]) -> None:
-        """Raise OSError where there is no way to that address."""
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.connect(there)
-        except OSError:
-            self._socket.close()
-            raise
+    def __init__(self, family: socket.AddressFamily, kind: socket.SocketKind) -> None:
+        self._socket = socket.socket(family, kind)
 
     @property
     def here(self) -> tuple[str, int]:
         """Return our own host and port."""
         host, port = self._socket.getsockname()[:2]
         return host, port
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    @contextmanager
+    def _closing_on_failure(self) -> Iterator[None]:
+        """For a constructor that may fail: nobody else could close the socket then."""
+        try:
+            yield
+        except OSError:
+            self.close()
+            raise
+
+
+class UdpWire(SocketWire):
+    """A UDP socket that hears one server only."""
+
+    reliable = False
+
+    def __init__(self, family: socket.AddressFamily, there: tuple[object, ...]) -> None:
+        """Raise OSError where there is no way to that address."""
+        super().__init__(family, socket.SOCK_DGRAM)
+        with self._closing_on_failure():
+            self._socket.connect(there)
 
     def send(self, request: bytes) -> None:
         """Send it; that nobody listens yet is no error: it may be starting."""
@@ -86,12 +105,8 @@ class UdpWire:
             time.sleep(min(max(seconds, 0.0), 0.1))
             return None
 
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
 
-
-class StreamWire:
+class StreamWire(SocketWire):
     """A TCP connection, with TLS on it where a context is given."""
 
     reliable = True
@@ -105,23 +120,14 @@ class StreamWire:
         host: str = "",
     ) -> None:
         """Connect within `timeout` seconds; `host` is whom the certificate has to name. Raises OSError."""
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        super().__init__(family, socket.SOCK_STREAM)
         self._framer = Framer()
         self._waiting: list[bytes] = []
-        try:
+        with self._closing_on_failure():
             self._socket.settimeout(timeout)
             self._socket.connect(there)
             if tls is not None:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=host)
-        except OSError:
-            self._socket.close()
-            raise
-
-    @property
-    def here(self) -> tuple[str, int]:
-        """Return our own host and port."""
-        host, port = self._socket.getsockname()[:2]
-        return host, port
 
     def send(self, request: bytes) -> None:
         """Send it."""
@@ -140,7 +146,3 @@ class StreamWire:
             if not data or self._framer.fault is not None:
                 raise ConnectionError("the connection was closed" if not data else "what answers is no SIP")
         return self._waiting.pop(0)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()

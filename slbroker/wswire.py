@@ -38,11 +38,8 @@ class WebSocketWire(StreamWire):
         self._protocol = ClientProtocol(
             parse_uri(f"{target.transport}://{host}:{target.port}/"), subprotocols=[Subprotocol("sip")], max_size=MOST
         )
-        try:
+        with self._closing_on_failure():
             self._shake_hands(deadline)
-        except OSError:
-            self.close()
-            raise
 
     def _shake_hands(self, deadline: float) -> None:
         protocol = self._protocol
