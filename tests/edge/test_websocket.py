@@ -10,33 +10,19 @@ from websockets.frames import Opcode
 
 from slbroker.config import StreamSettings, TlsSettings
 from slbroker_edge.transports.wsframes import MAX_MESSAGE
-from tests.edge.streamrig import Phone
-from tests.edge.wsphone import (
-    OPTIONS,
-    VIA,
-    WsPhone,
-    WsRig,
-    app,
-    call,
-    client,
-    handshake,
-    knock,
-    numbered,
-    sent,
-    small,
-)
-from tests.support.certificates import Authority
+from tests.edge import tlsrig, wsrig
+from tests.edge.tlsrig import TlsPhone
+from tests.edge.wsphone import WsPhone, client, handshake, sent
+from tests.edge.wsrig import OPTIONS, VIA, WsRig, app, call, knock, numbered, small
 from tests.support.sip import TYPICAL, read_reply, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.certificates import Authority
 
-@pytest.fixture
-def rig() -> Iterator[WsRig]:
-    with WsRig() as made:
-        made.join(app)
-        yield made
+
+rig, authority = wsrig.rig, tlsrig.authority
 
 
 # The way of a request -------------------------------------------------------------------------------------------
@@ -287,24 +273,8 @@ def test_a_stopping_edge_answers_what_it_has_taken(rig: WsRig) -> None:
 # Secure ---------------------------------------------------------------------------------------------------------
 
 
-class TlsPhone(Phone):
-    """Its socket may be readable and have nothing for the reader: a session ticket is no data."""
-
-    def read(self) -> bytes:
-        while True:
-            try:
-                return super().read()
-            except ssl.SSLWantReadError:
-                continue
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
 @pytest.fixture
-def secure(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WsRig]:
+def secure(authority: Authority) -> Iterator[WsRig]:
     pair = authority.issue("server")
     with WsRig(small(idle=60, deadline=5), TlsSettings(pair.certificate, pair.key)) as made:
         made.join(app)

@@ -11,33 +11,18 @@ from websockets.frames import Frame, Opcode
 from slbroker_edge.transports.connection import MAX_UNREAD, PARTING
 from slbroker_edge.transports.websocket import FRAMES
 from slbroker_edge.transports.wsframes import HANDSHAKE_FRAMES, MAX_HANDSHAKE, MAX_MESSAGE
+from tests.edge import wsrig
 from tests.edge.streamrig import small_socket
-from tests.edge.wsphone import (
-    OPTIONS,
-    TURN,
-    WsRig,
-    app,
-    call,
-    handshake,
-    knock,
-    numbered,
-    sent,
-    small,
-)
+from tests.edge.wsphone import handshake, sent
+from tests.edge.wsrig import OPTIONS, TURN, WsRig, app, call, knock, numbered, small
 from tests.support.sip import read_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from slbroker.bus.envelope import Answer
     from slbroker.sip.message import Message, Source
 
 
-@pytest.fixture
-def rig() -> Iterator[WsRig]:
-    with WsRig() as made:
-        made.join(app)
-        yield made
+rig = wsrig.rig
 
 
 # What ends a connection -----------------------------------------------------------------------------------------

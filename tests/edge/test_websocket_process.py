@@ -17,7 +17,7 @@ from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
 from tests.support.certificates import Authority
 from tests.support.processes import child_environment, run_slbroker
 from tests.support.sip import read_reply, request
-from tests.support.timing import within
+from tests.support.timing import until, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 VIA = "SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bK776asdhds"
 PLUGIN = """
 import asyncio
+from pathlib import Path
 from slbroker import Handlers
 
 app = Handlers()
@@ -42,7 +43,8 @@ def refuse(request):
 
 @app.on("MESSAGE")
 async def late(request):
-    await asyncio.sleep(0.3)
+    while not Path(request.body.decode()).exists():
+        await asyncio.sleep(0.01)
     return request.reply(200)
 
 
@@ -65,6 +67,12 @@ def serve(start_slbroker: Start, tmp_path: Path) -> Callable[..., Edge]:
         return edge
 
     return start
+
+
+def is_closed(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
 def dial(edge: Edge, protocol: str = "sip") -> ClientConnection:
@@ -120,23 +128,26 @@ def test_many_in_flight_on_many_connections(serve: Callable[..., Edge]) -> None:
     edge.wait_for_figures(replied=1_000, in_flight=0)
 
 
-def test_a_phone_that_is_gone_before_its_answer(serve: Callable[..., Edge]) -> None:
-    edge = serve()
+def test_a_phone_that_is_gone_before_its_answer(serve: Callable[..., Edge], tmp_path: Path) -> None:
+    edge, go = serve(), tmp_path / "go"
     with dial(edge) as phone:
-        phone.send(request("MESSAGE", via=VIA), text=True)
+        phone.send(request("MESSAGE", via=VIA, body=bytes(go)), text=True)
         edge.wait_for_figures(received=1)
+    go.touch()
     figures = edge.wait_for_figures(replied=1, in_flight=0)
     assert figures["send_failures"] == 1
     with dial(edge) as phone:
         assert ask(phone, request(via=VIA)) == 200
 
 
-def test_the_edge_says_goodbye_when_it_stops(serve: Callable[..., Edge]) -> None:
-    edge = serve()
+def test_the_edge_says_goodbye_when_it_stops(serve: Callable[..., Edge], tmp_path: Path) -> None:
+    edge, go = serve(), tmp_path / "go"
     with dial(edge) as phone:
-        phone.send(request("MESSAGE", via=VIA), text=True)
+        phone.send(request("MESSAGE", via=VIA, body=bytes(go)), text=True)
         edge.wait_for_figures(received=1)
         edge.process.send(signal.SIGTERM)
+        until(lambda: is_closed(edge.ports["ws:127.0.0.1"]), what="the end of listening")
+        go.touch()
         assert read_reply(hear(phone)).status == 200
         for _ in phone:
             raise AssertionError("nothing more should come")

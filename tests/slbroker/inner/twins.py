@@ -1,0 +1,61 @@
+"""What the suites over both twins share: how a twin is loaded, what a call came to, and whether it leaks."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from slbroker.errors import Drop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+Outcome: TypeAlias = tuple[str, Any]
+
+OPTIONS = (
+    b"OPTIONS sip:bob@example.com SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK-524287-1---abcdef;rport\r\n"
+    b"Max-Forwards: 70\r\n"
+    b"Contact: <sip:alice@192.0.2.10:5060>\r\n"
+    b"To: <sip:bob@example.com>\r\n"
+    b"From: Alice <sip:alice@example.com>;tag=9fxced76sl\r\n"
+    b"Call-ID: 3848276298220188511@192.0.2.10\r\n"
+    b"CSeq: 63104 OPTIONS\r\n"
+    b"X-Odd-Name: 1\r\n"
+    b"User-Agent: Phone/1.2.3\r\n"
+    b"Content-Length: 4\r\n"
+    b"\r\nbody"
+)
+
+
+def load(kind: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"slbroker.inner.{kind}")
+    except ModuleNotFoundError:
+        pytest.skip("slbroker.inner.compiled is not built here")
+
+
+def outcome(function: Callable[..., Any], *arguments: Any) -> Outcome:
+    try:
+        return "returned", function(*arguments)
+    except Exception as error:
+        return type(error).__name__, error.args if isinstance(error, Drop) else None
+
+
+def growth(work: Callable[[], object], times: int, *counted: object) -> list[int]:
+    """Return what `times` calls add, behind as many: Python objects, memory in pages, references to `counted`."""
+    statm = Path("/proc/self/statm")
+    figures = []
+    for _ in range(2):
+        for _ in range(times):
+            work()
+        gc.collect()
+        pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+        figures.append([sys.getallocatedblocks(), pages, *map(sys.getrefcount, counted)])
+    return [after - before for before, after in zip(*figures, strict=True)]
