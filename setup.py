@@ -1,4 +1,4 @@
-"""The one part of the build that pyproject.toml cannot say: a twin that will not compile is left out."""
+"""The one part of the build that pyproject.toml cannot say: twins that will not compile are left out."""
 
 from __future__ import annotations
 
@@ -17,5 +17,8 @@ class BuildIfPossible(build_ext):
             self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin")
 
 
-twin = Extension("slbroker.inner.compiled", ["slbroker/inner/compiled.pyx"], optional=True)
-setup(ext_modules=[twin], cmdclass={"build_ext": BuildIfPossible})
+twins = [
+    Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], optional=True)
+    for name in ("compiled", "ordinary", "replying")
+]
+setup(ext_modules=twins, cmdclass={"build_ext": BuildIfPossible})

@@ -78,7 +78,7 @@ class ConfigError(UserError):
 
 
 class KeyFileError(ConfigError):
-    """A key ring file that is missing, malformed or open to others."""
+    """A key ring or bus key file that is missing, malformed or open to others."""
 
 
 class BindError(UserError):

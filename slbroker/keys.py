@@ -11,22 +11,23 @@ Times are unix seconds and come in as `now`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shlex
-import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
+from slbroker import secretfile
 from slbroker.errors import KeyFileError
+
+if TYPE_CHECKING:
+    from slbroker.secretfile import StrPath
 
 SECRET_SIZE: Final = 32  # bytes; more than any search can cover, and keyed BLAKE2 takes up to 64
 FORMAT_VERSION: Final = 1
-MAX_FILE_SIZE: Final = 1_048_576  # bytes; a ring has about 1 kB, so what is larger is some other file
 MAX_TIME: Final = 2**53  # seconds; float arithmetic stays exact, and a hand-edited file can do no harm
 
 # Seconds for which a retired key still verifies. RFC 3261 17.2.1 and 13.3.1.4 need 64*T1 = 32 s, the longest
@@ -35,11 +36,6 @@ MAX_TIME: Final = 2**53  # seconds; float arithmetic stays exact, and a hand-edi
 # with the retired key.
 RETIRED_KEY_LIFETIME: Final = 600.0
 
-# Docker and Podman mount secrets here with mode 0444, which the user cannot change, in a directory that root
-# alone fills and no other container sees. Elsewhere such a mode is an accident.
-SECRETS_DIRECTORY: Final = Path("/run/secrets")
-
-StrPath: TypeAlias = str | os.PathLike[str]
 _is_id = re.compile(rb"[0-9a-f]{4}").fullmatch
 _is_secret = re.compile(r"[0-9A-Fa-f]{64}").fullmatch
 
@@ -151,8 +147,7 @@ def create(path: StrPath) -> KeyRing:
     """Write a new ring to `path`, which must not exist yet, and return it. Raises KeyFileError."""
     ring = KeyRing.generate()
     try:
-        _write_new(Path(path), _encode(ring))
-        _sync_directory(Path(path))
+        secretfile.write_new(Path(path), _encode(ring))
     except FileExistsError:
         again = shlex.quote(os.fspath(path))
         raise KeyFileError(
@@ -179,13 +174,13 @@ def save(path: StrPath, ring: KeyRing) -> None:
     try:
         target = Path(path).resolve()
         temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
-        _write_new(temporary, _encode(ring), like=target)
+        secretfile.write_new(temporary, _encode(ring), like=target)
         try:
             temporary.replace(target)
         except BaseException:
             temporary.unlink()
             raise
-        _sync_directory(target)
+        secretfile.sync_directory(target)
     except OSError as error:
         raise KeyFileError(f"cannot write key file {path}: {error.strerror}") from None
 
@@ -197,59 +192,12 @@ def load(path: StrPath, *, allow_open: bool = False) -> KeyRing:
     for secrets that an orchestrator mounts elsewhere. One that others may write is refused in any case.
     """
     here = shlex.quote(os.fspath(path))
-    try:
-        content, mode = _read(Path(path))
-        trusted = allow_open or Path(path).resolve().is_relative_to(SECRETS_DIRECTORY)
-    except FileNotFoundError:
-        raise KeyFileError(f"no key file {path}; run: slbroker keys new {here}") from None
-    except OSError as error:
-        raise KeyFileError(f"cannot read key file {path}: {error.strerror}; run as the user who owns it") from None
-    if mode & (0o022 if trusted else 0o077):
-        raise KeyFileError(f"key file {path} is open to other users (mode {mode:04o}); run: chmod 600 {here}")
+    content = secretfile.read(path, "key file", f"slbroker keys new {here}", readable=allow_open)
     try:
         return _decode(content)
     except ValueError as error:
         afresh = f"for a new one run: rm {here} && slbroker keys new {here}"
         raise KeyFileError(f"{path} is no usable key file: {error}; {afresh}") from None
-
-
-def _read(path: Path) -> tuple[bytes, int]:
-    """Return a file's content and its permission bits, both of the one file that was opened."""
-    # Without O_NONBLOCK, opening a FIFO would wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFileError(f"key file {path} is not a regular file; name one made by: slbroker keys new FILE")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_FILE_SIZE + 1), stat.S_IMODE(status.st_mode)
-    finally:
-        os.close(descriptor)
-
-
-def _write_new(path: Path, content: bytes, like: Path | None = None) -> None:
-    """Create `path` with mode 0600 from its first moment on, and with the owner of `like`, if that exists."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if like is not None and like.exists() and (owner := like.stat()).st_uid != os.geteuid():
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        path.unlink()
-        raise
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the entry of `path` outlast a power cut, where the file system can; where not, it is there."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _encode(ring: KeyRing) -> bytes:
@@ -271,8 +219,6 @@ def _entry(key: Key) -> dict[str, str | float]:
 
 def _decode(content: bytes) -> KeyRing:
     """Return the ring; raise ValueError, with words fit for the user, for anything but a well-formed file."""
-    if len(content) > MAX_FILE_SIZE:
-        raise ValueError(f"it has more than {MAX_FILE_SIZE} bytes")
     try:
         document: object = json.loads(content.decode())
     except (ValueError, RecursionError):  # the latter is what brackets by the thousand get

@@ -26,7 +26,7 @@ Program: TypeAlias = Callable[[int], None]
 FIRST_PAUSE: Final = 0.1  # seconds before a child that died is started again; doubled each time it dies young
 LONGEST_PAUSE: Final = 5.0
 GROWN_UP: Final = 10.0  # seconds after which a child's death is no longer a failed start
-STOP_TIME: Final = 10.0  # seconds that children have to drain before they are killed
+STOP_TIME: Final = 10.0  # seconds that children have to drain before they are killed, where nothing else is said
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # A child whose first start ends so will end so again: the person at the keyboard has to mend it. Later on the others
 # still serve, and it may mend itself: a plugin file that is being replaced.
@@ -77,8 +77,9 @@ def _be(program: Callable[[], None]) -> NoReturn:
 class Supervisor:
     """Keeps its children running until it is told to stop."""
 
-    def __init__(self, programs: Sequence[tuple[str, Program]]) -> None:
-        """`programs` are (title for the log, what to run), started in that order."""
+    def __init__(self, programs: Sequence[tuple[str, Program]], stop_time: float = STOP_TIME) -> None:
+        """`programs` are (title for the log, what to run), started in that order; `stop_time` in seconds."""
+        self._stop_time = stop_time
         self._children = [Child(title, program) for title, program in programs]
         self._lifeline, self._keep = os.pipe()
         self._stop_by: float | None = None
@@ -150,7 +151,7 @@ class Supervisor:
                 self._signal_all(signal.SIGKILL)
 
     def _stop(self) -> None:
-        self._stop_by = time.monotonic() + STOP_TIME
+        self._stop_by = time.monotonic() + self._stop_time
         self._signal_all(signal.SIGTERM)
 
     def _signal_all(self, number: signal.Signals) -> None:

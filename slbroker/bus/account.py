@@ -2,85 +2,121 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from slbroker.bus.choice import ANY, Choice
+from slbroker.bus.envelope import MAX_BATCH
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from slbroker.bus.envelope import Answer
-    from slbroker.sip.message import Message, Source
+    from slbroker.sip.reading import Reading
 
-MAX_CREDIT = 65_536  # requests one worker may hold
+MAX_CREDIT = 65_536  # requests one worker, or all workers behind one broker, may hold
 MAX_NAME = 256  # characters of a worker's name and pool together; bytes of the methods it asks for
 
 
 class Job:
     """One request from its arrival to its end. An edge makes a subclass that remembers where the reply goes."""
 
-    __slots__ = ("asks", "given", "last_worker", "message", "number", "queued", "source", "tries")
+    __slots__ = (
+        "asks", "batch", "choice", "given", "last_worker", "number", "queued", "reading", "size", "tries",
+    )  # fmt: skip
 
-    def __init__(self, message: Message, source: Source, asks: bytes = b"") -> None:
-        """`asks` is the method when only workers that asked for it may have the job (ACK, CANCEL), else b""."""
-        self.message = message
-        self.source = source
+    def __init__(self, reading: Reading, asks: bytes = b"", choice: Choice = ANY, size: int = 0) -> None:
+        """`asks` is the method when only workers that asked for it may have the job (ACK, CANCEL), else b"".
+
+        `choice` says which pools may have it; `size` is the request's, in bytes.
+        """
+        self.reading = reading
         self.asks = asks
+        self.choice = choice
+        self.size = size
         self.number = 0
         self.queued = 0.0
         self.given = 0.0
         self.tries = 0
+        self.batch = b""  # the route of the batch it went out in, where that has one
         self.last_worker: Account[Any] | None = None
 
 
 JobT = TypeVar("JobT", bound=Job)
 
 
-class Account(Generic[JobT]):
-    """One worker: its credit and the jobs it holds, the oldest first."""
+class Offer(NamedTuple):
+    """What a worker says in HELLO. A broker says it of the workers behind it, whose number is `workers`."""
 
-    __slots__ = (
-        "answered", "credit", "heard", "identity", "leaving", "name", "open", "overdue", "pool", "takes", "turn",
-    )  # fmt: skip
-
-    def __init__(self, identity: bytes, name: str, pool: str, credit: int, takes: frozenset[bytes], now: float) -> None:
-        self.identity = identity
-        self.name = name
-        self.pool = pool
-        self.credit = credit
-        self.takes = takes
-        self.heard = now
-        self.open: dict[int, JobT] = {}
-        self.overdue: set[int] = set()  # taken away, but the worker may still be busy with them
-        self.answered = 0
-        self.turn = 0
-        self.leaving = False
+    name: str
+    pool: str
+    credit: int
+    takes: frozenset[bytes]
+    workers: int
+    batch: int  # items it takes in one envelope
 
     @classmethod
-    def from_hello(cls, identity: bytes, info: dict[str, Any], now: float) -> Account[JobT]:
-        """Open an account from the map of a HELLO; raise EnvelopeError when that is not in order."""
-        name, pool, credit, takes = (info.get(key) for key in ("name", "pool", "credit", "takes"))
+    def read(cls, info: dict[str, Any]) -> Offer:
+        """Return the offer in the map of a HELLO; raise EnvelopeError when that is not in order."""
+        name, pool, takes = info.get("name"), info.get("pool"), info.get("takes")
         if not (isinstance(name, str) and name and isinstance(pool, str) and len(name) + len(pool) <= MAX_NAME):
             raise EnvelopeError("HELLO names no worker and pool")
-        if type(credit) is not int or not 0 < credit <= MAX_CREDIT:
-            raise EnvelopeError(f"HELLO offers a credit of {credit!r:.40}")
         if not isinstance(takes, list | tuple) or not all(isinstance(method, bytes) for method in takes):
             raise EnvelopeError("HELLO's methods are no array of bytes")
         if sum(map(len, takes)) > MAX_NAME:
             raise EnvelopeError("HELLO asks for too many methods")
-        return cls(identity, name, pool, credit, frozenset(takes), now)
+        credit = _number(info, "credit", None, MAX_CREDIT)
+        workers, batch = _number(info, "workers", 1, MAX_CREDIT), _number(info, "batch", MAX_BATCH, MAX_CREDIT)
+        return cls(name, pool, credit, frozenset(takes), workers, min(batch, MAX_BATCH))
+
+
+def _number(info: dict[str, Any], key: str, default: int | None, most: int) -> int:
+    value = info.get(key, default)
+    if type(value) is not int or not 0 < value <= most:
+        raise EnvelopeError(f"HELLO offers a {key} of {value!r:.40}")
+    return value
+
+
+class Account(Generic[JobT]):
+    """One worker: its credit and the jobs it holds, the oldest first."""
+
+    __slots__ = (
+        "answered", "batch", "credit", "heard", "identity", "leaving", "name", "open", "overdue", "pool", "strikes",
+        "takes", "ticket", "turn", "workers",
+    )  # fmt: skip
+
+    def __init__(self, identity: bytes, offer: Offer, now: float) -> None:
+        self.identity = identity
+        self.name = offer.name
+        self.pool = offer.pool
+        self.update(offer)
+        self.heard = now
+        self.open: dict[int, JobT] = {}
+        self.overdue: dict[int, JobT] = {}  # taken away, but the worker may still be busy with them
+        self.answered = 0
+        self.strikes = 0  # answers to what it was never given
+        self.turn = 0
+        self.ticket = 0  # of its valid entry in its pool's queue of free workers
+        self.leaving = False
+
+    def update(self, offer: Offer) -> None:
+        """Take over what the worker offers now: a reloaded plugin takes other methods, a broker has more workers."""
+        self.credit = offer.credit
+        self.takes = offer.takes
+        self.workers = offer.workers
+        self.batch = offer.batch
 
     @property
     def free(self) -> int:
-        """Return how many more requests the worker may be given."""
+        """Return how many more requests the worker may be given; below 0 when it has lowered its credit."""
         return 0 if self.leaving else self.credit - len(self.open) - len(self.overdue)
 
-    def give(self, jobs: Iterable[JobT], now: float, turn: int) -> None:
-        """Note that the worker has been given `jobs`."""
-        self.turn = turn
+    def give(self, jobs: Iterable[JobT], now: float, route: bytes) -> None:
+        """Note that the worker has been given `jobs` in one batch."""
         for job in jobs:
             job.given = now
             job.tries += 1
+            job.batch = route
             job.last_worker = self
             self.open[job.number] = job
 
@@ -90,10 +126,10 @@ class Account(Generic[JobT]):
         ended = []
         for number, answer in answers:
             job = self.open.pop(number, None)
-            if job is None:
-                self.overdue.discard(number)
-            else:
+            if job is not None:
                 ended.append((job, answer))
+            elif self.overdue.pop(number, None) is None:
+                self.strikes += 1
         self.answered += len(ended)
         return ended
 
@@ -106,15 +142,31 @@ class Account(Generic[JobT]):
             late.append(job)
         for job in late:
             del self.open[job.number]
-            self.overdue.add(job.number)
+            self.overdue[job.number] = job
         return late
+
+    def release(self, jobs: Iterable[JobT]) -> None:
+        """Let overdue jobs be given here again: behind a broker there are other workers than the one that has them."""
+        for job in jobs:
+            self.overdue.pop(job.number, None)
+            job.last_worker = None
+
+    def take_batches(self, routes: Collection[bytes]) -> list[JobT]:
+        """Take away and return the jobs of batches that will not be answered; overdue ones of them are forgotten."""
+        lost = [job for job in self.open.values() if job.batch in routes]
+        for job in lost:
+            del self.open[job.number]
+        self.overdue = {number: job for number, job in self.overdue.items() if job.batch not in routes}
+        return lost
 
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of the worker."""
+        behind = {"workers": self.workers} if self.workers > 1 else {}
         return {
             "name": self.name,
             "pool": self.pool,
             "credit": self.credit,
             "open": len(self.open) + len(self.overdue),
             "answered": self.answered,
+            **behind,
         }

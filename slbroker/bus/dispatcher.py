@@ -1,38 +1,51 @@
 """The edge's end of the bus: which worker gets which request, and what becomes of those that no worker answers.
 
 Pure: envelopes and `now` (seconds, monotonic) come in, envelopes go out. Every job that is submitted ends once: in the
-answers of `receive`, or in `ended` with a cause. The accounts of single workers are in `account`.
+answers of `receive`, or in `ended` with a cause. Who is next in a pool is said in `pool`, what is known of a single
+worker in `account`.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from slbroker.bus import envelope
-from slbroker.bus.account import Account, JobT
-from slbroker.bus.envelope import MAX_BATCH, Answer, Kind
+from slbroker.bus.account import Account, JobT, Offer
+from slbroker.bus.choice import ANY, DEFAULT_POOL
+from slbroker.bus.envelope import Answer, Kind
+from slbroker.bus.pool import Pool
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_WORKERS = 4_096  # accounts; a peer that says HELLO for ever gains nothing
+    from slbroker.bus.choice import Choice
+    from slbroker.bus.envelope import Head
+
+logger = logging.getLogger(__name__)
+
+MAX_WORKERS: Final = 4_096  # accounts; a peer that says HELLO for ever gains nothing
+MAX_SHUNNED: Final = 4_096  # connections remembered as not worth listening to
+# Answers to what it was never given that a worker is forgiven, beyond its credit: one that was held for gone and came
+# back may still answer what it had.
+MAX_STRIKES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchSettings:
     """What an operator may set of the dispatcher; times in seconds."""
 
-    max_waiting: int = 4_096  # requests that wait for credit
+    max_waiting: int = 4_096  # requests that wait for credit, for each pool
     max_wait: float = 0.5  # how long one waits: SIP's T1, when an unanswered UDP client repeats itself
     handler_timeout: float = 5.0  # how long a worker may keep a request
     max_tries: int = 2  # workers that get a request before it fails
     heartbeat: float = 0.25  # between two signs of life to every worker
     liveness: float = 10.0  # a worker silent for so long is gone; a blocking handler is silent while it runs
+    max_waiting_bytes: int = 16 * 1024 * 1024  # of SIP that waits for credit, for each pool
 
 
 class Cause(Enum):
@@ -44,102 +57,122 @@ class Cause(Enum):
 
 
 class Dispatcher(Generic[JobT]):
-    """Keeps every request until it is answered, and gives it to the worker with the most free credit."""
+    """Keeps every request until it is answered, and gives it to a worker of its pool."""
 
     def __init__(
         self, name: str, first_id: int, settings: DispatchSettings, info: dict[str, Any] | None = None
     ) -> None:
-        """`first_id` should be random, so that an answer to an edge's former life matches nothing."""
+        """`first_id` should be random, so that an answer to an edge's former life matches nothing.
+
+        `info` is what WELCOME says besides.
+        """
         self.name = name
         self.settings = settings
         self.workers: dict[bytes, Account[JobT]] = {}
-        self.waiting: deque[JobT] = deque()
-        self.open = 0  # jobs at workers
+        self.pools: dict[str, Pool[JobT]] = {DEFAULT_POOL: Pool(DEFAULT_POOL)}
         self.late = 0  # answers that came after their job had ended, or twice
         self.garbage = 0  # envelopes that could not be read
+        self.lost = 0  # workers that went without a word, or were sent away
+        self.retried = 0  # jobs given to a further worker
         self.ended: list[tuple[JobT, Cause]] = []
         self.asked: list[bytes] = []  # peers that wait for FIGURES
-        self._welcome = {"edge": name, "heartbeat": settings.heartbeat, **(info or {})}
+        timeout = {"handler_timeout": settings.handler_timeout}
+        self._welcome = {"edge": name, "heartbeat": settings.heartbeat, **timeout, **(info or {})}
         self._next_id = first_id
+        self._next_batch = 0
+        self._brokers: dict[bytes, str] = {}  # the pool that each connection to a broker is for
+        self._shunned: dict[bytes, None] = {}
         self._outgoing: list[tuple[bytes, list[bytes]]] = []
-        self._turn = 0
         self._next_heartbeat = -math.inf
         self._leaving = False
+
+    def meet(self, identity: bytes, pool: str) -> None:
+        """Look for workers of `pool` at a broker: it is greeted again and again while it has no account here."""
+        self._brokers[identity] = pool
 
     # What comes from SIP ----------------------------------------------------------------------------------------
 
     @property
+    def open(self) -> int:
+        """Return how many jobs are at workers."""
+        return sum(pool.open for pool in self.pools.values())
+
+    @property
     def in_flight(self) -> int:
         """Return how many submitted jobs have not ended."""
-        return self.open + len(self.waiting)
+        return self.open + sum(len(pool) for pool in self.pools.values())
 
-    def takes(self, method: bytes) -> bool:
-        """Return whether a worker asked for `method`, one of those not handed out unasked (ACK, CANCEL)."""
-        return any(method in account.takes for account in self.workers.values())
+    def takes(self, method: bytes, choice: Choice = ANY) -> bool:
+        """Return whether a worker of the choice asked for `method`, one not handed out unasked (ACK, CANCEL)."""
+        return any(name in self.pools and self.pools[name].takes(method) for name in choice.pools)
 
     def submit(self, job: JobT, now: float) -> None:
         """Take a job on; `send` puts it on the bus. With no worker or too many waiting it ends at once."""
         job.queued = now
         job.number = self._next_id
         self._next_id += 1
-        if not self.workers:
+        pool = self.pools.get(self._pool_of(job))
+        if pool is None or not pool.accounts:
             self.ended.append((job, Cause.NO_WORKER))
-        elif len(self.waiting) >= self.settings.max_waiting:
+        elif len(pool) >= self.settings.max_waiting or pool.waiting_bytes > self.settings.max_waiting_bytes:
             self.ended.append((job, Cause.NO_CREDIT))
         else:
-            self.waiting.append(job)
+            pool.put(job)
+
+    def _pool_of(self, job: JobT) -> str:
+        choice = job.choice
+        if len(choice.pools) == 1:
+            return choice.pools[0]
+        staffed = {name for name in choice.pools if name in self.pools and self.pools[name].accounts}
+        return choice.pick(job.reading.call_id, staffed)
+
+    def _pool(self, name: str) -> Pool[JobT]:
+        pool = self.pools.get(name)
+        if pool is None:
+            pool = self.pools[name] = Pool(name)
+        return pool
 
     # What goes to the bus ---------------------------------------------------------------------------------------
 
     def send(self, now: float) -> list[tuple[bytes, list[bytes]]]:
         """Return (worker identity, frames) to put on the bus now: waiting requests as far as there is credit."""
-        while self.waiting and not self._leaving and self._assign(now):
-            pass
+        if not self._leaving:
+            for pool in self.pools.values():
+                if pool.waiting or pool.picky:
+                    self._send_from(pool, now)
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
-    def _assign(self, now: float) -> bool:
-        """Give each worker at most a batch; return whether any got one, for then a further round may find credit."""
-        given = False
-        ready = [account for account in self.workers.values() if account.free > 0]
-        ready.sort(key=_freest_first)
-        self._turn += 1
-        for position, account in enumerate(ready):
-            share = -(-len(self.waiting) // (len(ready) - position))  # an even share, rounded up
-            batch = self._take_for(account, min(share, account.free, MAX_BATCH))
-            if batch:
-                account.give(batch, now, self._turn)
-                self.open += len(batch)
-                items = [(job.number, job.message, job.source) for job in batch]
-                self._outgoing.append((account.identity, envelope.encode_requests(items)))
-                given = True
-            if not self.waiting:
-                break
-        return given
+    def _send_from(self, pool: Pool[JobT], now: float) -> None:
+        for account, batch in pool.assign():
+            route = self._new_route() if account.identity in self._brokers else b""
+            account.give(batch, now, route)
+            items = [(job.number, job.reading.packed) for job in batch]
+            self._outgoing.append((account.identity, envelope.encode_packed(items, route)))
 
-    def _take_for(self, account: Account[JobT], most: int) -> list[JobT]:
-        """Return up to `most` waiting jobs that `account` may have; the others keep their places."""
-        batch: list[JobT] = []
-        passed_over: list[JobT] = []
-        while self.waiting and len(batch) < most:
-            job = self.waiting.popleft()
-            fits = (not job.asks or job.asks in account.takes) and job.last_worker is not account
-            fits = fits and job.number not in account.overdue
-            (batch if fits else passed_over).append(job)
-        self.waiting.extendleft(reversed(passed_over))
-        return batch
+    def _new_route(self) -> bytes:
+        """Return the name of a batch, by which a broker can say what became of it."""
+        self._next_batch += 1
+        return self._next_batch.to_bytes(8, "big")
 
     # What comes from the bus ------------------------------------------------------------------------------------
 
     def receive(self, identity: bytes, frames: Sequence[bytes], now: float) -> list[tuple[JobT, Answer]]:
-        """Take one envelope from a worker; return the jobs that it ends. Garbage is counted, nothing more."""
+        """Take one envelope from a worker; return the jobs that it ends.
+
+        Garbage is counted, and a worker that sends it is not listened to any more while its connection lasts.
+        """
+        if identity in self._shunned:
+            self.garbage += 1
+            return []
+        head: Head | None = None
         try:
             head = envelope.decode_head(frames)
             if head.kind is Kind.REPLIES:
                 return self._replies(identity, envelope.decode_replies(frames[1]), now)
             self._control(head.kind, identity, envelope.decode_info(frames[1]), now)
-        except EnvelopeError:
-            self.garbage += 1
+        except EnvelopeError as error:
+            self._refuse(identity, head, error, now)
         return []
 
     def _replies(self, identity: bytes, answers: list[tuple[int, Answer]], now: float) -> list[tuple[JobT, Answer]]:
@@ -149,50 +182,63 @@ class Dispatcher(Generic[JobT]):
             self._say(identity, Kind.WHO)
             return []
         ended = account.settle(answers, now)
-        self.open -= len(ended)
         self.late += len(answers) - len(ended)
-        self._close_if_done(account)
+        self.pools[account.pool].refresh(account)
+        if account.strikes > account.credit + MAX_STRIKES and identity not in self._brokers:
+            self._shun(account, "answers what it was never given", now)
+        else:
+            self._close_if_done(account)
         return ended
 
     def _control(self, kind: Kind, identity: bytes, info: dict[str, Any], now: float) -> None:
         match kind:
             case Kind.HELLO:
-                self._hello(identity, info, now)
+                self._hello(identity, Offer.read(info), now)
             case Kind.HEARTBEAT:
                 self._heartbeat(identity, now)
             case Kind.GOODBYE:
                 self._goodbye(identity, now)
             case Kind.STATS:
                 self.asked.append(identity)
+            case Kind.LOST if identity in self._brokers:
+                self._take_back(identity, info, now)
             case _:
                 raise EnvelopeError(f"{kind.name} is not for an edge")
 
-    def _hello(self, identity: bytes, info: dict[str, Any], now: float) -> None:
-        known = self.workers.get(identity)
-        if known is None:
+    def _hello(self, identity: bytes, offer: Offer, now: float) -> None:
+        account = self.workers.get(identity)
+        if account is None:
             if len(self.workers) >= MAX_WORKERS:
                 raise EnvelopeError("too many workers")
-            account: Account[JobT] = Account.from_hello(identity, info, now)
-            self._forget_namesakes(account, now)
-            self.workers[identity] = account
+            self._forget_namesakes(offer.name, now)
+            pool = self._brokers.get(identity, offer.pool)
+            account = self.workers[identity] = Account(identity, offer._replace(pool=pool), now)
+            self._pool(account.pool).add(account)
         else:
-            known.heard = now
-            known.leaving = False
+            account.heard = now
+            account.leaving = False
+            self.pools[account.pool].change(account, offer)
         self._say(identity, Kind.WELCOME, self._welcome)
         if self._leaving:
             self._say(identity, Kind.GOODBYE)
 
-    def _forget_namesakes(self, account: Account[JobT], now: float) -> None:
+    def _forget_namesakes(self, name: str, now: float) -> None:
         """A worker that comes back under its name has a new identity: its old account's jobs will not be answered."""
-        for other in [other for other in self.workers.values() if other.name == account.name]:
-            self.lose(other.identity, now)
+        for other in [other for other in self.workers.values() if other.name == name]:
+            if other.identity not in self._brokers:  # which has a connection for each pool
+                self.lose(other.identity, now)
 
     def _heartbeat(self, identity: bytes, now: float) -> None:
         account = self.workers.get(identity)
         if account is None:
-            self._say(identity, Kind.WHO)
+            self._ask_who(identity)
         else:
             account.heard = now
+
+    def _ask_who(self, identity: bytes) -> None:
+        """Ask a worker to say HELLO; a broker is told by whom and for which pool it is asked."""
+        pool = self._brokers.get(identity)
+        self._say(identity, Kind.WHO, None if pool is None else {"edge": self.name, "pool": pool})
 
     def _goodbye(self, identity: bytes, now: float) -> None:
         """Stop giving; the GOODBYE that goes back tells the worker that no batch is still on its way."""
@@ -201,59 +247,123 @@ class Dispatcher(Generic[JobT]):
         if account is not None:
             account.heard = now
             account.leaving = True
+            self.pools[account.pool].refresh(account)
             self._close_if_done(account)
 
     def _close_if_done(self, account: Account[JobT]) -> None:
         if account.leaving and not account.open:
-            self.workers.pop(account.identity, None)
+            self._remove(account)
+
+    def _remove(self, account: Account[JobT]) -> None:
+        del self.workers[account.identity]
+        self.pools[account.pool].remove(account)
 
     def _say(self, identity: bytes, kind: Kind, info: dict[str, Any] | None = None) -> None:
         self._outgoing.append((identity, envelope.encode(kind, info)))
 
-    # Time and loss ----------------------------------------------------------------------------------------------
+    # Garbage and loss -------------------------------------------------------------------------------------------
+
+    def _refuse(self, identity: bytes, head: Head | None, error: EnvelopeError, now: float) -> None:
+        """Deal with who sent what cannot be read: a broker only passes on what one of its workers wrote."""
+        self.garbage += 1
+        account = self.workers.get(identity)
+        if identity in self._brokers:
+            if head is not None and head.kind is Kind.REPLIES:
+                self._say(identity, Kind.BAD, {"batches": [head.route]})
+        elif account is not None:
+            self._shun(account, str(error), now)
+
+    def _shun(self, account: Account[JobT], why: str, now: float) -> None:
+        """Close a worker's account, and open none on its connection any more."""
+        logger.warning("worker %r is not listened to any more until it connects again: %s", account.name, why)
+        if len(self._shunned) >= MAX_SHUNNED:
+            del self._shunned[next(iter(self._shunned))]
+        self._shunned[account.identity] = None
+        self.lose(account.identity, now)
+
+    def _take_back(self, identity: bytes, info: dict[str, Any], now: float) -> None:
+        """Take back what a broker had given to a worker that is gone, or to none."""
+        routes = envelope.read_batches(info)
+        account = self.workers.get(identity)
+        if account is None:
+            return
+        account.heard = now
+        begun = info.get("begun") is not False
+        jobs = account.take_batches(routes)
+        for job in jobs:
+            job.last_worker = None  # the broker may have it again: its other workers have not had it
+            job.tries -= not begun
+        if begun:
+            self._give_back(jobs, now)
+        else:  # those that have waited for too long end now, or they would go to a busy broker again and again
+            too_old = now - self.settings.max_wait
+            aged = [job for job in jobs if job.queued < too_old]
+            self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
+            self._queue_again([job for job in jobs if job.queued >= too_old])
+        self.pools[account.pool].refresh(account)
+        self._close_if_done(account)
 
     def lose(self, identity: bytes, now: float) -> None:
         """Forget a worker that cannot be reached or went silent; its open jobs go to another one, or end."""
-        account = self.workers.pop(identity, None)
+        account = self.workers.get(identity)
         if account is None:
             return
+        self._remove(account)
+        self.lost += 1
         jobs = list(account.open.values())
         account.open.clear()
-        self.open -= len(jobs)
         self._give_back(jobs, now)
 
     def _give_back(self, jobs: list[JobT], now: float) -> None:
         """Let jobs wait for another worker; where there is none, one may come back in time."""
-        for job in reversed(jobs):  # the oldest ends up in front
-            if job.tries < self.settings.max_tries:
-                job.queued = now
-                self.waiting.appendleft(job)
-            else:
-                self.ended.append((job, Cause.NO_ANSWER))
+        again = [job for job in jobs if job.tries < self.settings.max_tries]
+        self.ended += [(job, Cause.NO_ANSWER) for job in jobs if job.tries >= self.settings.max_tries]
+        for job in again:
+            job.queued = now
+        self.retried += len(again)
+        self._queue_again(again)
+
+    def _queue_again(self, jobs: list[JobT]) -> None:
+        by_pool: dict[str, list[JobT]] = {}
+        for job in jobs:
+            by_pool.setdefault(self._pool_of(job), []).append(job)
+        for name, some in by_pool.items():
+            self._pool(name).put_back(some)
+
+    # Time -------------------------------------------------------------------------------------------------------
 
     def expire(self, now: float) -> None:
         """Do what is due at `now`: heartbeats, silent workers, overdue and over-aged jobs."""
-        settings = self.settings
         if now >= self._next_heartbeat:
-            self._next_heartbeat = now + settings.heartbeat
-            for identity in self.workers:
-                self._say(identity, Kind.HEARTBEAT)
+            self._next_heartbeat = now + self.settings.heartbeat
+            self._beat()
         for account in list(self.workers.values()):
-            if now - account.heard > settings.liveness:
-                self.lose(account.identity, now)
-            elif overdue := account.take_overdue(now - settings.handler_timeout):
-                self.open -= len(overdue)
-                self._give_back(overdue, now)
-                self._close_if_done(account)
-        if self.waiting:
-            self._expire_waiting(now - settings.max_wait)
+            self._expire_account(account, now)
+        for pool in list(self.pools.values()):
+            self._expire_pool(pool, now)
 
-    def _expire_waiting(self, queued_before: float) -> None:
-        """End the jobs that wait since before that moment; one that a worker lost is in front, but not the oldest."""
-        aged = [job for job in self.waiting if job.queued < queued_before]
-        if aged:
-            self.waiting = deque(job for job in self.waiting if job.queued >= queued_before)
+    def _beat(self) -> None:
+        for identity in self.workers:
+            self._say(identity, Kind.HEARTBEAT)
+        if not self._leaving:
+            for identity in self._brokers.keys() - self.workers.keys():
+                self._ask_who(identity)
+
+    def _expire_account(self, account: Account[JobT], now: float) -> None:
+        if now - account.heard > self.settings.liveness:
+            self.lose(account.identity, now)
+        elif overdue := account.take_overdue(now - self.settings.handler_timeout):
+            if account.workers > 1:
+                account.release(overdue)
+            self._give_back(overdue, now)
+            self._close_if_done(account)
+
+    def _expire_pool(self, pool: Pool[JobT], now: float) -> None:
+        if len(pool):
+            aged = pool.take_aged(now - self.settings.max_wait)
             self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
+        elif not pool.accounts and pool.name != DEFAULT_POOL:
+            del self.pools[pool.name]  # or names that workers make up would stay for ever
 
     def next_deadline(self) -> float:
         """Return when `expire` wants to be called again at the latest; heartbeats make it at most 0.25 s from now."""
@@ -274,7 +384,3 @@ class Dispatcher(Generic[JobT]):
     def figures(self) -> list[dict[str, Any]]:
         """Return each worker's name, pool, credit, open and answered requests."""
         return [account.figures() for account in self.workers.values()]
-
-
-def _freest_first(account: Account[Any]) -> tuple[int, int]:
-    return -account.free, account.turn  # equals take turns

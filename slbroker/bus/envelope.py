@@ -10,20 +10,24 @@ Every failure to decode is one error, EnvelopeError, with its cause.
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgpack
 
 from slbroker.errors import EnvelopeError
+from slbroker.inner import unpack_requests
 from slbroker.sip.message import Message, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+
 VERSION: Final = 1
 MAX_BATCH: Final = 256  # items in one envelope: enough to spread its cost, few enough to keep a worker's turn short
-MAX_ENVELOPE: Final = 64 * 1024 * 1024  # bytes a frame may have: a full batch of the largest datagrams, and room
+MAX_BATCH_BYTES: Final = 1024 * 1024  # of SIP in one envelope; a batch of large messages is cut earlier than at 256
+MAX_ENVELOPE: Final = 4 * 1024 * 1024  # bytes a frame may have: such a batch, its last message of any size, and room
 MAX_ARRAY: Final = 4_096  # elements an array may have: a few bytes could otherwise ask for gigabytes
 
 
@@ -36,9 +40,11 @@ class Kind(IntEnum):
     REPLIES = 4  # W: answers, each gives one credit back
     HEARTBEAT = 5  # both: I am here
     GOODBYE = 6  # W: give me no more; E: I will give you no more
-    WHO = 7  # E: I do not know you, say HELLO
+    WHO = 7  # E: I do not know you, say HELLO; to a broker: this is my name, that is the pool I look for
     STATS = 8  # anyone: how do you do
     FIGURES = 9  # E: the answer to STATS
+    LOST = 10  # from a broker: these batches will not be answered
+    BAD = 11  # to a broker: what came as the answers to these batches could not be read
 
 
 class Head(NamedTuple):
@@ -49,11 +55,20 @@ class Head(NamedTuple):
     size: int
 
 
+# What HELLO asks for to be told of ACKs that the edge absorbs, and the method that such an item has: no SIP method can.
+FILTERED_ACK: Final = b"sl:filtered-ack"
+
 # A request on the bus: the edge's id for it, what was read, where it came from.
 Item: TypeAlias = tuple[int, Message, Source]
 # What a worker answers: one reply's bytes, None for none at all, or several in order.
 Answer: TypeAlias = bytes | None | tuple[bytes, ...]
 
+# What msgpack begins an array of 2 and one of 3 with, and a number of 8 bytes.
+_PAIR: Final = b"\x92"
+_TRIPLE: Final = 0x93
+_UINT64: Final = 0xCF
+_item_head: Final = struct.Struct(">BBQ").pack
+_packer: Final = msgpack.Packer()
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _new: Final = tuple.__new__  # for a NamedTuple whose length is known to be right: `_make` would measure it again
 _DECODE_ERRORS: Final = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
@@ -64,9 +79,29 @@ def encode(kind: Kind, info: Mapping[str, Any] | None = None) -> list[bytes]:
     return [msgpack.packb((VERSION, int(kind), b"", 0)), msgpack.packb(info or {})]
 
 
+def pack_request(message: Message, source: Source) -> bytes:
+    """Return a request as it stands in REQUESTS behind its id."""
+    packed: bytes = msgpack.packb(message) + msgpack.packb(source)
+    return packed
+
+
+def unpack_request(packed: bytes) -> tuple[Message, Source]:
+    """Return what `pack_request` was given; the headers are a tuple."""
+    message, source = msgpack.unpackb(_PAIR + packed, use_list=False)
+    return _new(Message, message), _new(Source, source)
+
+
+def encode_packed(items: Sequence[tuple[int, bytes]], route: bytes = b"") -> list[bytes]:
+    """Return the frames of one batch of requests that are packed already; ids are below 2**64."""
+    parts = [_packer.pack_array_header(len(items))]
+    for number, packed in items:
+        parts += (_item_head(_TRIPLE, _UINT64, number), packed)
+    return [msgpack.packb((VERSION, 3, route, len(items))), b"".join(parts)]
+
+
 def encode_requests(items: Sequence[Item], route: bytes = b"") -> list[bytes]:
     """Return the frames of one batch of requests."""
-    return [msgpack.packb((VERSION, 3, route, len(items))), msgpack.packb(items)]
+    return encode_packed([(number, pack_request(message, source)) for number, message, source in items], route)
 
 
 def encode_replies(answers: Sequence[tuple[int, Answer]], route: bytes = b"") -> list[bytes]:
@@ -97,8 +132,19 @@ def decode_info(body: bytes) -> dict[str, Any]:
     return info
 
 
+def read_batches(info: Mapping[str, Any]) -> frozenset[bytes]:
+    """Return the routes of the batches that the map of a LOST or BAD names; raise EnvelopeError when it names none."""
+    batches = info.get("batches")
+    if type(batches) is not tuple or not all(type(route) is bytes for route in batches):
+        raise EnvelopeError("the map names no batches")
+    return frozenset(batches)
+
+
 def decode_requests(body: bytes) -> list[Item]:
     """Return a batch of requests, every field of the right type; raise EnvelopeError when the body is none."""
+    usual = unpack_requests(body, MAX_ARRAY)
+    if usual is not None:
+        return usual
     items: list[Item] = []
     try:
         for number, message, source in _unpack_batch(body):

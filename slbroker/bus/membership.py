@@ -5,20 +5,26 @@ Pure: envelopes and `now` (seconds, monotonic) come in, envelopes go out. A work
 
 from __future__ import annotations
 
+import logging
 import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope
-from slbroker.bus.envelope import MAX_BATCH, Answer, Item, Kind
+from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Item, Kind
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+logger = logging.getLogger(__name__)
 
 HELLO_INTERVAL = 0.25  # seconds between two HELLOs to an edge that has not said WELCOME
 HEARTBEAT = 0.25  # seconds between two signs of life
 EDGE_LIVENESS = 2.0  # seconds; an edge says something every 0.25 s, so one that is silent for so long has gone
+HANDLER_TIMEOUT = 5.0  # seconds after which an edge that does not say gives an open request to another worker
+LONGEST_TIMEOUT = 3_600.0  # seconds; an edge that says more is not believed
+UNFIT = b""  # what an answer that the bus cannot carry is replaced by; the edge replies 500
 
 
 class Standing(Enum):
@@ -40,8 +46,10 @@ class Membership:
         self.garbage = 0
         self._hello = hello
         self._routes: dict[int, bytes] = {}  # open requests, and the route their answers take
+        self._repeated: dict[int, list[bytes]] = {}  # further routes of requests that came again meanwhile
         self._answers: dict[bytes, list[tuple[int, Answer]]] = {}
         self._outgoing: list[list[bytes]] = []
+        self._unsent: list[list[bytes]] = []  # answers that the socket had no room for
         self._next_word = -math.inf  # when to say HELLO or HEARTBEAT
         self._last_hello = -math.inf
         self._edge_heard = -math.inf
@@ -50,6 +58,12 @@ class Membership:
     def open(self) -> int:
         """Return how many requests are taken and not answered."""
         return len(self._routes)
+
+    @property
+    def handler_timeout(self) -> float:
+        """Return after how many seconds the edge gives an open request to another worker."""
+        said = self.edge.get("handler_timeout")
+        return min(float(said), LONGEST_TIMEOUT) if isinstance(said, int | float) and said > 0 else HANDLER_TIMEOUT
 
     # What comes from the edge -----------------------------------------------------------------------------------
 
@@ -60,12 +74,21 @@ class Membership:
             self._edge_heard = now
             if head.kind is Kind.REQUESTS:
                 items = envelope.decode_requests(frames[1])
-                self._routes.update(dict.fromkeys([item[0] for item in items], head.route))
+                if head.route:
+                    self._note_routes(items, head.route)
+                else:
+                    self._routes.update(dict.fromkeys([item[0] for item in items], b""))
                 return items
             self._control(head.kind, frames[1])
         except EnvelopeError:
             self.garbage += 1
         return []
+
+    def _note_routes(self, items: list[Item], route: bytes) -> None:
+        """Keep the route of each request. A broker may give us one again, in another batch, while we still have it."""
+        for number, _message, _source in items:
+            if self._routes.setdefault(number, route) != route:
+                self._repeated.setdefault(number, []).append(route)
 
     def _control(self, kind: Kind, body: bytes) -> None:
         if kind is Kind.WELCOME:
@@ -73,11 +96,13 @@ class Membership:
             if self.standing is Standing.GREETING:
                 self.standing = Standing.MEMBER
         elif kind is Kind.WHO:
+            self._unsent.clear()  # the edge has restarted: nobody waits for these answers
             if self.standing is Standing.MEMBER:
                 self.standing = Standing.GREETING
                 self._next_word = self._last_hello + HELLO_INTERVAL  # at once, but no faster than ever
             elif self.standing is Standing.LEAVING:
-                self._routes.clear()  # the edge has restarted: nobody waits for these answers
+                self._routes.clear()
+                self._repeated.clear()
                 self.standing = Standing.LEFT
         elif kind is Kind.GOODBYE:
             if self.standing is Standing.LEAVING:
@@ -91,23 +116,37 @@ class Membership:
     def answer(self, number: int, answer: Answer) -> None:
         """Answer one request; `send` puts the answers of a turn into one envelope, or few."""
         route = self._routes.pop(number, None)
-        if route is not None:
-            self._answers.setdefault(route, []).append((number, answer))
+        if route is None:
+            return
+        self._answers.setdefault(route, []).append((number, answer))
+        if self._repeated and (further := self._repeated.pop(number, None)):
+            self._routes[number] = further.pop()
+            if further:
+                self._repeated[number] = further
 
     def send(self, now: float) -> list[list[bytes]]:
         """Return the envelopes to send now: answers, and a HELLO or HEARTBEAT when one is due."""
         outgoing, self._outgoing = self._outgoing, []
+        if self._unsent:
+            outgoing[:0] = self._unsent
+            self._unsent = []
         if self._answers:
             for route, answers in self._answers.items():
-                for start in range(0, len(answers), MAX_BATCH):
-                    outgoing.append(envelope.encode_replies(answers[start : start + MAX_BATCH], route))
+                outgoing += _replies(answers, route)
             self._answers.clear()
         if now >= self._next_word:
             outgoing += self._word_of(now)
         return outgoing
 
+    def take_back(self, refused: list[list[bytes]]) -> None:
+        """Keep the answers among what the socket refused for the next `send`; words are said again in any case."""
+        if self.standing in (Standing.MEMBER, Standing.LEAVING):
+            self._unsent = [frames for frames in refused if envelope.decode_head(frames).kind is Kind.REPLIES]
+
     def _word_of(self, now: float) -> list[list[bytes]]:
         edge_is_gone = now - self._edge_heard > EDGE_LIVENESS
+        if edge_is_gone:
+            self._unsent.clear()
         if self.standing is Standing.MEMBER and edge_is_gone:
             self.standing = Standing.GREETING
         elif self.standing is Standing.LEAVING and edge_is_gone:
@@ -138,4 +177,20 @@ class Membership:
     @property
     def is_over(self) -> bool:
         """Return whether nothing more will come from this edge, nor is owed to it."""
-        return self.standing is Standing.LEFT and not self._routes and not self._answers and not self._outgoing
+        nothing_said = not self._answers and not self._outgoing and not self._unsent
+        return self.standing is Standing.LEFT and not self._routes and nothing_said
+
+
+def _replies(answers: list[tuple[int, Answer]], route: bytes) -> Iterator[list[bytes]]:
+    """Yield the envelopes that carry `answers`: batches of a size that the edge takes."""
+    for start in range(0, len(answers), MAX_BATCH):
+        batch = answers[start : start + MAX_BATCH]
+        frames = envelope.encode_replies(batch, route)
+        if len(frames[1]) <= MAX_ENVELOPE:
+            yield frames
+        elif len(batch) > 1:
+            yield from _replies(batch[: len(batch) // 2], route)
+            yield from _replies(batch[len(batch) // 2 :], route)
+        else:
+            logger.error("an answer of %d bytes is more than the bus carries; the edge replies 500", len(frames[1]))
+            yield envelope.encode_replies([(batch[0][0], UNFIT)], route)

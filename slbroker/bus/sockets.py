@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import zmq
 
+from slbroker.bus import curve as curves
 from slbroker.bus.envelope import MAX_ENVELOPE
 from slbroker.errors import BindError, ConfigError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from slbroker.bus.address import BusAddress
+    from slbroker.bus.curve import ClientKeys, KeyPair
 
 MAX_PER_TURN: Final = 64  # messages taken before the loop may look at other sockets
+MAX_BYTES_PER_TURN: Final = 1_048_576  # ... and bytes, beyond which the next message waits
 OLDEST_LIBZMQ: Final = (4, 3, 4)  # earlier ones let a peer crash or exhaust the process before authentication
 HANDSHAKE_MS: Final = 5_000
 RECONNECT_MS: Final = 50
 MAX_RECONNECT_MS: Final = 500  # a worker is back within a second of its edge
-DEAD_HOST_MS: Final = 5_000  # a TCP peer that acknowledges nothing for so long has lost its power or its network
+CONNECT_MS: Final = 1_000  # then the next attempt: TCP's own pauses between SYNs double up to a minute
+# A peer whose host or network is gone is noticed within PING_MS + DEAD_HOST_MS. ZeroMQ's own thread answers a PING, so
+# a worker whose handler blocks is not taken for gone; one that is stopped (SIGSTOP) is.
+PING_MS: Final = 500
+DEAD_HOST_MS: Final = 1_500  # silence after a PING; a frame lost twice over 100 ms stalls TCP for about a second
+UNACKNOWLEDGED_MS: Final = 5_000  # for what a closed connection still wants to say to a host that is gone
 PARTING_MS: Final = 1_000  # how long last words may take after close
+
+# Messages that wait for us to read them, from each peer; then ZeroMQ reads no more from it, and TCP holds it back:
+# nothing is lost. A flood thus takes RECEIVE_HWM * MAX_ENVELOPE = 64 MiB of our memory at most (16 MiB if its envelopes
+# are as large as slbroker's own), and 16 are enough for full speed.
+RECEIVE_HWM: Final = 16
+# A worker whose handler blocks reads nothing, and a full queue would keep ZeroMQ from seeing, and answering, PINGs. The
+# edge's heartbeats, four a second, come in even then: this is room for those of four minutes.
+HEARTBEATS_HWM: Final = 1_024
+# Messages that wait for each peer to read them; then a send fails, and its requests go to somebody else. Of requests
+# a worker holds no more than its credit, here or there, so what this limits is the small talk with one that asks
+# and never reads: HEARTBEAT, WELCOME, FIGURES of some kB each.
+SEND_HWM: Final = 1_024
+
+_ELSEWHERE: Final = "choose another path with --bus"
 
 
 def _new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
@@ -34,36 +59,59 @@ def _new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socke
     made = context.socket(kind)
     made.set(zmq.LINGER, PARTING_MS)
     made.set(zmq.MAXMSGSIZE, MAX_ENVELOPE)
+    made.set(zmq.RCVHWM, RECEIVE_HWM)
+    made.set(zmq.SNDHWM, SEND_HWM)
     made.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    made.set(zmq.TCP_MAXRT, DEAD_HOST_MS)
+    made.set(zmq.TCP_MAXRT, UNACKNOWLEDGED_MS)
+    made.set(zmq.HEARTBEAT_IVL, PING_MS)
+    made.set(zmq.HEARTBEAT_TIMEOUT, DEAD_HOST_MS)
+    made.set(zmq.HEARTBEAT_TTL, PING_MS + DEAD_HOST_MS)  # tells a peer without these settings to look out, too
+    made.set(zmq.CONNECT_TIMEOUT, CONNECT_MS)
     made.set(zmq.IPV6, 1)
     return made
 
 
-def bind_router(context: zmq.Context[zmq.Socket[bytes]], address: BusAddress) -> zmq.Socket[bytes]:
-    """Return an edge's socket, bound to `address`; raise BindError when that is taken or cannot be had."""
-    if address.path:
-        _prepare_path(Path(address.path))
+def bind_router(
+    context: zmq.Context[zmq.Socket[bytes]], address: BusAddress, curve: KeyPair | None = None
+) -> zmq.Socket[bytes]:
+    """Return an edge's socket, bound to `address`; raise BindError when that is taken or cannot be had.
+
+    With `curve` it talks to those alone whom the context's ZAP handler accepts: to nobody before there is one.
+    """
     router = _new_socket(context, zmq.ROUTER)
     router.set(zmq.ROUTER_MANDATORY, 1)  # a send to a worker that has gone fails, instead of vanishing
-    umask = os.umask(0o177)  # the socket file is for us alone from its first moment
     try:
-        router.bind(str(address))
+        if curve is not None:
+            curves.make_server(router, curve)
+        if address.path:
+            _bind_path(router, address)
+        else:
+            router.bind(str(address))
     except zmq.ZMQError as error:
         router.close(0)
         raise BindError(f"bus {address}: {error.strerror}; choose another address with --bus") from error
-    finally:
-        os.umask(umask)
+    except BindError:
+        router.close(0)
+        raise
     return router
 
 
-def connect_dealer(context: zmq.Context[zmq.Socket[bytes]], address: BusAddress) -> zmq.Socket[bytes]:
-    """Return a worker's socket, connecting to `address` for as long as it takes."""
+def connect_dealer(
+    context: zmq.Context[zmq.Socket[bytes]], address: BusAddress, curve: ClientKeys | None = None, *, credit: int = 0
+) -> zmq.Socket[bytes]:
+    """Return a worker's socket, connecting to `address` for as long as it takes.
+
+    With `curve` it talks to the owner of that server key alone. `credit` envelopes more than usual may wait in it: so
+    many requests a busy worker may have been given, each in an envelope of its own.
+    """
     dealer = _new_socket(context, zmq.DEALER)
     dealer.set(zmq.IMMEDIATE, 1)  # nothing piles up for an edge that is not there
     dealer.set(zmq.RECONNECT_IVL, RECONNECT_MS)
     dealer.set(zmq.RECONNECT_IVL_MAX, MAX_RECONNECT_MS)
+    dealer.set(zmq.RCVHWM, HEARTBEATS_HWM + credit)
     try:
+        if curve is not None:
+            curves.make_client(dealer, curve)
         dealer.connect(str(address))
     except zmq.ZMQError as error:
         dealer.close(0)
@@ -71,16 +119,36 @@ def connect_dealer(context: zmq.Context[zmq.Socket[bytes]], address: BusAddress)
     return dealer
 
 
-def _prepare_path(path: Path) -> None:
+def _bind_path(router: zmq.Socket[bytes], address: BusAddress) -> None:
     """Make the directory, for us alone; refuse a path where another edge is listening: ZeroMQ would take it over."""
+    path = Path(address.path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_directory(path.parent)
-        is_free = _is_free(path)
+        with _only_one(path):
+            if not _is_free(path):
+                raise BindError(f"bus {address}: another edge is listening there; stop it or {_ELSEWHERE}")
+            umask = os.umask(0o177)  # the socket file is for us alone from its first moment
+            try:
+                router.bind(str(address))
+            finally:
+                os.umask(umask)
     except OSError as error:
-        raise BindError(f"bus ipc://{path}: {error.strerror}; choose another path with --bus") from error
-    if not is_free:
-        raise BindError(f"bus ipc://{path}: another edge is listening there; stop it or choose another path with --bus")
+        raise BindError(f"bus {address}: {error.strerror}; {_ELSEWHERE}") from error
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Keep two edges that start at once from both finding `path` free; the kernel takes the lock from one that dies."""
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BindError(f"bus ipc://{path}: another edge is starting there; {_ELSEWHERE}") from None
+        yield
+    finally:
+        os.close(lock)
 
 
 def _check_directory(directory: Path) -> None:
@@ -95,7 +163,7 @@ def _is_free(path: Path) -> bool:
     """Return whether nobody listens at `path`: there is nothing, or the socket of an edge that has ended."""
     if not path.is_socket():
         if path.exists():
-            raise BindError(f"bus ipc://{path}: there is a file of another kind; choose another path with --bus")
+            raise BindError(f"bus ipc://{path}: there is a file of another kind; {_ELSEWHERE}")
         return True
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)  # an edge that is stopped accepts nobody, but is there
@@ -117,12 +185,17 @@ class BusSocket:
         zsocket: zmq.Socket[bytes],
         on_message: Callable[[list[bytes]], None],
         on_turn: Callable[[], None],
+        receive: Callable[[], list[bytes] | None] | None = None,
     ) -> None:
-        """`on_message` is called for each message, `on_turn` after the last one of a turn."""
+        """`on_message` is called for each message, `on_turn` after the last one of a turn.
+
+        `receive`, if not ZeroMQ's own, takes one message, or returns None for one to pass over; raises zmq.Again.
+        """
         self._loop = loop
         self._socket = zsocket
         self._on_message = on_message
         self._on_turn = on_turn
+        self._receive = receive or partial(zsocket.recv_multipart, zmq.NOBLOCK)
         self._scheduled = False
         self._descriptor = int(zsocket.get(zmq.FD))
         loop.add_reader(self._descriptor, self._read)
@@ -139,13 +212,16 @@ class BusSocket:
             self._read()
 
     def _read(self) -> None:
-        receive = self._socket.recv_multipart
-        taken = 0
+        receive = self._receive
+        taken = size = 0
         drained = False
         try:
-            while taken < MAX_PER_TURN:
-                self._on_message(receive(zmq.NOBLOCK))
+            while taken < MAX_PER_TURN and size < MAX_BYTES_PER_TURN:
+                frames = receive()
                 taken += 1
+                if frames is not None:
+                    size += len(frames[-1])
+                    self._on_message(frames)
         except zmq.Again:
             drained = True
         finally:

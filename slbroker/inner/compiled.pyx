@@ -144,13 +144,6 @@ _keep_names()
 
 # scan -----------------------------------------------------------------------------------------------------------
 
-cdef struct Span:
-    const char *name
-    Py_ssize_t name_length  # 0 for a line that is no header
-    const char *value
-    Py_ssize_t value_length
-
-
 cdef inline bint is_blank(char byte) noexcept:
     return byte == c" " or byte == c"\t"
 

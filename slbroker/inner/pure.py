@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.errors import Drop
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS, canonical_name, unfold
@@ -11,10 +11,24 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from slbroker.sip.message import Message, Source
+    from slbroker.sip.reading import Reading
+
 # What the kernel calls a peer: (host, port) for IPv4, (host, port, flow, scope) for IPv6.
 Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 # Start line, flat headers, first value of each header, body, and what is wrong ("" when nothing is).
 Scanned: TypeAlias = tuple[bytes, list[bytes], dict[bytes, bytes], bytes, str]
+
+# RFC 3261 8.2.6.2: these are echoed, in the request's own order, under their long names.
+_ECHOED: Final[dict[bytes, bytes]] = {
+    b"via": b"\r\nVia: ",
+    b"from": b"\r\nFrom: ",
+    b"to": b"\r\nTo: ",
+    b"call-id": b"\r\nCall-ID: ",
+    b"cseq": b"\r\nCSeq: ",
+}
+_ECHOED_BY_100: Final = _ECHOED | {b"timestamp": b"\r\nTimestamp: "}  # RFC 3261 8.2.6.1
+_ECHOED_BY_DIALOG: Final = _ECHOED | {b"record-route": b"\r\nRecord-Route: "}  # RFC 3261 12.1.1
 
 MISSING_EMPTY_LINE = "Missing Empty Line After Headers"
 TOO_MANY_HEADERS = "Too Many Headers"
@@ -52,6 +66,40 @@ def scan(data: bytes) -> Scanned:
         headers += (canonical, value)
         first.setdefault(canonical, value)
     return start, headers, first, body, fault
+
+
+def read_ordinary(_data: bytes, _address: Address, _listen: str) -> Reading | None:
+    """Return the reading of an ordinary request, or None where it takes the whole grammar: that is always, here.
+
+    A twin may read what it likes, if only it reads it as `slbroker_edge.reader.read` does.
+    """
+    return None
+
+
+def unpack_requests(_body: bytes, _most: int) -> list[tuple[int, Message, Source]] | None:
+    """Return the items of a batch of requests, or None where `envelope.decode_requests` has to look: always, here.
+
+    A twin may unpack what has the usual form, and no array longer than `most`.
+    """
+    return None
+
+
+def join_reply(line: bytes, headers: Sequence[bytes], status: int, tag: bytes, tail: bytes) -> bytes:
+    """Return a reply: status line, the headers that a reply of that `status` echoes, and `tail` (RFC 3261 8.2.6).
+
+    `headers` are the request's, names and values in turn; `tag` goes into To unless it is b"".
+    """
+    echoed = _ECHOED if status >= 300 else _ECHOED_BY_DIALOG if status > 100 else _ECHOED_BY_100
+    parts = [line]
+    flat = iter(headers)
+    for name, value in zip(flat, flat, strict=True):
+        prefix = echoed.get(name)
+        if prefix is not None:
+            parts += (prefix, value)
+            if tag and name == b"to":
+                parts += (b";tag=", tag)
+    parts.append(tail)
+    return b"".join(parts)
 
 
 def receive_batch(sock: socket.socket, limit: int) -> list[tuple[bytes, Address]]:

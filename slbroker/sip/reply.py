@@ -5,19 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from slbroker.inner import join_reply
+
 if TYPE_CHECKING:
     from slbroker.sip.message import Message
 
-# RFC 3261 8.2.6.2: these are echoed, in the request's own order, under their long names.
-_ECHOED: Final[dict[bytes, bytes]] = {
-    b"via": b"\r\nVia: ",
-    b"from": b"\r\nFrom: ",
-    b"to": b"\r\nTo: ",
-    b"call-id": b"\r\nCall-ID: ",
-    b"cseq": b"\r\nCSeq: ",
-}
-_ECHOED_BY_100: Final = _ECHOED | {b"timestamp": b"\r\nTimestamp: "}  # RFC 3261 8.2.6.1
-_ECHOED_BY_DIALOG: Final = _ECHOED | {b"record-route": b"\r\nRecord-Route: "}  # RFC 3261 12.1.1
 # Characters. Longer ones are a peer's words, repeated by a plugin: a thousand of these would be many megabytes.
 MAX_REMEMBERED_PHRASE: Final = 128
 _NO_BODY: Final = b"\r\nContent-Length: 0\r\n\r\n"
@@ -42,20 +34,9 @@ def build_reply(message: Message, status: int, reason: str, tag: bytes, extra: b
     `status` is above 100. `extra` holds whole header lines, each with a CRLF *before* it. The caller has checked that
     reason and extra bring no line ends of their own.
     """
-    echoed = _ECHOED if status >= 300 else _ECHOED_BY_DIALOG if status > 100 else _ECHOED_BY_100
-    parts = [status_line(status, reason)]
-    wants_tag = status > 100 and not message.to_tag
-    flat = iter(message.headers)
-    for name, value in zip(flat, flat, strict=True):
-        prefix = echoed.get(name)
-        if prefix is not None:
-            parts += (prefix, value)
-            if wants_tag and name == b"to":
-                parts += (b";tag=", tag)
-    parts.append(extra)
     if body:
-        parts.append(b"\r\nContent-Length: %d\r\n\r\n" % len(body))
-        parts.append(body)
+        tail = b"%b\r\nContent-Length: %d\r\n\r\n%b" % (extra, len(body), body)
     else:
-        parts.append(_NO_BODY)
-    return b"".join(parts)
+        tail = extra + _NO_BODY if extra else _NO_BODY
+    tag = tag if status > 100 and not message.to_tag else b""
+    return join_reply(status_line(status, reason), tuple(message.headers), status, tag, tail)

@@ -170,6 +170,7 @@ class Checks:
     max_body: int | None = None
     ruri: bool = field(init=False)
     via: bool = field(init=False)
+    usual: bool = field(init=False)  # no more is judged than by default: an ordinary request passes for sure
     by_header: tuple[tuple[bytes, Check], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -181,6 +182,7 @@ class Checks:
         set_once = object.__setattr__
         set_once(self, "ruri", RURI in self.names)
         set_once(self, "via", VIA in self.names)
+        set_once(self, "usual", self.names <= DEFAULT and self.max_body is None)
         set_once(self, "by_header", tuple((header, check) for check, headers in wanted for header in headers))
 
 

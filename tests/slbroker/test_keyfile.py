@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker import keys
+from slbroker import keys, secretfile
 from slbroker.errors import ConfigError, Exit, KeyFileError
 from slbroker.keys import KeyRing
 from tests.slbroker.somekeys import NOW, A, B, C, retired
@@ -192,7 +192,7 @@ def test_mounted_secrets_may_be_readable(path: Path, monkeypatch: pytest.MonkeyP
     ring = keys.create(path)
     path.chmod(mode)
     assert keys.load(path, allow_open=True) == ring
-    monkeypatch.setattr(keys, "SECRETS_DIRECTORY", path.parent)
+    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", path.parent)
     assert keys.load(path) == ring
 
 
@@ -202,7 +202,7 @@ def test_mounted_secrets_must_not_be_writable(path: Path, monkeypatch: pytest.Mo
     path.chmod(mode)
     with pytest.raises(KeyFileError, match="open to other users"):
         keys.load(path, allow_open=True)
-    monkeypatch.setattr(keys, "SECRETS_DIRECTORY", path.parent)
+    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", path.parent)
     with pytest.raises(KeyFileError, match="open to other users"):
         keys.load(path)
 
@@ -215,7 +215,7 @@ def test_a_link_among_the_secrets_opens_no_other_file(
     mounted = tmp_path / "secrets"
     mounted.mkdir()
     (mounted / "keys").symlink_to(path)
-    monkeypatch.setattr(keys, "SECRETS_DIRECTORY", mounted)
+    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", mounted)
     with pytest.raises(KeyFileError, match="open to other users"):
         keys.load(mounted / "keys")
 
@@ -263,7 +263,6 @@ def changed(part: str, **members: object) -> bytes:
         (b"[]", "not a key ring"),
         (b"1", "not a key ring"),
         (b"{}", "not a key ring"),
-        (b" " * (keys.MAX_FILE_SIZE + 1), "more than"),
         (json.dumps(GOOD | {"slbroker-keys": 2}).encode(), "version 1"),
         (json.dumps(GOOD | {"slbroker-keys": None}).encode(), "version 1"),
         (json.dumps(GOOD | {"extra": 1}).encode(), "current, next and a list"),
@@ -304,3 +303,10 @@ def test_the_good_file_is_good(path: Path) -> None:
     path.touch(0o600)
     path.write_text(json.dumps(GOOD))
     assert keys.load(path) == KeyRing(A, B, (retired(C, 5),))
+
+
+def test_what_is_far_too_large_is_not_read(path: Path) -> None:
+    path.write_bytes(b" " * (secretfile.MAX_FILE_SIZE + 1))
+    path.chmod(0o600)
+    with pytest.raises(KeyFileError, match="has more than 1048576 bytes; name one made by: slbroker keys new"):
+        keys.load(path)

@@ -62,8 +62,8 @@ def breaks(lifeline):  # serves at first, and cannot be started again
     os.read(lifeline, 1)
 
 process.set_up_logging("info")
-supervisor.STOP_TIME = float(os.environ.get("STOP_TIME", "30"))
-sys.exit(supervisor.Supervisor([(name, globals()[name]) for name in sys.argv[1:]]).run())
+stop_time = float(os.environ.get("STOP_TIME", "30"))
+sys.exit(supervisor.Supervisor([(name, globals()[name]) for name in sys.argv[1:]], stop_time).run())
 """
 PREFLIGHT = """
 import sys

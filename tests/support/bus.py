@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from slbroker.bus import envelope
 from slbroker.bus.account import Job
+from slbroker.bus.choice import ANY, Choice
 from slbroker.bus.dispatcher import Cause, Dispatcher, DispatchSettings
-from slbroker.bus.envelope import Answer, Item, Kind
+from slbroker.bus.envelope import Answer, Item, Kind, pack_request
 from slbroker.bus.membership import Membership
 from slbroker.sip.message import Message, Source
+from slbroker.sip.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,20 +31,26 @@ if TYPE_CHECKING:
 HEADERS = (b"from", b"<sip:a@example.com>;tag=1", b"to", b"<sip:bob@example.com>", b"call-id", b"c1")
 MESSAGE = Message(b"OPTIONS", b"sip:bob@example.com", HEADERS, b"", call_id=b"c1", from_tag=b"1", to_tag=b"", cseq=7)
 SOURCE = Source("192.0.2.1", 5060, "udp:192.0.2.7:5060")
+READING = Reading(b"OPTIONS", b"sip:bob@example.com", b"c1", b"1", b"", 7, pack_request(MESSAGE, SOURCE), 5060)
 ANSWER = b"SIP/2.0 200 OK\r\n\r\n"
 FIRST_ID = 1_000
 START = 5_000.0  # seconds on the fake clock
 STEP = 0.05  # seconds between two looks at what time brings, as at the edge
 
 
-def job(asks: bytes = b"") -> Job:
+def job(asks: bytes = b"", choice: Choice = ANY, size: int = 0) -> Job:
     """A job whose message does not matter."""
-    return Job(MESSAGE, SOURCE, asks)
+    return Job(READING, asks, choice, size)
 
 
-def hello(name: str = "w1", credit: int = 4, takes: Sequence[bytes] = ()) -> dict[str, object]:
+def hello(name: str = "w1", credit: int = 4, takes: Sequence[bytes] = (), pool: str = "default") -> dict[str, object]:
     """The map of a HELLO."""
-    return {"name": name, "pool": "default", "credit": credit, "takes": takes}
+    return {"name": name, "pool": pool, "credit": credit, "takes": takes}
+
+
+def waiting(dispatcher: Dispatcher[Job]) -> list[Job]:
+    """The jobs that wait for credit, in the order in which they would go out, pool by pool."""
+    return [job for pool in dispatcher.pools.values() for queue in (pool.picky, pool.waiting) for job in queue]
 
 
 def kind_of(frames: Sequence[bytes]) -> Kind:
@@ -205,12 +213,12 @@ class Desk:
     def receive(self, name: str, frames: list[bytes]) -> list[tuple[Job, Answer]]:
         return self.dispatcher.receive(name.encode(), frames, self.now)
 
-    def join(self, name: str, credit: int = 4, takes: tuple[bytes, ...] = ()) -> None:
-        self.say(name, Kind.HELLO, hello(name, credit, takes))
+    def join(self, name: str, credit: int = 4, takes: tuple[bytes, ...] = (), pool: str = "default") -> None:
+        self.say(name, Kind.HELLO, hello(name, credit, takes, pool))
         assert self.kinds() == {name: [Kind.WELCOME]}
 
-    def submit(self, count: int = 1, asks: bytes = b"") -> list[Job]:
-        jobs = [job(asks) for _ in range(count)]
+    def submit(self, count: int = 1, asks: bytes = b"", choice: Choice = ANY, size: int = 0) -> list[Job]:
+        jobs = [job(asks, choice, size) for _ in range(count)]
         for each in jobs:
             self.dispatcher.submit(each, self.now)
         return jobs
@@ -240,10 +248,14 @@ class Desk:
         assert all(answer == ANSWER for _job, answer in ended)
         return [each for each, _answer in ended]
 
-    def expire(self, seconds: float = 0.0) -> dict[str, list[Kind]]:
-        """Let time go by at once; what is said then, but for HEARTBEAT."""
+    def expire_alone(self, seconds: float) -> None:
+        """Let time go by at once, and nothing be said."""
         self.now += seconds
         self.dispatcher.expire(self.now)
+
+    def expire(self, seconds: float = 0.0) -> dict[str, list[Kind]]:
+        """Let time go by at once; what is said then, but for HEARTBEAT."""
+        self.expire_alone(seconds)
         said = self.kinds()
         for kinds in said.values():
             kinds[:] = filter(Kind.HEARTBEAT.__ne__, kinds)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-DEBIAN_PACKAGES = {"sipp": "sip-tester", "kamailio": "kamailio", "sipsak": "sipsak"}
+DEBIAN_PACKAGES = {"sipp": "sip-tester", "kamailio": "kamailio", "sipsak": "sipsak", "ip": "iproute2"}
 
 # Debian keeps kamailio where an ordinary user's PATH does not look.
 _SYSTEM_PATH = "/usr/sbin:/sbin"

@@ -24,17 +24,34 @@ def desk() -> Desk:
 def test_welcome_says_who_the_edge_is(desk: Desk) -> None:
     desk.say("a", Kind.HELLO, hello("a"))
     ((_identity, frames),) = desk.dispatcher.send(desk.now)
-    assert envelope.decode_info(frames[1]) == {"edge": "edge", "heartbeat": SETTINGS.heartbeat, "processes": 2}
+    assert envelope.decode_info(frames[1]) == {
+        "edge": "edge",
+        "heartbeat": SETTINGS.heartbeat,
+        "handler_timeout": SETTINGS.handler_timeout,
+        "processes": 2,
+    }
 
 
-def test_hello_again_changes_nothing_but_is_welcomed(desk: Desk) -> None:
+def test_hello_again_is_a_new_offer_and_the_account_stays(desk: Desk) -> None:
     desk.join("a", credit=1)
     (first, _second) = desk.submit(2)
     desk.given()
-    desk.say("a", Kind.HELLO, hello("a", credit=100))
-    assert desk.kinds() == {"a": [Kind.WELCOME]}
-    assert desk.dispatcher.figures() == [{"name": "a", "pool": "default", "credit": 1, "open": 1, "answered": 0}]
+    desk.say("a", Kind.HELLO, hello("a", credit=100, takes=(b"ACK",)))
+    assert desk.kinds() == {"a": [Kind.WELCOME, Kind.REQUESTS]}
+    assert desk.dispatcher.figures() == [{"name": "a", "pool": "default", "credit": 100, "open": 2, "answered": 0}]
+    assert desk.dispatcher.takes(b"ACK")
     assert desk.answer("a", FIRST_ID) == [first]
+
+
+def test_a_worker_that_lowers_its_offer_below_what_it_has_gets_no_more_for_a_while(desk: Desk) -> None:
+    desk.join("a", credit=4)
+    desk.submit(6)
+    assert desk.shares() == {"a": 4}
+    desk.say("a", Kind.HELLO, hello("a", credit=2))
+    desk.answer("a", FIRST_ID, FIRST_ID + 1)
+    assert desk.kinds() == {"a": [Kind.WELCOME]}
+    desk.answer("a", FIRST_ID + 2)
+    assert desk.given() == {"a": [FIRST_ID + 4]}
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT
-from slbroker.bus.dispatcher import Cause, DispatchSettings
+from slbroker.bus.dispatcher import MAX_STRIKES, Cause, DispatchSettings
 from slbroker.bus.envelope import MAX_BATCH, Kind
-from tests.support.bus import FIRST_ID, Desk, hello, ids_of, kind_of
+from tests.support.bus import FIRST_ID, MESSAGE, SOURCE, Desk, hello, ids_of, kind_of, waiting
 
 SETTINGS = DispatchSettings()
 
@@ -28,7 +28,7 @@ def test_a_request_goes_out_and_its_answer_ends_it(desk: Desk) -> None:
     ((identity, frames),) = desk.dispatcher.send(desk.now)
     assert identity == b"a"
     assert envelope.decode_head(frames) == (Kind.REQUESTS, b"", 1)
-    assert envelope.decode_requests(frames[1]) == [(FIRST_ID, submitted.message, submitted.source)]
+    assert envelope.decode_requests(frames[1]) == [(FIRST_ID, MESSAGE, SOURCE)]
     assert desk.receive("a", envelope.encode_replies([(FIRST_ID, (b"1", b"2"))])) == [(submitted, (b"1", b"2"))]
     assert (desk.dispatcher.in_flight, desk.dispatcher.late, desk.ended()) == (0, 0, [])
 
@@ -65,12 +65,14 @@ def test_the_worker_with_the_most_free_credit_comes_first(desk: Desk) -> None:
         (6, {"a": 4, "b": 4, "c": 4}, {"a": 2, "b": 2, "c": 2}),
         (7, {"a": 4, "b": 4, "c": 4}, {"a": 3, "b": 2, "c": 2}),
         (2, {"a": 4, "b": 4, "c": 4}, {"a": 1, "b": 1}),
-        (9, {"a": 2, "b": 20}, {"b": 7, "a": 2}),
+        (9, {"a": 2, "b": 20}, {"b": 9}),
+        (20, {"a": 2, "b": 20}, {"b": 19, "a": 1}),
+        (3, {"a": 6, "b": 5, "c": 4}, {"a": 2, "b": 1}),
         (9, {"a": 2, "b": 2}, {"a": 2, "b": 2}),
         (10, {"a": 8, "b": 1, "c": 1}, {"a": 8, "b": 1, "c": 1}),
     ],
 )
-def test_a_turns_requests_are_shared_out_evenly_as_far_as_credit_goes(
+def test_a_turns_requests_are_shared_out_so_that_credit_is_left_evenly(
     desk: Desk, count: int, offers: dict[str, int], shares: dict[str, int]
 ) -> None:
     for name, credit in offers.items():
@@ -223,16 +225,48 @@ def test_garbage_is_counted_and_harmless(desk: Desk, name: str, frames: list[byt
     assert desk.dispatcher.garbage == 1
     assert desk.kinds() == {}
     assert desk.dispatcher.in_flight == 1
+    assert (b"a" in desk.dispatcher.workers) is (name != "a"), "its sender loses its account"
 
 
-def test_an_answer_with_garbage_beside_it_ends_nothing(desk: Desk) -> None:
+def test_an_answer_with_garbage_beside_it_ends_nothing_and_its_worker_is_sent_away(desk: Desk) -> None:
     desk.join("a")
-    (waiting,) = desk.submit()
+    (submitted,) = desk.submit()
     desk.given()
+    desk.join("b")
     head, _body = envelope.encode_replies([])
     assert desk.receive("a", [head, b"\x92\x92\xcd\x03\xe8\xc4\x01x\x01"]) == []
-    assert desk.dispatcher.garbage == 1
-    assert desk.answer("a", FIRST_ID) == [waiting]
+    assert (desk.dispatcher.garbage, desk.dispatcher.lost) == (1, 1)
+    assert desk.given() == {"b": [FIRST_ID]}
+    assert desk.answer("b", FIRST_ID) == [submitted]
+
+
+def test_who_sends_garbage_is_not_heard_again_on_that_connection(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.join("a")
+    desk.receive("a", [b"", b""])
+    desk.say("a", Kind.HELLO, hello("a"))
+    desk.say("a", Kind.STATS)
+    assert (desk.kinds(), desk.dispatcher.asked, desk.dispatcher.garbage) == ({}, [], 3)
+    assert [line[:50] for line in caplog.messages] == ["worker 'a' is not listened to any more until it co"]
+    desk.say("a's next connection", Kind.HELLO, hello("a"))
+    assert desk.kinds() == {"a's next connection": [Kind.WELCOME]}
+
+
+def test_no_more_connections_are_remembered_than_there_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slbroker.bus.dispatcher.MAX_SHUNNED", 2)
+    for name in "abc":
+        desk.join(name)
+        desk.receive(name, [])
+    assert list(desk.dispatcher._shunned) == [b"b", b"c"]
+
+
+def test_a_worker_that_makes_up_answers_is_sent_away_in_the_end(desk: Desk) -> None:
+    desk.join("a", credit=4)
+    desk.join("b", credit=1)
+    desk.answer("a", *range(MAX_STRIKES + 4))
+    assert set(desk.dispatcher.workers) == {b"a", b"b"}
+    desk.answer("a", 5)
+    assert set(desk.dispatcher.workers) == {b"b"}
+    assert desk.dispatcher.late == MAX_STRIKES + 5
 
 
 # Loss -----------------------------------------------------------------------------------------------------------
@@ -404,7 +438,7 @@ def test_what_becomes_overdue_is_what_was_given_first(desk: Desk) -> None:
     desk.submit()
     assert desk.given() == {"a": [FIRST_ID + 2]}
     desk.expire(2.1)
-    assert [each.number for each in desk.dispatcher.waiting] == [FIRST_ID, FIRST_ID + 1]
+    assert [each.number for each in waiting(desk.dispatcher)] == [FIRST_ID, FIRST_ID + 1]
     assert [figures["open"] for figures in desk.dispatcher.figures()] == [3]
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from slbroker.bus import envelope, membership
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
 from slbroker.bus.dispatcher import MAX_WORKERS, DispatchSettings
-from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_ENVELOPE, Answer, Head, Kind
+from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
 from slbroker.errors import EnvelopeError
 from slbroker.keys import Key
-from slbroker.sip.grammar import MAX_DATAGRAM
+from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse
 from slbroker.totag import Signer
@@ -91,6 +91,12 @@ GOLDEN: dict[str, tuple[list[bytes], str, str]] = {
         "940109c40000",
         "85a46e616d65a26531a8726563656976656403a77265706c69656402a9696e5f666c6967687401a7776f726b65727390",
     ),
+    "LOST": (
+        envelope.encode(Kind.LOST, {"batches": (b"b1", b"b2"), "begun": True}),
+        "94010ac40000",
+        "82a76261746368657392c4026231c4026232a5626567756ec3",
+    ),
+    "BAD": (envelope.encode(Kind.BAD, {"batches": (b"b1",)}), "94010bc40000", "81a76261746368657391c4026231"),
 }
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     "head": lambda frame: envelope.decode_head([frame, b"\x80"]),
@@ -167,6 +173,7 @@ def test_the_page_signs_as_we_do() -> None:
 # Round trips ----------------------------------------------------------------------------------------------------
 
 integers = st.integers(min_value=-(2**63), max_value=2**64 - 1)
+ids = st.integers(min_value=0, max_value=2**64 - 1)
 headers = st.lists(st.tuples(st.binary(), st.binary())).map(
     lambda pairs: tuple(part for pair in pairs for part in pair)
 )
@@ -174,7 +181,7 @@ messages = st.builds(
     Message, st.binary(), st.binary(), headers, st.binary(), st.binary(), st.binary(), st.binary(), integers
 )
 sources = st.builds(Source, st.text(), integers, st.text())
-batches = st.lists(st.tuples(integers, messages, sources), max_size=5)
+batches = st.lists(st.tuples(ids, messages, sources), max_size=20)
 answers = st.none() | st.binary() | st.lists(st.binary()).map(tuple)
 
 
@@ -208,9 +215,16 @@ def test_what_the_parser_made_of_a_real_request_crosses_the_bus(name: str) -> No
     assert decoded == message._replace(headers=tuple(message.headers))
 
 
-def test_a_full_batch_of_the_largest_datagrams_fits_the_size_limit() -> None:
-    largest = MESSAGE._replace(body=b"x" * MAX_DATAGRAM)
-    assert MAX_BATCH * len(envelope.encode_requests([(2**64 - 1, largest, SOURCE)])[1]) < MAX_ENVELOPE / 2
+def test_a_batch_fits_the_size_limit_though_its_last_request_is_of_the_largest() -> None:
+    growth = len(b"session-expires") + 2 * 3  # of a header: its compact form is a letter, msgpack says two lengths
+    request = len(envelope.encode_requests([(2**64 - 1, MESSAGE, SOURCE)])[1]) + growth * MAX_HEADERS
+    assert MAX_BATCH_BYTES + MAX_DATAGRAM + MAX_BATCH * request < MAX_ENVELOPE
+
+
+@pytest.mark.parametrize("batches", [None, b"b1", [b"b1", 1], "b1", {}])
+def test_a_map_that_names_no_batches(batches: object) -> None:
+    with pytest.raises(EnvelopeError, match="batches"):
+        envelope.read_batches(envelope.decode_info(envelope.encode(Kind.LOST, {"batches": batches})[1]))
 
 
 # What is no envelope --------------------------------------------------------------------------------------------
@@ -240,7 +254,7 @@ def pack(value: object) -> bytes:
         ("1", 5, b"", 0),
         ((), 5, b"", 0),
         (1, 0, b"", 0),
-        (1, 10, b"", 0),
+        (1, 12, b"", 0),
         (1, -1, b"", 0),
         (1, 2**64 - 1, b"", 0),
         (1, True, b"", 0),

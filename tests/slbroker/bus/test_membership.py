@@ -303,3 +303,73 @@ def test_an_edge_that_never_welcomed_us_is_left_at_once(seat: Seat, greeted: boo
     assert seat.says() == [Kind.GOODBYE], "it may have heard our HELLO"
     assert seat.is_over()
     assert seat.words(1.0) == []
+
+
+# What the socket has no room for --------------------------------------------------------------------------------
+
+
+def answered(member: Seat) -> list[list[tuple[int, Answer]]]:
+    """The batches of answers that are sent now."""
+    sent = member.membership.send(member.now)
+    return [replies(frames)[1] for frames in sent if kind_of(frames) is Kind.REPLIES]
+
+
+def test_answers_that_could_not_be_sent_go_before_the_next_ones(member: Seat) -> None:
+    member.take(1, 2)
+    member.membership.answer(1, ANSWER)
+    member.now += HEARTBEAT
+    refused = member.membership.send(member.now)
+    assert [kind_of(frames) for frames in refused] == [Kind.REPLIES, Kind.HEARTBEAT]
+    member.membership.take_back(refused)
+    member.membership.answer(2, ANSWER)
+    assert answered(member) == [[(1, ANSWER)], [(2, ANSWER)]]
+    assert answered(member) == []
+
+
+def test_who_leaves_waits_until_they_have_gone(member: Seat) -> None:
+    member.take(1)
+    member.membership.leave()
+    member.hear(envelope.encode(Kind.GOODBYE))
+    member.membership.answer(1, ANSWER)
+    member.membership.take_back(member.membership.send(member.now))
+    assert not member.is_over() or member.standing() is Standing.LEFT
+    member.membership.send(member.now)
+    assert member.is_over()
+
+
+@pytest.mark.parametrize("gone", ["who", "silent"])
+def test_an_edge_that_has_gone_gets_none_of_them(member: Seat, gone: str) -> None:
+    member.take(1)
+    member.membership.answer(1, ANSWER)
+    member.membership.take_back(member.membership.send(member.now))
+    if gone == "who":
+        member.hear(envelope.encode(Kind.WHO))
+    else:
+        member.now += EDGE_LIVENESS + 0.1
+        member.membership.send(member.now)
+    assert answered(member) == []
+
+
+def test_a_batch_too_large_for_the_bus_is_cut_and_an_answer_that_is_becomes_none(
+    member: Seat, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = b"SIP/2.0 200 OK\r\n\r\n" + b"x" * 1_500_000
+    member.take(1, 2, 3, 4, 5)
+    for number in (1, 2, 3, 5):
+        member.membership.answer(number, large)
+    member.membership.answer(4, (large, large, large))
+    batches = answered(member)
+    assert sorted(number for batch in batches for number, _answer in batch) == [1, 2, 3, 4, 5]
+    assert dict(answer for batch in batches for answer in batch) == {1: large, 2: large, 3: large, 5: large, 4: b""}
+    assert len(caplog.messages) == 1
+
+
+# How long it may take -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(2.5, 2.5), (60, 60.0), (None, 5.0), ("5", 5.0), (-1, 5.0), (1e30, 3_600.0), (b"", 5.0)]
+)
+def test_the_edge_says_after_what_time_it_asks_somebody_else(seat: Seat, said: object, seconds: float) -> None:
+    seat.hear(envelope.encode(Kind.WELCOME, {"edge": "e1"} | ({} if said is None else {"handler_timeout": said})))
+    assert seat.membership.handler_timeout == seconds

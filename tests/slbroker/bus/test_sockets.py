@@ -18,7 +18,7 @@ import zmq
 
 from slbroker.bus import sockets
 from slbroker.bus.address import BusAddress, parse_bus_address
-from slbroker.bus.sockets import MAX_PER_TURN, BusSocket, bind_router, connect_dealer
+from slbroker.bus.sockets import MAX_BYTES_PER_TURN, MAX_PER_TURN, BusSocket, bind_router, connect_dealer
 from slbroker.errors import BindError, ConfigError
 from slbroker.query import ask_figures
 from tests.support.processes import run_slbroker
@@ -46,8 +46,8 @@ class Net:
         self._made.append(bind_router(self.context, address))
         return self._made[-1]
 
-    def connect(self, address: BusAddress) -> Socket:
-        self._made.append(connect_dealer(self.context, address))
+    def connect(self, address: BusAddress, credit: int = 0) -> Socket:
+        self._made.append(connect_dealer(self.context, address, credit=credit))
         return self._made[-1]
 
     def close(self) -> None:
@@ -147,7 +147,9 @@ def test_limits_are_set(net: Net, address: BusAddress) -> None:
     router = net.bind(address)
     dealer = net.connect(bound(router, address))
     for made in (router, dealer):
-        assert made.get(zmq.MAXMSGSIZE) == 64 * 1024 * 1024
+        assert made.get(zmq.MAXMSGSIZE) == 4 * 1024 * 1024
+        assert made.get(zmq.RCVHWM) == (16 if made is router else 1_024)
+        assert made.get(zmq.SNDHWM) == 1_024
         assert made.get(zmq.HANDSHAKE_IVL) == 5_000
         assert made.get(zmq.TCP_MAXRT) == 5_000
         assert made.get(zmq.LINGER) == 1_000
@@ -157,6 +159,48 @@ def test_a_libzmq_with_known_holes_is_refused(net: Net, monkeypatch: pytest.Monk
     monkeypatch.setattr(zmq, "zmq_version_info", lambda: (4, 3, 3))
     with pytest.raises(ConfigError, match=r"wants 4\.3\.4"):
         net.bind(BusAddress("", "127.0.0.1", 0))
+
+
+def test_a_flood_waits_at_the_sender(net: Net, address: BusAddress) -> None:
+    """The memory that it can take of an edge is bounded, whatever the sender's limits."""
+    router = net.bind(address)
+    flooder = net.connect(bound(router, address))
+    flooder.set(zmq.SNDTIMEO, int(within(0.3) * 1000))
+    sent = 0
+    with suppress(zmq.Again):
+        while sent < 20_000:
+            flooder.send(b"x" * 10_000)
+            sent += 1
+    in_the_kernel = 16_000_000 // 10_000
+    assert sockets.SEND_HWM <= sent < sockets.SEND_HWM + sockets.RECEIVE_HWM + in_the_kernel
+    heard = sum(len(receive(router)) == 2 for _ in range(sent))
+    assert heard == sent, "what waited is lost"
+
+
+def test_what_a_stopped_worker_does_not_read_is_bounded_and_then_refused(net: Net, address: BusAddress) -> None:
+    router = net.bind(address)
+    dealer = net.connect(bound(router, address))
+    dealer.send(b"hello")
+    identity, _ = receive(router)
+    sent = 0
+    with suppress(zmq.Again):
+        while sent < 20_000:
+            router.send_multipart([identity, b"x" * 10_000], zmq.NOBLOCK)
+            sent += 1
+    assert sockets.SEND_HWM <= sent < 20_000
+
+
+def test_a_busy_worker_has_room_for_all_its_credit(net: Net, address: BusAddress) -> None:
+    """Each request may be in an envelope of its own."""
+    credit = 20_000
+    router = net.bind(address)
+    dealer = net.connect(bound(router, address), credit=credit)
+    dealer.send(b"hello")
+    identity, _ = receive(router)
+    router.set(zmq.SNDTIMEO, int(within(5.0) * 1000))  # the worker's I/O thread takes them, the worker none
+    for number in range(credit):
+        router.send_multipart([identity, b"%d" % number])
+    assert [receive(dealer) for _ in range(credit)] == [[b"%d" % number] for number in range(credit)]
 
 
 # Binding --------------------------------------------------------------------------------------------------------
@@ -214,6 +258,67 @@ def test_an_edge_that_is_stopped_is_there_all_the_same(net: Net, folder: Path) -
         with pytest.raises(BindError, match="another edge is listening there"):
             net.bind(BusAddress(str(folder / "bus"), "", 0))
         assert (folder / "bus").is_socket()
+
+
+# Waits at the door with others, then binds; says how that went and stays.
+RACER = """
+import os, sys, time, zmq
+from slbroker.bus import sockets
+from slbroker.bus.address import parse_bus_address
+from slbroker.errors import BindError
+
+is_free = sockets._is_free
+def look_slowly(path):
+    found = is_free(path)
+    time.sleep(0.05)  # what a scheduler may do between the look and the leap
+    return found
+sockets._is_free = look_slowly
+print("here", file=sys.stderr)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.001)
+try:
+    router = sockets.bind_router(zmq.Context(), parse_bus_address(sys.argv[1]))
+except BindError as error:
+    print("refused:", error, file=sys.stderr)
+else:
+    print("bound", file=sys.stderr)
+    router.send_multipart([router.recv_multipart()[0], b"%d" % os.getpid()])
+"""
+
+
+def test_of_edges_that_start_at_once_one_gets_the_path(net: Net, folder: Path, start_program: Start) -> None:
+    address = BusAddress(str(folder / "bus"), "", 0)
+    racers = [start_program(sys.executable, "-c", RACER, str(address), str(folder / "go")) for _ in range(3)]
+    for racer in racers:
+        racer.wait_for("here")
+    (folder / "go").touch()
+    until(lambda: all("bound" in racer.log or "refused" in racer.log for racer in racers), what="the end of the race")
+    (winner,) = [racer for racer in racers if "bound" in racer.log]
+    for racer in racers:
+        if racer is not winner:
+            line = racer.wait_for("refused")
+            assert re.search(rf"bus {address}: another edge is (starting|listening) there; .* with --bus", line)
+    dealer = net.connect(address)
+    dealer.set(zmq.SNDTIMEO, int(within(5.0) * 1000))
+    dealer.send(b"who?")
+    assert receive(dealer) == [b"%d" % winner.pid]
+
+
+def test_the_lock_of_an_edge_that_died_is_gone(net: Net, folder: Path, start_program: Start) -> None:
+    address = BusAddress(str(folder / "bus"), "", 0)
+    hold = """if True:
+        import fcntl, sys, time
+        file = open(sys.argv[1], "w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        print("mine", file=sys.stderr)
+        time.sleep(60)
+    """
+    holder = start_program(sys.executable, "-c", hold, f"{folder}/bus.lock")
+    holder.wait_for("mine")
+    with pytest.raises(BindError, match="another edge is starting there; choose another path with --bus"):
+        net.bind(address)
+    holder.kill()
+    net.bind(address)
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "pipe", "datagram socket"])
@@ -314,6 +419,25 @@ def test_all_that_arrives_is_told_turn_by_turn(net: Net, address: BusAddress) ->
         assert [frames[1] for frames in edge.heard[-500:]] == [b"%d" % number for number in range(500)]
         edge.bus.close()
         worker.bus.close()
+
+    run(test())
+
+
+def test_large_messages_make_a_turn_short(net: Net, address: BusAddress) -> None:
+    """While they come in, the loop sees to its other sockets."""
+
+    async def test() -> None:
+        router = net.bind(address)
+        dealer = net.connect(bound(router, address))
+        half = MAX_BYTES_PER_TURN // 2
+        for _ in range(8):
+            dealer.send(b"x" * half)
+        assert router.poll(int(within(5.0) * 1000))
+        edge = Listener(router)
+        await comes_true(lambda: len(edge.heard) == 8)
+        shares = [after - before for before, after in zip([0, *edge.turns], edge.turns, strict=False)]
+        assert max(shares) <= 2
+        edge.bus.close()
 
     run(test())
 

@@ -11,7 +11,7 @@ from slbroker.bus import envelope
 from slbroker.bus.dispatcher import Cause, DispatchSettings
 from slbroker.bus.envelope import MAX_BATCH, Answer
 from slbroker.bus.membership import Standing
-from tests.support.bus import ANSWER, FakeWorker, Link
+from tests.support.bus import ANSWER, MESSAGE, FakeWorker, Link, waiting
 
 SETTINGS = DispatchSettings()
 
@@ -30,7 +30,7 @@ def test_requests_go_out_and_answers_come_back(link: Link) -> None:
     assert worker.membership.edge["edge"] == "edge"
     jobs = link.submit(3)
     link.roundtrip()
-    assert [item[1] for item in worker.held] == [job.message for job in jobs]
+    assert [item[1] for item in worker.held] == [MESSAGE for _ in jobs]
     worker.answer(2)
     worker.answer(1, None)
     link.roundtrip()
@@ -52,7 +52,7 @@ def test_what_does_not_fit_waits_for_the_answers_to_the_rest(link: Link) -> None
     link.submit(5)
     for left in (3, 1, 0):
         link.roundtrip()
-        assert len(link.dispatcher.waiting) == left
+        assert len(waiting(link.dispatcher)) == left
         worker.answer()
     link.roundtrip()
     assert len(link.answered) == 5
@@ -314,7 +314,7 @@ class AnyDay(RuleBasedStateMachine):
     def no_credit_is_idle(self) -> None:
         """Nothing waits that a worker with free credit may have."""
         dispatcher = self.link.dispatcher
-        for job in dispatcher.waiting:
+        for job in waiting(dispatcher):
             for account in dispatcher.workers.values():
                 sits_on_it = job.last_worker is account or job.number in account.overdue
                 assert sits_on_it or not account.free or job.asks not in (b"", *account.takes)
@@ -330,7 +330,7 @@ class AnyDay(RuleBasedStateMachine):
     def no_request_ends_twice(self) -> None:
         ended = [job.number for job, _ in [*self.link.answered, *self.link.ended, *self.link.dispatcher.ended]]
         assert len(set(ended)) == len(ended)
-        still = [job.number for job in self.link.dispatcher.waiting]
+        still = [job.number for job in waiting(self.link.dispatcher)]
         still += [number for account in self.link.dispatcher.workers.values() for number in account.open]
         assert len(set(still)) == len(still)
         assert not set(still) & set(ended)
@@ -339,7 +339,7 @@ class AnyDay(RuleBasedStateMachine):
     def no_worker_has_more_than_its_credit(self) -> None:
         for account in self.link.dispatcher.workers.values():
             assert 0 <= len(account.open) + len(account.overdue) <= account.credit
-            assert not account.overdue & account.open.keys()
+            assert not account.overdue.keys() & account.open.keys()
         assert all(len(worker.last_batch) <= min(MAX_BATCH, worker.credit) for worker in self.link.workers)
 
     @invariant()

@@ -1,0 +1,134 @@
+"""Which requests go to which pool: routes as an operator writes them, and the first one that matches a request.
+
+pool=premium method=INVITE user=900* domain=*.example.com listen=udp:192.0.2.7:5060
+pool=default:95,canary:5 method=REGISTER,SUBSCRIBE
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from slbroker.bus.choice import ANY, DEFAULT_POOL, Choice
+from slbroker.errors import ConfigError
+from slbroker.patterns import Matcher, matcher
+from slbroker.sip.grammar import is_token
+from slbroker.sip.uri import InvalidUri, parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+MAX_WEIGHT: Final = 1_000_000
+_WORDS: Final = ("pool", "method", "user", "domain", "listen")
+_match_pool = re.compile(r"[\w.-]{1,128}", re.ASCII).fullmatch
+_match_share = re.compile(r"([\w.-]{1,128})(?::([0-9]{1,7}))?", re.ASCII).fullmatch
+
+
+class Routable(Protocol):
+    """What a route looks at."""
+
+    @property
+    def method(self) -> bytes: ...  # noqa: D102
+    @property
+    def uri(self) -> bytes: ...  # noqa: D102 - the Request-URI
+
+
+class Route(NamedTuple):
+    """A choice of pools, and the requests it is for; None matches any."""
+
+    choice: Choice
+    methods: frozenset[bytes] | None = None
+    user: Matcher | None = None
+    domain: Matcher | None = None
+    listen: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Route:
+        """Return the route that `text` writes; raise ConfigError when it is none."""
+        words: dict[str, str] = {}
+        for word in text.replace(";", " ").split():
+            name, _, value = word.partition("=")
+            if name not in _WORDS or not value or name in words:
+                raise ConfigError(f"route {text!r}: {word!r} is none of {', '.join(f'{each}=...' for each in _WORDS)}")
+            words[name] = value
+        if "pool" not in words:
+            raise ConfigError(f"route {text!r}: say where to, such as pool=premium or pool=default:95,canary:5")
+        user, domain = words.get("user"), words.get("domain")
+        return cls(
+            read_choice(words["pool"]),
+            _read_methods(words["method"]) if "method" in words else None,
+            None if user is None else matcher(user),
+            None if domain is None else matcher(domain.lower()),
+            words.get("listen"),
+        )
+
+    def matches(self, request: Routable, listen: str) -> bool:
+        """Return whether `request`, which came in on the socket named `listen`, is for this route."""
+        if self.methods is not None and request.method not in self.methods:
+            return False
+        if self.listen is not None and self.listen != listen:
+            return False
+        if self.user is None and self.domain is None:
+            return True
+        user, host = _user_and_host(request.uri)
+        return (self.user is None or bool(self.user(user))) and (self.domain is None or bool(self.domain(host)))
+
+
+class Routes:
+    """An operator's routes, in order."""
+
+    def __init__(self, routes: Sequence[Route] = ()) -> None:
+        self._routes = tuple(routes)
+        # Without routes there is nothing to look at, and that is the usual case.
+        self.choose: Callable[[Routable, str], Choice] = self._choose if routes else _choose_any
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """Return the names of all pools that a request may go to."""
+        return frozenset({DEFAULT_POOL}.union(*(route.choice.pools for route in self._routes)))
+
+    def _choose(self, request: Routable, listen: str) -> Choice:
+        """Return where `request` goes: what the first route that matches says, else the pool `default`."""
+        for route in self._routes:
+            if route.matches(request, listen):
+                return route.choice
+        return ANY
+
+
+def _choose_any(_request: Routable, _listen: str) -> Choice:
+    return ANY
+
+
+def read_pool(text: str) -> str:
+    """Return the name of a pool; raise ConfigError when it is none."""
+    if not _match_pool(text):
+        raise ConfigError(f"pool {text!r}: a name has letters, digits, and - _ . between them, 128 at most")
+    return text
+
+
+def read_choice(text: str) -> Choice:
+    """Return the pools and weights that `text` writes: `premium`, `default:95,canary:5`; raise ConfigError."""
+    parts = [_match_share(part) for part in text.split(",")]
+    found = [part for part in parts if part is not None]
+    weights = [int(part[2]) if part[2] else 1 for part in found]
+    names = [part[1] for part in found]
+    if len(found) != len(parts) or len(set(names)) != len(names) or not 0 < sum(weights) <= MAX_WEIGHT:
+        raise ConfigError(f"pool {text!r}: write NAME, or NAME:WEIGHT,NAME:WEIGHT such as default:95,canary:5")
+    return Choice(tuple(names), tuple(weights))
+
+
+def _read_methods(text: str) -> frozenset[bytes]:
+    methods = [method.encode() for method in text.split(",")]
+    if not all(map(is_token, methods)):
+        raise ConfigError(f"route: method={text} names no SIP methods; write method=INVITE or method=INVITE,BYE")
+    return frozenset(methods)
+
+
+def _user_and_host(raw: bytes) -> tuple[str, str]:
+    """Return user and host of a Request-URI as a handler reads them; "" for what it has not, or cannot be read."""
+    try:
+        uri = parse_uri(raw)
+    except InvalidUri:  # the operator has put that check off
+        return "", ""
+    return uri.user, uri.host

@@ -1,0 +1,60 @@
+"""The little of msgpack that is written in C, in the shortest form for each value; `at` has room, the caller sees to it."""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+
+cdef inline char *put_bytes(char *at, uint64_t value, int size) noexcept:
+    """Write a number in `size` bytes, the highest first."""
+    cdef int place
+    for place in range(size):
+        at[place] = <char>(value >> 8 * (size - 1 - place))
+    return at + size
+
+
+cdef inline char *put_head(char *at, unsigned char kind, uint64_t value, int size) noexcept:
+    at[0] = <char>kind
+    return put_bytes(at + 1, value, size)
+
+
+cdef inline char *put_array(char *at, Py_ssize_t length) noexcept:
+    if length < 16:
+        return put_head(at, <unsigned char>(0x90 | length), 0, 0)
+    return put_head(at, 0xdc, length, 2)
+
+
+cdef inline char *put_bin_head(char *at, Py_ssize_t length) noexcept:
+    if length < 0x100:
+        return put_head(at, 0xc4, length, 1)
+    if length < 0x10000:
+        return put_head(at, 0xc5, length, 2)
+    return put_head(at, 0xc6, length, 4)
+
+
+cdef inline char *put_bin(char *at, const char *data, Py_ssize_t length) noexcept:
+    at = put_bin_head(at, length)
+    memcpy(at, data, length)
+    return at + length
+
+
+cdef inline char *put_str(char *at, const char *data, Py_ssize_t length) noexcept:
+    if length < 32:
+        at = put_head(at, <unsigned char>(0xa0 | length), 0, 0)
+    elif length < 0x100:
+        at = put_head(at, 0xd9, length, 1)
+    else:
+        at = put_head(at, 0xda, length, 2)
+    memcpy(at, data, length)
+    return at + length
+
+
+cdef inline char *put_int(char *at, uint64_t value) noexcept:
+    if value < 0x80:
+        return put_head(at, <unsigned char>value, 0, 0)
+    if value < 0x100:
+        return put_head(at, 0xcc, value, 1)
+    if value < 0x10000:
+        return put_head(at, 0xcd, value, 2)
+    if value < 0x100000000:
+        return put_head(at, 0xce, value, 4)
+    return put_head(at, 0xcf, value, 8)
