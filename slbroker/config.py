@@ -7,12 +7,16 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from slbroker.broker.relay import RelaySettings
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.errors import ConfigError
 from slbroker.sip.validate import USUAL, Checks
+
+if TYPE_CHECKING:
+    from slbroker.bus.routes import Route
 
 DEFAULT_SIP_PORT = 5060
 MAX_PORT = 65_535
@@ -20,6 +24,7 @@ TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 STREAMS = ("tcp", "tls", "ws", "wss")
 SECURE = ("tls", "wss")
 WEBSOCKETS = ("ws", "wss")
+KEMI = "kemi:"  # begins the name of a plugin that is a KEMI script
 # RFC 3261 19.1.2; RFC 7118 leaves WebSocket the ports of the web.
 _DEFAULT_PORTS = {"tls": 5061, "ws": 80, "wss": 443}
 
@@ -98,6 +103,37 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Policies:
+    """Where requests go, and what an edge does with those that no worker answers."""
+
+    routes: tuple[Route, ...] = ()
+    shadow: tuple[str, float] | None = None  # a pool that gets a copy, and how many percent of the calls
+    overload_budget: float = 2_000.0  # 503s a second for requests that are shed; those beyond it get no answer
+    answer_failures: bool = True  # 500 to a request that no worker answered, else nothing
+    drain_notice: float = 0.0  # seconds for which an edge that stops serves on and answers OPTIONS with 503
+
+
+USUAL_POLICIES: Final = Policies()
+
+
+@dataclass(frozen=True, slots=True)
+class BusSecurity:
+    """The key files of an encrypted bus. Who binds knows its clients' keys, who connects knows its servers'."""
+
+    key: Path  # our own pair, NAME.key_secret
+    clients: Path | None = None  # who may connect: a directory of public keys, or one
+    server_keys: tuple[Path, ...] = ()  # of those we connect to: one for all, or one for each, in their order
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAccess:
+    """Where an edge finds brokers, and their public keys: one for all, or one for each in their order."""
+
+    addresses: tuple[BusAddress, ...] = ()
+    keys: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """What one edge process needs to know; times in seconds."""
 
@@ -108,9 +144,12 @@ class EdgeSettings:
     processes: int = 1
     process: int = 0  # which of them this one is
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
+    policies: Policies = USUAL_POLICIES
     streams: StreamSettings = field(default_factory=StreamSettings)
     tls: TlsSettings | None = None
     checks: Checks = USUAL
+    security: BusSecurity | None = None
+    brokers: BrokerAccess = field(default_factory=BrokerAccess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +161,16 @@ class HandlerSettings:
     plugin: str
     credit: int
     pool: str = "default"
+    security: BusSecurity | None = None
+    reload: bool = False  # load the plugin again when its files change
+    record: Path | None = None  # append the requests to this file
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """What one broker process needs to know: where it listens for edges, and where for handlers."""
+
+    edges: BusAddress
+    handlers: BusAddress
+    relay: RelaySettings = field(default_factory=RelaySettings)
+    security: BusSecurity | None = None

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slbroker.sip.message import Message
+    from slbroker.sip.reading import Dialog
     from slbroker.totag import Signer
 
 DEFAULT_WINDOW = 32.0  # seconds; 64*T1: for so long a client repeats its INVITE, and ACKs (RFC 3261 17.1.1.2)
@@ -35,14 +35,14 @@ class AckFilter:
         """Return whether ACKs are looked at; when not, all are let through."""
         return now < self._deadline
 
-    def arm(self, message: Message, now: float) -> None:
-        """Note that a final reply to the INVITE `message` has been sent."""
+    def arm(self, invite: Dialog, now: float) -> None:
+        """Note that a final reply to `invite` has been sent."""
         self._deadline = now + self.window
-        if message.to_tag:
+        if invite.to_tag:
             self._rotate(now)
-            self._young.add(_fingerprint(message))
+            self._young.add(_fingerprint(invite))
 
-    def absorbs(self, ack: Message, now: float) -> bool:
+    def absorbs(self, ack: Dialog, now: float) -> bool:
         """Return whether `ack` answers one of our replies; repetitions of it do too."""
         if now >= self._deadline or not ack.to_tag:
             return False
@@ -63,6 +63,6 @@ class AckFilter:
             self._rotate_at = now + self.window
 
 
-def _fingerprint(message: Message) -> int:
+def _fingerprint(request: Dialog) -> int:
     """Return a number for the transaction; its key is this process's own (PYTHONHASHSEED): nobody aims at a clash."""
-    return hash((message.call_id, message.cseq, message.from_tag, message.to_tag))
+    return hash((request.call_id, request.cseq, request.from_tag, request.to_tag))

@@ -7,29 +7,35 @@ Every message taken in meets one fate (`slbroker.stats.Fates`).
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from slbroker.bus.account import Job
 from slbroker.bus.dispatcher import Cause, Dispatcher
-from slbroker.errors import Drop, Reject
+from slbroker.bus.envelope import FILTERED_ACK, unpack_request
+from slbroker.bus.routes import Routes
+from slbroker.config import USUAL_POLICIES, Policies
+from slbroker.errors import Drop
+from slbroker.inner import read_ordinary
 from slbroker.plugin.slerrors import SlError, error_reply
-from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL, Checks
-from slbroker.sip.via import stamp_top
 from slbroker.stats import Fates
+from slbroker_edge.budget import Budget
+from slbroker_edge.reader import is_answerable, read, read_ack, reply_address, stamp
+from slbroker_edge.shadow import Shadow, ShadowJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from slbroker.bus.choice import Choice
     from slbroker.bus.envelope import Answer
     from slbroker.inner.pure import Address
     from slbroker.sip.framer import Fault
+    from slbroker.sip.message import Message
+    from slbroker.sip.reading import Dialog, Reading
     from slbroker_edge.ackfilter import AckFilter
 
 logger = logging.getLogger(__name__)
@@ -56,8 +62,10 @@ class SipJob(Job):
 
     __slots__ = ("listener", "reply_to")
 
-    def __init__(self, message: Message, source: Source, listener: Listener, reply_to: Address, asks: bytes) -> None:
-        super().__init__(message, source, asks)
+    def __init__(
+        self, reading: Reading, asks: bytes, choice: Choice, size: int, listener: Listener, reply_to: Address
+    ) -> None:
+        super().__init__(reading, asks, choice, size)
         self.listener = listener
         self.reply_to = reply_to
 
@@ -65,30 +73,45 @@ class SipJob(Job):
 class Edge:
     """One edge process without its sockets."""
 
-    def __init__(self, dispatcher: Dispatcher[SipJob], ack_filter: AckFilter, checks: Checks = USUAL) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher[Job],
+        ack_filter: AckFilter,
+        checks: Checks = USUAL,
+        policies: Policies = USUAL_POLICIES,
+    ) -> None:
         self.dispatcher = dispatcher
         self.ack_filter = ack_filter
         self.checks = checks
+        self.policies = policies
+        self.routes = Routes(policies.routes)
+        self.shadow = Shadow(*policies.shadow) if policies.shadow else None
+        self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
         self.fates = Fates()
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
-        self._arming: list[tuple[Listener, Message]] = []
+        self._arming: list[tuple[Listener, Dialog]] = []
+        self._budget = Budget(policies.overload_budget)
         self._silent_until = 0.0
 
     # A message comes in -----------------------------------------------------------------------------------------
 
     def take(self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float) -> None:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
-        fates = self.fates
+        fates, checks, listen = self.fates, self.checks, listener.name
         fates.received += len(datagrams)
         for data, address in datagrams:
             try:
-                message = parse(data, self.checks)
-                if message.method == b"ACK":
-                    self._take_ack(message, address, listener, now)
+                reading = read_ordinary(data, address, listen) if checks.usual else None
+                if reading is None:
+                    reading = read(data, address, listen, checks)
+                elif not is_answerable(address[0], address[1]) and reading.method != b"ACK":
+                    raise Drop("source")
+                if reading.method == b"ACK":
+                    self._take_ack(reading, data, address, listener, now)
                 else:
-                    self._take_request(message, address, listener, now)
+                    self._take_request(reading, len(data), address, listener, now)
             except Drop as drop:
                 fates.drop(drop.cause)
             except BadRequest as bad:
@@ -96,35 +119,42 @@ class Edge:
         if self.dispatcher.ended:
             self._end(now)
 
-    def _take_request(self, message: Message, address: Address, listener: Listener, now: float) -> None:
-        method = message.method
+    def _take_request(self, reading: Reading, size: int, address: Address, listener: Listener, now: float) -> None:
+        method = reading.method
+        choice = self.routes.choose(reading, listener.name)
         asks = b""
         if method == b"CANCEL":
-            if not self.dispatcher.takes(method):
+            if not self.dispatcher.takes(method, choice):
                 raise Drop("cancel")
             asks = method
-        try:
-            reply_to = _stamp(message, address, strict=self.checks.via)
-        except Reject as reject:
-            raise BadRequest(reject.status, reject.reason, message) from None
-        source = Source(address[0], address[1], listener.name)
-        self.dispatcher.submit(SipJob(message, source, listener, reply_to, asks), now)
+        job = SipJob(reading, asks, choice, size, listener, reply_address(address, reading.reply_port))
+        if self.draining and method == b"OPTIONS":
+            self._refuse(job)
+            return
+        self.dispatcher.submit(job, now)
+        if self.shadow is not None and not asks:
+            self.shadow.copy(job, self.dispatcher, now)
 
-    def _take_ack(self, message: Message, address: Address, listener: Listener, now: float) -> None:
-        if self.ack_filter.absorbs(message, now):
+    def _take_ack(self, reading: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
+        choice = self.routes.choose(reading, listener.name)
+        absorbed = self.ack_filter.absorbs(reading, now)
+        asks = FILTERED_ACK if absorbed else b"ACK"
+        if not self.dispatcher.takes(asks, choice):
+            if not absorbed:
+                raise Drop("ack")
             self.fates.absorbed += 1
             return
-        if not self.dispatcher.takes(b"ACK"):
-            raise Drop("ack")
-        source = Source(address[0], address[1], listener.name)
-        self.dispatcher.submit(SipJob(message, source, listener, address, b"ACK"), now)
+        whole = read_ack(data, address, listener.name, self.checks, asks)
+        self.dispatcher.submit(SipJob(whole, asks, choice, len(data), listener, address), now)
 
     def _take_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
         """Answer a malformed request, if it says where to and is one that is answered."""
         try:
-            if bad.message.method == b"CANCEL" and not self.dispatcher.takes(b"CANCEL"):
-                raise Drop("cancel")
-            reply_to = _stamp(bad.message, address)
+            if bad.message.method == b"CANCEL":
+                choice = self.routes.choose(bad.message, listener.name)
+                if not self.dispatcher.takes(b"CANCEL", choice):
+                    raise Drop("cancel")
+            reply_to = reply_address(address, stamp(bad.message, address))
         except Drop as drop:
             self.fates.drop(drop.cause)
             return
@@ -155,13 +185,22 @@ class Edge:
     def answer(self, identity: bytes, frames: Sequence[bytes], now: float) -> None:
         """Take one envelope from a worker; call `flush` afterwards."""
         ended = self.dispatcher.receive(identity, frames, now)
-        if ended:
-            self._answer_all(ended)
+        if not ended:
+            return
+        if self.shadow is not None:
+            if isinstance(ended[0][0], ShadowJob):  # then all are: a worker is in one pool
+                self.shadow.answered(cast("list[tuple[ShadowJob, Answer]]", ended), now)
+                return
+            for job, answer in ended:
+                self.shadow.original_answered(job, answer, now)
+        self._answer_all(cast("list[tuple[SipJob, Answer]]", ended))
 
     def _answer_all(self, ended: Iterable[tuple[SipJob, Answer]]) -> None:
         for job, answer in ended:
             if job.asks == b"ACK":
                 self.fates.passed += 1
+            elif job.asks == FILTERED_ACK:
+                self.fates.absorbed += 1  # it was, whatever its handler says
             elif answer is None or answer == ():
                 self.fates.drop("handler")
             else:
@@ -173,16 +212,16 @@ class Edge:
                         break
                 else:  # only now: none may leave before a 500
                     for reply in replies:
-                        self._post(job.message, job.listener, job.reply_to, reply)
+                        self._post(job.reading, job.listener, job.reply_to, reply)
                     self.fates.replied += 1
 
-    def _post(self, message: Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
+    def _post(self, request: Reading | Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
         outbox = self._outbox.get(listener)
         if outbox is None:
             outbox = self._outbox[listener] = []
         outbox.append((reply, reply_to))
-        if message.method == b"INVITE" and reply[8:9] != b"1":
-            self._arming.append((listener, message))
+        if request.method == b"INVITE" and reply[8:9] != b"1":
+            self._arming.append((listener, request))
 
     # Replies of our own -----------------------------------------------------------------------------------------
 
@@ -195,24 +234,45 @@ class Edge:
         """Answer the jobs that the dispatcher gave up."""
         ended, self.dispatcher.ended = self.dispatcher.ended, []
         for job, cause in ended:
+            if isinstance(job, ShadowJob):
+                assert self.shadow is not None
+                self.shadow.gave_up(job, now)
+                continue
+            assert isinstance(job, SipJob)
+            if self.shadow is not None:
+                self.shadow.original_gave_up(job, now)
             if job.asks == b"ACK":
                 self.fates.drop("ack")
+            elif job.asks == FILTERED_ACK:
+                self.fates.absorbed += 1
             elif cause is Cause.NO_ANSWER:
                 self._fail(job)
             else:
                 self._shed(job, cause, now)
 
     def _fail(self, job: SipJob) -> None:
+        if not self.policies.answer_failures:
+            self.fates.drop("no-answer")
+            return
         reply = error_reply(SlError.E_UNSPEC)
-        self._reply_ourselves(job.message, job.listener, job.reply_to, reply.status, reply.reason)
+        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, reply.status, reply.reason)
         self.fates.failed += 1
 
     def _shed(self, job: SipJob, cause: Cause, now: float) -> None:
-        self._reply_ourselves(job.message, job.listener, job.reply_to, 503, "Service Unavailable", RETRY_AFTER)
-        self.fates.shed += 1
+        if self._budget.spend(now):
+            self._refuse(job)
+        else:
+            self.fates.drop("overload")
         if now >= self._silent_until:
             self._silent_until = now + NO_WORKER_LOG_INTERVAL
-            logger.warning("%s: answering 503; %d workers are connected", cause.value, len(self.dispatcher.workers))
+            logger.warning(
+                "%s in pool %s: shedding; %d workers are connected",
+                cause.value, "/".join(job.choice.pools), len(self.dispatcher.workers),
+            )  # fmt: skip
+
+    def _refuse(self, job: SipJob) -> None:
+        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, 503, "Service Unavailable", RETRY_AFTER)
+        self.fates.shed += 1
 
     def _reply_ourselves(
         self, message: Message, listener: Listener, reply_to: Address, status: int, reason: str, extra: bytes = b""
@@ -223,7 +283,8 @@ class Edge:
     @property
     def in_flight(self) -> int:
         """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
-        return self.dispatcher.in_flight + len(self.dispatcher.ended)
+        copies = self.shadow.open if self.shadow is not None else 0
+        return self.dispatcher.in_flight + len(self.dispatcher.ended) - copies
 
     # Replies go out ---------------------------------------------------------------------------------------------
 
@@ -238,26 +299,11 @@ class Edge:
             if sent < len(replies):
                 self.send_failures += len(replies) - sent
             if not sent:
-                arming = [(where, message) for where, message in arming if where is not listener]
-        for _listener, message in arming:
-            self.ack_filter.arm(message, now)
+                arming = [(where, invite) for where, invite in arming if where is not listener]
+        for _listener, invite in arming:
+            self.ack_filter.arm(invite, now)
 
 
-def _stamp(message: Message, address: Address, *, strict: bool = False) -> Address:
-    """Stamp the top Via and return where the reply goes; raise Drop when there is no such place, else as `stamp`."""
-    host, port = address[0], address[1]
-    if not port or not _is_answerable(host):
-        raise Drop("source")
-    headers = message.headers
-    assert isinstance(headers, list)  # until it has crossed the bus
-    reply_port = stamp_top(headers, host, port, strict=strict)
-    if reply_port == port:
-        return address
-    return (host, reply_port) if len(address) == 2 else (host, reply_port, address[2], address[3])
-
-
-@lru_cache(maxsize=4_096)
-def _is_answerable(host: str) -> bool:
-    """Return whether `host` is an address of one peer: not multicast, broadcast or unspecified."""
-    address = ipaddress.ip_address(host)
-    return not (address.is_multicast or address.is_unspecified or host == "255.255.255.255")
+def _message_of(job: SipJob) -> Message:
+    """Return what the workers were given. It is not kept: few requests are answered by the edge itself."""
+    return unpack_request(job.reading.packed)[0]

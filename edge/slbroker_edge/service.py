@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from slbroker import inner, keys
+from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.sockets import BusSocket, bind_router
+from slbroker.bus.zap import ZapHandler
 from slbroker.config import SECURE
 from slbroker.errors import ConfigError
 from slbroker.tls import server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
-from slbroker_edge.edge import Edge, SipJob
+from slbroker_edge.brokerlinks import BrokerLinks, load_keys
+from slbroker_edge.edge import Edge
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.descriptors import make_room
@@ -30,6 +33,8 @@ from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import UdpListener
 
 if TYPE_CHECKING:
+    from slbroker.bus.account import Job
+    from slbroker.bus.address import BusAddress
     from slbroker.config import EdgeSettings, ListenAddress
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
@@ -37,28 +42,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
-DRAIN_TIME: Final = 6.0  # seconds that open requests have to be answered when the edge stops; over the handler timeout
+DRAIN_MARGIN: Final = 1.0  # seconds beyond the handler timeout that open requests have when the edge stops
 DRAIN_BATCHES: Final = 64  # batches still taken from each socket then: what its buffer holds, and no flood
 PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
 class EdgeService:
-    """One edge process. `start`, then `drain` and `close`; `reload` reads the key ring and the TLS files again."""
+    """One edge process. `start`, then `drain` and `close`; `reload` reads key ring, TLS files and bus keys again."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         signer = self._load_signer()
-        dispatcher: Dispatcher[SipJob] = Dispatcher(
+        dispatcher: Dispatcher[Job] = Dispatcher(
             self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes}
         )
-        self.edge = Edge(dispatcher, AckFilter(signer, settings.ack_window), settings.checks)
+        self.edge = Edge(dispatcher, AckFilter(signer, settings.ack_window), settings.checks, settings.policies)
         self._listeners: list[UdpListener] = []
         self._streams: Streams | None = None
         self._tls = TlsConnections(server_context(settings.tls)) if settings.tls else None
         self._websockets: WebSockets | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._zap = ZapHandler(settings.security) if settings.security else None
         self._bus: BusSocket | None = None
+        self._links = BrokerLinks(dispatcher, self._on_envelope, self._turn) if settings.brokers.addresses else None
         self._ticker: asyncio.TimerHandle | None = None
 
     def _load_signer(self) -> Signer:
@@ -73,7 +80,10 @@ class EdgeService:
         loop = asyncio.get_running_loop()
         names = [self._listen(address) for address in settings.listen]
         bus = settings.bus.of_process(settings.process)
-        self._bus = BusSocket(loop, bind_router(self._context, bus), self._on_envelope, self._turn)
+        self._bus = self._bind_bus(bus)
+        if self._links is not None:
+            brokers = load_keys(settings.brokers, settings.security)
+            self._links.open(loop, self._context, brokers, self._pools())
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._on_datagrams, listener)
         if self._streams is not None:
@@ -82,6 +92,15 @@ class EdgeService:
         gc.collect()
         gc.freeze()  # what has been made so far stays; the collector need not look at it again
         logger.info("edge ready: listening on %s, bus %s, %s inner path", ", ".join(names), bus, inner.KIND)
+
+    def _bind_bus(self, address: BusAddress) -> BusSocket:
+        loop, zap = asyncio.get_running_loop(), self._zap
+        if zap is None:
+            return BusSocket(loop, bind_router(self._context, address), self._on_envelope, self._turn)
+        zap.start(loop, self._context)
+        router = bind_router(self._context, address, zap.pair)
+        receive = zap.receiver(router, self._on_revoked)
+        return BusSocket(loop, router, self._on_envelope, self._turn, receive)
 
     def _listen(self, address: ListenAddress) -> str:
         """Bind one address; return its name, with the port that it got."""
@@ -130,6 +149,14 @@ class EdgeService:
     def _on_envelope(self, frames: list[bytes]) -> None:
         self.edge.answer(frames[0], frames[1:], time.monotonic())
 
+    def _pools(self) -> set[str]:
+        """Return the pools whose workers are looked for at the brokers."""
+        shadow = self.settings.policies.shadow
+        return {DEFAULT_POOL, *self.edge.routes.pools, *((shadow[0],) if shadow else ())}
+
+    def _on_revoked(self, identity: bytes) -> None:
+        self.edge.dispatcher.lose(identity, time.monotonic())
+
     def _turn(self) -> None:
         """End a turn of the loop: replies to the network, requests to the workers."""
         now = time.monotonic()
@@ -138,7 +165,10 @@ class EdgeService:
         if dispatcher.asked:
             self._tell_figures()
         assert self._bus is not None
-        refused = self._bus.send([[identity, *frames] for identity, frames in dispatcher.send(now)])
+        outgoing = dispatcher.send(now)
+        if self._links is not None:
+            outgoing = self._links.send(outgoing, now)
+        refused = self._bus.send([[identity, *frames] for identity, frames in outgoing])
         for frames in refused:
             dispatcher.lose(frames[0], now)
 
@@ -167,6 +197,10 @@ class EdgeService:
             "bad_answers": self.edge.bad_answers,
             "late_answers": dispatcher.late,
             "garbage": dispatcher.garbage,
+            "retried": dispatcher.retried,
+            "lost_workers": dispatcher.lost,
+            **({"shadow": self.edge.shadow.figures()} if self.edge.shadow is not None else {}),
+            "pools": {name: pool.figures() for name, pool in dispatcher.pools.items()},
             **({"connections": self._streams.figures()} if self._streams is not None else {}),
             "inner": inner.KIND,
             "processes": self.settings.processes,
@@ -178,6 +212,7 @@ class EdgeService:
     def reload(self) -> None:
         """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
         self._reload_tls()
+        self._reload_clients()
         self.edge.ack_filter.signer = self._load_signer()
         logger.info("key ring %s loaded again", self.settings.keys)
 
@@ -192,8 +227,21 @@ class EdgeService:
         else:
             logger.info("certificate %s loaded again", self.settings.tls.certificate)
 
+    def _reload_clients(self) -> None:
+        """Read again who may connect to the bus; on an error, which says which file, keep the old ones."""
+        if self._zap is None:
+            return
+        try:
+            self._zap.reload()
+        except ConfigError as error:
+            logger.error("not reloaded, the old ones stay in use: %s", error)
+
     async def drain(self) -> None:
         """Take no more datagrams, and wait until what was taken has been answered."""
+        if notice := self.settings.policies.drain_notice:
+            logger.info("serving on for %g s; OPTIONS gets 503, so that dispatchers look elsewhere", notice)
+            self.edge.draining = True
+            await asyncio.sleep(notice)
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             loop.remove_reader(listener.fileno())
@@ -206,7 +254,7 @@ class EdgeService:
                 if not self._on_streams(streams):
                     break
             streams.stop()
-        deadline = time.monotonic() + DRAIN_TIME
+        deadline = time.monotonic() + self.settings.dispatch.handler_timeout + DRAIN_MARGIN
         while (self.edge.in_flight or (streams and streams.unsent)) and time.monotonic() < deadline:
             await asyncio.sleep(TICK / 5)
         self.edge.dispatcher.leave()
@@ -221,10 +269,16 @@ class EdgeService:
             listener.close()
         if self._streams is not None:
             self._streams.close()
+        if self._links is not None:
+            self._links.close()
         if self._bus is None:  # never started: the error that goes up says why
+            if self._zap is not None:
+                self._zap.close()
             self._context.term()
             return
         self._bus.close()
+        if self._zap is not None:
+            self._zap.close()
         self._context.term()
         figures = self.edge.fates.figures(self.edge.in_flight)
         logger.info("edge stopped: %s", ", ".join(f"{name} {value}" for name, value in figures.items() if value))

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.dispatcher import Dispatcher, DispatchSettings
 from slbroker.bus.membership import Membership
+from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
-from slbroker_edge.edge import Edge, SipJob
+from slbroker_edge.edge import Edge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from slbroker import Handlers
+    from slbroker.bus.account import Job
     from slbroker.bus.envelope import Answer
     from slbroker.inner.pure import Address
     from slbroker.sip.message import Message, Source
@@ -54,8 +56,8 @@ class FakeListener:
 class MemoryWorker:
     """A worker's membership and responder; what it is given it answers at once, unless it is frozen."""
 
-    def __init__(self, app: Handlers, name: str, credit: int) -> None:
-        self.membership = Membership({"name": name, "pool": "default", "credit": credit, "takes": app.takes})
+    def __init__(self, app: Handlers, name: str, credit: int, pool: str = "default") -> None:
+        self.membership = Membership({"name": name, "pool": pool, "credit": credit, "takes": app.takes})
         self.responder = Responder(app, SIGNER)
         self.frozen = False
         self.respond: Callable[[Message, Source], Answer] = self._respond
@@ -72,21 +74,23 @@ class MemoryWorker:
 class Rig:
     """An edge, its listener, its workers and a clock."""
 
-    def __init__(self, settings: DispatchSettings | None = None, window: float = 32.0) -> None:
+    def __init__(
+        self, settings: DispatchSettings | None = None, window: float = 32.0, policies: Policies = USUAL_POLICIES
+    ) -> None:
         self.now = START
-        self.dispatcher: Dispatcher[SipJob] = Dispatcher("edge", 7_000, settings or DispatchSettings())
-        self.edge = Edge(self.dispatcher, AckFilter(SIGNER, window))
+        self.dispatcher: Dispatcher[Job] = Dispatcher("edge", 7_000, settings or DispatchSettings())
+        self.edge = Edge(self.dispatcher, AckFilter(SIGNER, window), policies=policies)
         self.listener = FakeListener()
         self.workers: dict[bytes, MemoryWorker] = {}
         self._connections = 0
 
     # What a test does -------------------------------------------------------------------------------------------
 
-    def join(self, app: Handlers, credit: int = 128) -> MemoryWorker:
+    def join(self, app: Handlers, credit: int = 128, pool: str = "default") -> MemoryWorker:
         """Connect a worker and let it be welcomed."""
         self._connections += 1
         name = f"worker {self._connections}"
-        worker = self.workers[name.encode()] = MemoryWorker(app, name, credit)
+        worker = self.workers[name.encode()] = MemoryWorker(app, name, credit, pool)
         self.turn()
         return worker
 
@@ -120,6 +124,7 @@ class Rig:
     def shown(self) -> dict[str, Any]:
         """The fates that are not 0, but for `received`."""
         figures = self.fates.figures(self.edge.in_flight)
+        assert figures.pop("unaccounted") == 0
         return {name: value for name, value in figures.items() if value and name != "received"}
 
     # How it works -----------------------------------------------------------------------------------------------

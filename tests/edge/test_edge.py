@@ -235,7 +235,7 @@ def test_without_a_worker_it_is_503_and_when_to_come_back(caplog: pytest.LogCapt
     assert (reply.status, reply.one(b"Retry-After")) == (503, b"1")
     assert reply.one(b"To") == b"<sip:bob@example.com>;tag=" + TAG
     assert rig.shown() == {"shed": 1}
-    assert caplog.messages == ["no worker: answering 503; 0 workers are connected"]
+    assert caplog.messages == ["no worker in pool default: shedding; 0 workers are connected"]
 
 
 def test_shedding_is_logged_now_and_then_only(caplog: pytest.LogCaptureFixture) -> None:

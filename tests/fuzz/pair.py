@@ -55,4 +55,4 @@ class Pair(Rig):
         assert self.dispatcher.open == sum(len(account.open) for account in self.dispatcher.workers.values())
         for identity, account in self.dispatcher.workers.items():
             assert identity == account.identity
-            assert account.free >= 0
+            assert not account.open.keys() & account.overdue.keys()

@@ -18,7 +18,7 @@ from tests.fuzz import run
 from tests.fuzz.mutator import MAX_SIZE, Mutator, read_dictionary
 from tests.fuzz.registry import FOLDER, NAMES, cases, load
 from tests.fuzz.targets import bus, datagram, dispatcher, exchange, reply, stream, twins, values, websocket
-from tests.support.sip import SIPP_INVITE, request
+from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_a_parser_that_loses_a_header_is_seen(monkeypatch: pytest.MonkeyPatch) -
 def test_a_parser_that_raises_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "tag_of", {}.__getitem__)
     for target in (datagram, reply, exchange):
-        broken(target, SIPP_INVITE)
+        broken(target, PHONE_INVITE)
 
 
 def test_a_stamp_that_is_put_on_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,96 @@
+"""An edge's connections to its brokers: one for each broker and pool, each an account at the dispatcher.
+
+The dispatcher knows a connection by its identity alone, be it a worker's at the edge's own socket or one of these; so
+here is decided which socket an envelope leaves by.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from slbroker.bus import envelope
+from slbroker.bus.curve import load_client
+from slbroker.bus.envelope import Kind
+from slbroker.bus.sockets import BusSocket, connect_dealer
+from slbroker.config import BusSecurity
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Collection, Mapping
+
+    import zmq
+
+    from slbroker.bus.address import BusAddress
+    from slbroker.bus.curve import ClientKeys
+    from slbroker.bus.dispatcher import Dispatcher
+    from slbroker.config import BrokerAccess
+
+_WHO: Final = envelope.encode(Kind.WHO)[0]
+
+
+def load_keys(brokers: BrokerAccess, security: BusSecurity | None) -> dict[BusAddress, ClientKeys | None]:
+    """Return what is needed to connect to each broker, None without encryption; raise ConfigError."""
+    if not brokers.keys:
+        return dict.fromkeys(brokers.addresses)
+    assert security is not None
+    return {**load_client(BusSecurity(security.key, None, brokers.keys), brokers.addresses)}
+
+
+class BrokerLinks:
+    """The connections of one edge process. Make it on a running loop, `close` it before its ZeroMQ context ends."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher[Any],
+        on_envelope: Callable[[list[bytes]], None],
+        on_turn: Callable[[], None],
+    ) -> None:
+        """`on_envelope` is called with identity and frames, as for a worker's; `on_turn` after the last of a turn."""
+        self._dispatcher = dispatcher
+        self._on_envelope = on_envelope
+        self._on_turn = on_turn
+        self._sockets: dict[bytes, BusSocket] = {}
+
+    def open(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: zmq.Context[zmq.Socket[bytes]],
+        brokers: Mapping[BusAddress, ClientKeys | None],
+        pools: Collection[str],
+    ) -> None:
+        """Connect to each of `brokers`, with its keys, for each of `pools`; one that comes later is met then."""
+        for address, curve in brokers.items():
+            for pool in sorted(pools):
+                # Not what ROUTER calls anybody, nor what a worker could know and call itself.
+                identity = b"\0broker" + secrets.token_bytes(8)
+                dealer = connect_dealer(context, address, curve)
+                self._sockets[identity] = BusSocket(loop, dealer, partial(self._hear, identity), self._on_turn)
+                self._dispatcher.meet(identity, pool)
+
+    def _hear(self, identity: bytes, frames: list[bytes]) -> None:
+        if frames[0] == _WHO:  # a broker that was started again: what the last one had, nobody answers
+            self._dispatcher.lose(identity, time.monotonic())
+        else:
+            self._on_envelope([identity, *frames])
+
+    def send(self, outgoing: list[tuple[bytes, list[bytes]]], now: float) -> list[tuple[bytes, list[bytes]]]:
+        """Send what is for a broker, and return the rest. A broker that cannot be reached has lost its account."""
+        rest: list[tuple[bytes, list[bytes]]] = []
+        batches: dict[bytes, list[list[bytes]]] = {}
+        for identity, frames in outgoing:
+            if identity in self._sockets:
+                batches.setdefault(identity, []).append(frames)
+            else:
+                rest.append((identity, frames))
+        for identity, messages in batches.items():
+            if self._sockets[identity].send(messages):
+                self._dispatcher.lose(identity, now)
+        return rest
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for bus in self._sockets.values():
+            bus.close()

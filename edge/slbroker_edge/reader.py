@@ -1,0 +1,74 @@
+"""A datagram becomes a `Reading`: parsed, judged, its Via stamped, packed for the bus.
+
+`inner.read_ordinary` does the same in one pass for requests of the ordinary form; what it leaves comes here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from slbroker.bus.envelope import pack_request
+from slbroker.errors import Drop, Reject
+from slbroker.sip.message import Message, Source
+from slbroker.sip.parser import BadRequest, parse
+from slbroker.sip.reading import Reading
+from slbroker.sip.via import stamp_top
+
+if TYPE_CHECKING:
+    from slbroker.inner.pure import Address
+    from slbroker.sip.validate import Checks
+
+
+def read(data: bytes, address: Address, listen: str, checks: Checks) -> Reading:
+    """Read one message that came from `address` on the socket `listen`; raises Drop and BadRequest as `parse` does."""
+    message = parse(data, checks)
+    if message.method == b"ACK":
+        return _reading(message, b"", 0)
+    try:
+        reply_port = stamp(message, address, strict=checks.via)
+    except Reject as reject:
+        raise BadRequest(reject.status, reject.reason, message) from None
+    return _reading(message, pack_request(message, Source(address[0], address[1], listen)), reply_port)
+
+
+def read_ack(data: bytes, address: Address, listen: str, checks: Checks, method: bytes = b"ACK") -> Reading:
+    """Read an ACK that workers are to have, as `method`; its Via stays as it came, since nobody answers it."""
+    message = parse(data, checks)._replace(method=method)
+    return _reading(message, pack_request(message, Source(address[0], address[1], listen)), 0)
+
+
+def _reading(message: Message, packed: bytes, reply_port: int) -> Reading:
+    method, uri, _headers, _body, call_id, from_tag, to_tag, cseq = message
+    return Reading(method, uri, call_id, from_tag, to_tag, cseq, packed, reply_port)
+
+
+def stamp(message: Message, address: Address, *, strict: bool = False) -> int:
+    """Stamp the top Via and return the port to answer to; raise Drop when there is no such place, else as `stamp_top`.
+
+    `message` has not crossed the bus yet: its headers are a list.
+    """
+    host, port = address[0], address[1]
+    if not is_answerable(host, port):
+        raise Drop("source")
+    assert isinstance(message.headers, list)
+    return stamp_top(message.headers, host, port, strict=strict)
+
+
+def is_answerable(host: str, port: int) -> bool:
+    """Return whether a packet's source is one peer's: not multicast, broadcast or unspecified, nor port 0."""
+    return bool(port) and _is_unicast(host)
+
+
+@lru_cache(maxsize=4_096)
+def _is_unicast(host: str) -> bool:
+    address = ipaddress.ip_address(host)
+    return not (address.is_multicast or address.is_unspecified or host == "255.255.255.255")
+
+
+def reply_address(address: Address, reply_port: int) -> Address:
+    """Return where a reply goes: to the source's host, at the port that the Via names."""
+    if reply_port == address[1]:
+        return address
+    return (address[0], reply_port) if len(address) == 2 else (address[0], reply_port, address[2], address[3])
