@@ -1,0 +1,182 @@
+"""One broker and its workers: those that cannot be trusted, and those that go."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from slbroker.broker.table import REMEMBERED
+from slbroker.bus import envelope
+from slbroker.bus.dispatcher import MAX_STRIKES
+from slbroker.bus.envelope import Kind
+from tests.slbroker.broker.counter import SETTINGS, Counter, holding, lost, names
+from tests.support.bus import hello
+
+# Workers that cannot be trusted ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b"x"],
+        [b"\xc1", b"\xc1"],
+        envelope.encode(Kind.WELCOME, {"edge": "me"}),
+        envelope.encode(Kind.LOST, {"batches": [], "begun": True}),
+        envelope.encode(Kind.HELLO, {"name": "w1"}),
+        [envelope.encode(Kind.HEARTBEAT)[0], b"\x91\x01"],
+        [envelope.encode_replies([(1, b"")] * 2, b"r")[0], b"\x80"],
+        [envelope.encode_replies([(1, b"")] * 2, b"r")[0], b""],
+        [envelope.encode_replies([(1, b"")] * 2, b"r")[0], msgpack.packb([[1, b""]])],
+        envelope.encode_replies([], b"r"),
+    ],
+)
+def test_garbage_closes_the_account_and_the_connection_is_deaf_from_then_on(
+    counter: Counter, frames: list[bytes]
+) -> None:
+    holding(counter)
+    counter.relay.from_worker(b"w1", frames, counter.now)
+    assert names(counter) == ["w2"]
+    assert lost(b"r", begun=True) in counter.to_edges()["e1"]
+    assert counter.fates() == {"lost": 2}
+    counter.join("w1")
+    assert names(counter) == ["w2"]
+    assert counter.to_workers() == {}
+    counter.relay.from_worker(b"w1 again", envelope.encode(Kind.HELLO, hello("w1")), counter.now)
+    assert names(counter) == ["w2", "w1"]
+
+
+def test_more_answers_than_there_are_questions(counter: Counter) -> None:
+    route = holding(counter)
+    counter.replies("w1", route, 1)
+    counter.replies("w1", route, 2)
+    assert names(counter) == ["w2"]
+    assert counter.fates() == {"answered": 1, "lost": 1}
+
+
+def test_answers_to_what_another_worker_holds(counter: Counter) -> None:
+    route = holding(counter)
+    counter.replies("w2", route, 1)
+    assert names(counter) == ["w1"]
+    assert counter.fates() == {"in_flight": 2}
+
+
+@pytest.mark.parametrize("route", [b"", b"\0" * 8, b"longer than eight"])
+def test_answers_to_what_never_was_are_forgiven_for_a_while(counter: Counter, route: bytes) -> None:
+    """A worker may still answer what it had from this broker's former life."""
+    counter.join("w1", credit=4)
+    for _ in range((MAX_STRIKES + 4) // 4):
+        counter.replies("w1", route, 4)
+    assert names(counter) == ["w1"]
+    counter.replies("w1", route, 4)
+    assert names(counter) == []
+    assert counter.relay.workers.garbage == 1
+
+
+def test_a_second_answer_changes_nothing(counter: Counter) -> None:
+    route = holding(counter)
+    for _ in range(2):
+        counter.replies("w1", route, 2)
+    assert len(counter.answers()) == 1
+    assert counter.relay.workers.late == 2
+    assert names(counter) == ["w1", "w2"]
+
+
+def test_answers_and_heartbeats_of_a_stranger_are_asked_who_it_is(counter: Counter) -> None:
+    counter.replies("w1", b"r")
+    counter.worker("w2", Kind.HEARTBEAT)
+    assert counter.to_workers() == {"w1": [(Kind.WHO, {})], "w2": [(Kind.WHO, {})]}
+    counter.join("w1")
+    assert names(counter) == ["w1"], "it is no garbage: the broker may be new"
+
+
+def test_what_an_edge_could_not_read_costs_the_worker_its_account(counter: Counter) -> None:
+    route = holding(counter)
+    counter.replies("w1", route, 2)
+    counter.to_edges()
+    counter.edge("e1", Kind.BAD, {"batches": [b"r"]})
+    assert names(counter) == ["w2"]
+    assert counter.to_edges()["e1"][0] == lost(b"r", begun=True), "so that the edge need not wait for the time limit"
+    assert counter.fates() == {"answered": 2}
+
+
+def test_the_same_while_part_of_the_batch_is_open(counter: Counter) -> None:
+    route = holding(counter)
+    counter.replies("w1", route, 1)
+    counter.edge("e1", Kind.BAD, {"batches": [b"r"]})
+    assert names(counter) == ["w2"]
+    assert [word for word in counter.to_edges()["e1"] if word[0] is Kind.LOST] == [lost(b"r", begun=True)]
+
+
+def test_an_edge_that_complains_of_what_is_forgotten_or_unknown(counter: Counter) -> None:
+    route = holding(counter)
+    counter.replies("w1", route, 2)
+    for number in range(2 * REMEMBERED):
+        counter.requests("e1", b"%d" % number)
+        ((worker, route, _, _),) = counter.batches()
+        counter.replies(worker, route)
+    counter.edge("e1", Kind.BAD, {"batches": [b"r", b"unknown"]})
+    assert names(counter) == ["w1", "w2"]
+    counter.edge("nobody", Kind.BAD, {"batches": [b"r"]})
+    assert counter.to_edges()["nobody"] == [(Kind.WHO, {})]
+
+
+# Workers go -----------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_cannot_be_reached_has_lost_what_it_had_and_not_what_it_had_not(counter: Counter) -> None:
+    holding(counter)
+    counter.requests("e1", b"s", 1)
+    unsent = counter.relay.send(counter.now).to_workers
+    assert [identity for identity, _ in unsent] == [b"w1"]
+    heartbeat = (b"w1", envelope.encode(Kind.HEARTBEAT))
+    counter.relay.refused_by_workers([heartbeat, *unsent])
+    assert names(counter) == ["w2"]
+    assert counter.fates() == {"lost": 2, "in_flight": 1}
+    assert [(worker, size) for worker, _, size, _ in counter.batches()] == [("w2", 1)]
+
+
+def test_without_anybody_else_it_goes_back_as_not_begun(counter: Counter) -> None:
+    counter.join("w1")
+    counter.link()
+    counter.requests("e1", b"s", 1)
+    counter.relay.refused_by_workers(counter.relay.send(counter.now).to_workers)
+    assert lost(b"s", begun=False) in counter.to_edges()["e1"]
+    assert counter.fates() == {"returned": 1}
+    assert not counter.relay.workers.teams
+
+
+def test_a_silent_worker_has_lost_what_it_had(counter: Counter) -> None:
+    holding(counter)
+    silent_since = counter.now
+    counter.advance(1.0)
+    counter.relay.workers.by_identity[b"w1"].heard = silent_since
+    counter.now = silent_since + SETTINGS.liveness + 0.5
+    counter.relay.workers.by_identity[b"w2"].heard = counter.now
+    counter.relay.edges.links[b"e1"].heard = counter.now
+    counter.relay.expire(counter.now)
+    assert names(counter) == ["w2"]
+    assert counter.fates() == {"lost": 2}
+
+
+def test_a_namesake_takes_the_place_of_the_old_one(counter: Counter) -> None:
+    holding(counter)
+    counter.relay.from_worker(b"other connection", envelope.encode(Kind.HELLO, hello("w1")), counter.now)
+    assert names(counter) == ["w2", "w1"]
+    assert counter.fates() == {"lost": 2}
+
+
+def test_a_worker_that_changes_its_pool_begins_anew(counter: Counter) -> None:
+    holding(counter)
+    counter.join("w1", pool="premium")
+    assert counter.fates() == {"lost": 2}
+    assert counter.relay.workers.teams.keys() == {"default", "premium"}
+
+
+def test_a_worker_that_leaves_finishes_first(counter: Counter) -> None:
+    route = holding(counter)
+    counter.worker("w1", Kind.GOODBYE)
+    counter.requests("e1", b"s", 1)
+    assert [worker for worker, _, _, _ in counter.batches()] == ["w2"]
+    assert names(counter) == ["w1", "w2"]
+    counter.replies("w1", route, 2)
+    assert names(counter) == ["w2"]

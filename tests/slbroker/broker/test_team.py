@@ -1,0 +1,156 @@
+"""The workers of one pool: who is next, and what that costs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slbroker.broker.batches import Batch
+from slbroker.broker.edges import Link
+from slbroker.broker.team import STALE_ENTRIES, Team, Worker
+from slbroker.bus.account import Offer
+from slbroker.bus.envelope import MAX_BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LINK = Link(b"l", "e", "default", 0.0)
+
+
+def worker(name: str, credit: int, batch: int = MAX_BATCH) -> Worker:
+    return Worker(name.encode(), Offer(name, "default", credit, frozenset(), 1, batch), 0.0)
+
+
+def team(*credits_: int) -> Team:
+    made = Team("default")
+    for number, credit in enumerate(credits_):
+        made.add(worker(f"w{number}", credit))
+    return made
+
+
+def batch(size: int, number: int = 0) -> Batch:
+    made = Batch(LINK, b"", b"body", size, 0.0)
+    made.route = number.to_bytes(8, "big")
+    return made
+
+
+def give(to: Team, sizes: Sequence[int]) -> list[str]:
+    """Who gets batches of these sizes, one after the other; nobody is ''."""
+    names = []
+    for number, size in enumerate(sizes):
+        freest = to.freest(size)
+        if freest is not None:
+            to.give(freest, batch(size, number))
+        names.append(freest.offer.name if freest else "")
+    return names
+
+
+def test_equals_take_turns() -> None:
+    assert give(team(2, 2, 2), [1] * 7) == ["w0", "w1", "w2", "w0", "w1", "w2", ""]
+
+
+def test_a_batch_is_not_split() -> None:
+    assert give(team(3, 2), [2, 2, 2, 1, 1]) == ["w0", "w1", "", "w0", ""]
+
+
+def test_one_that_retires_or_goes_is_not_chosen() -> None:
+    made = team(3, 2, 1)
+    made.retire(made.workers[b"w0"])
+    assert give(made, [1]) == ["w1"]
+    made.remove(made.workers[b"w1"])
+    assert give(made, [1, 1]) == ["w2", ""]
+    assert made.largest == 1
+
+
+def test_what_is_taken_back_is_free_again() -> None:
+    made = team(2)
+    kept = batch(2)
+    holder = made.freest(2)
+    assert holder is not None
+    made.give(holder, kept)
+    assert made.freest(1) is None
+    made.take_back(holder, kept)
+    assert made.freest(2) is holder
+    assert kept.worker is None
+
+
+@pytest.mark.parametrize(
+    ("offers", "size"),
+    [([(128, 256)], 64), ([(128, 256), (8, 256)], 4), ([(1, 256)], 1), ([(65_536, 256)], 256), ([(128, 10)], 10)],
+)
+def test_a_batch_is_half_the_smallest_credit(offers: list[tuple[int, int]], size: int) -> None:
+    made = Team("default")
+    for number, (credit, most) in enumerate(offers):
+        made.add(worker(f"w{number}", credit, most))
+    offer = made.offer("b")
+    assert offer is not None
+    assert offer.batch == size
+
+
+def test_aged_and_hopeless_batches_are_taken_away() -> None:
+    made = team(3)
+    for queued, size in ((1.0, 1), (2.0, 3), (3.0, 2)):
+        waiting = batch(size)
+        waiting.queued = queued
+        made.put(waiting)
+    assert [each.left for each in made.take_aged(2.0)] == [1]
+    made.workers[b"w0"].offer = made.workers[b"w0"].offer._replace(credit=2)
+    made.add(made.workers[b"w0"])
+    assert [each.left for each in made.take_hopeless()] == [3]
+    assert (len(made.waiting), made.waiting_size, made.waiting_bytes) == (1, 2, 4)
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    st.lists(st.tuples(st.sampled_from(["give", "settle", "lower", "retire"]), st.integers(0, 9)), max_size=60),
+)
+def test_the_freest_is_always_found(credits_: list[int], acts: list[tuple[str, int]]) -> None:
+    """Whatever has happened: the heap, with its entries that hold no longer, says what a look at all workers says."""
+    made = team(*credits_)
+    everybody = list(made.workers.values())
+    for number, (act, value) in enumerate(acts):
+        one = everybody[value % len(everybody)]
+        if act == "give" and (freest := made.freest(value + 1)):
+            made.give(freest, batch(value + 1, number))
+        elif act == "settle" and one.batches:
+            made.take_back(one, next(iter(one.batches.values())))
+        elif act == "lower":
+            one.offer = one.offer._replace(credit=max(1, value))
+            made.add(one)
+        elif act == "retire":
+            made.retire(one)
+        most = max(each.free for each in everybody)
+        found = made.freest(1)
+        assert (found.free if found else 0) == max(most, 0)
+        assert made.freest(most + 1) is None or most < 0
+        assert len(made._free) <= 2 * len(everybody) + STALE_ENTRIES + 1
+
+
+def calls_to_give(count: int) -> int:
+    """How many comparisons and calls it takes to give a thousand batches to so many workers, and to get them back."""
+    made = team(*[8] * count)
+    calls = 0
+
+    def note(_frame: object, event: str, _arg: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(note)
+    try:
+        for number in range(1_000):
+            freest = made.freest(2)
+            assert freest is not None
+            given_ = batch(2, number)
+            made.give(freest, given_)
+            made.take_back(freest, given_)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_the_cost_does_not_grow_with_the_number_of_workers() -> None:
+    assert calls_to_give(4_096) < 1.5 * calls_to_give(4)
