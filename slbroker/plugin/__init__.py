@@ -3,8 +3,29 @@
 `responder` runs them: it is what a worker and the test client are made of.
 """
 
+from slbroker.auth import Ha1
+from slbroker.plugin.digest import Digest, Outcome, Verdict
 from slbroker.plugin.handlers import Decision, Handlers
+from slbroker.plugin.pieces import judge, keepalive, maintenance, screen
+from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
+from slbroker.plugin.slerrors import SlError
 
-__all__ = ["DROP", "Decision", "Handlers", "Reply", "Request"]
+__all__ = [
+    "DROP",
+    "Decision",
+    "Digest",
+    "Ha1",
+    "Handlers",
+    "Outcome",
+    "RateLimit",
+    "Reply",
+    "Request",
+    "SlError",
+    "Verdict",
+    "judge",
+    "keepalive",
+    "maintenance",
+    "screen",
+]

@@ -1,64 +1,101 @@
-"""Routing: which handler gets a request."""
+"""What a plugin declares: handlers, hooks and settings."""
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from slbroker.plugin.reply import Drop, Reply
-from slbroker.sip.grammar import is_token
+from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.plugin.guard import Guarded, behind, guard
+from slbroker.plugin.reply import DROP, Drop, Reply
+from slbroker.plugin.routing import Route, Table, make_route
+from slbroker.plugin.settings import Settings
+from slbroker.sip.grammar import METHODS, is_token
+from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
+    from slbroker.plugin.match import Patterns, Words
     from slbroker.plugin.request import Request
+    from slbroker.plugin.slerrors import ErrorTable
 
 Decision: TypeAlias = Reply | Drop | Sequence[Reply]
 Handler: TypeAlias = "Callable[[Request], Decision | Awaitable[Decision]]"
 AnyHandler = TypeVar("AnyHandler", bound="Callable[[Request], Decision | Awaitable[Decision]]")
-Matcher: TypeAlias = Callable[[str], object]
+# Asked before a handler; returns a decision, or None to let the request pass.
+Before: TypeAlias = "Callable[[Request], Decision | None | Awaitable[Decision | None]]"
+AnyBefore = TypeVar("AnyBefore", bound="Callable[[Request], Decision | None | Awaitable[Decision | None]]")
+# Shown each reply before it is built; returns another one, or None to let it be.
+After: TypeAlias = "Callable[[Request, Reply], Reply | None]"
+AnyAfter = TypeVar("AnyAfter", bound="Callable[[Request, Reply], Reply | None]")
+# Told of each reply that has left the worker.
+Event: TypeAlias = "Callable[[Request, Reply], object]"
+AnyEvent = TypeVar("AnyEvent", bound="Callable[[Request, Reply], object]")
+Hook: TypeAlias = Callable[[], object]
+AnyHook = TypeVar("AnyHook", bound=Callable[[], object])
 
 # Never answered without being asked for: the edge hands these out only to workers whose plugin has a handler for them.
-ASKED_FOR: Final = (b"ACK", b"CANCEL")
-
-
-class Route(NamedTuple):
-    """A handler, and what the Request-URI must look like for it; None matches anything."""
-
-    handler: Handler
-    user: Matcher | None
-    domain: Matcher | None
-
-    def matches(self, request: Request) -> bool:
-        """Return whether `request` is for this handler."""
-        uri = request.uri
-        return (self.user is None or bool(self.user(uri.user or ""))) and (
-            self.domain is None or bool(self.domain(uri.host or ""))
-        )
+ASKED_FOR: Final = (b"ACK", b"CANCEL", FILTERED_ACK)
 
 
 class Handlers:
-    """A plugin: handlers, each for some methods and Request-URIs. Of those that match, the first declared is called."""
+    """A plugin: handlers, each for some requests. Of those that match, the first declared is called.
 
-    def __init__(self) -> None:
+    The arguments are those of `Settings`; raises ValueError as it does.
+    """
+
+    def __init__(
+        self,
+        *,
+        default_code: int = 500,
+        default_reason: str = "Internal Server Error",
+        errors: ErrorTable = "kamailio",
+        provisional: bool = True,
+        timeout: float | None = None,
+        on_timeout: Reply | Drop | None = None,
+    ) -> None:
+        self.settings = Settings(default_code, default_reason, errors, provisional, timeout, on_timeout)
         self._by_method: dict[bytes, list[Route]] = {}
         self._otherwise: Handler | None = None
+        self._before: list[Any] = []
+        self.after_hooks: list[After] = []
+        self.local_response_hooks: list[Event] = []
+        self.startup_hooks: list[Hook] = []
+        self.shutdown_hooks: list[Hook] = []
+        # Made when the first request asks, again after a declaration: what handles the methods that need no look at the
+        # request, and the tables of the others.
+        self._direct: dict[bytes, Handler] = {}
+        self._tables: dict[bytes, Table] = {}
+        self._is_ready = False
+
+    # Handlers ---------------------------------------------------------------------------------------------------
 
     def on(
-        self, *methods: str, user: str | None = None, domain: str | None = None
+        self,
+        *methods: str,
+        user: Patterns | None = None,
+        domain: Patterns | None = None,
+        source: Words | None = None,
+        transport: Words | None = None,
+        header: Words | None = None,
+        timeout: float | None = None,
+        limit: int | None = None,
     ) -> Callable[[AnyHandler], AnyHandler]:
-        """Declare a handler, `def` or `async def`, for requests with one of `methods`.
+        """Declare a handler, `def` or `async def`, for requests with one of `methods`; what else is given must hold.
 
-        `user` and `domain` are shell patterns ("900*", "*.example.com") for the Request-URI's user (case-sensitive)
-        and host (not). Raises ValueError for no method, or one that is no token.
+        `user` and `domain` are shell patterns ("900*", "*.example.com") or compiled regular expressions for the
+        Request-URI's user (case-sensitive) and host (not); of several, one must match. `source` is an address or
+        network ("192.0.2.0/24"), `transport` one of udp, tcp, tls, ws, wss; or several of them. `header` is "Name" or
+        "Name: pattern" (in any case); of several, all must hold. For an `async def`, `timeout` is in seconds and
+        `limit` how many calls run at once: see `guard.Guarded`. Raises ValueError for what cannot be, or no method.
         """
         if not methods or not all(isinstance(method, str) and is_token(method.encode()) for method in methods):
             raise ValueError(f"on() wants SIP methods, such as on('OPTIONS'), not {methods!r}")
 
         def declare(handler: AnyHandler) -> AnyHandler:
-            route = Route(handler, _matcher(user), _matcher(domain and domain.lower()))
+            route = make_route(guard(handler, timeout, limit), user, domain, source, transport, header)
             for method in methods:
                 self._by_method.setdefault(method.encode(), []).append(route)
+            self._changed()
             return handler
 
         return declare
@@ -67,32 +104,121 @@ class Handlers:
         """Declare the handler for every request that no other one matches. Raises ValueError for a second one."""
         if self._otherwise is not None:
             raise ValueError("there is an @app.otherwise handler already")
-        self._otherwise = handler
+        self._otherwise = guard(handler, None, None)
+        self._changed()
         return handler
 
-    def find(self, request: Request) -> Handler | None:
-        """Return the handler for `request`, or None. ACK and CANCEL never fall to the `otherwise` handler."""
+    # Hooks ------------------------------------------------------------------------------------------------------
+
+    def before(self, hook: AnyBefore) -> AnyBefore:
+        """Declare what is asked before any handler, in order of declaration: a decision ends it, None goes on."""
+        self._before.append(hook)
+        self._changed()
+        return hook
+
+    def after(self, hook: AnyAfter) -> AnyAfter:
+        """Declare what is shown each reply before it is built, error replies too; it may return another one."""
+        self.after_hooks.append(hook)
+        return hook
+
+    def startup(self, hook: AnyHook) -> AnyHook:
+        """Declare a function, `def` or `async def`, that each worker calls before it serves: for a database pool."""
+        self.startup_hooks.append(hook)
+        return hook
+
+    def shutdown(self, hook: AnyHook) -> AnyHook:
+        """Declare what each worker calls when it has answered all; the last declared first."""
+        self.shutdown_hooks.append(hook)
+        return hook
+
+    def local_response(self, hook: AnyEvent) -> AnyEvent:
+        """Declare what is told of each reply when it has left the worker: `event_route[sl:local-response]`.
+
+        The edge sends it a moment later. Replies that edges make themselves (503, 500, 400) never come here.
+        """
+        self.local_response_hooks.append(hook)
+        return hook
+
+    def filtered_ack(self, handler: AnyHandler) -> AnyHandler:
+        """Declare what is told of each ACK that an edge absorbs: `event_route[sl:filtered-ack]`. Nothing is answered.
+
+        One worker that asks is told, a moment after the ACK was absorbed; one that is too busy may not be told at all.
+        """
+        route = make_route(guard(handler, None, None), None, None, None, None, None)
+        self._by_method.setdefault(FILTERED_ACK, []).append(route)
+        self._changed()
+        return handler
+
+    # Finding ----------------------------------------------------------------------------------------------------
+
+    def find(self, request: Request) -> Handler:
+        """Return what answers `request`; there is always something. ACK and CANCEL never fall to `otherwise`."""
         method = request.message.method
-        for route in self._by_method.get(method, ()):
-            if (route.user is None and route.domain is None) or route.matches(request):
-                return route.handler
-        return None if method in ASKED_FOR else self._otherwise
+        handler = self._direct.get(method)
+        if handler is not None:
+            return handler
+        table = self._tables.get(method)
+        if table is not None:
+            return table.find(request)
+        if not self._is_ready:
+            self._make_ready()
+            return self.find(request)
+        return self._hooked(self._otherwise or self._refuse)  # a method that nobody knows
+
+    def route_of(self, request: Request) -> Route | None:
+        """Return the route of `request`, None where the `otherwise` handler, or nobody, takes it."""
+        routes = self._by_method.get(request.message.method)
+        return Table(routes, _drop).route(request) if routes else None
+
+    @property
+    def has_otherwise(self) -> bool:
+        """Return whether there is a handler for what no route matches."""
+        return self._otherwise is not None
+
+    def _changed(self) -> None:
+        self._direct, self._tables, self._is_ready = {}, {}, False
+
+    def _make_ready(self) -> None:
+        """Build the tables, with the hooks before each handler."""
+        rest = self._hooked(self._otherwise or self._refuse)
+        direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
+        for method, routes in self._by_method.items():
+            fallback = direct.pop(method, rest)
+            hooked = [route._replace(handler=self._hooked(route.handler)) for route in routes]
+            self._tables[method] = Table(hooked, fallback)
+            if hooked[0].is_open:
+                direct[method] = hooked[0].handler
+        self._direct, self._is_ready = direct, True
+
+    def _hooked(self, handler: Handler) -> Handler:
+        return behind(tuple(self._before), handler) if self._before else handler
+
+    def _refuse(self, request: Request) -> Reply:
+        """Answer what no handler matched.
+
+        That is 404 when the method has handlers, else 405 (RFC 3261 8.2.1), or 501 for one nobody knows (21.5.2).
+        """
+        method = request.message.method
+        if method in self._by_method:
+            return Reply(404)
+        status = 405 if method in METHODS else 501
+        return Reply(status, headers={"Allow": ", ".join(text(method) for method in self.methods)})
 
     @property
     def methods(self) -> list[bytes]:
         """Return the methods that have handlers of their own, in order of declaration."""
-        return list(self._by_method)
+        return [method for method in self._by_method if method != FILTERED_ACK]
 
     @property
     def takes(self) -> list[bytes]:
-        """Return which of ACK and CANCEL the edge should hand out."""
+        """Return which of ACK, CANCEL and absorbed ACKs the edge should hand out."""
         return [method for method in ASKED_FOR if method in self._by_method]
 
 
-def _matcher(pattern: str | None) -> Matcher | None:
-    """Return a test for a shell pattern: equality where nothing in it is special, for that is the usual case."""
-    if pattern is None:
-        return None
-    if not set("*?[") & set(pattern):
-        return pattern.__eq__
-    return re.compile(fnmatch.translate(pattern)).match
+def _drop(_request: Request) -> Drop:
+    return DROP
+
+
+def unwrapped(handler: Handler) -> Handler:
+    """Return the plugin's own function behind what `on` has put around it."""
+    return handler.handler if isinstance(handler, Guarded) else handler

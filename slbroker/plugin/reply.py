@@ -48,6 +48,13 @@ class Reply:
         if body and not _has_content_type(self.extra):
             raise ValueError("a body needs a Content-Type header")
 
+    def with_headers(self, headers: Headers) -> Reply:
+        """Return this reply with further headers: a new one, for an `after` hook. Raises ValueError as `Reply` does."""
+        reply = Reply(self.status, self.reason)
+        reply.extra = self.extra + header_lines(headers)
+        reply.body = self.body
+        return reply
+
     def __repr__(self) -> str:
         return f"Reply({self.status}, {self.reason!r})"
 

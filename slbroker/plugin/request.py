@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, overload
 
+from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.errors import Reject
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
+from slbroker.plugin.settings import ALONE, Context
 from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.credentials import Credentials, parse_credentials
-from slbroker.sip.grammar import canonical_name
+from slbroker.sip.grammar import canonical_name, is_digits
 from slbroker.sip.uri import Uri, parse_uri, text
+from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS
 from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
@@ -56,11 +60,12 @@ class RequestHeaders:
 class Request:
     """One SIP request. `message` holds its bytes, `source` where it came from (host, port, transport, listen)."""
 
-    __slots__ = ("_uri", "message", "source")
+    __slots__ = ("_uri", "context", "message", "source")
 
-    def __init__(self, message: Message, source: Source) -> None:
+    def __init__(self, message: Message, source: Source, context: Context = ALONE) -> None:
         self.message = message
         self.source = source
+        self.context = context
         self._uri: Uri | None = None
 
     def __repr__(self) -> str:
@@ -70,8 +75,8 @@ class Request:
 
     @property
     def method(self) -> str:
-        """Return the method, as written: methods are case-sensitive (RFC 3261 7.1)."""
-        return text(self.message.method)
+        """Return the method, as written: methods are case-sensitive (RFC 3261 7.1). An absorbed ACK's is ACK."""
+        return "ACK" if self.message.method == FILTERED_ACK else text(self.message.method)
 
     @property
     def uri(self) -> Uri:
@@ -141,6 +146,74 @@ class Request:
         return [via for value in self.message.all(b"via") for via in parse_vias(value)]
 
     @property
+    def via(self) -> Via:
+        """Return the topmost Via, the sender's own; raise Reject(400) when it is none."""
+        return parse_vias(self.message.first(b"via") or b"")[0]
+
+    @property
+    def routes(self) -> list[Address]:
+        """Return all Route values in order; raise Reject(400) when they cannot be read."""
+        return [address for value in self.message.all(b"route") for address in parse_address_list(value)]
+
+    @property
+    def record_routes(self) -> list[Address]:
+        """Return all Record-Route values in order; raise Reject(400) when they cannot be read."""
+        return [address for value in self.message.all(b"record-route") for address in parse_address_list(value)]
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Return Max-Forwards, None where there is none; raise Reject(400) for no number up to 255 (RFC 3261 20.22)."""
+        return self._number(b"max-forwards", MAX_HOPS, "Bad Max-Forwards Header")
+
+    @property
+    def expires(self) -> int | None:
+        """Return Expires in seconds, None where there is none; raise Reject(400) for no number below 2**32."""
+        return self._number(b"expires", MAX_SECONDS, "Bad Expires Header")
+
+    @property
+    def user_agent(self) -> str:
+        """Return User-Agent, "" where there is none."""
+        return text(self.message.first(b"user-agent") or b"")
+
+    @property
+    def content_type(self) -> str:
+        """Return Content-Type without its parameters, in lower case, "" where there is none."""
+        return text((self.message.first(b"content-type") or b"").partition(b";")[0].strip()).lower()
+
+    @property
+    def require(self) -> list[str]:
+        """Return the option tags in Require, in lower case."""
+        return self.words("Require")
+
+    @property
+    def supported(self) -> list[str]:
+        """Return the option tags in Supported, in lower case."""
+        return self.words("Supported")
+
+    def words(self, name: str) -> list[str]:
+        """Return the values of a header that lists words with commas, such as Allow, in lower case."""
+        values = self.message.all(canonical_name(name.encode()))
+        return [text(word.strip()).lower() for value in values for word in value.split(b",") if word.strip()]
+
+    @property
+    def listen(self) -> str:
+        """Return the edge's socket that the request came to, in Kamailio's form: "udp:192.0.2.7:5060"."""
+        return self.source.listen
+
+    @property
+    def is_initial(self) -> bool:
+        """Return whether the request is outside a dialog: its To has no tag (sl: `!has_totag()`)."""
+        return not self.message.to_tag
+
+    @property
+    def reply_tag(self) -> str:
+        """Return the To-tag that replies to this request carry, theirs or ours: `$ltt(s)`. "" outside a worker."""
+        message, signer = self.message, self.context.signer
+        if message.to_tag or signer is None:
+            return text(message.to_tag)
+        return signer.sign(message.call_id, message.from_tag, message.cseq).decode()
+
+    @property
     def authorization(self) -> Credentials | None:
         """Return what the first Authorization holds; raise Reject(400) when it cannot be read."""
         return self._credentials(b"authorization")
@@ -154,29 +227,63 @@ class Request:
         value = self.message.first(name)
         return None if value is None else parse_credentials(value)
 
+    def _number(self, name: bytes, most: int, complaint: str) -> int | None:
+        value = self.message.first(name)
+        if value is None:
+            return None
+        if not is_digits(value) or (number := int(value)) > most:
+            raise Reject(400, complaint)
+        return number
+
     # Answering --------------------------------------------------------------------------------------------------
 
     def reply(
-        self, status: int, reason: str | None = None, headers: Headers | None = None, body: bytes | str = b""
+        self,
+        status: int | None = None,
+        reason: str | None = None,
+        headers: Headers | None = None,
+        body: bytes | str = b"",
     ) -> Reply:
-        """Return a reply: `sl_send_reply(status, reason)`. Raises ValueError as `Reply` does."""
+        """Return a reply: `sl_send_reply(status, reason)`; without a status the plugin's default code and reason.
+
+        `headers` is a mapping or pairs; a list as a value gives several lines. Raises ValueError as `Reply` does.
+        """
+        if status is None:
+            status, reason = self.context.settings.default_code, reason or self.context.settings.default_reason
         return Reply(status, reason, headers, body)
 
     def reply_error(self, error: SlError = SlError.E_UNSPEC) -> Reply:
         """Return the reply that describes an internal error: `sl_reply_error()`."""
-        return error_reply(error)
+        return error_reply(error, self.context.settings.errors)
 
     def redirect(
-        self, *contacts: str, status: int = 302, reason: str | None = None, headers: Headers | None = None
+        self,
+        *contacts: str | tuple[str, float],
+        status: int = 302,
+        reason: str | None = None,
+        headers: Headers | None = None,
     ) -> Reply:
-        """Return a 3xx reply to the given URIs or name-addrs (RFC 3261 8.3); raise ValueError for none, or no 3xx."""
+        """Return a 3xx reply to the given URIs or name-addrs, each alone or with its q (RFC 3261 8.3, 20.10).
+
+        Raises ValueError for none, for no 3xx, and for a q that is not from 0 to 1.
+        """
         if not contacts or not 300 <= status <= 399:
             raise ValueError("redirect wants a contact and a status between 300 and 399")
-        values = [contact if "<" in contact else f"<{contact}>" for contact in contacts]
         reply = Reply(status, reason, headers)
-        reply.extra += header_lines({"Contact": values})
+        reply.extra += header_lines({"Contact": [_contact(contact) for contact in contacts]})
         return reply
 
     def drop(self) -> Drop:
         """Return the decision to stay silent."""
         return DROP
+
+
+def _contact(contact: str | tuple[str, float]) -> str:
+    target, q = (contact, None) if isinstance(contact, str) else contact
+    written = target if "<" in target else f"<{target}>"
+    if q is None:
+        return written
+    if not 0 <= q <= 1:
+        raise ValueError(f"q={q!r} is not between 0 and 1")
+    # RFC 3261 25.1: qvalue has at most three digits behind its point.
+    return f"{written};q={f'{q:.3f}'.rstrip('0').rstrip('.')}"

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
-from slbroker.plugin.handlers import ASKED_FOR
-from slbroker.plugin.reply import DROP, Drop, Reply
+from slbroker.plugin.faults import describe, place
+from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
-from slbroker.plugin.slerrors import SlError, error_reply
-from slbroker.sip.grammar import METHODS
+from slbroker.plugin.settings import Context
 from slbroker.sip.reply import build_reply
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from slbroker.authnonce import NonceKeys
     from slbroker.bus.envelope import Answer
     from slbroker.plugin.handlers import Handlers
     from slbroker.sip.message import Message, Source
     from slbroker.totag import Signer
+
+NEVER_ANSWERED: Final = frozenset((b"ACK", FILTERED_ACK))  # RFC 3261 17.1.1.3
 
 logger = logging.getLogger(__name__)
 
@@ -30,21 +32,35 @@ Pending: TypeAlias = "Coroutine[Any, Any, Answer]"
 
 
 class Responder:
-    """A plugin and a signer. An error in the plugin becomes the sl module's error reply and a log line."""
+    """A plugin and the keys. An error in the plugin becomes the sl module's error reply and a log line."""
 
-    def __init__(self, app: Handlers, signer: Signer) -> None:
-        self.app = app
-        self.signer = signer
+    def __init__(self, app: Handlers, signer: Signer, nonces: NonceKeys | None = None) -> None:
         self.errors = 0  # handlers that raised, or returned what is no decision
+        self.sent: list[tuple[Request, Reply]] = []  # replies that `tell` has to tell of
+        self.app = app
+        self.use_keys(signer, nonces)
+
+    def use_keys(self, signer: Signer, nonces: NonceKeys | None = None) -> None:
+        """Sign with other keys from now on."""
+        self.signer = signer
+        self._nonces = nonces
+        self.use_app(self.app)
+
+    def use_app(self, app: Handlers) -> None:
+        """Give requests to another plugin from now on; those that are being answered stay with theirs."""
+        self.app = app
+        self._context = Context(app.settings, self.signer, self._nonces)
+        # Whether replies leave as the handler made them, seen by nobody.
+        self._is_plain = app.settings.provisional and not (app.after_hooks or app.local_response_hooks)
 
     def respond(self, message: Message, source: Source) -> Answer | Pending:
         """Return the answer to a request, or a coroutine that will when its handler is an `async def`. Never raises."""
-        request = Request(message, source)
+        request = Request(message, source, self._context)
         try:
-            handler = self.app.find(request)
-            decision = self._unrouted(message) if handler is None else handler(request)
-            if type(decision) is Reply and message.method != b"ACK":  # the good path, kept short
-                return self._build(message, decision)
+            decision = self.app.find(request)(request)
+            # The good path, kept short.
+            if type(decision) is Reply and self._is_plain and message.method not in NEVER_ANSWERED:
+                return self._build(request, decision)
             if isinstance(decision, Awaitable):
                 return self._await(request, decision)
             return self._finish(request, decision)
@@ -58,62 +74,81 @@ class Responder:
             return self._finish(request, self._failed(request, error))
 
     def _finish(self, request: Request, decision: object) -> Answer:
-        message = request.message
-        if message.method == b"ACK" or decision is DROP:
+        if request.message.method in NEVER_ANSWERED or decision is DROP:
             return None  # an ACK is never answered (RFC 3261 17.1.1.3), whatever its handler returned
         if isinstance(decision, Reply):
-            return self._build(message, decision)
+            return self._build(request, decision) if self._is_plain else self._build_all(request, [decision])
         if isinstance(decision, list | tuple) and all(isinstance(reply, Reply) for reply in decision):
-            return tuple(self._build(message, reply) for reply in decision) or None
+            return self._build_all(request, decision)
         self.errors += 1
         logger.error(
             "%s %s: the handler returned %.80r; return request.reply(...), request.drop() or a list of replies",
-            request.method, text(message.uri), decision,
+            request.method, text(request.message.uri), decision,
         )  # fmt: skip
-        return self._build(message, error_reply(SlError.E_UNSPEC))
+        return self._build_all(request, [request.reply_error()])
 
-    def _build(self, message: Message, reply: Reply) -> bytes:
+    def _build_all(self, request: Request, replies: Sequence[Reply]) -> Answer:
+        if not self._is_plain:
+            replies = [self._shown(request, reply) for reply in self._permitted(request, replies)]
+        answers = tuple(self._build(request, reply) for reply in replies)
+        if self.app.local_response_hooks:
+            self.sent += [(request, reply) for reply in replies]
+        return answers[0] if len(answers) == 1 else answers or None
+
+    def _permitted(self, request: Request, replies: Sequence[Reply]) -> Sequence[Reply]:
+        """Leave provisional replies out where the plugin's settings say so."""
+        if request.context.settings.provisional or all(reply.status >= 200 for reply in replies):
+            return replies
+        self.errors += 1
+        logger.error(
+            "%s %s: a provisional reply is left out, for this plugin has provisional=False",
+            request.method, text(request.message.uri),
+        )  # fmt: skip
+        return [reply for reply in replies if reply.status >= 200] or [request.reply_error()]
+
+    def _shown(self, request: Request, reply: Reply) -> Reply:
+        """Show a reply to the hooks; one that fails, or returns what is no reply, changes nothing."""
+        for hook in self.app.after_hooks:
+            try:
+                changed = hook(request, reply)
+                if changed is not None and not isinstance(changed, Reply):
+                    raise TypeError(f"an after hook returns a reply or None, not {changed!r:.80}")
+                reply = changed or reply
+            except (Exception, SystemExit) as error:
+                self._log(request, error)
+        return reply
+
+    def _build(self, request: Request, reply: Reply) -> bytes:
+        message = request.message
         if message.to_tag or reply.status == 100:
             tag = b""
         else:
             tag = self.signer.sign(message.call_id, message.from_tag, message.cseq)
         return build_reply(message, reply.status, reply.reason, tag, reply.extra, reply.body)
 
-    def _unrouted(self, message: Message) -> Reply | Drop:
-        """Answer what no handler matched.
-
-        That is 404 when the method has handlers, else 405 (RFC 3261 8.2.1), or 501 for one nobody knows (21.5.2).
-        """
-        methods = self.app.methods
-        if message.method in ASKED_FOR:
-            return DROP
-        if message.method in methods:
-            return Reply(404)
-        status = 405 if message.method in METHODS else 501
-        return Reply(status, headers={"Allow": ", ".join(text(method) for method in methods)})
-
     def _failed(self, request: Request, error: BaseException) -> Reply:
-        """Log a plugin's exception on one line, with where it happened; return the error reply."""
+        """Return the reply to a request whose handler raised."""
         if isinstance(error, Reject):  # typed access to a header that is malformed: the peer's fault, not the plugin's
-            return Reply(error.status, error.reason)
+            reply = Reply(error.status, error.reason)
+            reply.extra = error.extra
+            return reply
+        self._log(request, error)
+        return request.reply_error()
+
+    def _log(self, request: Request, error: BaseException) -> None:
+        """Log a plugin's exception on one line, with where it happened."""
         self.errors += 1
         logger.error(
             "%s %s: %s, at %s",
-            request.method, text(request.message.uri), _describe(error), _place(error),
+            request.method, text(request.message.uri), describe(error), place(error),
         )  # fmt: skip
-        return error_reply(SlError.E_UNSPEC)
 
-
-def _describe(error: BaseException) -> str:
-    words = " ".join(str(error).split())  # one line, whatever breaks lines in it
-    return f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__
-
-
-def _place(error: BaseException) -> str:
-    """Return the line that raised, and the handler's line that led there when that is another file's."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first one is ours
-    if not frames:
-        return "its call (does it take the request as its one argument?)"
-    last, entry = frames[-1], frames[0]
-    place = f"{last.filename}:{last.lineno} in {last.name}"
-    return place if last.filename == entry.filename else f"{place}, called from {entry.filename}:{entry.lineno}"
+    def tell(self) -> None:
+        """Tell the local_response hooks of the replies that have left since the last time."""
+        sent, self.sent = self.sent, []
+        for request, reply in sent:
+            for hook in self.app.local_response_hooks:
+                try:
+                    hook(request, reply)
+                except (Exception, SystemExit) as error:
+                    self._log(request, error)

@@ -11,9 +11,12 @@ import pytest
 from slbroker import DROP, Handlers, Reply, Request
 from slbroker.keys import KeyRing
 from slbroker.sip.message import Source
-from slbroker.testing import SOURCE, Client
+from slbroker.sip.parser import parse
+from slbroker.sip.validate import NAMES, Checks
+from slbroker.testing import SOURCE, Client, RequestFactory, credentials
 from tests.support.sip import read_reply, request
 
+ALL = Checks(frozenset(NAMES))
 app = Handlers()
 
 
@@ -106,3 +109,47 @@ def test_a_malformed_request_is_answered_as_by_an_edge() -> None:
     reply = read_reply(data)
     assert (reply.status, reply.reason) == (400, "Missing From Header")
     assert reply.vias == [b"SIP/2.0/UDP 10.0.0.1;rport=4000;received=198.51.100.9"]
+
+
+def test_headers_may_repeat_or_be_left_out() -> None:
+    data = RequestFactory().request("INVITE", headers={"Route": ["<sip:a;lr>", "<sip:b;lr>"], "m": None})
+    message = parse(data)
+    assert message.all(b"route") == [b"<sip:a;lr>", b"<sip:b;lr>"]
+    assert message.first(b"contact") is None
+
+
+def test_the_factory_s_calls_and_registrations_are_what_the_rfc_wants() -> None:
+    factory = RequestFactory()
+    invite = parse(factory.invite("sip:bob@example.com"), ALL)
+    assert invite.first(b"content-type") == b"application/sdp"
+    assert invite.body.startswith(b"v=0")
+    register = parse(factory.register("sip:alice@example.com", expires=60, headers={"Supported": "path"}), ALL)
+    assert (register.uri, register.first(b"to"), register.first(b"expires")) == (
+        b"sip:example.com", b"<sip:alice@example.com>", b"60",
+    )  # fmt: skip
+    assert register.first(b"supported") == b"path"
+    assert invite.call_id != register.call_id
+
+
+def test_a_challenge_that_is_not_there_cannot_be_answered() -> None:
+    response = client.request("OPTIONS")
+    assert response is not None
+    with pytest.raises(ValueError, match="no such challenge in 200 OK"):
+        credentials(response, "OPTIONS", "sip:h", "a", "b")
+    assert client.authenticated("a", "b", "OPTIONS") is not None
+
+
+def test_faults_of_the_plugin_are_counted() -> None:
+    faulty = Handlers()
+    faulty.otherwise(lambda request: request.nothing)
+    asked = Client(faulty)
+    asked.request("OPTIONS")
+    assert asked.errors == 1
+
+
+def test_many_at_once() -> None:
+    async def play() -> list[int]:
+        replies = await asyncio.gather(*(client.ask("INVITE") for _ in range(20)))
+        return [reply.status for reply in replies if reply is not None]
+
+    assert asyncio.run(play()) == [404] * 20

@@ -87,6 +87,17 @@ def test_what_cannot_be_sent_is_refused_where_it_is_given(wrong: dict[str, Any],
         Reply(**wrong)
 
 
+def test_further_headers_make_another_reply() -> None:
+    reply = Reply(200, "Fine", {"Content-Type": "text/plain"}, "x")
+    more = reply.with_headers({"Server": "us"})
+    response = sent(more)
+    assert (response.status, response.reason, response.body) == (200, b"Fine", b"x")
+    assert (response.first("Server"), response.first("Content-Type")) == ("us", "text/plain")
+    assert sent(reply).first("Server") is None
+    with pytest.raises(ValueError, match="itself"):
+        reply.with_headers({"Via": "x"})
+
+
 def test_a_reply_shows_what_it_is() -> None:
     assert repr(Reply(486)) == "Reply(486, 'Busy Here')"
     assert repr(DROP) == "<Drop.DROP: 'drop'>"
@@ -110,6 +121,28 @@ def test_a_reply_shows_what_it_is() -> None:
 def test_error_replies_are_kamailio_s(error: SlError, status: int, reason: str) -> None:
     reply = error_reply(error)
     assert (reply.status, reply.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (SlError.E_UNSPEC, 500, "Server error occurred (1/SL)"),
+        (SlError.E_SEND, 477, "Send failed (477/SL)"),
+        (SlError.E_BAD_ADDRESS, 476, "Unresolvable destination (476/SL)"),
+        (SlError.E_BAD_URI, 475, "Bad URI (475/SL)"),
+        (SlError.E_BAD_TO, 400, "Bad To (13/SL)"),
+        (SlError.E_IP_BLOCKED, 473, "Filtered destination (473/SL)"),
+        (SlError.E_NO_DESTINATION, 500, "No destination available (18/SL)"),
+        (SlError.E_OUT_OF_MEM, 500, "Server error occurred (2/SL)"),
+    ],
+)
+def test_or_opensips_s(error: SlError, status: int, reason: str) -> None:
+    reply = error_reply(error, "opensips")
+    assert (reply.status, reply.reason) == (status, reason)
+
+
+def test_an_error_that_kamailio_has_not_is_one_of_its_unspecified() -> None:
+    assert error_reply(SlError.E_NO_DESTINATION).reason == "I'm terribly sorry, server error occurred (1/SL)"
 
 
 def test_every_error_has_a_reply_that_can_be_sent() -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker import DROP, Request
+from slbroker import DROP, Handlers, Request
 from slbroker.errors import Reject
 from slbroker.plugin.slerrors import SlError
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
 from slbroker.sip.validate import Checks
+from slbroker.testing import Client
 from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
 
 if TYPE_CHECKING:
@@ -118,17 +119,72 @@ def test_repr_is_short() -> None:
         lambda request: request.to_uri,
         lambda request: request.contacts,
         lambda request: request.vias,
+        lambda request: request.via,
+        lambda request: request.routes,
+        lambda request: request.record_routes,
+        lambda request: request.expires,
+        lambda request: request.max_forwards,
         lambda request: request.authorization,
         lambda request: request.proxy_authorization,
     ],
 )
 def test_looking_at_what_is_malformed_is_the_peers_400(look: Callable[[Request], object]) -> None:
-    bad = {"from_": "<sip:>;tag=1", "to": "<sip:@>", "contact": '"Bob <sip:b@h>', "via": "SIP/2.0/UDP h;;"}
+    bad = {
+        "from_": "<sip:>;tag=1", "to": "<sip:@>", "contact": '"Bob <sip:b@h>', "via": "SIP/2.0/UDP h;;",
+        "route": "<", "record_route": "<", "expires": "soon", "max_forwards": "256",
+    }  # fmt: skip
     data = request("INVITE", "sip:a@@b", **bad, authorization="Digest", proxy_authorization="Digest a b")  # type: ignore[arg-type]
     odd = Request(parse(data, Checks(names=frozenset())), SOURCE)
     with pytest.raises(Reject) as caught:
         look(odd)
     assert caught.value.status == 400
+
+
+def test_what_scripts_ask_for() -> None:
+    """As $ua, $mf, $hdr(Expires), $ct, $Ri, has_totag() and the like."""
+    data = request(
+        "REGISTER",
+        user_agent="Phone 1.2",
+        expires="3600",
+        content_type="Application/SDP;charset=utf-8",
+        require="Path, 100rel",
+        supported=["timer", "path,gruu"],
+        route=["<sip:a;lr>, <sip:b;lr>", "<sip:c;lr>"],
+        record_route="<sip:d;lr>",
+        via=["SIP/2.0/UDP p2, SIP/2.0/TCP p1"],
+    )
+    asked = Request(parse(data, Checks(names=frozenset())), SOURCE)
+    assert (asked.user_agent, asked.expires, asked.max_forwards) == ("Phone 1.2", 3600, 70)
+    assert asked.content_type == "application/sdp"
+    assert (asked.require, asked.supported) == (["path", "100rel"], ["timer", "path", "gruu"])
+    assert [route.uri.host for route in asked.routes] == ["a", "b", "c"]
+    assert [route.uri.host for route in asked.record_routes] == ["d"]
+    assert asked.via.host == "p2"
+    assert asked.listen == "udp:[2001:db8::7]:5060"
+    assert asked.is_initial
+    assert not read(to="<sip:b@h>;tag=t").is_initial
+
+
+def test_what_a_request_does_not_have() -> None:
+    bare = read(max_forwards=None)
+    assert (bare.user_agent, bare.expires, bare.max_forwards, bare.content_type) == ("", None, None, "")
+    assert (bare.require, bare.routes, bare.record_routes, bare.words("Allow")) == ([], [], [], [])
+
+
+def test_the_tag_that_replies_will_carry() -> None:
+    """`$ltt(s)`."""
+    app, seen = Handlers(), []
+    app.otherwise(lambda request: seen.append(request.reply_tag) or request.reply(404))  # type: ignore[func-returns-value]
+    client = Client(app)
+    ours = client.request("INVITE")
+    theirs = client.request("INVITE", headers={"To": "<sip:b@h>;tag=theirs"})
+    assert ours is not None
+    assert theirs is not None
+    assert [reply.first("To") for reply in (ours, theirs)] == [
+        f"<sip:alice@example.com>;tag={seen[0]}", "<sip:b@h>;tag=theirs",
+    ]  # fmt: skip
+    assert seen[1] == "theirs"
+    assert read().reply_tag == ""
 
 
 # Answering ------------------------------------------------------------------------------------------------------
@@ -160,6 +216,18 @@ def test_redirect() -> None:
 def test_a_redirect_needs_a_target_and_a_3xx(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="redirect wants"):
         read().redirect(*(["sip:h"] if arguments else []), **arguments)
+
+
+def test_a_redirect_with_q_values() -> None:
+    reply = read().redirect(("sip:a", 1), ("<sip:b>;expires=60", 0.75), ("sip:c", 1 / 3), ("sip:d", 0), status=300)
+    contacts = "<sip:a>;q=1", "<sip:b>;expires=60;q=0.75", "<sip:c>;q=0.333", "<sip:d>;q=0"
+    assert reply.extra.decode() == "".join(f"\r\nContact: {contact}" for contact in contacts)
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, float("nan")])
+def test_a_q_is_from_0_to_1(q: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        read().redirect(("sip:a", q))
 
 
 def test_a_redirect_lets_nothing_in_by_the_target() -> None:

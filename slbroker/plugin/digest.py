@@ -1,0 +1,221 @@
+"""Digest authentication with no state on any worker (RFC 3261 22, RFC 7616, RFC 8760).
+
+users = Digest("example.com", passwords.get)
+
+
+@app.on("REGISTER")
+@users.required
+def register(request): ...
+
+A challenge's nonce is signed and timed (`slbroker.authnonce`), so the worker that checks credentials need not be the
+one that challenged. What no state can give: within a nonce's life, who has overheard credentials can send them again
+(nc is not counted). `bind` narrows that, TLS ends it.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+from slbroker import auth
+from slbroker.auth import Ha1
+from slbroker.errors import Reject
+from slbroker.plugin.guard import is_async
+from slbroker.plugin.reply import Reply
+from slbroker.sip.credentials import parse_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slbroker.authnonce import NonceKeys
+    from slbroker.plugin.handlers import Decision, Handler
+    from slbroker.plugin.request import Request
+
+# What a username is looked up to: the password, its hash, or None for nobody.
+Secret: TypeAlias = str | Ha1 | None
+Lookup: TypeAlias = "Callable[[str], Secret | Awaitable[Secret]]"
+Binding: TypeAlias = Literal["", "source", "call-id"]
+
+LIFETIME: Final = 300.0  # seconds; what Kamailio's nonce_expire is by default
+_BINDINGS: Final = ("", "source", "call-id")
+_NEVER: Final = frozenset((b"ACK", b"CANCEL"))  # RFC 3261 22.1: they cannot be sent again with credentials
+
+
+class Outcome(Enum):
+    """What was found. Only GOOD is good."""
+
+    GOOD = "good"
+    MISSING = "missing"  # no credentials for our realm, or of an algorithm that we do not offer
+    WRONG = "wrong"  # nobody of that name, or not that password
+    STALE = "stale"  # the right password, but the nonce has expired or is none of ours
+
+
+class Verdict(NamedTuple):
+    """What became of a check: true when it is good, else `reply` is the challenge to send."""
+
+    outcome: Outcome
+    username: str
+    reply: Reply | None
+
+    def __bool__(self) -> bool:
+        return self.outcome is Outcome.GOOD
+
+
+class Digest:
+    """Challenges and checks for one realm, under one way of looking users up."""
+
+    def __init__(
+        self,
+        realm: str | Callable[[Request], str],
+        credentials: Lookup,
+        *,
+        algorithms: Sequence[str] = (auth.MD5,),
+        qop: bool = True,
+        proxy: bool = False,
+        lifetime: float = LIFETIME,
+        bind: Binding = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`credentials` is given a username and returns its password, an `Ha1` or None; it may be an `async def`.
+
+        `realm` may depend on the request. `algorithms` are offered in their order, a challenge each (RFC 8760): MD5
+        alone is what every phone has. `qop` offers qop=auth; credentials without it, from old clients, are taken in any
+        case. `proxy` asks with 407 in place of 401. `lifetime` is a nonce's, in seconds. `bind` makes a nonce good only
+        for the source address, or the Call-ID, that it was sent to. Raises ValueError for an algorithm that cannot be
+        had.
+        """
+        missing = [name for name in algorithms if not auth.is_available(name)]
+        if missing or not algorithms:
+            raise ValueError(f"algorithms={algorithms!r}: use some of {', '.join(auth.ALGORITHMS)}")
+        if bind not in _BINDINGS:
+            raise ValueError(f"bind={bind!r} is none of source, call-id")
+        if not lifetime > 0:
+            raise ValueError(f"lifetime={lifetime!r} is no number of seconds above 0")
+        self._realm = realm
+        self._credentials = credentials
+        self._algorithms = tuple(algorithms)
+        self._qop = qop
+        self._header = b"proxy-authorization" if proxy else b"authorization"
+        self._status, self._title = (407, "Proxy-Authenticate") if proxy else (401, "WWW-Authenticate")
+        self._lifetime = lifetime
+        self._bind = bind
+        self._clock = clock
+
+    # Asking -----------------------------------------------------------------------------------------------------
+
+    def challenge(self, request: Request, *, stale: bool = False) -> Reply:
+        """Return the 401 or 407 that asks for credentials; `stale`: only the nonce was wrong (RFC 7616 3.3)."""
+        realm = self.realm_of(request)
+        nonce = _nonces(request).make(realm.encode(errors="surrogateescape"), self._binding(request), self._clock())
+        rest = (', qop="auth"' if self._qop else "") + (", stale=true" if stale else "")
+        quoted = realm.replace("\\", "\\\\").replace('"', '\\"')
+        values = [f'Digest realm="{quoted}", nonce="{nonce}", algorithm={name}{rest}' for name in self._algorithms]
+        return Reply(self._status, headers={self._title: values})
+
+    def realm_of(self, request: Request) -> str:
+        """Return the realm that `request` is in."""
+        return self._realm if isinstance(self._realm, str) else self._realm(request)
+
+    def _binding(self, request: Request) -> bytes:
+        if self._bind == "source":
+            return request.source.host.encode()
+        return request.message.call_id if self._bind == "call-id" else b""
+
+    # Checking ---------------------------------------------------------------------------------------------------
+
+    def check(self, request: Request) -> Verdict:
+        """Return whether `request` has good credentials; raise Reject(400) for what cannot be read."""
+        params = self._presented(request)
+        secret = self._credentials(params["username"]) if params else None
+        if isinstance(secret, Awaitable):
+            raise TypeError("the credentials come from an async def: use check_async, or required on an async def")
+        return self._judge(request, params, secret)
+
+    async def check_async(self, request: Request) -> Verdict:
+        """Do as `check`, with credentials from an `async def`."""
+        params = self._presented(request)
+        secret = self._credentials(params["username"]) if params else None
+        return self._judge(request, params, await secret if isinstance(secret, Awaitable) else secret)
+
+    def username(self, request: Request) -> str:
+        """Return who the credentials are said to come from, "" where there are none: `$au`. Checks nothing."""
+        params = self._presented(request)
+        return params["username"] if params else ""
+
+    def _presented(self, request: Request) -> Mapping[str, str] | None:
+        """Return the credentials for our realm; a request through several proxies has one for each (RFC 3261 22.3)."""
+        realm = self.realm_of(request)
+        for value in request.message.all(self._header):
+            found = parse_credentials(value)
+            if found.scheme == "digest" and found.params.get("realm") == realm:
+                if not {"username", "nonce", "uri", "response"} <= set(found.params):
+                    raise Reject(400, "Bad Credentials")
+                return found.params
+        return None
+
+    def _judge(self, request: Request, params: Mapping[str, str] | None, secret: Secret) -> Verdict:
+        algorithm = (params or {}).get("algorithm", auth.MD5).upper()
+        if params is None or algorithm not in self._algorithms or params.get("qop", "auth").lower() != "auth":
+            return Verdict(Outcome.MISSING, "", self.challenge(request))
+        username, realm = params["username"], params["realm"]
+        kept = secret.of(algorithm) if isinstance(secret, Ha1) else ""
+        if isinstance(secret, str):
+            kept = auth.ha1(algorithm, username, realm, secret)
+        # Also where nobody has that name: how long it takes must not tell.
+        right = auth.is_right(algorithm, kept or "-", request.method, params)
+        if not (right and kept):
+            return Verdict(Outcome.WRONG, username, self.challenge(request))
+        age = _nonces(request).age(
+            params["nonce"], realm.encode(errors="surrogateescape"), self._binding(request), self._clock()
+        )
+        if age is None or age > self._lifetime:
+            return Verdict(Outcome.STALE, username, self.challenge(request, stale=True))
+        return Verdict(Outcome.GOOD, username, None)
+
+    # Putting it before handlers ---------------------------------------------------------------------------------
+
+    def required(self, handler: Handler) -> Handler:
+        """Return `handler` so that it is called with good credentials only; all else is challenged."""
+        if not (is_async(handler) or is_async(self._credentials)):
+
+            @functools.wraps(handler)
+            def guarded(request: Request) -> Any:
+                return self.check(request).reply or handler(request)
+
+            return guarded
+
+        @functools.wraps(handler)
+        async def guarded_async(request: Request) -> Decision:
+            verdict = await self.check_async(request)
+            if verdict.reply is not None:
+                return verdict.reply
+            decision = handler(request)
+            return await decision if isinstance(decision, Awaitable) else decision
+
+        return guarded_async
+
+    def gate(self, *methods: str) -> Callable[[Request], Any]:
+        """Return a hook for `app.before` that wants credentials for `methods`, or for all that can have them."""
+        wanted = frozenset(method.encode() for method in methods)
+
+        def ask(request: Request) -> Any:
+            method = request.message.method
+            if method in _NEVER or (wanted and method not in wanted):
+                return None
+            if is_async(self._credentials):
+                return self._ask_later(request)
+            return self.check(request).reply
+
+        return ask
+
+    async def _ask_later(self, request: Request) -> Reply | None:
+        return (await self.check_async(request)).reply
+
+
+def _nonces(request: Request) -> NonceKeys:
+    if request.context.nonces is None:
+        raise RuntimeError("digest needs a key ring: requests have one in a worker and in slbroker.testing.Client")
+    return request.context.nonces

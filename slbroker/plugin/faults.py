@@ -1,0 +1,27 @@
+"""An exception of a plugin in one line: what it says, and where it happened."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Final
+
+_OURS: Final = str(Path(__file__).parent)
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and words, on one line, whatever breaks lines in them."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__
+
+
+def place(error: BaseException) -> str:
+    """Return the line that raised, and the plugin's line that led there when that is another file's."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first one is ours
+    while len(frames) > 1 and frames[0].filename.startswith(_OURS):
+        del frames[0]  # what stands around a handler
+    if not frames:
+        return "its call (does it take the request as its one argument?)"
+    last, entry = frames[-1], frames[0]
+    where = f"{last.filename}:{last.lineno} in {last.name}"
+    return where if last.filename == entry.filename else f"{where}, called from {entry.filename}:{entry.lineno}"

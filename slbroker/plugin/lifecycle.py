@@ -1,0 +1,39 @@
+"""What a plugin does when a worker begins and ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from slbroker.errors import PluginError
+from slbroker.plugin.faults import describe, place
+
+if TYPE_CHECKING:
+    from slbroker.plugin.handlers import Handlers, Hook
+
+logger = logging.getLogger(__name__)
+
+
+async def start(app: Handlers) -> None:
+    """Call the startup hooks in order; raise PluginError, one line with where it happened, when one fails."""
+    for hook in app.startup_hooks:
+        try:
+            await _call(hook)
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"the plugin's startup failed: {describe(error)}, at {place(error)}") from error
+
+
+async def stop(app: Handlers) -> None:
+    """Call the shutdown hooks, the last declared first; one that fails is logged and keeps no other from its turn."""
+    for hook in reversed(app.shutdown_hooks):
+        try:
+            await _call(hook)
+        except (Exception, SystemExit) as error:
+            logger.error("the plugin's shutdown failed: %s, at %s", describe(error), place(error))
+
+
+async def _call(hook: Hook) -> None:
+    result = hook()
+    if isinstance(result, Awaitable):
+        await result

@@ -1,0 +1,114 @@
+"""What `@app.on` can ask of a request: patterns, networks, transports, headers; each becomes a test."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from slbroker.sip.grammar import canonical_name
+
+if TYPE_CHECKING:
+    from slbroker.plugin.request import Request
+
+Pattern: TypeAlias = "str | re.Pattern[str]"
+Patterns: TypeAlias = "Pattern | Iterable[Pattern]"
+Words: TypeAlias = "str | Iterable[str]"
+Test: TypeAlias = "Callable[[Request], object]"
+Matcher: TypeAlias = Callable[[str], object]
+
+TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
+_SPECIAL: Final = frozenset("*?[")
+_REMEMBERED_HOSTS: Final = 1_024  # addresses; reading one costs 2 us
+
+
+def several(given: Patterns) -> tuple[Pattern, ...]:
+    """Return what may be given as one or as several, as several."""
+    return (given,) if isinstance(given, str | re.Pattern) else tuple(given)
+
+
+def is_exact(pattern: Pattern) -> bool:
+    """Return whether a pattern matches one text only, itself: the usual case, which a table can hold."""
+    return isinstance(pattern, str) and not _SPECIAL.intersection(pattern)
+
+
+def matcher(pattern: Pattern, *, any_case: bool = False) -> Matcher:
+    """Return a test for a shell pattern, which matches the whole text, or a compiled one, which may match a part."""
+    if isinstance(pattern, re.Pattern):
+        return pattern.search
+    return re.compile(fnmatch.translate(pattern), re.IGNORECASE if any_case else 0).match
+
+
+def any_of(patterns: Iterable[Pattern], *, any_case: bool = False) -> Matcher:
+    """Return a test that one of `patterns` matches."""
+    given = list(patterns)
+    shells = [fnmatch.translate(pattern) for pattern in given if isinstance(pattern, str)]
+    matchers: list[Matcher] = [pattern.search for pattern in given if isinstance(pattern, re.Pattern)]
+    if shells:
+        matchers.append(re.compile("|".join(shells), re.IGNORECASE if any_case else 0).match)
+    return matchers[0] if len(matchers) == 1 else lambda text: any(match(text) for match in matchers)
+
+
+def user_test(patterns: Iterable[Pattern]) -> Test:
+    """Return a test of the Request-URI's user, which is case-sensitive (RFC 3261 19.1.4)."""
+    match = any_of(patterns)
+    return lambda request: match(request.uri.user)
+
+
+def domain_test(patterns: Iterable[Pattern]) -> Test:
+    """Return a test of the Request-URI's host, in any case."""
+    match = any_of(p.lower() if isinstance(p, str) else p for p in patterns)
+    return lambda request: match(request.uri.host)
+
+
+def source_test(source: Words) -> Test:
+    """Return a test of the address a request came from; raise ValueError for what is no address or network."""
+    networks = parse_networks(source)
+    return lambda request: in_networks(request.source.host, networks)
+
+
+def parse_networks(source: Words) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return networks as written: 192.0.2.0/24, 2001:db8::/32, 192.0.2.1; raise ValueError for anything else."""
+    try:
+        return tuple(ip_network(word) for word in ((source,) if isinstance(source, str) else source))
+    except ValueError as error:
+        raise ValueError(f"source={source!r}: {error}; write 192.0.2.1 or 192.0.2.0/24") from None
+
+
+def in_networks(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether a numeric address is in one of `networks`."""
+    address = read_host(host)
+    return any(address in network for network in networks)
+
+
+@lru_cache(maxsize=_REMEMBERED_HOSTS)
+def read_host(host: str) -> IPv4Address | IPv6Address:
+    """Return the address; one of IPv4 that an IPv6 socket has seen is one of IPv4. Raises ValueError."""
+    address = ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def transport_test(transport: Words) -> Test:
+    """Return a test of the transport; raise ValueError for one that there is not."""
+    wanted = frozenset((transport,) if isinstance(transport, str) else transport)
+    if not wanted or not wanted.issubset(TRANSPORTS):
+        raise ValueError(f"transport={transport!r} is none of {', '.join(TRANSPORTS)}")
+    return lambda request: request.source.transport in wanted
+
+
+def header_test(written: str) -> Test:
+    """Return a test of a header: `"Name"`, there is one; `"Name: pattern"`, one of its lines matches, in any case.
+
+    RFC 3261 7.3.1 has the values of headers case-insensitive where it says nothing else. Raises ValueError.
+    """
+    title, colon, pattern = written.partition(":")
+    name = canonical_name(title.strip().encode())
+    if not name:
+        raise ValueError(f"header={written!r}: write 'Name' or 'Name: pattern'")
+    if not colon:
+        return lambda request: request.message.first(name) is not None
+    match = matcher(pattern.strip(), any_case=True)
+    return lambda request: any(match(value.decode(errors="surrogateescape")) for value in request.message.all(name))

@@ -1,0 +1,169 @@
+"""A plugin with no Python: a TOML file of rules, made of the pieces that plugins use (docs/handlers.md has a table).
+
+[[on]]
+method = "INVITE"
+user = "900*"
+reply = "403 No Premium Numbers"
+
+[otherwise]
+reply = "404"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+
+from slbroker.errors import PluginError
+from slbroker.plugin import pieces
+from slbroker.plugin.digest import Digest
+from slbroker.plugin.handlers import Handlers
+from slbroker.plugin.rate import RateLimit
+from slbroker.plugin.reply import DROP, Reply
+from slbroker.plugin.ruletable import RuleTable
+from slbroker.plugin.users import UserFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from slbroker.plugin.handlers import Decision, Handler
+    from slbroker.plugin.request import Request
+
+_REDIRECT: Final = 302
+_CONDITIONS: Final = ("user", "domain", "source", "transport", "header")
+
+
+def load_rules(path: Path) -> Handlers:
+    """Return the plugin that the file at `path` describes; raise PluginError, one line that names the key at fault."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PluginError(f"plugin {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PluginError(f"plugin {path}: {error}") from error
+    try:
+        return _read(RuleTable(content), path.parent)
+    except ValueError as error:
+        raise PluginError(f"plugin {path}: {error}") from error
+
+
+def _read(file: RuleTable, folder: Path) -> Handlers:
+    """Return the plugin; what stands before the rules is asked in this order, whatever the file's own is."""
+    app = Handlers(
+        default_code=file.take("default-code", int, 500),
+        default_reason=file.take("default-reason", str, "Internal Server Error"),
+        errors=file.take("errors", str, "kamailio"),
+    )
+    if screen := file.table("screen"):
+        app.before(_screen(screen))
+    if rate := file.table("rate"):
+        app.before(_rate(rate))
+    if maintenance := file.table("maintenance"):
+        app.before(_maintenance(maintenance, folder))
+    if checks := file.table("checks"):
+        app.before(_checks(checks))
+    if auth := file.table("auth"):
+        app.before(_auth(auth, folder))
+    for rule in file.tables("on"):
+        _rule(app, rule)
+    if otherwise := file.table("otherwise"):
+        app.otherwise(_handler(otherwise))
+        otherwise.finish()
+    file.finish()
+    return app
+
+
+def _screen(table: RuleTable) -> Any:
+    hook = pieces.screen(
+        user_agents=table.words("user-agent", pieces.SCANNERS),
+        headers=table.words("header"),
+        sdp=table.words("sdp"),
+        users=table.words("user"),
+        answer=_answer(table),
+    )
+    table.finish()
+    return hook
+
+
+def _rate(table: RuleTable) -> RateLimit:
+    requests, seconds = table.take("requests", int, 30), table.take("seconds", float, 2.0)
+    hook = RateLimit(requests, seconds, _answer(table), table.words("exempt"))
+    table.finish()
+    return hook
+
+
+def _maintenance(table: RuleTable, folder: Path) -> Any:
+    active: Any = table.take("active", bool, True)
+    if file := table.take("file", str, ""):
+        active = folder / file
+    retry_after, reason = table.take("retry-after", int, 60), table.take("reason", str, "Service Unavailable")
+    hook = pieces.maintenance(active, retry_after, reason, table.words("exempt"))
+    table.finish()
+    return hook
+
+
+def _checks(table: RuleTable) -> Any:
+    body = table.take("max-body", int, -1)
+    hook = pieces.judge(*table.words("names"), supported=table.words("supported"), max_body=body if body >= 0 else None)
+    table.finish()
+    return hook
+
+
+def _auth(table: RuleTable, folder: Path) -> Any:
+    realm = table.need("realm", str)
+    digest = Digest(
+        realm,
+        UserFile(folder / table.need("users", str), realm),
+        algorithms=table.words("algorithms", ("MD5",)),
+        proxy=table.take("proxy", bool, False),
+        lifetime=table.take("lifetime", float, 300.0),
+        bind=table.take("bind", str, ""),
+    )
+    hook = digest.gate(*table.words("method", ("REGISTER", "INVITE")))
+    table.finish()
+    return hook
+
+
+def _rule(app: Handlers, rule: RuleTable) -> None:
+    methods = rule.words("method")
+    given: dict[str, Any] = {name: words for name in _CONDITIONS if (words := rule.words(name))}
+    handler = _handler(rule)
+    rule.finish()
+    try:
+        app.on(*methods, **given)(handler)
+    except ValueError as error:
+        raise ValueError(f"{rule.path}: {error}") from None
+
+
+def _handler(rule: RuleTable) -> Handler:
+    """Return what answers as `reply`, `redirect` or `drop` says."""
+    headers = rule.headers("headers")
+    body = rule.take("body", str, "")
+    contacts = rule.words("redirect")
+    words = rule.take("reply", str, str(_REDIRECT) if contacts else "")
+    silent = rule.take("drop", bool, False)
+    if silent == bool(words):
+        raise ValueError(f"{rule.path}: say one of reply, redirect, drop")
+    if silent:
+        return lambda _request: DROP
+    status, reason = rule.status("reply", words)
+    rule.wrong("reply", lambda _: Reply(status, reason, headers, body), words)
+    if contacts:
+        if body or not 300 <= status <= 399:
+            raise ValueError(f"{rule.path}: redirect goes with a status between 300 and 399, and no body")
+        return lambda request: request.redirect(
+            *(_fill(contact, request) for contact in contacts), status=status, reason=reason, headers=headers
+        )
+    return lambda request: request.reply(status, reason, headers, body)
+
+
+def _fill(contact: str, request: Request) -> str:
+    """Put the number that was called, as it was written, into a contact: {user}."""
+    user = str(request.uri).partition(":")[2].rpartition("@")[0].partition(":")[0] or request.uri.user
+    return contact.replace("{user}", user)
+
+
+def _answer(table: RuleTable) -> Decision:
+    """Return what `answer` says: "drop", the usual, or a status and a reason."""
+    words = table.take("answer", str, "drop")
+    return DROP if words == "drop" else Reply(*table.status("answer", words))

@@ -1,0 +1,148 @@
+"""Running recorded requests through a plugin with no sockets: for `slbroker replay` and `slbroker explain`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from slbroker.authnonce import NonceKeys
+from slbroker.plugin import Request, lifecycle
+from slbroker.plugin.guard import name_of
+from slbroker.plugin.handlers import unwrapped
+from slbroker.plugin.responder import Responder
+from slbroker.sip.response import Response, parse_response
+from slbroker.totag import TAG_LENGTH, Signer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from slbroker.keys import KeyRing
+    from slbroker.plugin import Handlers
+    from slbroker.recording import Record
+
+# What two runs of one plugin may say differently: the times in it.
+_FLEETING = ("www-authenticate", "proxy-authenticate", "date", "timestamp")
+
+
+class Run(NamedTuple):
+    """What a plugin made of a request: its replies' bytes, and how many seconds it took."""
+
+    replies: tuple[bytes, ...]
+    seconds: float
+
+
+class Player:
+    """A plugin, started, that is given one request after the other; a context manager."""
+
+    def __init__(self, app: Handlers, ring: KeyRing) -> None:
+        accepted = ring.accepted(time.time())
+        self.app = app
+        self.responder = Responder(app, Signer(ring.current, accepted), NonceKeys(ring.current, accepted))
+        self._runner = asyncio.Runner()
+        self._played = 0
+        self._seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._runner.run(lifecycle.start(self.app))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._runner.run(lifecycle.stop(self.app))
+        self._runner.close()
+
+    def play(self, record: Record) -> Run:
+        """Return what the plugin answers to a request."""
+        begun = time.perf_counter()
+        answer = self.responder.respond(record.message, record.source)
+        if isinstance(answer, Coroutine):
+            answer = self._runner.run(answer)
+        seconds = time.perf_counter() - begun
+        self._played += 1
+        self._seconds += seconds
+        self.responder.tell()
+        return Run((answer,) if isinstance(answer, bytes) else answer or (), seconds)
+
+    @property
+    def microseconds(self) -> float:
+        """Return how long a request has taken, on average; 0 before the first."""
+        return self._seconds * 1e6 / max(self._played, 1)
+
+    def explain(self, record: Record) -> Iterator[tuple[str, str]]:
+        """Yield what there is to say of one request: (subject, words)."""
+        message, source = record.message, record.source
+        line = f"{message.method.decode()} {message.uri.decode(errors='replace')}"
+        yield "request", f"{line} from {source.host}:{source.port} to {source.listen}"
+        request = Request(message, source)
+        route = self.app.route_of(request)
+        if route is not None:
+            yield "route", f"on({message.method.decode()!r}) {route.words}".strip()
+            yield "handler", describe_handler(route.handler)
+        else:
+            yield "route", "none matches" + (": the otherwise handler" if self.app.has_otherwise else ": nobody")
+        run = self.play(record)
+        yield "time", f"{run.seconds * 1e6:.0f} us"
+        for reply in run.replies:
+            yield "reply", "\n" + reply.decode(errors="backslashreplace").replace("\r\n", "\n").rstrip("\n")
+            yield from _explain_tag(reply, message.to_tag)
+        if not run.replies:
+            yield "reply", "none"
+
+
+def describe_handler(handler: Any) -> str:
+    """Return a handler's name and where it stands."""
+    function = unwrapped(handler)
+    code = getattr(function, "__code__", None)
+    place = f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+    return name_of(function) + place
+
+
+def _explain_tag(reply: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:
+    read = parse_response(reply)
+    tag = (read.first("To") or "").rpartition(";tag=")[2] if read is not None else ""
+    if theirs:
+        yield "to-tag", f"{theirs.decode(errors='replace')}: the request's own, so an edge knows its ACK by a hash"
+    elif len(tag) == TAG_LENGTH and tag.startswith("s1"):
+        yield "to-tag", f"{tag}: version {tag[:2]}, key {tag[2:6]}, MAC {tag[7:]} over Call-ID, From tag, CSeq number"
+    elif read is not None and read.status == 100:
+        yield "to-tag", "none: a 100 has none"
+
+
+def differences(one: Run, other: Run) -> list[str]:
+    """Return in words how two answers to one request differ; [] when a peer could not tell.
+
+    To-tags differ where the key rings do, nonces and dates with the time; they are not compared.
+    """
+    ones, others = ([parse_response(reply) for reply in run.replies] for run in (one, other))
+    if [_status(read) for read in ones] != [_status(read) for read in others]:
+        return [f"{_statuses(ones)} | {_statuses(others)}"]
+    found: list[str] = []
+    for left, right in zip(ones, others, strict=True):
+        if left is None or right is None:
+            continue
+        found += _header_differences(left, right)
+        if left.body != right.body:
+            found.append(f"body of {len(left.body)} bytes | body of {len(right.body)} bytes")
+    return found
+
+
+def _header_differences(left: Response, right: Response) -> list[str]:
+    found = []
+    names = dict.fromkeys(name.decode() for name in (*left.headers[::2], *right.headers[::2]))
+    for name in names:
+        if name in _FLEETING or name == "to":
+            if len(left.all(name)) != len(right.all(name)):
+                found.append(f"{name}: {len(left.all(name))} times | {len(right.all(name))} times")
+        elif left.all(name) != right.all(name):
+            found.append(f"{name}: {', '.join(left.all(name)) or '-'} | {', '.join(right.all(name)) or '-'}")
+    return found
+
+
+def _status(read: Response | None) -> tuple[int, bytes] | None:
+    return None if read is None else (read.status, read.reason)
+
+
+def _statuses(replies: list[Response | None]) -> str:
+    words = [f"{read.status} {read.reason.decode(errors='replace')}" if read else "no SIP" for read in replies]
+    return ", ".join(words) or "silence"

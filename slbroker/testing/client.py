@@ -1,0 +1,175 @@
+"""The client that sends requests to a plugin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from slbroker.authnonce import NonceKeys
+from slbroker.errors import Drop, Reject
+from slbroker.keys import KeyRing
+from slbroker.plugin import lifecycle
+from slbroker.plugin.responder import Responder
+from slbroker.sip.parser import BadRequest, parse
+from slbroker.sip.reply import build_reply
+from slbroker.sip.response import Response, parse_response
+from slbroker.sip.validate import USUAL, Checks
+from slbroker.sip.via import stamp_top
+from slbroker.testing.digest import credentials
+from slbroker.testing.factory import SOURCE, URI, RequestFactory
+from slbroker.totag import Signer
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from slbroker.bus.envelope import Answer
+    from slbroker.plugin import Handlers
+    from slbroker.sip.message import Message, Source
+    from slbroker.testing.factory import RequestHeaders
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """Sends requests to a plugin and returns what a SIP peer would read.
+
+    As a context manager it calls the plugin's startup and shutdown hooks, and all its handlers run in one event loop:
+    for plugins with a database pool. Its `errors` counts handlers that raised, or returned what is no decision.
+    """
+
+    def __init__(self, app: Handlers, ring: KeyRing | None = None, checks: Checks = USUAL) -> None:
+        ring = ring or KeyRing.generate()
+        accepted = ring.accepted(0.0)
+        self.signer = Signer(ring.current, accepted)
+        self._responder = Responder(app, self.signer, NonceKeys(ring.current, accepted))
+        self._checks = checks
+        self._factory = RequestFactory()
+        self._runner: asyncio.Runner | None = None
+
+    @property
+    def errors(self) -> int:
+        """Return how many faults of the plugin there were."""
+        return self._responder.errors
+
+    def __enter__(self) -> Self:
+        self._runner = asyncio.Runner()
+        try:
+            self._run(lifecycle.start(self._responder.app))
+        except BaseException:
+            self._runner.close()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        assert self._runner is not None
+        self._run(lifecycle.stop(self._responder.app))
+        self._runner.close()
+        self._runner = None
+
+    def _run(self, pending: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run(pending) if self._runner is None else self._runner.run(pending)
+
+    # One request ------------------------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        uri: str = URI,
+        headers: RequestHeaders | None = None,
+        body: bytes | str = b"",
+        source: Source = SOURCE,
+    ) -> Response | None:
+        """Send one request; return its last reply, or None when there is none.
+
+        `headers` are added to the ones a request must have, or replace them.
+        """
+        replies = self.replies(method, uri, headers, body, source)
+        return replies[-1] if replies else None
+
+    def replies(
+        self,
+        method: str,
+        uri: str = URI,
+        headers: RequestHeaders | None = None,
+        body: bytes | str = b"",
+        source: Source = SOURCE,
+    ) -> list[Response]:
+        """Send one request; return its replies in order."""
+        return _read(self.exchange(self._factory.request(method, uri, headers, body), source))
+
+    async def ask(
+        self,
+        method: str,
+        uri: str = URI,
+        headers: RequestHeaders | None = None,
+        body: bytes | str = b"",
+        source: Source = SOURCE,
+    ) -> Response | None:
+        """Do as `request`, in an event loop that runs already: for many at once."""
+        answer = self._respond(self._factory.request(method, uri, headers, body), source)
+        replies = _read(self._told(await answer if isinstance(answer, Coroutine) else answer))
+        return replies[-1] if replies else None
+
+    def authenticated(
+        self,
+        username: str,
+        password: str,
+        method: str,
+        uri: str = URI,
+        headers: RequestHeaders | None = None,
+        body: bytes | str = b"",
+        source: Source = SOURCE,
+    ) -> Response | None:
+        """Send one request, and again with credentials when it is challenged (RFC 3261 22.1); return the last reply."""
+        response = self.request(method, uri, headers, body, source)
+        if response is None or response.status not in (401, 407):
+            return response
+        answer = credentials(response, method, uri, username, password)
+        return self.request(method, uri, {**(headers or {}), **answer}, body, source)
+
+    def exchange(self, data: bytes, source: Source = SOURCE) -> list[bytes]:
+        """Send one datagram as it is; return the replies' bytes. Malformed ones are answered as an edge would."""
+        answer = self._respond(data, source)
+        return self._told(self._run(answer) if isinstance(answer, Coroutine) else answer)
+
+    # How it works -----------------------------------------------------------------------------------------------
+
+    def _respond(self, data: bytes, source: Source) -> Answer | Coroutine[Any, Any, Answer]:
+        try:
+            message = parse(data, self._checks)
+            try:
+                _stamp(message, source, strict=self._checks.via)
+            except Reject as reject:
+                raise BadRequest(reject.status, reject.reason, message) from None
+        except Drop:
+            return None
+        except BadRequest as bad:
+            return self._refuse(bad, source)
+        return self._responder.respond(message, source)
+
+    def _told(self, answer: Answer) -> list[bytes]:
+        """Return the replies of an answer, which leave now."""
+        self._responder.tell()
+        if answer is None:
+            return []
+        return [answer] if isinstance(answer, bytes) else list(answer)
+
+    def _refuse(self, bad: BadRequest, source: Source) -> bytes | None:
+        message = bad.message
+        try:
+            _stamp(message, source)
+        except Drop:
+            return None
+        tag = self.signer.sign(message.call_id, message.from_tag, message.cseq)
+        return build_reply(message, bad.status, bad.reason, tag, bad.extra)
+
+
+def _read(replies: list[bytes]) -> list[Response]:
+    return [read for reply in replies if (read := parse_response(reply)) is not None]
+
+
+def _stamp(message: Message, source: Source, *, strict: bool = False) -> None:
+    """Make of the top Via what an edge passes on; raise as `via.stamp` does."""
+    assert isinstance(message.headers, list)
+    stamp_top(message.headers, source.host, source.port, strict=strict)

@@ -1,0 +1,299 @@
+"""Authentication: challenges, credentials, and that no worker needs to know what another did."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from slbroker import Handlers, Reply, Request, auth
+from slbroker.auth import Ha1
+from slbroker.keys import KeyRing
+from slbroker.plugin import Digest, Outcome
+from slbroker.sip.credentials import parse_credentials
+from slbroker.sip.message import Source
+from slbroker.sip.parser import parse
+from slbroker.testing import SOURCE, Client, credentials
+from tests.support.sip import request
+
+if TYPE_CHECKING:
+    from slbroker.sip.response import Response
+
+NOW = 1_760_000_000.0
+URI = "sip:example.com"
+PASSWORDS = {"alice": "wonderland", "zoë": "pässword"}
+
+
+class Site:
+    """A realm served by two workers that share a key ring, and a clock to turn."""
+
+    def __init__(self, credentials_of: Any = PASSWORDS.get, **settings: Any) -> None:
+        self.now = NOW
+        self.digest = Digest("example.com", credentials_of, clock=lambda: self.now, **settings)
+        self.app = Handlers()
+        self.app.on("REGISTER", "INVITE")(self.digest.required(self.serve))
+        ring = KeyRing.generate()
+        self.first, self.second = Client(self.app, ring), Client(self.app, ring)
+
+    def serve(self, request: Request) -> Reply:
+        return request.reply(200, f"Hello {self.digest.username(request)}")
+
+    def challenge(self, **given: Any) -> Response:
+        response = self.first.request("REGISTER", URI, **given)
+        assert response is not None
+        assert response.status in (401, 407)
+        return response
+
+    def answer(self, challenge: Response, name: str = "alice", password: str = "wonderland", **given: Any) -> Response:
+        """What the other worker says to credentials."""
+        header = credentials(challenge, "REGISTER", URI, name, password, **given)
+        response = self.second.request("REGISTER", URI, header)
+        assert response is not None
+        return response
+
+
+def challenge_of(response: Response, title: str = "WWW-Authenticate") -> Any:
+    (value,) = response.all(title)
+    return parse_credentials(value.encode()).params
+
+
+def test_what_one_worker_challenged_the_other_checks() -> None:
+    site = Site()
+    response = site.answer(site.challenge())
+    assert (response.status, response.reason) == (200, b"Hello alice")
+
+
+def test_a_challenge() -> None:
+    params = challenge_of(Site().challenge())
+    assert params["realm"] == "example.com"
+    assert (params["algorithm"], params["qop"]) == ("MD5", "auth")
+    assert "stale" not in params
+
+
+def test_a_request_that_is_repeated_gets_the_same_challenge() -> None:
+    """As RFC 3261 8.2.7 wants of a stateless server; the second that has gone by makes another nonce."""
+    site = Site()
+    data = request("REGISTER", URI)
+    before = site.first.exchange(data)
+    assert before == site.second.exchange(data)
+    site.now += 1
+    assert before != site.first.exchange(data)
+
+
+def test_a_proxy_s_challenge() -> None:
+    site = Site(proxy=True)
+    response = site.challenge()
+    assert response.status == 407
+    assert challenge_of(response, "Proxy-Authenticate")["realm"] == "example.com"
+    assert site.answer(response).status == 200
+
+
+@pytest.mark.parametrize(("name", "password"), [("alice", "wrong"), ("bob", "wonderland"), ("", ""), ("alice", "")])
+def test_wrong_credentials_are_challenged_anew_and_not_as_stale(name: str, password: str) -> None:
+    site = Site()
+    response = site.answer(site.challenge(), name, password)
+    assert response.status == 401
+    assert "stale" not in challenge_of(response)
+
+
+def test_names_and_passwords_are_utf_8() -> None:
+    site = Site()
+    assert site.answer(site.challenge(), "zoë", "pässword").reason.decode() == "Hello zoë"
+
+
+def test_an_old_nonce_is_stale_for_who_knows_the_password() -> None:
+    site = Site(lifetime=60.0)
+    challenge = site.challenge()
+    site.now += 60.0
+    assert site.answer(challenge).status == 200
+    site.now += 1.0
+    response = site.answer(challenge)
+    assert (response.status, challenge_of(response)["stale"]) == (401, "true")
+    assert site.answer(response).status == 200
+    assert "stale" not in challenge_of(site.answer(challenge, password="wrong"))
+
+
+def test_a_nonce_of_another_ring_is_stale_and_not_good() -> None:
+    site, other = Site(), Site()
+    response = site.answer(other.challenge())
+    assert (response.status, challenge_of(response)["stale"]) == (401, "true")
+
+
+@pytest.mark.parametrize("bind", ["source", "call-id"])
+def test_a_nonce_can_be_bound(bind: Any) -> None:
+    site = Site(bind=bind)
+    here = {"Call-ID": "one@h"}
+    challenge = site.challenge(headers=here)
+    answer = credentials(challenge, "REGISTER", URI, "alice", "wonderland")
+    good = site.second.request("REGISTER", URI, {**here, **answer})
+    assert good is not None
+    assert good.status == 200
+    elsewhere = Source("198.51.100.7", 5060, SOURCE.listen)
+    moved = site.second.request("REGISTER", URI, {"Call-ID": "two@h", **answer}, source=elsewhere)
+    assert moved is not None
+    assert challenge_of(moved)["stale"] == "true"
+
+
+def test_several_challenges_the_strongest_first() -> None:
+    """RFC 8760 2.4."""
+    site = Site(algorithms=("SHA-512-256", "SHA-256", "MD5"))
+    challenge = site.challenge()
+    offered = [parse_credentials(value.encode()).params["algorithm"] for value in challenge.all("WWW-Authenticate")]
+    assert offered == ["SHA-512-256", "SHA-256", "MD5"]
+    for algorithm in offered:
+        assert site.answer(challenge, algorithm=algorithm).status == 200
+
+
+def test_an_algorithm_that_was_not_offered_is_no_answer() -> None:
+    assert Site().answer(Site(algorithms=("SHA-256",)).challenge()).status == 401
+
+
+def test_without_qop() -> None:
+    site = Site(qop=False)
+    challenge = site.challenge()
+    assert "qop" not in challenge_of(challenge)
+    assert site.answer(challenge).status == 200
+
+
+def test_hashes_in_place_of_passwords() -> None:
+    kept = {
+        "alice": Ha1(md5=auth.ha1("MD5", "alice", "example.com", "wonderland")),
+        "bob": Ha1(sha_256=auth.ha1("SHA-256", "bob", "example.com", "builder")),
+    }
+    site = Site(kept.get, algorithms=("SHA-256", "MD5"))
+    challenge = site.challenge()
+    assert site.answer(challenge, algorithm="MD5").status == 200
+    assert site.answer(challenge, algorithm="SHA-256").status == 401  # that hash of hers is not kept
+    assert site.answer(challenge, "bob", "builder").status == 200
+
+
+def test_the_credentials_for_our_realm_are_found_among_others() -> None:
+    """RFC 3261 22.3."""
+    site = Site()
+    ours = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")["Authorization"]
+    theirs = 'Digest username="a", realm="other", nonce="n", uri="sip:h", response="r"'
+    response = site.second.request("REGISTER", URI, {"Authorization": ["Basic eA==", theirs, ours]})
+    assert response is not None
+    assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("Digest", 400),
+        ('Digest realm="example.com"', 400),
+        ('Digest realm="example.com", username="alice", nonce="x", uri="sip:h"', 400),
+        ("Basic eA==", 401),
+        ('Digest realm="example.org", username="alice"', 401),
+        ('Digest realm="example.com", username="alice", nonce="x", uri="u", response="r", qop=auth-int', 401),
+        ('Digest realm="example.com", username="alice", nonce="x", uri="u", response="r", algorithm=SHA-1', 401),
+    ],
+)
+def test_what_is_no_use(value: str, status: int) -> None:
+    response = Site().first.request("REGISTER", URI, {"Authorization": value})
+    assert response is not None
+    assert response.status == status
+
+
+def test_the_method_is_part_of_what_is_signed() -> None:
+    site = Site()
+    header = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")
+    response = site.second.request("INVITE", URI, header)
+    assert response is not None
+    assert response.status == 401
+
+
+def test_a_verdict_tells_what_was_found() -> None:
+    site, verdicts = Site(), []
+    app = Handlers()
+
+    @app.on("REGISTER")
+    def look(request: Request) -> Reply:
+        verdict = site.digest.check(request)
+        verdicts.append((verdict.outcome, verdict.username, bool(verdict)))
+        return verdict.reply or request.reply(200)
+
+    client = Client(app)
+    client.authenticated("alice", "wonderland", "REGISTER", URI)
+    client.authenticated("alice", "wrong", "REGISTER", URI)
+    assert verdicts == [
+        (Outcome.MISSING, "", False),
+        (Outcome.GOOD, "alice", True),
+        (Outcome.MISSING, "", False),
+        (Outcome.WRONG, "alice", False),
+    ]
+
+
+async def look_up(name: str) -> str | None:
+    await asyncio.sleep(0)
+    return PASSWORDS.get(name)
+
+
+async def serve_later(request: Request) -> Reply:
+    await asyncio.sleep(0)
+    return request.reply(200)
+
+
+@pytest.mark.parametrize("lookup", [PASSWORDS.get, look_up])
+@pytest.mark.parametrize("handler", [serve_later, lambda request: request.reply(200)])
+def test_lookups_and_handlers_may_be_asynchronous(lookup: Any, handler: Any) -> None:
+    digest = Digest("r", lookup)
+    decorated, gated = Handlers(), Handlers()
+    decorated.on("REGISTER")(digest.required(handler))
+    gated.before(digest.gate("REGISTER"))
+    gated.otherwise(handler)
+    for app in (decorated, gated):
+        client = Client(app)
+        for password, status in (("wonderland", 200), ("wrong", 401)):
+            response = client.authenticated("alice", password, "REGISTER", URI)
+            assert response is not None
+            assert response.status == status
+
+
+def test_an_asynchronous_lookup_asked_in_time_says_how_it_is_done() -> None:
+    app = Handlers()
+    digest = Digest("r", look_up)
+    app.on("REGISTER")(lambda request: digest.check(request).reply or request.reply(200))
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        response = Client(app).authenticated("alice", "wonderland", "REGISTER", URI)
+    assert response is not None
+    assert response.status == 500
+
+
+def test_a_gate_lets_pass_what_cannot_be_asked() -> None:
+    """RFC 3261 22.1: neither ACK nor CANCEL can be sent again with credentials."""
+    app, seen = Handlers(), []
+    app.before(Digest("r", PASSWORDS.get).gate())
+    app.on("ACK", "CANCEL")(lambda request: seen.append(request.method) or request.reply(200))  # type: ignore[func-returns-value]
+    app.otherwise(lambda request: request.reply(200))
+    client = Client(app)
+    for method, status in (("ACK", None), ("CANCEL", 200), ("OPTIONS", 401)):
+        response = client.request(method)
+        assert (response and response.status) == status
+    assert seen == ["ACK", "CANCEL"]
+
+
+def test_a_realm_may_depend_on_the_request() -> None:
+    app = Handlers()
+    digest = Digest(lambda request: f'{request.from_uri.host} "\\', PASSWORDS.get)
+    app.on("REGISTER")(digest.required(lambda request: request.reply(200)))
+    client = Client(app)
+    headers = {"From": "<sip:alice@a.example>;tag=1"}
+    challenge = client.request("REGISTER", URI, headers)
+    assert challenge is not None
+    assert challenge_of(challenge)["realm"] == 'a.example "\\'
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"algorithms": ()}, {"algorithms": ("SHA-1",)}, {"lifetime": 0}, {"bind": "branch"}],
+)
+def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="="):
+        Digest("r", PASSWORDS.get, **wrong)
+
+
+def test_outside_a_worker_there_is_no_key() -> None:
+    with pytest.raises(RuntimeError, match="key ring"):
+        Digest("r", PASSWORDS.get).challenge(Request(parse(request("REGISTER")), SOURCE))

@@ -1,0 +1,191 @@
+"""Requests on file and played again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slbroker import Handlers, Reply, Request
+from slbroker.errors import ConfigError
+from slbroker.keys import KeyRing
+from slbroker.plugin import Digest
+from slbroker.recording import Record, Recorder, read_file, read_record, read_request, title, write_record
+from slbroker.replay import Player, differences
+from slbroker.sip.message import Source
+from slbroker.sip.parser import parse
+from slbroker.testing import SOURCE, RequestFactory
+from tests.support.sip import KAMAILIO_OPTIONS, PHONE_INVITE, SIPP_INVITE, SIPSAK_OPTIONS, request
+
+RING = KeyRing.generate()
+
+
+def record(data: bytes | None = None, source: Source = SOURCE) -> Record:
+    return Record(1_760_000_000.5, source, parse(data or request("OPTIONS")))
+
+
+@pytest.mark.parametrize("data", [KAMAILIO_OPTIONS, PHONE_INVITE, SIPP_INVITE, SIPSAK_OPTIONS])
+def test_what_is_written_is_read_as_the_same(data: bytes) -> None:
+    written = record(data, Source("2001:db8::1", 5061, "tls:[2001:db8::7]:5061"))
+    read = read_record(write_record(written))
+    assert read == written._replace(message=written.message._replace(headers=list(written.message.headers)))
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40).filter(lambda value: not set(value) & set(b"\r\n")))
+def test_no_byte_is_lost(body: bytes, subject: bytes) -> None:
+    written = record(request("MESSAGE", subject=subject, body=body))
+    line = write_record(written)
+    assert line.isascii()
+    assert line.count("\n") == 1
+    read = read_record(line)
+    assert read.message.body == body
+    assert read.message.first(b"subject") == written.message.first(b"subject")
+
+
+def test_header_names_are_written_as_people_do() -> None:
+    names = [b"call-id", b"cseq", b"max-forwards", b"www-authenticate", b"x-my-header"]
+    assert [title(name) for name in names] == [
+        b"Call-ID", b"CSeq", b"Max-Forwards", b"WWW-Authenticate", b"X-My-Header",
+    ]  # fmt: skip
+
+
+def test_a_file_for_its_owner_alone_that_grows(tmp_path: Path) -> None:
+    file = tmp_path / "requests.jsonl"
+    for _ in range(2):
+        recorder = Recorder(file)
+        recorder.add([record(), record()])
+        recorder.close()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(list(read_file(file))) == 4
+
+
+def good() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(write_record(record()))
+    return content
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "it is no record"),
+        ("[]", "it is no record"),
+        ("{}", "it is no record"),
+        (json.dumps(good() | {"source": ["h", "5060", "l"]}), "have to be numbers"),
+        (json.dumps(good() | {"source": [1, 2, 3]}), "have to be texts"),
+        (json.dumps(good() | {"time": "now"}), "have to be numbers"),
+        (json.dumps(good() | {"request": "SIP/2.0 200 OK\r\n\r\n"}), "does not hand this to a handler: response"),
+        (
+            json.dumps(good() | {"request": "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n\r\n"}),
+            "this itself: 400",
+        ),
+    ],
+)
+def test_what_is_no_record_is_named_by_its_line(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "requests.jsonl"
+    file.write_text(write_record(record()) + "\n" + line + "\n")
+    with pytest.raises(ConfigError, match=rf"requests\.jsonl:3: .*{said}"):
+        list(read_file(file))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_a_file_that_cannot_be_read_or_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="recording"):
+        list(read_file(tmp_path / name))
+    with pytest.raises(ConfigError, match="recording"):
+        Recorder(tmp_path / "nowhere" / "x")
+
+
+# Playing --------------------------------------------------------------------------------------------------------
+
+
+def app_that(answer: Any) -> Handlers:
+    app = Handlers()
+    app.otherwise(answer)
+    return app
+
+
+def play(answer: Any, data: bytes | None = None) -> Any:
+    with Player(app_that(answer), RING) as player:
+        return player.play(record(data))
+
+
+async def later(request: Request) -> Reply:
+    await asyncio.sleep(0)
+    return request.reply(404)
+
+
+def test_a_plugin_is_played() -> None:
+    assert play(later).replies == play(lambda request: request.reply(404)).replies
+    assert play(lambda request: request.drop()).replies == ()
+    assert len(play(lambda request: [request.reply(180), request.reply(486)]).replies) == 2
+    assert play(later).seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (lambda r: r.reply(404), lambda r: r.reply(404), []),
+        (lambda r: r.reply(404), lambda r: r.reply(486), ["404 Not Found | 486 Busy Here"]),
+        (lambda r: r.reply(404), lambda r: r.drop(), ["404 Not Found | silence"]),
+        (
+            lambda r: r.reply(404),
+            lambda r: [r.reply(180), r.reply(404)],
+            ["404 Not Found | 180 Ringing, 404 Not Found"],
+        ),
+        (lambda r: r.redirect("sip:a"), lambda r: r.redirect("sip:b"), ["contact: <sip:a> | <sip:b>"]),
+        (lambda r: r.reply(200, headers={"X-A": "1"}), lambda r: r.reply(200), ["x-a: 1 | -"]),
+        (
+            lambda r: r.reply(200, headers={"Content-Type": "a/b"}, body="x"),
+            lambda r: r.reply(200, headers={"Content-Type": "a/b"}, body="y"),
+            ["body of 1 bytes | body of 1 bytes"],
+        ),
+    ],
+)
+def test_differences_are_what_a_peer_would_see(one: Any, other: Any, said: list[str]) -> None:
+    assert differences(play(one), play(other)) == said
+
+
+def test_nonces_and_tags_are_no_difference() -> None:
+    clock = iter((1_000.0, 2_000.0))
+    digest = Digest("r", lambda _name: None, clock=lambda: next(clock))
+    first, second = play(digest.challenge), play(digest.challenge)
+    assert first.replies != second.replies
+    assert differences(first, second) == []
+
+
+def explained(app: Handlers, data: bytes) -> dict[str, str]:
+    with Player(app, RING) as player:
+        return dict(player.explain(Record(0.0, SOURCE, read_request(data))))
+
+
+def test_one_request_explained() -> None:
+    app = Handlers()
+
+    @app.on("INVITE", user="9*", timeout=5.0)
+    async def nine(request: Request) -> Reply:
+        return request.reply(403)
+
+    app.otherwise(lambda request: request.drop())
+    factory = RequestFactory()
+    told = explained(app, factory.invite("sip:911@example.com"))
+    assert told["request"] == "INVITE sip:911@example.com from 192.0.2.1:5060 to udp:192.0.2.2:5060"
+    assert told["route"] == "on('INVITE') user=9*"
+    assert told["handler"] == f"nine at {Path(__file__)}:{nine.__code__.co_firstlineno}"
+    assert told["reply"].startswith("\nSIP/2.0 403 Forbidden\nVia: ")
+    assert f"version s1, key {RING.current.id.decode()}, MAC " in told["to-tag"]
+    told = explained(app, factory.request("BYE", headers={"To": "<sip:a@h>;tag=x"}))
+    assert (told["route"], told["reply"]) == ("none matches: the otherwise handler", "none")
+
+
+def test_a_tag_that_is_not_ours_is_said_to_be_theirs() -> None:
+    data = RequestFactory().invite(headers={"To": "<sip:a@h>;tag=theirs"})
+    told = explained(app_that(lambda request: request.reply(488)), data)
+    assert told["to-tag"].startswith("theirs: the request's own")
+    assert explained(app_that(lambda request: request.reply(100)), RequestFactory().invite())["to-tag"].startswith(
+        "none"
+    )
