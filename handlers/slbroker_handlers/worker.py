@@ -14,42 +14,59 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from slbroker import inner, keys
+from slbroker.authnonce import NonceKeys
+from slbroker.bus import curve, envelope
+from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Membership
 from slbroker.bus.sockets import BusSocket, connect_dealer
+from slbroker.errors import ConfigError
 from slbroker.plugin.responder import Responder
+from slbroker.recording import Record, Recorder
 from slbroker.totag import Signer
+from slbroker_handlers.keeper import PluginKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
     from slbroker.bus.address import BusAddress
-    from slbroker.bus.envelope import Answer
+    from slbroker.bus.curve import ClientKeys
+    from slbroker.bus.envelope import Answer, Item
     from slbroker.config import HandlerSettings
     from slbroker.plugin import Handlers
+    from slbroker_handlers.loader import PluginSource
 
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at whether HELLO or HEARTBEAT is due
 HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest of its batch
-DRAIN_TIME: Final = 6.0  # seconds that open requests have to be answered when the worker stops
+DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the worker stops
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
+SILENT_TICKS: Final = 50  # so many without a word, 5 s, and the connection is made anew
 
 
 class Link:
     """The worker's connection to one edge process: a socket and its standing there."""
 
-    def __init__(self, worker: Worker, address: BusAddress, hello: dict[str, Any]) -> None:
+    def __init__(self, worker: Worker, address: BusAddress, keys: ClientKeys | None, hello: dict[str, Any]) -> None:
         self.address = address
+        self.keys = keys
         self.membership = Membership(hello)
         self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself
         self._worker = worker
-        loop = asyncio.get_running_loop()
-        dealer = connect_dealer(worker.context, address)
-        self._socket = BusSocket(loop, dealer, self._on_envelope, self._on_turn)
+        self._hello = hello
+        self._hello_is_due = False
+        self._silent_ticks = 0
+        self._socket = self._open()
+
+    def _open(self) -> BusSocket:
+        worker = self._worker
+        dealer = connect_dealer(worker.context, self.address, self.keys, credit=worker.settings.credit)
+        return BusSocket(asyncio.get_running_loop(), dealer, self._on_envelope, self._on_turn)
 
     def _on_envelope(self, frames: list[bytes]) -> None:
+        self._silent_ticks = 0
         self._worker.take(self, frames)
 
     def _on_turn(self) -> None:
@@ -57,7 +74,30 @@ class Link:
 
     def flush(self, now: float) -> None:
         """Send the answers that are ready, and what else is due."""
-        self._socket.send(self.membership.send(now))
+        refused = self._socket.send(self.membership.send(now))
+        if refused:
+            self.membership.take_back(refused)
+        if self._worker.responder.sent:
+            self._worker.responder.tell()
+
+    def tick(self, now: float) -> None:
+        """Say what is due; look after an edge that is silent.
+
+        libzmq never connects again to one that had keys when we had none, or the other way round. It may have some now.
+        """
+        self.flush(now)
+        if self._hello_is_due:
+            self.say_hello()
+        self._silent_ticks += 1  # ticks, not seconds: while a handler blocks, nothing is read and there is no tick
+        if not self._silent_ticks % SILENT_TICKS:
+            if self._silent_ticks == SILENT_TICKS:
+                logger.warning("nobody answers at %s; is an edge there, and do the bus keys fit?", self.address)
+            self._socket.close()
+            self._socket = self._open()
+
+    def say_hello(self) -> None:
+        """Tell an edge that knows us that what we take has changed; one that does not is greeted in any case."""
+        self._hello_is_due = bool(self._socket.send([envelope.encode(Kind.HELLO, self._hello)]))
 
     def close(self) -> None:
         """Close the socket."""
@@ -65,11 +105,20 @@ class Link:
 
 
 class Worker:
-    """One worker process. `start`, then `drain` and `close`; `reload` reads the key ring again."""
+    """One worker process. `start`, then `drain` and `close`; `reload` reads key ring and plugin again."""
 
-    def __init__(self, settings: HandlerSettings, app: Handlers) -> None:
+    def __init__(self, settings: HandlerSettings, app: Handlers, source: PluginSource | None = None) -> None:
+        """`source` is where `app` comes from; without it a reload leaves the plugin as it is."""
         self.settings = settings
-        self.responder = Responder(app, self._load_signer())
+        self.responder = Responder(app, *self._load_keys())
+        self._recorder = Recorder(settings.record) if settings.record else None
+        self._keeper = PluginKeeper(
+            self.responder,
+            source,
+            watch=settings.reload,
+            open_tasks=lambda: self._tasks,
+            swapped=self._on_swap,
+        )
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._hello: dict[str, Any] = {
             # Workers in containers may share a host's name and all be process 1.
@@ -78,37 +127,41 @@ class Worker:
             "credit": settings.credit,
             "takes": app.takes,
         }
+        self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
         self._links: dict[BusAddress, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._to_flush: set[Link] = set()
         self._ticker: asyncio.TimerHandle | None = None
 
-    def _load_signer(self) -> Signer:
+    def _load_keys(self) -> tuple[Signer, NonceKeys]:
         ring = keys.load(self.settings.keys)
-        return Signer(ring.current, ring.accepted(time.time()))
+        accepted = ring.accepted(time.time())
+        return Signer(ring.current, accepted), NonceKeys(ring.current, accepted)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Connect to every edge; those that are not there yet are met when they come."""
+        """Call the plugin's startup hooks; connect to every edge; those not there yet are met when they come."""
+        await self._keeper.start()
         for address in self.settings.bus:
-            self._connect(address)
+            self._connect(address, self._bus_keys.get(address))
         self._tick()
         gc.collect()
         gc.freeze()  # plugin and libraries stay; the collector need not look at them again
         logger.info("handler started: plugin %s, %s inner path", self.settings.plugin, inner.KIND)
 
-    def _connect(self, address: BusAddress) -> None:
+    def _connect(self, address: BusAddress, keys: ClientKeys | None) -> None:
         if address not in self._links:
-            self._links[address] = Link(self, address, self._hello)
+            self._links[address] = Link(self, address, keys, self._hello)
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = time.monotonic()
         for link in list(self._links.values()):
-            link.flush(now)
+            link.tick(now)
             if link.membership.edge != link.known:
                 self._announce(link)
+        self._keeper.tick(now)
 
     def _announce(self, link: Link) -> None:
         """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of."""
@@ -117,7 +170,7 @@ class Worker:
         processes = edge.get("processes", 1)
         if link.address in self.settings.bus and isinstance(processes, int):
             for number in range(1, min(processes, MAX_EDGE_PROCESSES)):
-                self._connect(link.address.of_process(number))
+                self._connect(link.address.of_process(number), link.keys)
 
     # Serving ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +178,10 @@ class Worker:
         """Run the plugin on the requests of one envelope; answers leave together, but none waits long for another."""
         membership, respond = link.membership, self.responder.respond
         now = time.monotonic()
-        for number, message, source in membership.receive(frames, now):
+        items = membership.receive(frames, now)
+        if items and self._recorder is not None:
+            self._record(self._recorder, items)
+        for number, message, source in items:
             answer = respond(message, source)
             if isinstance(answer, bytes) or answer is None or isinstance(answer, tuple):
                 membership.answer(number, answer)
@@ -134,6 +190,16 @@ class Worker:
             if (later := time.monotonic()) - now > HOLD_REPLIES:
                 now = later
                 link.flush(now)
+
+    def _record(self, recorder: Recorder, items: list[Item]) -> None:
+        """Write requests to the file; when it takes no more, say so and serve on."""
+        now = time.time()
+        try:
+            recorder.add([Record(now, source, message) for _number, message, source in items])
+        except ConfigError as error:
+            logger.error("%s; nothing more is recorded", error)
+            recorder.close()
+            self._recorder = None
 
     def _finish_later(self, link: Link, number: int, pending: Coroutine[Any, Any, Answer]) -> None:
         async def finish() -> None:
@@ -156,19 +222,33 @@ class Worker:
         for link in links:
             link.flush(now)
 
-    # Ending -----------------------------------------------------------------------------------------------------
+    # Loading again ----------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
-        self.responder.signer = self._load_signer()
+        """Read key ring and plugin again; raise KeyFileError or PluginError, and keep the old, for what cannot be."""
+        self.responder.use_keys(*self._load_keys())
         logger.info("key ring %s loaded again", self.settings.keys)
+        self._keeper.reload()
+
+    def _on_swap(self, app: Handlers) -> None:
+        if app.takes != self._hello["takes"]:
+            self._hello["takes"] = app.takes
+            for link in self._links.values():
+                link.say_hello()
+
+    # Ending -----------------------------------------------------------------------------------------------------
 
     async def drain(self) -> None:
-        """Say GOODBYE to every edge, and answer what it had given us."""
+        """Say GOODBYE to every edge, answer what it had given us, and let the plugin end."""
+        await self._answer_all()
+        await self._keeper.stop()
+
+    async def _answer_all(self) -> None:
         for link in self._links.values():
             link.membership.leave()
         begun = time.monotonic()
-        while (waited := time.monotonic() - begun) < DRAIN_TIME:
+        most = max(link.membership.handler_timeout for link in self._links.values()) + DRAIN_MARGIN
+        while (waited := time.monotonic() - begun) < most:
             for link in self._links.values():
                 link.flush(begun + waited)
             if all(link.membership.is_over for link in self._links.values()):
@@ -187,6 +267,9 @@ class Worker:
         """Close everything."""
         for task in self._tasks:
             task.cancel()
+        self._keeper.close()
+        if self._recorder is not None:
+            self._recorder.close()
         for link in self._links.values():
             link.close()
         self.context.term()

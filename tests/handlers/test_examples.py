@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
+import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from slbroker.errors import PluginError
 from slbroker.testing import SOURCE, Client
 from slbroker_handlers.loader import BUNDLED, load_plugin
 
@@ -21,6 +25,13 @@ def example(name: str) -> Client:
     return Client(load_plugin(str(EXAMPLES / f"{name}.py")))
 
 
+@pytest.fixture(autouse=True)
+def what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that some look for as they are loaded."""
+    (tmp_path / "users").write_text("alice:wonderland\nbob:builder\n")
+    monkeypatch.setenv("USERS", str(tmp_path / "users"))
+
+
 def final(response: Response | None) -> Response:
     assert response is not None
     return response
@@ -28,9 +39,11 @@ def final(response: Response | None) -> Response:
 
 def test_every_example_can_be_loaded() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert {"blocklist", "keepalive", "redirect"} <= names
+    assert {"blocklist", "httplookup", "keepalive", "redirect", "redirect_table", "registrar"} <= names
     for name in names:
         assert example(name).replies("OPTIONS")
+    for rules in EXAMPLES.glob("*.toml"):
+        assert Client(load_plugin(str(rules))).replies("OPTIONS")
 
 
 @pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INVITE", 404), ("REGISTER", 404)])
@@ -81,3 +94,93 @@ def test_blocklist() -> None:
     assert final(client.request("INVITE", headers={"From": "<sip:anonymous@h>;tag=1"})).status == 603
     assert final(client.request("MESSAGE")).status == 404
     assert final(client.request("INVITE", headers={"From": "<sip:@>;tag=1"})).status == 400
+
+
+ROUTES = [("49", "de1.example.com", 1.0), ("49", "de2.example.com", 0.5), ("4930", "berlin.example.com", 1.0)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "db"])
+def test_redirect_from_a_table(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / f"routes.{kind}"
+    if kind == "csv":
+        file.write_text("".join(f"{prefix},{gateway},{q}\n" for prefix, gateway, q in ROUTES))
+    else:
+        database = sqlite3.connect(file)
+        with database:
+            database.execute("CREATE TABLE routes (prefix TEXT, gateway TEXT, q REAL)")
+            database.executemany("INSERT INTO routes VALUES (?, ?, ?)", ROUTES)
+        database.close()
+    monkeypatch.setenv("NUMBERS", str(file))
+    with example("redirect_table") as client:
+        moved = final(client.request("INVITE", "sip:+4989555@example.com"))
+        assert moved.all("Contact") == ["<sip:+4989555@de1.example.com>;q=1", "<sip:+4989555@de2.example.com>;q=0.5"]
+        moved = final(client.request("INVITE", "sip:49301@example.com"))
+        assert moved.all("Contact") == ["<sip:+49301@berlin.example.com>;q=1"]
+        assert final(client.request("INVITE", "sip:+331@example.com")).status == 404
+        assert final(client.request("INVITE", "sip:bob@example.com")).status == 484
+
+
+def test_a_table_that_is_not_there_is_said_before_serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBERS", str(tmp_path / "none.csv"))
+    with pytest.raises(PluginError, match=r"startup failed: FileNotFoundError: .*none\.csv"), example("redirect_table"):
+        pass
+
+
+class Numbers(http.server.BaseHTTPRequestHandler):
+    """A server that knows one number."""
+
+    def do_GET(self) -> None:
+        known = self.path == "/numbers/%2B4930"
+        self.send_response(200 if known else 404)
+        self.end_headers()
+        self.wfile.write(b"sip:4930@berlin.example.com\n" if known else b"")
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+def test_look_up_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Numbers) as server:
+        monkeypatch.setenv("LOOKUP", f"http://127.0.0.1:{server.server_port}/numbers")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            client = example("httplookup")
+            moved = final(client.request("INVITE", "sip:%2B4930@example.com"))
+            assert (moved.status, moved.first("Contact")) == (302, "<sip:4930@berlin.example.com>")
+            assert final(client.request("INVITE", "sip:1@example.com")).status == 404
+        finally:
+            server.shutdown()
+            thread.join()
+    refused = final(client.request("INVITE", "sip:1@example.com"))
+    assert (refused.status, refused.first("Retry-After")) == (503, "5")
+
+
+def test_registrar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRAR", "sip:10.0.0.5")
+    client = example("registrar")
+    alice = {"To": "<sip:alice@example.com>"}
+    challenge = final(client.request("REGISTER", "sip:example.com", alice))
+    assert [value.partition("algorithm=")[2][:7] for value in challenge.all("WWW-Authenticate")] == [
+        "SHA-256",
+        "MD5, qo",
+    ]
+    sent_on = final(client.authenticated("alice", "wonderland", "REGISTER", "sip:example.com", alice))
+    assert (sent_on.status, sent_on.first("Contact")) == (302, "<sip:10.0.0.5>")
+    assert final(client.authenticated("alice", "wrong", "REGISTER", "sip:example.com", alice)).status == 401
+    assert final(client.authenticated("bob", "builder", "REGISTER", "sip:example.com", alice)).status == 403
+    replies = [client.request("REGISTER") for _ in range(60)]
+    assert None in replies  # too fast
+
+
+def test_maintenance_in_rules(tmp_path: Path) -> None:
+    rules = tmp_path / "maintenance.toml"
+    rules.write_text((EXAMPLES / "maintenance.toml").read_text())
+    client = Client(load_plugin(str(rules)))
+    assert final(client.request("OPTIONS")).status == 200
+    assert final(client.request("INVITE", "sip:0900123@example.com")).status == 403
+    assert client.request("OPTIONS", headers={"User-Agent": "sipvicious"}) is None
+    (tmp_path / "maintenance").touch()
+    response = final(client.request("OPTIONS"))
+    assert (response.status, response.reason, response.first("Retry-After")) == (503, b"Back In Five Minutes", "300")
+    assert final(client.request("BYE")).status == 404

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,6 @@ from tests.support.sip import read_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from slbroker.plugin import Decision
 
@@ -234,3 +235,30 @@ def test_two_workers_have_two_names_though_host_and_process_are_one(worker: Work
     other = Worker(worker.settings, app)
     other.context.term()
     assert worker._hello["name"] != other._hello["name"]
+
+
+# Recording ------------------------------------------------------------------------------------------------------
+
+
+def test_a_recording_that_cannot_go_on_stops_no_answer(ring: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = HandlerSettings((), ring, "app", 128, record=Path("/dev/full"))
+    full = Worker(settings, app)
+    link = FakeLink()
+    for _ in range(2):
+        full.take(link, batch("OPTIONS"))
+    link.flush(0.0)
+    full.close()
+    assert link.statuses() == [[(0, 200), (0, 200)]] or link.statuses() == [[(0, 200)], [(0, 200)]]
+    assert caplog.messages == ["recording /dev/full: No space left on device; nothing more is recorded"]
+
+
+def test_what_comes_is_recorded(ring: Path, tmp_path: Path) -> None:
+    settings = HandlerSettings((), ring, "app", 128, record=tmp_path / "requests")
+    recording = Worker(settings, app)
+    recording.take(FakeLink(), batch("OPTIONS", "MESSAGE"))
+    recording.close()
+    lines = [json.loads(line) for line in (tmp_path / "requests").read_text().splitlines()]
+    assert [line["request"].partition("\r\n")[0] for line in lines] == [
+        "OPTIONS sip:b@h SIP/2.0", "MESSAGE sip:b@h SIP/2.0",
+    ]  # fmt: skip
+    assert [line["source"] for line in lines] == [list(SOURCE)] * 2

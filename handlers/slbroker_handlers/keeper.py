@@ -1,0 +1,109 @@
+"""The plugin of a worker through its life: started, loaded again without losing a request, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from slbroker.errors import PluginError
+from slbroker.plugin import lifecycle
+from slbroker_handlers.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from slbroker.plugin import Handlers
+    from slbroker.plugin.responder import Responder
+    from slbroker_handlers.loader import PluginSource
+
+logger = logging.getLogger(__name__)
+
+
+class PluginKeeper:
+    """Puts a new version of the plugin in the place of the old one once it has been imported and started.
+
+    What the old one has begun it finishes; then it is stopped. A version that fails changes nothing and is said why.
+    """
+
+    def __init__(
+        self,
+        responder: Responder,
+        source: PluginSource | None,
+        *,
+        watch: bool,
+        open_tasks: Callable[[], Collection[asyncio.Task[None]]],
+        swapped: Callable[[Handlers], None],
+    ) -> None:
+        """`source` is where the plugin comes from, None for one that stays. `watch` loads it when its files change.
+
+        `open_tasks` returns the async handlers that run; `swapped` is told of the new plugin.
+        """
+        self._responder = responder
+        self._source = source
+        self._watch = Watch(source.files(), time.monotonic()) if source is not None and watch else None
+        self._open_tasks = open_tasks
+        self._swapped = swapped
+        self._swaps: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Call the startup hooks; raises PluginError."""
+        await lifecycle.start(self._responder.app)
+
+    def tick(self, now: float) -> None:
+        """Load the plugin again if its files are watched and have changed; `now` in seconds, monotonic."""
+        if self._watch is None or not self._watch.changed(now):
+            return
+        try:
+            self.reload()
+        except PluginError as error:
+            self._complain(error)
+
+    def reload(self) -> None:
+        """Load the plugin again; raise PluginError, and keep the old one, when it cannot be imported."""
+        if self._source is None:
+            return
+        app = self._source.load_again()
+        swap = asyncio.get_running_loop().create_task(self._swap(app))
+        self._swaps.add(swap)
+        swap.add_done_callback(self._swaps.discard)
+
+    async def _swap(self, app: Handlers) -> None:
+        assert self._source is not None
+        async with self._turn:
+            try:
+                await lifecycle.start(app)
+            except PluginError as error:
+                self._complain(error)
+                return
+            old, unfinished = self._responder.app, set(self._open_tasks())
+            self._responder.use_app(app)
+            self._swapped(app)
+            if self._watch is not None:
+                self._watch = Watch(self._source.files(), time.monotonic())
+            logger.info("plugin %s loaded again", self._source.name)
+        if unfinished and old.shutdown_hooks:
+            await asyncio.wait(unfinished)
+        await lifecycle.stop(old)
+        # What is frozen is never collected, and a plugin is a circle: its functions know its module.
+        del old
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+    def _complain(self, error: PluginError) -> None:
+        logger.error("not reloaded, the old one stays in use: %s", error)
+
+    async def stop(self) -> None:
+        """Call the shutdown hooks, of a version that is still finishing too."""
+        if self._swaps:
+            await asyncio.wait(self._swaps)
+        await lifecycle.stop(self._responder.app)
+
+    def close(self) -> None:
+        """Let go of what has not finished."""
+        for swap in self._swaps:
+            swap.cancel()

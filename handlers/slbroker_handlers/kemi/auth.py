@@ -1,0 +1,143 @@
+"""KSR.auth: digest authentication with a password that the script knows (RFC 7616, MD5).
+
+Nonces are signed and timed with the key ring, so any worker accepts what another one sent; nothing is remembered, so
+one may be used again within its life.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from slbroker.auth import MD5, ha1, is_right
+from slbroker.errors import Reject
+from slbroker.plugin.reply import header_lines
+from slbroker.sip.credentials import Credentials, parse_credentials
+from slbroker_handlers.kemi.exports import Module
+
+if TYPE_CHECKING:
+    from slbroker.authnonce import NonceKeys
+    from slbroker_handlers.kemi.call import Call
+
+logger = logging.getLogger(__name__)
+
+auth = Module("auth")
+
+# What the checks return besides 1.
+ERROR: Final = -1
+WRONG_PASSWORD: Final = -2
+STALE_NONCE: Final = -4
+NO_CREDENTIALS: Final = -5
+NONCE_REUSED: Final = -6
+# Bits of the flags.
+WITH_QOP: Final = 1
+WITH_STALE: Final = 16
+HA1_GIVEN: Final = 1
+
+_MD5: Final = "MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds"
+
+
+def _credentials(call: Call, realm: str, names: tuple[str, ...]) -> Credentials | None:
+    """Return the digest credentials for a realm in one of these headers."""
+    for name in names:
+        for value in call.all(name):
+            try:
+                found = parse_credentials(value.encode(errors="surrogateescape"))
+            except Reject:
+                continue
+            if found.scheme == "digest" and found.params.get("realm") == realm:
+                return found
+    return None
+
+
+def _headers(call: Call) -> tuple[str, ...]:
+    return ("Authorization",) if call.method == "REGISTER" else ("Proxy-Authorization", "Authorization")
+
+
+def _nonces(call: Call) -> NonceKeys | None:
+    nonces = call.request.context.nonces
+    if nonces is None:
+        logger.error("KSR.auth: there is no key ring to sign a nonce with")
+    return nonces
+
+
+@auth.export
+def has_credentials(call: Call, realm: str) -> int:
+    """Return 1 when the request has digest credentials for a realm."""
+    return 1 if _credentials(call, realm, _headers(call)) else -1
+
+
+@auth.export(partial=f"{_MD5}; the bits of `checks` change nothing")
+def pv_auth_check(call: Call, realm: str, password: str, flags: int, checks: int) -> int:
+    """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none."""
+    del checks
+    return _check(call, realm, password, flags, _headers(call))
+
+
+@auth.export(partial=_MD5)
+def pv_www_authenticate(call: Call, realm: str, password: str, flags: int) -> int:
+    """Judge the credentials in Authorization by a password."""
+    return _check(call, realm, password, flags, ("Authorization",))
+
+
+@auth.export(partial=_MD5)
+def pv_proxy_authenticate(call: Call, realm: str, password: str, flags: int) -> int:
+    """Judge the credentials in Proxy-Authorization by a password."""
+    return _check(call, realm, password, flags, ("Proxy-Authorization",))
+
+
+def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, ...]) -> int:
+    found, nonces = _credentials(call, realm, names), _nonces(call)
+    if found is None:
+        return NO_CREDENTIALS
+    if nonces is None or found.params.get("algorithm", MD5).upper() != MD5:
+        return ERROR
+    if "qop" in found.params and found.params["qop"].lower() != "auth":
+        return ERROR
+    age = nonces.age(found.params.get("nonce", ""), realm.encode(errors="surrogateescape"), b"", call.state.date())
+    if age is None or age > call.state.params.numbers["auth.nonce_expire"]:
+        return STALE_NONCE
+    secret = password.lower() if flags & HA1_GIVEN else ha1(MD5, found.params.get("username", ""), realm, password)
+    return 1 if is_right(MD5, secret, call.method, found.params) else WRONG_PASSWORD
+
+
+@auth.export(partial=_MD5)
+def auth_challenge(call: Call, realm: str, flags: int) -> int:
+    """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale."""
+    return _challenge(call, realm, flags, proxy=call.method != "REGISTER")
+
+
+@auth.export(partial=_MD5)
+def www_challenge(call: Call, realm: str, flags: int) -> int:
+    """Challenge with 401."""
+    return _challenge(call, realm, flags, proxy=False)
+
+
+@auth.export(partial=_MD5)
+def proxy_challenge(call: Call, realm: str, flags: int) -> int:
+    """Challenge with 407."""
+    return _challenge(call, realm, flags, proxy=True)
+
+
+def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
+    nonces = _nonces(call)
+    if nonces is None or '"' in realm or "\\" in realm:
+        return ERROR
+    nonce = nonces.make(realm.encode(errors="surrogateescape"), b"", call.state.date())
+    value = f'Digest realm="{realm}", nonce="{nonce}"'
+    value += ', qop="auth"' if flags & WITH_QOP else ""
+    value += ", stale=true" if flags & WITH_STALE else ""
+    try:
+        header_lines([("WWW-Authenticate", value)])
+    except ValueError as error:
+        logger.error("KSR.auth: no challenge for this realm: %s", error)
+        return ERROR
+    if proxy:
+        return call.reply(407, "Proxy Authentication Required", [("Proxy-Authenticate", value)])
+    return call.reply(401, "Unauthorized", [("WWW-Authenticate", value)])
+
+
+@auth.export(partial="always -1 where there are none, else 1; the request is not forwarded, so nothing is taken out")
+def consume_credentials(call: Call) -> int:
+    """Take the credentials out of the request that is forwarded."""
+    return 1 if call.all("Authorization") or call.all("Proxy-Authorization") else -1

@@ -1,0 +1,206 @@
+"""The request that a KEMI script is looking at: what KSR's functions read and change."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from slbroker.plugin import Reply, Request
+from slbroker.plugin.slerrors import SlError
+from slbroker.sip.grammar import canonical_name
+from slbroker.sip.message import Message, Source
+from slbroker.sip.uri import text
+from slbroker_handlers.kemi.uris import UriParts, split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker_handlers.kemi.exports import Xval
+    from slbroker_handlers.kemi.state import State
+
+logger = logging.getLogger(__name__)
+
+NO_MESSAGE: Final = Message(b"", b"", (), b"", b"", b"", b"", 0)
+_NOWHERE: Final = Source("", 0, "udp::0")
+MAX_REPLIES: Final = 16  # to one request; a script that sends more is in a loop
+MAX_BRANCHES: Final = 12  # Kamailio's own limit
+
+
+class Local(NamedTuple):
+    """The socket that a request came to. IPv6 has its brackets in `name` only."""
+
+    transport: str
+    host: str
+    port: int
+    name: str
+
+
+@lru_cache(maxsize=256)
+def read_socket(listen: str) -> Local:
+    """Return the parts of `Source.listen`, such as "udp:[::1]:5060"."""
+    transport, _, rest = listen.partition(":")
+    host, _, port = rest.rpartition(":")
+    return Local(transport, host.strip("[]"), int(port) if port.isdecimal() else 0, listen)
+
+
+class Call:
+    """One request, while a script's route runs; or none, while the script is loaded.
+
+    `uri` is the Request-URI as the script has changed it; `branches` are further targets, with their q. Flags are bit
+    fields. `replies` are what the script has sent so far.
+    """
+
+    __slots__ = (
+        "_by_name", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags", "headers",
+        "is_told", "iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request",
+        "sanity", "source", "state", "uri", "xflags",
+    )  # fmt: skip
+
+    def __init__(self, state: State, request: Request | None = None) -> None:
+        self.request = request or Request(NO_MESSAGE, _NOWHERE)
+        self.message = self.request.message
+        self.source = self.request.source
+        self.state = state
+        self.number = state.requests
+        self.headers = self.message.headers
+        self._by_name: dict[bytes, list[bytes]] | None = None
+        self.uri = text(self.message.uri)
+        self.changed = False  # whether the script has set `uri`, if only to what it was
+        self.branches: list[tuple[str, str]] = []
+        self.destination: str | None = None
+        self.flags = self.xflags = 0
+        self.branch_flags: dict[int, int] = {}
+        self.avps: dict[str, list[Xval]] = {}
+        self.iterators: dict[str, int] = {}
+        self.error = SlError.E_UNSPEC
+        self.sanity: tuple[int, str, str] | None = None  # the reply that a sanity check has made up
+        self.reply_headers: list[tuple[str, str]] = []
+        self.reply_body = b""
+        self.replies: list[Reply] = []
+        self.on_reply: Callable[[], object] | None = None
+        self.is_told = False  # whether `on_reply` is running
+
+    # Reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> str:
+        """Return the method, "" where there is no request."""
+        return text(self.message.method)
+
+    @property
+    def local(self) -> Local:
+        """Return the socket that the request came to."""
+        return read_socket(self.source.listen)
+
+    @property
+    def parts(self) -> UriParts | None:
+        """Return the Request-URI in parts, None when it is no URI."""
+        return split_uri(self.uri)
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of the headers called `name`, long or compact, in any case."""
+        return [text(value) for value in self._values(canonical_name(name.encode(errors="surrogateescape")))]
+
+    def first(self, name: bytes) -> bytes | None:
+        """Return the value of the first header called `name`, which is canonical."""
+        values = self._values(name)
+        return values[0] if values else None
+
+    def _values(self, name: bytes) -> list[bytes]:
+        """Return what the headers called `name` hold; all are sorted by name when the first is asked for."""
+        if self._by_name is None:
+            self._by_name = {}
+            flat = iter(self.headers)
+            for key, value in zip(flat, flat, strict=True):
+                self._by_name.setdefault(key, []).append(value)
+        return self._by_name.get(name, [])
+
+    def set_header(self, name: bytes, value: bytes) -> None:
+        """Give the first header called `name`, which is canonical, another value; add it where there is none."""
+        headers = list(self.headers)
+        places = [at for at in range(0, len(headers), 2) if headers[at] == name]
+        if places:
+            headers[places[0] + 1] = value
+        else:
+            headers += (name, value)
+        self.headers = headers
+        self._by_name = None
+
+    # Answering --------------------------------------------------------------------------------------------------
+
+    def set_uri(self, uri: str) -> None:
+        """Change the Request-URI."""
+        self.uri = uri
+        self.changed = True
+
+    @property
+    def contacts(self) -> list[str]:
+        """Return where a redirection leads: the Request-URI when it was changed, and the branches."""
+        changed = [(self.uri, "")] if self.changed else []
+        return [f"<{uri}>;q={q}" if q else f"<{uri}>" for uri, q in (*changed, *self.branches)]
+
+    def reply(self, status: int, reason: str, headers: list[tuple[str, str]] | None = None) -> int:
+        """Send a reply with what the script has put aside for it; return 1, -1 where there is none to send."""
+        if self.message.method in (b"", b"ACK"):
+            logger.error("a reply %d %s to %s cannot be sent", status, reason, self.method or "no request")
+            return -1
+        if len(self.replies) >= MAX_REPLIES:
+            logger.error("more than %d replies to one %s; is the script in a loop?", MAX_REPLIES, self.method)
+            return -1
+        lines = [*self.reply_headers, *(headers or ())]
+        if 300 <= status <= 399 and (contacts := self.contacts):
+            lines.append(("Contact", ", ".join(contacts)))
+        try:
+            reply = Reply(status, reason or None, lines, self.reply_body)
+        except ValueError as error:
+            logger.error("a reply %d %.80r cannot be sent: %s", status, reason, error)
+            return -1
+        self.replies.append(reply)
+        self._tell()
+        return 1
+
+    def reply_error(self) -> int:
+        """Send the reply that describes the last internal error."""
+        reply = self.request.reply_error(self.error)
+        return self.reply(reply.status, reply.reason)
+
+    def _tell(self) -> None:
+        """Run the script's event callback, which may reply itself, but is not told of that."""
+        if self.on_reply is not None and not self.is_told:
+            self.is_told = True
+            try:
+                self.on_reply()
+            finally:
+                self.is_told = False
+
+
+# One request at a time: KEMI scripts are synchronous, and KSR is one for the whole process. At the bottom, once a
+# script is loaded, is a call without a request, for a thread that the script has started.
+_current: list[Call] = []
+
+
+def stand_by(call: Call) -> None:
+    """Let `call`, which has no request, be the current one between requests."""
+    _current[:1] = [call]
+
+
+def current() -> Call:
+    """Return the request that the script is looking at; raises RuntimeError where no script runs."""
+    if not _current:
+        raise RuntimeError("KSR is for a script that slbroker runs: slbroker handler --kemi FILE.py")
+    return _current[-1]
+
+
+class Active:
+    """Makes a call the current one, while `with` lasts."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> Call:
+        _current.append(self._call)
+        return self._call
+
+    def __exit__(self, *exc_info: object) -> None:
+        _current.pop()

@@ -1,0 +1,118 @@
+"""KSR.ipops: tests of IP addresses. Nothing is asked of DNS."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from slbroker_handlers.kemi.exports import Module
+
+if TYPE_CHECKING:
+    from slbroker_handlers.kemi.call import Call
+
+    Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+ipops = Module("ipops")
+
+_PRIVATE: Final = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
+
+def _read(text: str) -> Address | None:
+    """Return a pure address, one without brackets."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _read_any(text: str) -> Address | None:
+    """Return an address, an IPv6 one with or without its brackets."""
+    if re.fullmatch(r"\[[^]]*\]", text):
+        address = _read(text[1:-1])
+        return address if address is not None and address.version == 6 else None
+    return _read(text)
+
+
+def _truth(value: object) -> int:
+    return 1 if value else -1
+
+
+@ipops.export
+def is_ip(_call: Call, text: str) -> int:
+    """Return 1 for an IPv4 address, or an IPv6 one with or without brackets."""
+    return _truth(_read_any(text))
+
+
+@ipops.export
+def is_pure_ip(_call: Call, text: str) -> int:
+    """Return 1 for an address without brackets."""
+    return _truth(_read(text))
+
+
+@ipops.export
+def is_ip4(_call: Call, text: str) -> int:
+    """Return 1 for an IPv4 address."""
+    address = _read(text)
+    return _truth(address is not None and address.version == 4)
+
+
+@ipops.export
+def is_ip6(_call: Call, text: str) -> int:
+    """Return 1 for an IPv6 address without brackets."""
+    address = _read(text)
+    return _truth(address is not None and address.version == 6)
+
+
+@ipops.export
+def is_ip6_reference(_call: Call, text: str) -> int:
+    """Return 1 for an IPv6 address with its brackets."""
+    return _truth(text.startswith("[") and _read_any(text))
+
+
+@ipops.export
+def ip_type(_call: Call, text: str) -> int:
+    """Return 1 for IPv4, 2 for IPv6, 3 for IPv6 with brackets, -1 for anything else."""
+    address = _read_any(text)
+    return -1 if address is None else 1 if address.version == 4 else 3 if text.startswith("[") else 2
+
+
+@ipops.export
+def is_ip_rfc1918(_call: Call, text: str) -> int:
+    """Return 1 for a private IPv4 address (RFC 1918)."""
+    address = _read(text)
+    return _truth(address is not None and any(address in network for network in _PRIVATE))
+
+
+@ipops.export
+def compare_ips(_call: Call, first: str, second: str) -> int:
+    """Return 1 when both are the same address, with or without brackets."""
+    one = _read_any(first)
+    return _truth(one is not None and one == _read_any(second))
+
+
+@ipops.export
+def compare_pure_ips(_call: Call, first: str, second: str) -> int:
+    """Return 1 when both are the same address, without brackets."""
+    one = _read(first)
+    return _truth(one is not None and one == _read(second))
+
+
+@ipops.export
+def is_in_subnet(_call: Call, address: str, networks: str) -> int:
+    """Return 1 when an address is in a network, or in one of several with commas between them."""
+    found = _read(address)
+    return _truth(found is not None and any(_contains(network.strip(), found) for network in networks.split(",")))
+
+
+@ipops.export
+def ip_is_in_subnet(_call: Call, address: str, networks: str) -> int:
+    """Return 1 when an address is in a network, or in one of several with commas between them."""
+    return is_in_subnet(_call, address, networks)
+
+
+def _contains(network: str, address: Address) -> bool:
+    try:
+        return address in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False

@@ -1,0 +1,315 @@
+"""The pseudo-variables that read a request; `pvstore` has those that keep something.
+
+Each is a function of the request and of how it was written; None is null.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from slbroker.errors import Reject
+from slbroker.plugin import Request
+from slbroker.sip.grammar import is_digits
+from slbroker.sip.uri import text
+from slbroker_handlers.kemi.rebuilt import rebuild
+from slbroker_handlers.kemi.uris import DEFAULT_PORTS, read_address, split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.sip.credentials import Credentials
+    from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.exports import Xval
+    from slbroker_handlers.kemi.pvspec import Spec
+
+Getter: TypeAlias = "Callable[[Call, Spec], Xval]"
+
+PROTOCOL_NUMBERS: Final = {"udp": 1, "tcp": 2, "tls": 3, "sctp": 4, "ws": 5, "wss": 6}
+# Kamailio's numbers of methods, what `geti("$rm")` gives.
+METHOD_NUMBERS: Final = {
+    "INVITE": 1, "CANCEL": 2, "ACK": 4, "BYE": 8, "INFO": 16, "REGISTER": 32, "SUBSCRIBE": 64, "NOTIFY": 128,
+    "MESSAGE": 256, "OPTIONS": 512, "PRACK": 1024, "UPDATE": 2048, "REFER": 4096, "PUBLISH": 8192,
+}  # fmt: skip
+OTHER_METHOD: Final = 524_288
+ADDRESS_FAMILIES: Final = {"IPv4": 2, "IPv6": 10, "UDP": 1, "TCP": 2, "TLS": 3, "SCTP": 4, "WS": 5, "WSS": 6}
+
+
+# URIs -----------------------------------------------------------------------------------------------------------
+
+
+def uri_of(uri: Callable[[Call], str | None], part: str) -> Getter:
+    """Return the getter of one part of a URI: whole, user, host, port, transport or scheme."""
+
+    def read(call: Call, _spec: Spec) -> Xval:
+        written = uri(call)
+        parts = split_uri(written) if written else None
+        if parts is None:
+            return None
+        if part == "whole":
+            return written
+        if part == "port":
+            return parts.port or DEFAULT_PORTS.get(parts.scheme, "5060")
+        if part == "transport":
+            return parts.param("transport") or "UDP"
+        return getattr(parts, part) or None
+
+    return read
+
+
+def request_uri(call: Call) -> str:
+    """The Request-URI as the script has changed it."""
+    return call.uri
+
+
+def _original_uri(call: Call) -> str:
+    return text(call.message.uri)
+
+
+def from_uri(call: Call) -> str:
+    """From's URI."""
+    return read_address(call.first(b"from")).uri
+
+
+def to_uri(call: Call) -> str:
+    """To's URI."""
+    return read_address(call.first(b"to")).uri
+
+
+def contact_uri(call: Call) -> str:
+    """The URI of the first Contact."""
+    return read_address(call.first(b"contact")).uri
+
+
+def _destination(call: Call) -> str | None:
+    return call.destination
+
+
+def next_hop(call: Call) -> str:
+    """Where a forwarded request would go."""
+    return call.uri if call.destination is None else call.destination
+
+
+def _next_hop(call: Call, spec: Spec) -> Xval:
+    part = {"u": "whole", "U": "user", "d": "host", "p": "port", "P": "transport"}.get(spec.inner)
+    return uri_of(next_hop, part)(call, spec) if part else None
+
+
+# Headers --------------------------------------------------------------------------------------------------------
+
+
+def _header(call: Call, spec: Spec) -> Xval:
+    return spec.pick(call.all(spec.inner))
+
+
+def _header_count(call: Call, spec: Spec) -> Xval:
+    return len(call.all(spec.inner))
+
+
+def _first(name: str) -> Getter:
+    def read(call: Call, _spec: Spec) -> Xval:
+        values = call.all(name)
+        return values[0] if values else None
+
+    return read
+
+
+def _contents_length(call: Call, _spec: Spec) -> Xval:
+    value = call.first(b"content-length")
+    return int(value) if value is not None and is_digits(value) else None
+
+
+def _cseq(call: Call, _spec: Spec) -> Xval:
+    return str(call.message.cseq) if call.message.method else None
+
+
+# Credentials ----------------------------------------------------------------------------------------------------
+
+
+def credentials(call: Call) -> Credentials | None:
+    """Return the request's digest credentials, None where there are none or they cannot be read."""
+    request = Request(call.message, call.source)
+    try:
+        found = request.authorization or request.proxy_authorization
+    except Reject:
+        return None
+    return found if found is not None and found.scheme == "digest" and found.params else None
+
+
+def _auth(param: str) -> Getter:
+    def read(call: Call, _spec: Spec) -> Xval:
+        found = credentials(call)
+        return found.params.get(param) if found else None
+
+    return read
+
+
+def auth_user(call: Call, _spec: Spec | None = None) -> Xval:
+    """The user name in the credentials, without its domain."""
+    found = credentials(call)
+    return found.params.get("username", "").partition("@")[0] if found else None
+
+
+def _auth_domain(call: Call, _spec: Spec) -> Xval:
+    found = credentials(call)
+    return found.params.get("username", "").partition("@")[2] if found else None
+
+
+def _auth_algorithm(call: Call, _spec: Spec) -> Xval:
+    found = credentials(call)
+    return found.params.get("algorithm", "") if found else None
+
+
+# Addresses ------------------------------------------------------------------------------------------------------
+
+
+def bracketed(host: str) -> str:
+    """Return an address as a URI has it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def source_uri(call: Call) -> str:
+    """The peer as a URI; UDP needs no transport in it."""
+    uri = f"sip:{bracketed(call.source.host)}:{call.source.port}"
+    return uri if call.local.transport == "udp" else f"{uri};transport={call.local.transport}"
+
+
+def source_socket(call: Call) -> str:
+    """The peer as a socket: proto:host:port."""
+    return f"{call.local.transport}:{bracketed(call.source.host)}:{call.source.port}"
+
+
+def _local_uri(call: Call) -> str:
+    uri = f"sip:{bracketed(call.local.host)}:{call.local.port}"
+    return uri if call.local.transport == "udp" else f"{uri};transport={call.local.transport}"
+
+
+def _with_transport(uri: str, call: Call) -> str:
+    return uri if ";transport=" in uri else f"{uri};transport={call.local.transport}"
+
+
+# Message, time, worker ------------------------------------------------------------------------------------------
+
+
+def _reply_tag(call: Call, spec: Spec) -> Xval:
+    return call.request.reply_tag if spec.inner in ("s", "x") else None
+
+
+def _message(call: Call, spec: Spec) -> Xval:
+    if spec.inner == "len":
+        return len(rebuild(call))
+    return text(rebuild(call)) if spec.inner == "buf" else None
+
+
+def _body(call: Call, _spec: Spec) -> Xval:
+    return text(call.message.body) if call.message.method else None
+
+
+def _date(call: Call, _spec: Spec) -> Xval:
+    return time.ctime(call.state.date())
+
+
+def _strftime(call: Call, spec: Spec) -> Xval:
+    return time.strftime(spec.inner, time.localtime(call.state.date()))
+
+
+def _time_part(call: Call, spec: Spec) -> Xval:
+    now = time.localtime(call.state.date())
+    parts = {
+        "sec": now.tm_sec, "min": now.tm_min, "hour": now.tm_hour, "mday": now.tm_mday, "mon": now.tm_mon,
+        "year": now.tm_year, "wday": (now.tm_wday + 1) % 7 + 1, "yday": now.tm_yday, "isdst": now.tm_isdst,
+    }  # fmt: skip
+    return parts.get(spec.inner)
+
+
+def _hexadecimal(number: int) -> str:
+    return f"{number:08x}"
+
+
+READERS: Final[dict[str, Getter]] = {
+    "rm": lambda call, _: call.method or None,
+    **{
+        f"{letter}{suffix}": uri_of(uri, part)
+        for letter, uri in {"r": request_uri, "o": _original_uri, "f": from_uri, "t": to_uri, "d": _destination}.items()
+        for suffix, part in {
+            "u": "whole",
+            "U": "user",
+            "d": "host",
+            "p": "port",
+            "P": "transport",
+            "z": "scheme",
+        }.items()
+        if letter in "ro" or suffix in "uUd" or (letter == "d" and suffix in "pPu")
+    },
+    "rv": lambda call, _: "SIP/2.0" if call.method else None,
+    "rs": lambda _call, _: None,
+    "rr": lambda _call, _: None,
+    "nh": _next_hop,
+    "fn": lambda call, _: read_address(call.first(b"from")).display or None,
+    "ft": lambda call, _: text(call.message.from_tag) or None,
+    "fti": lambda call, _: text(call.message.from_tag) or None,
+    "tn": lambda call, _: read_address(call.first(b"to")).display or None,
+    "tt": lambda call, _: text(call.message.to_tag) or None,
+    "tti": lambda call, _: text(call.message.to_tag) or None,
+    "ci": lambda call, _: text(call.message.call_id) or None,
+    "cs": _cseq,
+    "csb": _first("CSeq"),
+    "ct": _first("Contact"),
+    "cT": _first("Content-Type"),
+    "cl": _contents_length,
+    "ua": _first("User-Agent"),
+    "di": _first("Diversion"),
+    "hdr": _header,
+    "hdrc": _header_count,
+    "hfl": _header,
+    "au": auth_user,
+    "aU": _auth("username"),
+    "ar": _auth("realm"),
+    "ad": _auth_domain,
+    "aa": _auth_algorithm,
+    "adu": _auth("uri"),
+    "an": lambda _call, _: None,
+    "si": lambda call, _: call.source.host or None,
+    "sp": lambda call, _: call.source.port,
+    "siz": lambda call, _: bracketed(call.source.host),
+    "su": lambda call, _: source_uri(call),
+    "sut": lambda call, _: _with_transport(source_uri(call), call),
+    "sas": lambda call, _: source_socket(call),
+    "pr": lambda call, _: call.local.transport,
+    "proto": lambda call, _: call.local.transport,
+    "Ri": lambda call, _: call.local.host,
+    "Rp": lambda call, _: call.local.port,
+    "Ru": lambda call, _: _local_uri(call),
+    "Rut": lambda call, _: _with_transport(_local_uri(call), call),
+    "Rn": lambda _call, _: None,
+    "RAi": lambda call, _: call.local.host,
+    "RAp": lambda call, _: call.local.port,
+    "RAu": lambda call, _: _local_uri(call),
+    "ds": lambda call, _: f"Contact: {', '.join(call.contacts)}" if call.contacts else None,
+    "br": lambda call, _: call.branches[0][0] if call.branches else None,
+    "rb": _body,
+    "bs": lambda call, _: len(call.message.body),
+    "mb": lambda call, _: text(rebuild(call)),
+    "mbu": lambda call, _: text(rebuild(call)),
+    "ml": lambda call, _: len(rebuild(call)),
+    "msg": _message,
+    "mt": lambda _call, _: 1,
+    "mi": lambda call, _: call.number,
+    "ltt": _reply_tag,
+    "mf": lambda call, _: call.flags,
+    "mF": lambda call, _: _hexadecimal(call.flags),
+    "bf": lambda call, _: call.branch_flags.get(0, 0),
+    "bF": lambda call, _: _hexadecimal(call.branch_flags.get(0, 0)),
+    "sf": lambda call, _: call.state.flags,
+    "sF": lambda call, _: _hexadecimal(call.state.flags),
+    "T_branch_idx": lambda _call, _: 0,
+    "rc": lambda _call, _: 0,
+    "retcode": lambda _call, _: 0,
+    "TS": lambda call, _: int(call.state.date()),
+    "Ts": lambda call, _: int(call.state.date()),
+    "TF": _date,
+    "Tf": _date,
+    "timef": _strftime,
+    "time": _time_part,
+    "K": lambda _call, spec: ADDRESS_FAMILIES.get(spec.inner),
+}

@@ -1,0 +1,64 @@
+"""How pseudo-variables are written: `$rm`, `$hdr(Name)`, `$(hdr(Name)[1])`, `$(ru{uri.user})`."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+# An inner name may hold pseudo-variables with parentheses of their own, one deep.
+_INNER: Final = r"\(((?:[^()]|\([^()]*\))*)\)"
+_PLAIN: Final = rf"\$({_NAME})(?:{_INNER})?"
+_FULL: Final = rf"\$\(({_NAME})(?:{_INNER})?(?:\[(\*|-?[0-9]{{1,6}})\])?((?:\{{[^{{}}]*\}})*)\)"
+_match_plain = re.compile(_PLAIN).fullmatch
+_match_full = re.compile(_FULL).fullmatch
+_find_any = re.compile(rf"\$\$|{_FULL}|{_PLAIN}")
+_find_transformations = re.compile(r"\{([^{}]*)\}").findall
+
+MAX_REMEMBERED: Final = 4_096
+MAX_REMEMBERED_LENGTH: Final = 128  # characters; a script may put a peer's words into a name
+
+
+class Spec(NamedTuple):
+    """A pseudo-variable as written; `inner` is "" where there is none, `position` None, a number as text, or "*"."""
+
+    name: str
+    inner: str = ""
+    position: str | None = None
+    transformations: tuple[str, ...] = ()
+
+    def pick(self, values: list[str]) -> str | None:
+        """Return the value at `position`, all of them joined for "*", None where there is none."""
+        if self.position == "*":
+            return ",".join(values) if values else None
+        at = int(self.position or 0)
+        return values[at] if -len(values) <= at < len(values) else None
+
+
+def parse_spec(text: str) -> Spec | None:
+    """Return what `text` means, None when it is not one pseudo-variable."""
+    return _parse(text) if len(text) > MAX_REMEMBERED_LENGTH else _remember(text)
+
+
+def _parse(text: str) -> Spec | None:
+    plain = _match_plain(text)
+    if plain is not None:
+        return Spec(plain[1], plain[2] or "")
+    full = _match_full(text)
+    if full is not None:
+        return Spec(full[1], full[2] or "", full[3], tuple(_find_transformations(full[4])))
+    return None
+
+
+_remember: Final = lru_cache(maxsize=MAX_REMEMBERED)(_parse)
+
+
+def expand(text: str, value_of: Callable[[str], str]) -> str:
+    """Return `text` with each pseudo-variable in it replaced by its value; `$$` is a dollar sign."""
+    if "$" not in text:
+        return text
+    return _find_any.sub(lambda found: "$" if found[0] == "$$" else value_of(found[0]), text)

@@ -1,0 +1,215 @@
+"""Pseudo-variables that keep something: $var, $avp, $shv, $sht; and those of the request that can be set."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from slbroker_handlers.kemi import core
+from slbroker_handlers.kemi.pvars import READERS, Getter
+from slbroker_handlers.kemi.pvspec import Spec, expand, parse_spec
+from slbroker_handlers.kemi.transform import transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.exports import Xval
+    from slbroker_handlers.kemi.tables import Table, Value
+
+Setter: TypeAlias = "Callable[[Call, Spec, Value | None], bool]"
+
+NULL: Final = "<null>"
+
+
+# Reading any ----------------------------------------------------------------------------------------------------
+
+
+def read_variable(call: Call, written: str) -> Xval:
+    """Return the value of a pseudo-variable; raise KeyError when there is none that is written so."""
+    spec = parse_spec(written)
+    if spec is None:
+        raise KeyError(written)
+    value = GETTERS[spec.name](call, spec)
+    for transformation in spec.transformations:
+        value = transform(value, transformation)
+    return value
+
+
+def expand_all(call: Call, text: str) -> str:
+    """Return `text` with the values of the pseudo-variables in it; raise KeyError for what is none."""
+
+    def value_of(written: str) -> str:
+        value = read_variable(call, written)
+        return NULL if value is None else str(value)
+
+    return expand(text, value_of)
+
+
+# $var, $avp, $shv -----------------------------------------------------------------------------------------------
+
+
+def _get_var(call: Call, spec: Spec) -> Xval:
+    return call.state.variables.get(spec.inner, 0)
+
+
+def _set_var(call: Call, spec: Spec, value: Value | None) -> bool:
+    call.state.variables[spec.inner] = 0 if value is None else value
+    return True
+
+
+def _get_shared(call: Call, spec: Spec) -> Xval:
+    return call.state.shared.get(spec.inner, 0)
+
+
+def _set_shared(call: Call, spec: Spec, value: Value | None) -> bool:
+    call.state.shared[spec.inner] = 0 if value is None else value
+    return True
+
+
+def avp_name(inner: str) -> str:
+    """Return an AVP's name; the old spelling s:name means the same."""
+    return inner.removeprefix("s:")
+
+
+def _get_avp(call: Call, spec: Spec) -> Xval:
+    values = call.avps.get(avp_name(spec.inner), [])
+    if spec.position == "*":
+        return ", ".join(str(value) for value in values) if values else None
+    at = int(spec.position or 0)
+    return values[at] if -len(values) <= at < len(values) else None
+
+
+def _set_avp(call: Call, spec: Spec, value: Value | None) -> bool:
+    """Put a value before those that are there; null takes the first one out."""
+    values = call.avps.setdefault(avp_name(spec.inner), [])
+    if value is not None:
+        values.insert(0, value)
+    elif values:
+        del values[0]
+    return True
+
+
+# $sht -----------------------------------------------------------------------------------------------------------
+
+
+def _entry(call: Call, spec: Spec) -> tuple[Table, str]:
+    name, _, key = spec.inner.partition("=>")
+    return call.state.table(name.strip()), expand_all(call, key.strip())
+
+
+def _get_entry(call: Call, spec: Spec) -> Xval:
+    table, key = _entry(call, spec)
+    return table.get(key, call.state.now())
+
+
+def _set_entry(call: Call, spec: Spec, value: Value | None) -> bool:
+    table, key = _entry(call, spec)
+    if value is not None:
+        return table.set(key, value, call.state.now())
+    table.remove(key)
+    return True
+
+
+def _entry_life(call: Call, spec: Spec) -> Xval:
+    table, key = _entry(call, spec)
+    return table.left(key, call.state.now())
+
+
+def _set_entry_life(call: Call, spec: Spec, value: Value | None) -> bool:
+    table, key = _entry(call, spec)
+    if isinstance(value, int):
+        table.touch(key, float(value), call.state.now())
+    return isinstance(value, int)
+
+
+def _adding(number: int) -> Getter:
+    def read(call: Call, spec: Spec) -> Xval:
+        table, key = _entry(call, spec)
+        return table.add(key, number, call.state.now())
+
+    return read
+
+
+def _iterated(at: int) -> Getter:
+    def read(call: Call, spec: Spec) -> Xval:
+        item = call.state.iterator_items.get(spec.inner)
+        return item[at] if item else None
+
+    return read
+
+
+# The Request-URI and the destination ----------------------------------------------------------------------------
+
+
+def _set_uri(call: Call, _spec: Spec, value: Value | None) -> bool:
+    return isinstance(value, str) and core.seturi(call, value)
+
+
+def _set_user(call: Call, _spec: Spec, value: Value | None) -> bool:
+    """Set the user; null or "" takes it out."""
+    parts = call.parts
+    if parts is None or isinstance(value, int):
+        return False
+    call.set_uri(str(parts._replace(user=value or "", password=parts.password if value else "")))
+    return True
+
+
+def _set_domain(call: Call, _spec: Spec, value: Value | None) -> bool:
+    return isinstance(value, str) and core.sethost(call, value)
+
+
+def _set_port(call: Call, _spec: Spec, value: Value | None) -> bool:
+    parts = call.parts
+    port = "" if value is None else str(value)
+    if parts is None or (port and not (port.isascii() and port.isdecimal() and int(port[:9]) <= 65_535)):
+        return False
+    call.set_uri(str(parts._replace(port=port)))
+    return True
+
+
+def _set_destination(call: Call, _spec: Spec, value: Value | None) -> bool:
+    if isinstance(value, int):
+        return False
+    call.destination = value
+    return True
+
+
+def _set_flags(call: Call, _spec: Spec, value: Value | None) -> bool:
+    if not isinstance(value, int):
+        return False
+    call.flags = value & 0xFFFF_FFFF
+    return True
+
+
+GETTERS: Final[dict[str, Getter]] = {
+    **READERS,
+    "var": _get_var,
+    "shv": _get_shared,
+    "avp": _get_avp,
+    "sht": _get_entry,
+    "shtex": _entry_life,
+    "shtinc": _adding(1),
+    "shtdec": _adding(-1),
+    "shtitkey": _iterated(0),
+    "shtitval": _iterated(1),
+    "env": lambda _call, spec: os.environ.get(spec.inner),
+    "def": lambda _call, _spec: None,
+    "_s": lambda call, spec: expand_all(call, spec.inner),
+    "pp": lambda _call, _spec: os.getpid(),
+    "RANDOM": lambda _call, _spec: secrets.randbelow(2**31),
+}
+SETTERS: Final[dict[str, Setter]] = {
+    "var": _set_var,
+    "shv": _set_shared,
+    "avp": _set_avp,
+    "sht": _set_entry,
+    "shtex": _set_entry_life,
+    "ru": _set_uri,
+    "rU": _set_user,
+    "rd": _set_domain,
+    "rp": _set_port,
+    "du": _set_destination,
+    "mf": _set_flags,
+}

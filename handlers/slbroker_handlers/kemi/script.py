@@ -1,0 +1,249 @@
+"""A KEMI script becomes a plugin: load it, and answer requests by running its route.
+
+Two flavours, as Kamailio has them: app_python3, where mod_init() returns an object with the routes, and app_python3s,
+where the routes are functions without arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl
+
+from slbroker.config import KEMI
+from slbroker.errors import ConfigError, PluginError
+from slbroker.plugin import DROP, Handlers
+from slbroker_handlers.kemi import ksr
+from slbroker_handlers.kemi.call import Active, Call, stand_by
+from slbroker_handlers.kemi.legacy import LegacyMessage
+from slbroker_handlers.kemi.params import Params, read_params
+from slbroker_handlers.kemi.report import Report, make_report
+from slbroker_handlers.kemi.source import ENTRIES, find_uses
+from slbroker_handlers.kemi.state import State
+
+if TYPE_CHECKING:
+    from slbroker.plugin import Decision, Request
+
+logger = logging.getLogger(__name__)
+
+ROUTE: Final = "ksr_request_route"
+RANK: Final = 1  # the first SIP worker's, in Kamailio; every worker here is one of its own
+# A request's route, and what is told of its replies; both run with their request as the current one.
+Routine: TypeAlias = Callable[[Call], object]
+
+
+class ScriptName(NamedTuple):
+    """What a plugin's name says that is a KEMI script: `kemi:FILE.py?param=core.alias=example.com&allow-missing=1`."""
+
+    path: Path
+    params: Params
+    allow_missing: bool
+
+
+def read_name(name: str) -> ScriptName:
+    """Return what a plugin's name says; raises ConfigError."""
+    where, _, query = name.removeprefix(KEMI).partition("?")
+    settings = parse_qsl(query, keep_blank_values=True)
+    unknown = [key for key, _ in settings if key not in ("param", "allow-missing")]
+    if unknown:
+        raise ConfigError(f"script {where}: there is no setting {unknown[0]}")
+    params = read_params(tuple(value for key, value in settings if key == "param"))
+    return ScriptName(Path(where), params, any(key == "allow-missing" for key, _ in settings))
+
+
+def examine(name: str) -> Report:
+    """Return what of a script works here, without running it; raises PluginError when it cannot be read."""
+    wanted = read_name(name)
+    return _report(wanted, _read(wanted.path))
+
+
+def describe(name: str, report: Report) -> str:
+    """Return a report in words, and where the type stubs for KSR are."""
+    where = Path(__file__).with_name("stubs") / "KSR.pyi"
+    return f"{read_name(name).path}: {report.summary()}\n{report.text()}\n  type stubs for KSR: {where}"
+
+
+def load_script(name: str) -> Handlers:
+    """Return the plugin that a KEMI script is; raises PluginError and ConfigError.
+
+    A script that surely calls what cannot work here is refused, unless its name allows that.
+    """
+    wanted = read_name(name)
+    source = _read(wanted.path)
+    report = _report(wanted, source)
+    if report.faults and not wanted.allow_missing:
+        raise PluginError(_refusal(wanted.path, report))
+    script = Script(wanted, source)
+    for entry in report.unreached:
+        logger.info("%s: %s is in a function that nothing here calls", wanted.path, entry.title)
+    return script.app
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise PluginError(f"script {path}: there is no such file")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise PluginError(f"script {path}: {error}") from error
+
+
+def _report(wanted: ScriptName, source: str) -> Report:
+    try:
+        return make_report(find_uses(source, str(wanted.path), (*ENTRIES, *_events(wanted.params))))
+    except SyntaxError as error:
+        raise PluginError(f"script {wanted.path}:{error.lineno}: {error.msg}") from error
+
+
+def _events(params: Params) -> tuple[str, ...]:
+    return tuple(params.texts[name] for name in ("sl.event_callback_lres_sent",))
+
+
+def _refusal(path: Path, report: Report) -> str:
+    """Return in one line why a script is not loaded."""
+    first, *others = report.faults
+    more = f"; {len(others)} more functions" if others else ""
+    return (
+        f"script {path}:{first.lines[0]}: {first.title}: {first.remark}{more} (slbroker check --kemi lists all);"
+        " with --kemi-allow-missing they answer as if they had failed"
+    )
+
+
+class Script:
+    """A loaded script. `app` is the plugin that it is."""
+
+    def __init__(self, wanted: ScriptName, source: str) -> None:
+        self.path = wanted.path
+        self.state = State(wanted.params)
+        self._params = wanted.params
+        ksr.install()
+        idle = Call(self.state)
+        stand_by(idle)
+        with Active(idle):
+            module = self._import(source)
+            self._route, self._child_init, self._on_reply = self._find_routines(module)
+        self.app = Handlers()
+        self.app.on("ACK", "CANCEL")(self.answer)
+        self.app.otherwise(self.answer)
+        self.app.startup(self._start)
+        self.app.shutdown(self._stop)
+
+    # Loading ----------------------------------------------------------------------------------------------------
+
+    def _import(self, source: str) -> ModuleType:
+        """Run the script as a module of its own name's kind; its neighbours can be imported, none shadows a library."""
+        path = self.path.resolve()
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
+        module = ModuleType(f"slbroker_kemi_{path.stem}")
+        module.__file__ = str(path)
+        vars(module)["__cached__"] = None
+        sys.modules[module.__name__] = module
+        try:
+            exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102 - running it is what we are here for
+        except (Exception, SystemExit) as error:
+            del sys.modules[module.__name__]
+            raise PluginError(self._failure(error)) from error
+        return module
+
+    def _find_routines(self, module: ModuleType) -> tuple[Routine, Callable[[], object] | None, Routine | None]:
+        """Return the route, what each worker calls before it serves, and what is told of replies."""
+        event = self._params.texts["sl.event_callback_lres_sent"]
+        unheard = self._params.texts["sl.event_callback_fl_ack"]
+        make = getattr(module, "mod_init", None)
+        if callable(make):
+            owner: object = self._call("mod_init", make)
+            if owner is None:
+                raise PluginError(
+                    f"script {self.path}: mod_init() returned None; it returns the object with the routes"
+                )
+        elif callable(getattr(module, ROUTE, None)):
+            owner = module
+            if callable(begin := getattr(module, "script_init", None)):
+                self._call("script_init", begin)
+        else:
+            raise PluginError(f"script {self.path}: it has neither mod_init() nor {ROUTE}()")
+        if callable(getattr(owner, unheard, None)):
+            logger.warning("%s: %s is never called: edges absorb ACKs, and tell nobody", self.path, unheard)
+        is_class = owner is not module
+        route = getattr(owner, ROUTE, None)
+        if not callable(route):
+            raise PluginError(f"script {self.path}: what mod_init() returned has no {ROUTE}(self, msg)")
+        return (
+            self._with_message(route, is_class),
+            self._child_routine(owner, is_class),
+            self._event_routine(owner, event),
+        )
+
+    @staticmethod
+    def _with_message(route: Callable[..., object], is_class: bool) -> Routine:
+        return (lambda call: route(LegacyMessage(call))) if is_class else (lambda _call: route())
+
+    def _child_routine(self, owner: object, is_class: bool) -> Callable[[], object] | None:
+        name = "child_init" if is_class else "script_child_init"
+        routine = getattr(owner, name, None)
+        if not callable(routine):
+            if is_class:
+                raise PluginError(f"script {self.path}: what mod_init() returned has no child_init(self, rank)")
+            return None
+        return lambda: routine(RANK)
+
+    @staticmethod
+    def _event_routine(owner: object, name: str) -> Routine | None:
+        routine = getattr(owner, name, None)
+        if not callable(routine):
+            return None
+        if isinstance(owner, ModuleType):
+            return lambda _call: routine("sl:local-response")
+        return lambda call: routine(LegacyMessage(call), "sl:local-response")
+
+    def _call(self, name: str, function: Callable[[], object]) -> object:
+        try:
+            return function()
+        except (Exception, SystemExit) as error:
+            raise PluginError(self._failure(error, f"{name}() failed: ")) from error
+
+    def _failure(self, error: BaseException, before: str = "") -> str:
+        """Return a failure in one line, with the script's line."""
+        if isinstance(error, SyntaxError):
+            return f"script {error.filename}:{error.lineno}: {error.msg}"
+        own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.path.resolve())]
+        place = f"{own[-1].filename}:{own[-1].lineno}" if own else str(self.path)
+        return f"script {place}: {before}{type(error).__name__}: {' '.join(str(error).split())}"
+
+    # Serving ----------------------------------------------------------------------------------------------------
+
+    def answer(self, request: Request) -> Decision:
+        """Run the route; return the replies that it has sent, in order. Raises what it raises before it has replied."""
+        self.state.requests += 1
+        call = Call(self.state, request)
+        if self._on_reply is not None:
+            on_reply = self._on_reply
+            call.on_reply = lambda: on_reply(call)
+        with Active(call):
+            try:
+                self._route(call)
+            except SystemExit:  # how a script says: enough
+                pass
+            except Exception as error:
+                if not call.replies:
+                    raise
+                logger.error("%s: %s", request.method, self._failure(error))
+        replies = call.replies
+        return replies[0] if len(replies) == 1 else replies or DROP
+
+    def _start(self) -> None:
+        if self._child_init is not None:
+            with Active(Call(self.state)):
+                self._child_init()
+
+    def _stop(self) -> None:
+        for title, count in sorted(self.state.unsupported.items()):
+            logger.info("%s: %s could not work here, %d times", self.path, title, count)
+        for name, count in sorted(self.state.statistics.items()):
+            logger.info("%s: statistic %s = %d", self.path, name, count)

@@ -1,0 +1,149 @@
+"""The modules of KSR of which a handful of functions makes sense here: counters, random numbers, expressions."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import time
+import uuid as uuids
+from typing import TYPE_CHECKING, Final
+
+from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.ipops import is_ip_rfc1918
+from slbroker_handlers.kemi.textops import search_in
+
+if TYPE_CHECKING:
+    from slbroker_handlers.kemi.call import Call
+
+statistics = Module("statistics")
+counters = Module("counters")
+uuid = Module("uuid")
+regex = Module("regex")
+cfgutils = Module("cfgutils")
+nathelper = Module("nathelper")
+
+MAX_SLEEP: Final = 5.0  # seconds; the edge gives a request up after its handler timeout
+_LOCAL: Final = "local to a worker, which logs them when it stops; names need no declaration"
+_BLOCKS: Final = "blocks this worker, for 5 s at most; other requests wait"
+
+
+@statistics.export(partial=_LOCAL)
+def update_stat(call: Call, name: str, number: int) -> int:
+    """Add to a statistic."""
+    call.state.statistics[name] += number
+    return 1
+
+
+@statistics.export(partial=_LOCAL)
+def reset_stat(call: Call, name: str) -> int:
+    """Set a statistic to 0."""
+    call.state.statistics[name] = 0
+    return 1
+
+
+@counters.export(partial=_LOCAL)
+def inc(call: Call, name: str) -> int:
+    """Add 1 to a counter."""
+    call.state.statistics[name] += 1
+    return 1
+
+
+@counters.export(partial=_LOCAL)
+def add(call: Call, name: str, number: int) -> int:
+    """Add to a counter."""
+    call.state.statistics[name] += number
+    return 1
+
+
+@counters.export(partial=_LOCAL)
+def reset(call: Call, name: str) -> int:
+    """Set a counter to 0."""
+    call.state.statistics[name] = 0
+    return 1
+
+
+def _random_uuid(_call: Call) -> Xval:
+    return str(uuids.uuid4())
+
+
+def _time_uuid(_call: Call) -> Xval:
+    return str(uuids.uuid1())
+
+
+_random_uuid.__doc__ = "Return a random UUID."
+_time_uuid.__doc__ = "Return a UUID made from the time."
+uuid.add("get", _random_uuid)
+uuid.add("rget", _random_uuid)
+uuid.add("tget", _time_uuid)
+
+
+@regex.export(partial="a Python regular expression; Kamailio's are PCRE")
+def pcre_match(_call: Call, subject: str, expression: str) -> int:
+    """Return 1 when the expression matches in a text, in any case."""
+    return search_in(subject, expression)
+
+
+@cfgutils.export
+def rand_event(call: Call) -> int:
+    """Return 1 with the probability that rand_set_prob has set, else -1."""
+    return 1 if secrets.randbelow(100) < int(call.state.variables.get("\0prob") or 0) else -1
+
+
+@cfgutils.export
+def rand_set_prob(call: Call, percent: int) -> int:
+    """Set the probability in percent."""
+    call.state.variables["\0prob"] = min(max(0, percent), 100)
+    return 1
+
+
+@cfgutils.export
+def rand_reset_prob(call: Call) -> int:
+    """Set the probability to 0."""
+    return rand_set_prob(call, 0)
+
+
+@cfgutils.export
+def rand_get_prob(call: Call) -> int:
+    """Return the probability."""
+    return int(call.state.variables.get("\0prob") or 0)
+
+
+@cfgutils.export(partial=_BLOCKS)
+def sleep(_call: Call, seconds: int) -> int:
+    """Wait."""
+    time.sleep(min(max(0.0, float(seconds)), MAX_SLEEP))
+    return 1
+
+
+@cfgutils.export(partial=_BLOCKS)
+def usleep(_call: Call, microseconds: int) -> int:
+    """Wait."""
+    time.sleep(min(max(0.0, microseconds / 1_000_000), MAX_SLEEP))
+    return 1
+
+
+@nathelper.export
+def is_rfc1918(call: Call, address: str) -> int:
+    """Return 1 for a private IPv4 address (RFC 1918)."""
+    return is_ip_rfc1918(call, address)
+
+
+@nathelper.export(partial="bits 1 (private address in Contact), 2 and 16 (the Via is not where it came from)")
+def nat_uac_test(call: Call, tests: int) -> int:
+    """Return 1 when one of the tests says that the client is behind NAT."""
+    via = next(iter(call.request.vias), None)
+    contact = next(iter(call.all("Contact")), "")
+    host = contact.rpartition("@")[2].partition(">")[0].partition(":")[0].partition(";")[0]
+    if tests & 1 and is_ip_rfc1918(call, host) > 0:
+        return 1
+    if via is None:
+        return -1
+    differs = _address(via.host) != _address(call.source.host)
+    return 1 if (tests & 2 and differs) or (tests & 16 and (via.port or 5060) != call.source.port) else -1
+
+
+def _address(host: str) -> object:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return host

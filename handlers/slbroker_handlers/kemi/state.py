@@ -1,0 +1,65 @@
+"""What a script keeps from one request to the next. It lives in one worker: nothing is shared with the others."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from slbroker_handlers.kemi.params import Params
+from slbroker_handlers.kemi.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from slbroker_handlers.kemi.exports import Xval
+    from slbroker_handlers.kemi.tables import Value
+
+logger = logging.getLogger(__name__)
+
+# Times that a call which cannot work has been made, when it is logged again: the count shows how much it matters.
+_LOGGED: Final = frozenset((1, 100, 10_000, 1_000_000))
+
+
+class State:
+    """A worker's memory. `now` is a monotonic clock, `date` tells unix seconds; both are for tests to replace."""
+
+    def __init__(
+        self,
+        params: Params | None = None,
+        now: Callable[[], float] = time.monotonic,
+        date: Callable[[], float] = time.time,
+    ) -> None:
+        self.params = params or Params()
+        self.now = now
+        self.date = date
+        self.tables = {table.name: table for table in map(Table.define, self.params.tables)}
+        self.iterators: dict[str, Iterator[tuple[str, Value]]] = {}
+        self.iterator_items: dict[str, tuple[str, Value]] = {}
+        self.variables: dict[str, Xval] = {}  # $var
+        self.shared: dict[str, Xval] = {}  # $shv
+        self.flags = 0  # script flags
+        self.pike: dict[str, tuple[float, int, float]] = {}
+        self.statistics: Counter[str] = Counter()
+        self.requests = 0
+        self.unsupported: Counter[str] = Counter()  # calls that cannot work here
+        self._said: set[str] = set()
+
+    def table(self, name: str) -> Table:
+        """Return a table; one that no parameter defines is made when it is first used."""
+        self.say_once("htable and $shv are local to each worker: other workers do not see what this one writes")
+        return self.tables.setdefault(name, Table(name)) if name not in self.tables else self.tables[name]
+
+    def say_once(self, sentence: str) -> None:
+        """Log a sentence the first time that it has to be said."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            logger.warning("%s", sentence)
+
+    def count_unsupported(self, title: str) -> None:
+        """Count a call that cannot work here; log the first one, and some later ones with their number."""
+        self.unsupported[title] += 1
+        count = self.unsupported[title]
+        if count in _LOGGED:
+            logger.warning("%s cannot work here and answers as if it had failed; times so far: %d", title, count)

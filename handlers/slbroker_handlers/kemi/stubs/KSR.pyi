@@ -1,0 +1,1062 @@
+"""Kamailio's KEMI interface, as far as slbroker runs it. Made by its stubwriter; do not edit.
+
+Functions that return int succeed above 0 and fail below: they are neither True nor False. Names of arguments are for
+reading: KSR takes no keywords.
+"""
+
+from typing import TypeAlias
+
+Xval: TypeAlias = str | int | None
+
+def add_local_rport() -> bool:
+    """Ask for rport in the own Via. Here: there is no forwarding here: nothing comes of it."""
+def crit(message: str, /) -> None:
+    """Log at level critical."""
+def dbg(message: str, /) -> None:
+    """Log at level debug."""
+def err(message: str, /) -> None:
+    """Log at level error."""
+def force_rport() -> bool:
+    """Send the reply to the port that the request came from. Here: the edge decides by the Via where the reply goes: rport is honoured where the client asked for it."""
+def get_debug() -> int:
+    """Return the log level. Here: always 2, Kamailio's level for info."""
+def info(message: str, /) -> None:
+    """Log at level info."""
+def is_ACK() -> bool:
+    """Return whether the method is ACK."""
+def is_BYE() -> bool:
+    """Return whether the method is BYE."""
+def is_CANCEL() -> bool:
+    """Return whether the method is CANCEL."""
+def is_DELETE() -> bool:
+    """Return whether the method is DELETE."""
+def is_GET() -> bool:
+    """Return whether the method is GET."""
+def is_INFO() -> bool:
+    """Return whether the method is INFO."""
+def is_INVITE() -> bool:
+    """Return whether the method is INVITE."""
+def is_IPv4() -> bool:
+    """Return whether the request came over IPv4."""
+def is_IPv6() -> bool:
+    """Return whether the request came over IPv6."""
+def is_KDMQ() -> bool:
+    """Return whether the method is KDMQ."""
+def is_MESSAGE() -> bool:
+    """Return whether the method is MESSAGE."""
+def is_NOTIFY() -> bool:
+    """Return whether the method is NOTIFY."""
+def is_OPTIONS() -> bool:
+    """Return whether the method is OPTIONS."""
+def is_POST() -> bool:
+    """Return whether the method is POST."""
+def is_PRACK() -> bool:
+    """Return whether the method is PRACK."""
+def is_PUBLISH() -> bool:
+    """Return whether the method is PUBLISH."""
+def is_PUT() -> bool:
+    """Return whether the method is PUT."""
+def is_REFER() -> bool:
+    """Return whether the method is REFER."""
+def is_REGISTER() -> bool:
+    """Return whether the method is REGISTER."""
+def is_SCTP() -> bool:
+    """Return whether the request came over SCTP."""
+def is_SUBSCRIBE() -> bool:
+    """Return whether the method is SUBSCRIBE."""
+def is_TCP() -> bool:
+    """Return whether the request came over TCP."""
+def is_TLS() -> bool:
+    """Return whether the request came over TLS."""
+def is_UDP() -> bool:
+    """Return whether the request came over UDP."""
+def is_UPDATE() -> bool:
+    """Return whether the method is UPDATE."""
+def is_WS() -> bool:
+    """Return whether the request came over WS."""
+def is_WSS() -> bool:
+    """Return whether the request came over WSS."""
+def is_WSX() -> bool:
+    """Return whether the request came over WS OR WSS."""
+def is_dst_port(port: int, /) -> bool:
+    """Return whether the request came to this port."""
+def is_method(methods: str, /) -> bool:
+    """Return whether the method is this one, or one of several with | between them, in any case."""
+def is_method_in(letters: str, /) -> bool:
+    """Return whether the method is one of those that the letters stand for: I for INVITE, O for OPTIONS and so on."""
+def is_myself(uri: str, /) -> bool:
+    """Return whether a URI, or a host, is us. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_duri() -> bool:
+    """Return whether the destination URI is one of ours; there is none until the script sets it. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_furi() -> bool:
+    """Return whether From's URI is one of ours. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_nhuri() -> bool:
+    """Return whether the next hop, the destination URI or else the Request-URI, is us. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_ruri() -> bool:
+    """Return whether the Request-URI leads to us. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_srcip() -> bool:
+    """Return whether the request came from one of our addresses. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_suri() -> bool:
+    """Return whether the request came from one of our own sockets. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_myself_turi() -> bool:
+    """Return whether To's URI is one of ours. Here: we are the socket that this request came to, and each --kemi-param core.alias."""
+def is_proto(letters: str, /) -> bool:
+    """Return whether the request's transport is one that the letters stand for: U, T, E for TLS, W, V for WSS, S."""
+def is_src_port(port: int, /) -> bool:
+    """Return whether the request came from this port."""
+def isbflagset(flag: int, /) -> bool:
+    """Return whether a flag of the first branch is set."""
+def isbiflagset(flag: int, branch: int, /) -> bool:
+    """Return whether a flag of a branch is set. Here: a branch that is not there has flags, too."""
+def isdsturiset() -> bool:
+    """Return whether there is a destination URI. Here: there is no forwarding here: nothing comes of it."""
+def isflagset(flag: int, /) -> bool:
+    """Return whether a flag of the request is set."""
+def issflagset(flag: int, /) -> bool:
+    """Return whether a script flag is set."""
+def log(level: str, message: str, /) -> None:
+    """Log at "dbg", "info", "warn" or "crit"; any other word means error."""
+def notice(message: str, /) -> None:
+    """Log at level notice. Here: logged as info."""
+def resetbflag(flag: int, /) -> bool:
+    """Clear a flag of the first branch."""
+def resetbiflag(flag: int, branch: int, /) -> bool:
+    """Clear a flag of a branch. Here: a branch that is not there has flags, too."""
+def resetdsturi() -> bool:
+    """Forget the destination URI. Here: there is no forwarding here: nothing comes of it."""
+def resetflag(flag: int, /) -> bool:
+    """Clear a flag of the request."""
+def resetsflag(flag: int, /) -> bool:
+    """Clear a script flag."""
+def set_drop() -> None:
+    """Drop the message when the route ends. A request is not forwarded anyway, and replies are sent all the same."""
+def set_forward_close() -> bool:
+    """Close the connection when the request was forwarded. Here: there is no forwarding here: nothing comes of it."""
+def set_forward_no_connect() -> bool:
+    """Open no connection to forward the request. Here: there is no forwarding here: nothing comes of it."""
+def set_reply_close() -> bool:
+    """Close the connection when the reply was sent. Here: nothing comes of it: the peer closes its connection, or the edge does when it is idle."""
+def set_reply_no_connect() -> bool:
+    """Open no connection to send the reply; the edge never does."""
+def setbflag(flag: int, /) -> bool:
+    """Set a flag of the first branch. Here: nothing is forwarded, so the flag serves the script alone."""
+def setbiflag(flag: int, branch: int, /) -> bool:
+    """Set a flag of a branch. Here: a branch that is not there has flags, too."""
+def setdsturi(uri: str, /) -> bool:
+    """Set the destination URI. Here: there is no forwarding here: nothing comes of it."""
+def setflag(flag: int, /) -> bool:
+    """Set a flag of the request, 0 to 31."""
+def sethost(host: str, /) -> bool:
+    """Change the host of the Request-URI; a port behind it replaces the port."""
+def setsflag(flag: int, /) -> bool:
+    """Set a script flag, which stays set after the request, in this worker."""
+def seturi(uri: str, /) -> bool:
+    """Change the Request-URI; a 3xx reply then leads there."""
+def setuser(user: str, /) -> bool:
+    """Change the user of the Request-URI; "" takes it out."""
+def warn(message: str, /) -> None:
+    """Log at level warning."""
+
+class _sl:
+    @staticmethod
+    def send_reply(code: int, reason: str, /) -> int:
+        """Reply, by the transaction where there is one. Here: there are no transactions: always stateless."""
+    @staticmethod
+    def send_reply_error() -> int:
+        """Reply with what describes the last internal error. Here: there are no transactions: always stateless."""
+    @staticmethod
+    def send_reply_mode(code: int, reason: str, mode: int, /) -> int:
+        """Reply; mode 1 opens no connection for it, mode 2 closes it behind it. Here: there are no transactions: always stateless; the mode changes nothing, for the edge never opens a connection to reply."""
+    @staticmethod
+    def sl_forward_reply(code: str, reason: str, /) -> int:
+        """Forward a reply. Here: always -1: SIP replies never come to a handler."""
+    @staticmethod
+    def sl_reply(code: int, reason: str, /) -> int:
+        """Reply statelessly: another name of sl_send_reply."""
+    @staticmethod
+    def sl_reply_error() -> int:
+        """Reply with what describes the last internal error: `500 I'm terribly sorry, server error occurred (1/SL)`."""
+    @staticmethod
+    def sl_send_reply(code: int, reason: str, /) -> int:
+        """Reply statelessly."""
+
+class _pv:
+    @staticmethod
+    def get(name: str, /) -> Xval:
+        """Return a pseudo-variable's value, None for null."""
+    @staticmethod
+    def gete(name: str, /) -> Xval:
+        """Return a pseudo-variable's value, "" for null."""
+    @staticmethod
+    def geti(name: str, /) -> int:
+        """Return a pseudo-variable's value as a number, 0 for null and for what is none; a method has a number, too."""
+    @staticmethod
+    def getl(name: str, /) -> int:
+        """Return a pseudo-variable's value as a long number."""
+    @staticmethod
+    def getvn(name: str, default: int, /) -> Xval:
+        """Return a pseudo-variable's value, `default` for null."""
+    @staticmethod
+    def getvs(name: str, default: str, /) -> Xval:
+        """Return a pseudo-variable's value, `default` for null."""
+    @staticmethod
+    def getw(name: str, /) -> Xval:
+        """Return a pseudo-variable's value, "<null>" for null."""
+    @staticmethod
+    def is_null(name: str, /) -> bool:
+        """Return whether a pseudo-variable is null."""
+    @staticmethod
+    def seti(name: str, value: int, /) -> bool:
+        """Set a pseudo-variable to a number."""
+    @staticmethod
+    def setl(name: str, value: int, /) -> bool:
+        """Set a pseudo-variable to a long number."""
+    @staticmethod
+    def sets(name: str, value: str, /) -> bool:
+        """Set a pseudo-variable to text."""
+    @staticmethod
+    def unset(name: str, /) -> bool:
+        """Set a pseudo-variable to null."""
+
+class _pvx:
+    @staticmethod
+    def avp_get(name: str, /) -> Xval:
+        """Return $avp(name), None when there is none."""
+    @staticmethod
+    def avp_gete(name: str, /) -> Xval:
+        """Return $avp(name), "" when there is none."""
+    @staticmethod
+    def avp_getw(name: str, /) -> Xval:
+        """Return $avp(name), "<null>" when there is none."""
+    @staticmethod
+    def avp_is_null(name: str, /) -> int:
+        """Return 1 when there is no $avp(name). Here: -1 when there is one, where Kamailio 5.6 returns 1 either way."""
+    @staticmethod
+    def avp_rm(name: str, /) -> int:
+        """Take the newest value of $avp(name) out."""
+    @staticmethod
+    def avp_seti(name: str, value: int, /) -> int:
+        """Put a number before the values of $avp(name)."""
+    @staticmethod
+    def avp_sets(name: str, value: str, /) -> int:
+        """Put text before the values of $avp(name)."""
+    @staticmethod
+    def evalx(target: str, text: str, /) -> int:
+        """Set a pseudo-variable to a text, the pseudo-variables in it replaced."""
+    @staticmethod
+    def shv_get(name: str, /) -> Xval:
+        """Return $shv(name), 0 when it was never set. Here: local to a worker."""
+    @staticmethod
+    def shv_seti(name: str, value: int, /) -> int:
+        """Set $shv(name) to a number. Here: local to a worker."""
+    @staticmethod
+    def shv_sets(name: str, value: str, /) -> int:
+        """Set $shv(name) to text. Here: local to a worker."""
+    @staticmethod
+    def var_get(name: str, /) -> Xval:
+        """Return $var(name), 0 when it was never set."""
+    @staticmethod
+    def var_seti(name: str, value: int, /) -> int:
+        """Set $var(name) to a number."""
+    @staticmethod
+    def var_sets(name: str, value: str, /) -> int:
+        """Set $var(name) to text."""
+
+class _hdr:
+    @staticmethod
+    def append(text: str, /) -> int:
+        """Put a header behind the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def append_after(text: str, name: str, /) -> int:
+        """Put a header behind another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def append_to_reply(text: str, /) -> int:
+        """Put header lines, each with its line end, into every reply to this request that is made from now on."""
+    @staticmethod
+    def get(name: str, /) -> Xval:
+        """Return the first such header's value, None where there is none."""
+    @staticmethod
+    def get_idx(name: str, index: int, /) -> Xval:
+        """Return the value of the header at `index`, from the end when that is negative; None where there is none."""
+    @staticmethod
+    def gete(name: str, /) -> Xval:
+        """Return the first such header's value, "" where there is none."""
+    @staticmethod
+    def gete_idx(name: str, index: int, /) -> Xval:
+        """Return the value of the header at `index`, "" where there is none."""
+    @staticmethod
+    def getw(name: str, /) -> Xval:
+        """Return the first such header's value, "<null>" where there is none."""
+    @staticmethod
+    def getw_idx(name: str, index: int, /) -> Xval:
+        """Return the value of the header at `index`, "<null>" where there is none."""
+    @staticmethod
+    def insert(text: str, /) -> int:
+        """Put a header before the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def insert_before(text: str, name: str, /) -> int:
+        """Put a header before another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def is_present(name: str, /) -> int:
+        """Return 1 when the request has such a header, else -1."""
+    @staticmethod
+    def match_content(name: str, operator: str, pattern: str, mode: str, /) -> bool:
+        """Return whether the first (f), the last (l), one (o) or all (a) such headers match, in any case. Here: operators eq, ne, sw, in; "re" takes Python's regular expressions, where Kamailio 5.6 matches none."""
+    @staticmethod
+    def remove(name: str, /) -> int:
+        """Take headers out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def rmappend(name: str, text: str, /) -> int:
+        """Take headers out and put another one behind the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def rminsert(name: str, text: str, /) -> int:
+        """Take headers out and put another one before the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+
+class _kx:
+    @staticmethod
+    def get_au() -> Xval:
+        """Return the user name in the credentials, None where there is none."""
+    @staticmethod
+    def get_body() -> Xval:
+        """Return the body, None where there is none."""
+    @staticmethod
+    def get_bodylen() -> int:
+        """Return the body's length in bytes."""
+    @staticmethod
+    def get_callid() -> Xval:
+        """Return the Call-ID, None where there is none."""
+    @staticmethod
+    def get_conid() -> int:
+        """Return the number of the connection that the request came on. Here: always -1: the edge keeps its connections to itself."""
+    @staticmethod
+    def get_cturi() -> Xval:
+        """Return the URI of the first Contact, None where there is none."""
+    @staticmethod
+    def get_def(name: str, /) -> Xval:
+        """Return the value of a definition, "" where there is none. Here: there is no kamailio.cfg to define anything."""
+    @staticmethod
+    def get_defn(name: str, /) -> int:
+        """Return a definition as a number, 0 where there is none. Here: there is no kamailio.cfg to define anything."""
+    @staticmethod
+    def get_duri() -> Xval:
+        """Return the destination URI, None where there is none."""
+    @staticmethod
+    def get_env(name: str, /) -> Xval:
+        """Return an environment variable, "" where there is none."""
+    @staticmethod
+    def get_envn(name: str, /) -> int:
+        """Return an environment variable as a number, 0 where there is none."""
+    @staticmethod
+    def get_fhost() -> Xval:
+        """Return the host of From's URI, None where there is none."""
+    @staticmethod
+    def get_furi() -> Xval:
+        """Return From's URI, None where there is none."""
+    @staticmethod
+    def get_fuser() -> Xval:
+        """Return the user of From's URI, None where there is none."""
+    @staticmethod
+    def get_method() -> Xval:
+        """Return the method, None where there is none."""
+    @staticmethod
+    def get_msgbuf() -> Xval:
+        """Return the whole request, None where there is none. Here: written out again from what the edge has read: long header names, the top Via stamped."""
+    @staticmethod
+    def get_msglen() -> int:
+        """Return the request's length in bytes. Here: written out again from what the edge has read: long header names, the top Via stamped."""
+    @staticmethod
+    def get_msgtype() -> int:
+        """Return 1, which means a request."""
+    @staticmethod
+    def get_nhuri() -> Xval:
+        """Return the next hop's URI, None where there is none."""
+    @staticmethod
+    def get_ouri() -> Xval:
+        """Return the Request-URI as it came, None where there is none."""
+    @staticmethod
+    def get_proto() -> Xval:
+        """Return the transport, in lower case, None where there is none."""
+    @staticmethod
+    def get_protoid() -> int:
+        """Return the transport's number."""
+    @staticmethod
+    def get_rcv_sock_name() -> Xval:
+        """Return the socket's name, None where there is none. Here: sockets have no names: always None."""
+    @staticmethod
+    def get_rcvaddr_sock() -> Xval:
+        """Return the socket that the request came to, None where there is none."""
+    @staticmethod
+    def get_rcvadvip() -> Xval:
+        """Return the address that the request came to, None where there is none. Here: nothing else is advertised."""
+    @staticmethod
+    def get_rcvadvport() -> Xval:
+        """Return the port that the request came to, None where there is none. Here: nothing else is advertised."""
+    @staticmethod
+    def get_rcvip() -> Xval:
+        """Return the address that the request came to, None where there is none."""
+    @staticmethod
+    def get_rcvport() -> Xval:
+        """Return the port that the request came to, None where there is none."""
+    @staticmethod
+    def get_rhost() -> Xval:
+        """Return the host of the Request-URI, None where there is none."""
+    @staticmethod
+    def get_ruri() -> Xval:
+        """Return the Request-URI, None where there is none."""
+    @staticmethod
+    def get_ruser() -> Xval:
+        """Return the user of the Request-URI, None where there is none."""
+    @staticmethod
+    def get_srcaddr_sock() -> Xval:
+        """Return the peer as proto:host:port, None where there is none."""
+    @staticmethod
+    def get_srcip() -> Xval:
+        """Return the peer's address, None where there is none."""
+    @staticmethod
+    def get_srcport() -> Xval:
+        """Return the peer's port, None where there is none."""
+    @staticmethod
+    def get_srcuri() -> Xval:
+        """Return the peer as a URI, None where there is none."""
+    @staticmethod
+    def get_status() -> int:
+        """Return -1: a request has no status."""
+    @staticmethod
+    def get_thost() -> Xval:
+        """Return the host of To's URI, None where there is none."""
+    @staticmethod
+    def get_timestamp() -> int:
+        """Return the unix time."""
+    @staticmethod
+    def get_turi() -> Xval:
+        """Return To's URI, None where there is none."""
+    @staticmethod
+    def get_tuser() -> Xval:
+        """Return the user of To's URI, None where there is none."""
+    @staticmethod
+    def get_ua() -> Xval:
+        """Return User-Agent, None where there is none."""
+    @staticmethod
+    def gete_au() -> Xval:
+        """Return the user name in the credentials, "" where there is none."""
+    @staticmethod
+    def gete_body() -> Xval:
+        """Return the body, "" where there is none."""
+    @staticmethod
+    def gete_cturi() -> Xval:
+        """Return the URI of the first Contact, "" where there is none."""
+    @staticmethod
+    def gete_duri() -> Xval:
+        """Return the destination URI, "" where there is none."""
+    @staticmethod
+    def gete_fhost() -> Xval:
+        """Return the host of From's URI, "" where there is none."""
+    @staticmethod
+    def gete_fuser() -> Xval:
+        """Return the user of From's URI, "" where there is none."""
+    @staticmethod
+    def gete_rhost() -> Xval:
+        """Return the host of the Request-URI, "" where there is none."""
+    @staticmethod
+    def gete_ruser() -> Xval:
+        """Return the user of the Request-URI, "" where there is none."""
+    @staticmethod
+    def gete_thost() -> Xval:
+        """Return the host of To's URI, "" where there is none."""
+    @staticmethod
+    def gete_tuser() -> Xval:
+        """Return the user of To's URI, "" where there is none."""
+    @staticmethod
+    def gete_ua() -> Xval:
+        """Return User-Agent, "" where there is none."""
+    @staticmethod
+    def gets_status() -> Xval:
+        """Return None: a request has no status."""
+    @staticmethod
+    def getw_au() -> Xval:
+        """Return the user name in the credentials, "<null>" where there is none."""
+    @staticmethod
+    def getw_body() -> Xval:
+        """Return the body, "<null>" where there is none."""
+    @staticmethod
+    def getw_cturi() -> Xval:
+        """Return the URI of the first Contact, "<null>" where there is none."""
+    @staticmethod
+    def getw_duri() -> Xval:
+        """Return the destination URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_fhost() -> Xval:
+        """Return the host of From's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_fuser() -> Xval:
+        """Return the user of From's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_rhost() -> Xval:
+        """Return the host of the Request-URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_ruser() -> Xval:
+        """Return the user of the Request-URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_thost() -> Xval:
+        """Return the host of To's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_tuser() -> Xval:
+        """Return the user of To's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_ua() -> Xval:
+        """Return User-Agent, "<null>" where there is none."""
+    @staticmethod
+    def ifdef(name: str, /) -> bool:
+        """Return whether something is defined. Here: there is no kamailio.cfg to define anything."""
+    @staticmethod
+    def ifndef(name: str, /) -> bool:
+        """Return whether something is not defined. Here: there is no kamailio.cfg to define anything."""
+
+class _maxfwd:
+    @staticmethod
+    def is_maxfwd_lt(limit: int, /) -> int:
+        """Return 1 when Max-Forwards is below `limit`, -1 when not, -2 without the header, -3 when it is no number."""
+    @staticmethod
+    def process_maxfwd(limit: int, /) -> int:
+        """Count Max-Forwards down: 1 when that was possible, 2 when there was none and it is `limit` now, -1 at zero."""
+
+class _sanity:
+    @staticmethod
+    def sanity_check(checks: int, uris: int, /) -> int:
+        """Judge the request by the checks and URIs whose bits are set: 1, or -1 when one failed, which has then replied. Here: version, required headers, CSeq, Content-Length, Via, duplicate tags and sizes were judged by the edge, which answers in its own words."""
+    @staticmethod
+    def sanity_check_defaults() -> int:
+        """Judge the request by the usual checks. Here: the module's default checks (999 and 7); its parameters are not read."""
+    @staticmethod
+    def sanity_reply() -> int:
+        """Send the reply of the check that failed. Here: a check that failed has replied already: 1, and nothing is sent twice."""
+
+class _siputils:
+    @staticmethod
+    def add_uri_param(param: str, /) -> int:
+        """Put a parameter into the Request-URI."""
+    @staticmethod
+    def cmp_aor(first: str, second: str, /) -> int:
+        """Return 1 for the same address of record: user, host and port; -1 for another, -2 for what is no URI."""
+    @staticmethod
+    def cmp_hdr_name(first: str, second: str, /) -> int:
+        """Return 1 when both name the same header, long or compact."""
+    @staticmethod
+    def cmp_uri(first: str, second: str, /) -> int:
+        """Return 1 for URIs that are equal (RFC 3261 19.1.4), -1 for others, -2 for what is no URI."""
+    @staticmethod
+    def has_totag() -> int:
+        """Return 1 when To has a tag: the request is inside a dialog."""
+    @staticmethod
+    def is_alphanum(text: str, /) -> int:
+        """Return 1 for letters and digits alone, -2 for "", -3 for anything else."""
+    @staticmethod
+    def is_alphanumex(text: str, more: str, /) -> int:
+        """Return 1 for letters, digits and the characters in `more` alone, -2 for "", -3 for anything else."""
+    @staticmethod
+    def is_first_hop() -> int:
+        """Return 1 when the request has one Via: it comes from the client itself."""
+    @staticmethod
+    def is_first_hop_mode(mode: int, /) -> int:
+        """Return 1 when the request has one Via. Here: the mode changes nothing."""
+    @staticmethod
+    def is_gruu() -> int:
+        """Return 1 for a public, 2 for a temporary GRUU in the Request-URI, else -1 (RFC 5627)."""
+    @staticmethod
+    def is_numeric(text: str, /) -> int:
+        """Return 1 for digits alone, else -2."""
+    @staticmethod
+    def is_reply() -> int:
+        """Return -1: SIP replies never come to a handler."""
+    @staticmethod
+    def is_request() -> int:
+        """Return 1: what handlers get is a request."""
+    @staticmethod
+    def is_tel_number(text: str, /) -> int:
+        """Return 1 for digits, with or without a leading +, else -2."""
+    @staticmethod
+    def is_uri(uri: str, /) -> int:
+        """Return 1 for a sip, sips, tel or urn URI."""
+    @staticmethod
+    def is_user(user: str, /) -> int:
+        """Return 1 when the credentials are those of `user`. Here: compares with the user of the credentials whether they were checked or not."""
+    @staticmethod
+    def options_reply() -> int:
+        """Reply 200 to OPTIONS that is for this server itself (a Request-URI without user) with what it accepts."""
+    @staticmethod
+    def uri_param(name: str, /) -> int:
+        """Return 1 when the Request-URI has this parameter, without a value."""
+    @staticmethod
+    def uri_param_any(name: str, /) -> int:
+        """Return 1 when the Request-URI has this parameter, with a value or without."""
+    @staticmethod
+    def uri_param_rm(name: str, /) -> int:
+        """Take a parameter out of the Request-URI."""
+    @staticmethod
+    def uri_param_value(name: str, value: str, /) -> int:
+        """Return 1 when the Request-URI has this parameter with this value."""
+
+class _corex:
+    @staticmethod
+    def append_branch() -> int:
+        """Make the Request-URI a branch."""
+    @staticmethod
+    def append_branch_uri(uri: str, /) -> int:
+        """Add a branch: a 3xx reply names it in its Contact."""
+    @staticmethod
+    def append_branch_uri_q(uri: str, q: str, /) -> int:
+        """Add a branch with a q value, 0 to 1."""
+    @staticmethod
+    def file_read(path: str, /) -> Xval:
+        """Return a file's text, None when it cannot be read."""
+    @staticmethod
+    def has_ruri_user() -> int:
+        """Return 1 when the Request-URI has a user."""
+    @staticmethod
+    def has_user_agent() -> int:
+        """Return 1 when the request has a User-Agent that is not empty."""
+    @staticmethod
+    def is_faked_msg() -> int:
+        """Return -1: every request is one that came."""
+    @staticmethod
+    def is_socket_name(name: str, /) -> int:
+        """Return -1: sockets have no names here. Here: sockets have no names here: always -1."""
+    @staticmethod
+    def isxflagset(flag: int, /) -> int:
+        """Return 1 when an extended flag is set."""
+    @staticmethod
+    def resetxflag(flag: int, /) -> int:
+        """Clear an extended flag."""
+    @staticmethod
+    def setxflag(flag: int, /) -> int:
+        """Set an extended flag, 0 to 63."""
+
+class _textops:
+    @staticmethod
+    def cmp_istr(first: str, second: str, /) -> int:
+        """Compare as cmp_str does, in any case."""
+    @staticmethod
+    def cmp_str(first: str, second: str, /) -> int:
+        """Return 1 for equal texts, -1 when the first is greater, -2 when it is less."""
+    @staticmethod
+    def ends_with(subject: str, suffix: str, /) -> int:
+        """Return 1 when a text ends with another one, -1 when it is shorter, else -2."""
+    @staticmethod
+    def has_body() -> int:
+        """Return 1 when the request has a body."""
+    @staticmethod
+    def has_body_type(content_type: str, /) -> int:
+        """Return 1 when the request has a body of this type."""
+    @staticmethod
+    def in_list(item: str, listed: str, separator: str, /) -> int:
+        """Return 1 when `item` is one of a list's."""
+    @staticmethod
+    def in_list_prefix(item: str, listed: str, separator: str, /) -> int:
+        """Return 1 when `item` begins with one of a list's."""
+    @staticmethod
+    def is_audio_on_hold() -> int:
+        """Return 1 when the SDP body puts audio on hold: sendonly, inactive, or the address 0.0.0.0."""
+    @staticmethod
+    def is_present_hf(name: str, /) -> int:
+        """Return 1 when the request has such a header."""
+    @staticmethod
+    def is_present_hf_re(expression: str, /) -> int:
+        """Return 1 when the request has a header whose name matches. Here: a Python regular expression; Kamailio's are POSIX extended; headers have their long names."""
+    @staticmethod
+    def is_privacy(kind: str, /) -> int:
+        """Return 1 when Privacy asks for this kind (RFC 3323)."""
+    @staticmethod
+    def remove_hf(text: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_hf_exp(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_hf_match(first: str, second: str, third: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_hf_re(text: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_all(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_body(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_body_all(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_body_atonce(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_body_str(first: str, second: str, third: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_hdrs(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_hdrs_str(first: str, second: str, third: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def replace_str(first: str, second: str, third: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def search(expression: str, /) -> int:
+        """Return 1 when the expression matches in the request, in any case; ^ and $ are those of lines. Here: a Python regular expression; Kamailio's are POSIX extended; headers have their long names there, and the top Via is stamped."""
+    @staticmethod
+    def search_append(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def search_append_body(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def search_body(expression: str, /) -> int:
+        """Return 1 when the expression matches in the body, in any case. Here: a Python regular expression; Kamailio's are POSIX extended."""
+    @staticmethod
+    def search_hf(name: str, expression: str, which: str, /) -> int:
+        """Return 1 when the expression matches in a header: f the first, l the last, a any of them. Here: a Python regular expression; Kamailio's are POSIX extended."""
+    @staticmethod
+    def search_str(subject: str, expression: str, /) -> int:
+        """Return 1 when the expression matches in a text, in any case; -2 when the text is empty. Here: a Python regular expression; Kamailio's are POSIX extended."""
+    @staticmethod
+    def set_body(first: str, second: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def set_reply_body(body: str, content_type: str, /) -> int:
+        """Put a body into every reply to this request that is made from now on. Here: a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type."""
+    @staticmethod
+    def starts_with(subject: str, prefix: str, /) -> int:
+        """Return 1 when a text begins with another one, -1 when it is shorter, else -2."""
+    @staticmethod
+    def str_find(subject: str, part: str, /) -> int:
+        """Return where a text has another one, 1 for its beginning, -1 when it has not."""
+    @staticmethod
+    def str_ifind(subject: str, part: str, /) -> int:
+        """Return where a text has another one, in any case."""
+    @staticmethod
+    def subst(text: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def subst_body(text: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def subst_hf(first: str, second: str, third: str, /) -> int:
+        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def subst_uri(expression: str, /) -> int:
+        """Change the Request-URI by /expression/replacement/flags; -1 when nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
+    @staticmethod
+    def subst_user(expression: str, /) -> int:
+        """Change the user of the Request-URI by /expression/replacement/flags; -1 when nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
+
+class _textopsx:
+    @staticmethod
+    def append_hf_value(name: str, value: str, /) -> int:
+        """Put a value behind those of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def change_reply_status(code: int, reason: str, /) -> int:
+        """Change the status of a reply that is forwarded. Here: always -1: SIP replies never come to a handler."""
+    @staticmethod
+    def change_reply_status_code(code: int, /) -> int:
+        """Change the status code of a reply that is forwarded. Here: always -1: SIP replies never come to a handler."""
+    @staticmethod
+    def exclude_hf_value(name: str, value: str, /) -> int:
+        """Take a value out of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def fnmatch(subject: str, pattern: str, /) -> int:
+        """Return 0 when a shell pattern matches, else -1."""
+    @staticmethod
+    def fnmatch_ex(subject: str, pattern: str, flags: str, /) -> int:
+        """Return 0 when a shell pattern matches, else -1. Here: with the flag i in any case, where Kamailio 5.6 matches nothing; other flags change nothing."""
+    @staticmethod
+    def hf_iterator_end(name: str, /) -> int:
+        """Stop going through the headers."""
+    @staticmethod
+    def hf_iterator_hbody(name: str, /) -> Xval:
+        """Return the value of the header that the iterator is at, None when it is at none."""
+    @staticmethod
+    def hf_iterator_hname(name: str, /) -> Xval:
+        """Return the name of the header that the iterator is at, None when it is at none. Here: the long name."""
+    @staticmethod
+    def hf_iterator_next(name: str, /) -> int:
+        """Go to the next header; -1 behind the last one."""
+    @staticmethod
+    def hf_iterator_prev(name: str, /) -> int:
+        """Go to the header before; -1 before the first one."""
+    @staticmethod
+    def hf_iterator_start(name: str, /) -> int:
+        """Begin to go through the headers."""
+    @staticmethod
+    def hf_value_exists(name: str, value: str, /) -> int:
+        """Return 1 when a header that lists values with commas has this one, in any case."""
+    @staticmethod
+    def include_hf_value(name: str, value: str, /) -> int:
+        """Put a value into a header unless it is there. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def insert_hf_value(name: str, value: str, /) -> int:
+        """Put a value before those of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def msg_apply_changes() -> int:
+        """Let the script see what it has changed in the request. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_body() -> int:
+        """Take the body out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+
+class _htable:
+    @staticmethod
+    def sht_dec(table: str, name: str, /) -> int:
+        """Take 1 from a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_get(table: str, name: str, /) -> Xval:
+        """Return an entry's value, None when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_gete(table: str, name: str, /) -> Xval:
+        """Return an entry's value, "" when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_getw(table: str, name: str, /) -> Xval:
+        """Return an entry's value, "<null>" when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_inc(table: str, name: str, /) -> int:
+        """Add 1 to a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_is_null(table: str, name: str, /) -> int:
+        """Return 1 when there is no such entry, else -1. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_end(iterator: str, /) -> int:
+        """Stop going through a table. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_next(iterator: str, /) -> int:
+        """Go to the next entry; -1 behind the last one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_start(iterator: str, table: str, /) -> int:
+        """Begin to go through a table: $shtitkey(iterator) and $shtitval(iterator) are where it is. Here: local to a worker; a table that no parameter defines is made when it is first used; the entries are those of the time it began."""
+    @staticmethod
+    def sht_lock(table: str, name: str, /) -> int:
+        """Lock an entry. Here: nothing to lock: a worker runs one request at a time."""
+    @staticmethod
+    def sht_match_name(table: str, operator: str, pattern: str, /) -> int:
+        """Return 1 when an entry's name matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_match_str_value(table: str, operator: str, pattern: str, /) -> int:
+        """Return 1 when an entry's value matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_reset(table: str, /) -> int:
+        """Remove all entries; return 0. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm(table: str, name: str, /) -> int:
+        """Remove an entry. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_name(table: str, operator: str, pattern: str, /) -> int:
+        """Remove the entries whose name matches: re or sw. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_name_re(table: str, pattern: str, /) -> int:
+        """Remove the entries whose name matches a regular expression. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_value(table: str, operator: str, pattern: str, /) -> int:
+        """Remove the entries whose value matches: re or sw. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_value_re(table: str, pattern: str, /) -> int:
+        """Remove the entries whose value matches a regular expression. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_setex(table: str, name: str, seconds: int, /) -> int:
+        """Let an entry live for some seconds from now. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_seti(table: str, name: str, value: int, /) -> int:
+        """Set an entry to a number. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_sets(table: str, name: str, value: str, /) -> int:
+        """Set an entry to text. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_setxi(table: str, name: str, value: int, seconds: int, /) -> int:
+        """Set an entry to a number for some seconds; return 0, -1 when it cannot be kept. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_setxs(table: str, name: str, value: str, seconds: int, /) -> int:
+        """Set an entry to text for some seconds. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_unlock(table: str, name: str, /) -> int:
+        """Unlock an entry. Here: nothing to lock: a worker runs one request at a time."""
+
+class _pike:
+    @staticmethod
+    def pike_check_ip(address: str, /) -> int:
+        """Return 1, or below 0 when an address sends too much, and when it is no address. Here: counted in each worker for itself, so divide pike.reqs_density_per_unit by their number; single addresses, no address tree; blocked for pike.remove_latency after the last excess."""
+    @staticmethod
+    def pike_check_req() -> int:
+        """Return 1, or below 0 when the request's source sends too much: -2 the first time, then -1. Here: counted in each worker for itself, so divide pike.reqs_density_per_unit by their number; single addresses, no address tree; blocked for pike.remove_latency after the last excess."""
+
+class _xlog:
+    @staticmethod
+    def xalert(message: str, /) -> int:
+        """Log a line at level critical, pseudo-variables replaced."""
+    @staticmethod
+    def xcrit(message: str, /) -> int:
+        """Log a line at level critical, pseudo-variables replaced."""
+    @staticmethod
+    def xdbg(message: str, /) -> int:
+        """Log a line at level debug, pseudo-variables replaced."""
+    @staticmethod
+    def xerr(message: str, /) -> int:
+        """Log a line at level error, pseudo-variables replaced."""
+    @staticmethod
+    def xinfo(message: str, /) -> int:
+        """Log a line at level info, pseudo-variables replaced."""
+    @staticmethod
+    def xlog(level: str, message: str, /) -> int:
+        """Log a line at a level by name, pseudo-variables replaced."""
+    @staticmethod
+    def xnotice(message: str, /) -> int:
+        """Log a line at level info, pseudo-variables replaced."""
+    @staticmethod
+    def xwarn(message: str, /) -> int:
+        """Log a line at level warning, pseudo-variables replaced."""
+
+class _auth:
+    @staticmethod
+    def auth_challenge(realm: str, flags: int, /) -> int:
+        """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def consume_credentials() -> int:
+        """Take the credentials out of the request that is forwarded. Here: always -1 where there are none, else 1; the request is not forwarded, so nothing is taken out."""
+    @staticmethod
+    def has_credentials(realm: str, /) -> int:
+        """Return 1 when the request has digest credentials for a realm."""
+    @staticmethod
+    def proxy_challenge(realm: str, flags: int, /) -> int:
+        """Challenge with 407. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def pv_auth_check(realm: str, password: str, flags: int, checks: int, /) -> int:
+        """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds; the bits of `checks` change nothing."""
+    @staticmethod
+    def pv_proxy_authenticate(realm: str, password: str, flags: int, /) -> int:
+        """Judge the credentials in Proxy-Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def pv_www_authenticate(realm: str, password: str, flags: int, /) -> int:
+        """Judge the credentials in Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def www_challenge(realm: str, flags: int, /) -> int:
+        """Challenge with 401. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+
+class _ipops:
+    @staticmethod
+    def compare_ips(first: str, second: str, /) -> int:
+        """Return 1 when both are the same address, with or without brackets."""
+    @staticmethod
+    def compare_pure_ips(first: str, second: str, /) -> int:
+        """Return 1 when both are the same address, without brackets."""
+    @staticmethod
+    def ip_is_in_subnet(address: str, networks: str, /) -> int:
+        """Return 1 when an address is in a network, or in one of several with commas between them."""
+    @staticmethod
+    def ip_type(text: str, /) -> int:
+        """Return 1 for IPv4, 2 for IPv6, 3 for IPv6 with brackets, -1 for anything else."""
+    @staticmethod
+    def is_in_subnet(address: str, networks: str, /) -> int:
+        """Return 1 when an address is in a network, or in one of several with commas between them."""
+    @staticmethod
+    def is_ip(text: str, /) -> int:
+        """Return 1 for an IPv4 address, or an IPv6 one with or without brackets."""
+    @staticmethod
+    def is_ip4(text: str, /) -> int:
+        """Return 1 for an IPv4 address."""
+    @staticmethod
+    def is_ip6(text: str, /) -> int:
+        """Return 1 for an IPv6 address without brackets."""
+    @staticmethod
+    def is_ip6_reference(text: str, /) -> int:
+        """Return 1 for an IPv6 address with its brackets."""
+    @staticmethod
+    def is_ip_rfc1918(text: str, /) -> int:
+        """Return 1 for a private IPv4 address (RFC 1918)."""
+    @staticmethod
+    def is_pure_ip(text: str, /) -> int:
+        """Return 1 for an address without brackets."""
+
+class _statistics:
+    @staticmethod
+    def reset_stat(name: str, /) -> int:
+        """Set a statistic to 0. Here: local to a worker, which logs them when it stops; names need no declaration."""
+    @staticmethod
+    def update_stat(name: str, number: int, /) -> int:
+        """Add to a statistic. Here: local to a worker, which logs them when it stops; names need no declaration."""
+
+class _counters:
+    @staticmethod
+    def add(name: str, number: int, /) -> int:
+        """Add to a counter. Here: local to a worker, which logs them when it stops; names need no declaration."""
+    @staticmethod
+    def inc(name: str, /) -> int:
+        """Add 1 to a counter. Here: local to a worker, which logs them when it stops; names need no declaration."""
+    @staticmethod
+    def reset(name: str, /) -> int:
+        """Set a counter to 0. Here: local to a worker, which logs them when it stops; names need no declaration."""
+
+class _uuid:
+    @staticmethod
+    def get() -> Xval:
+        """Return a random UUID."""
+    @staticmethod
+    def rget() -> Xval:
+        """Return a random UUID."""
+    @staticmethod
+    def tget() -> Xval:
+        """Return a UUID made from the time."""
+
+class _regex:
+    @staticmethod
+    def pcre_match(subject: str, expression: str, /) -> int:
+        """Return 1 when the expression matches in a text, in any case. Here: a Python regular expression; Kamailio's are PCRE."""
+
+class _cfgutils:
+    @staticmethod
+    def rand_event() -> int:
+        """Return 1 with the probability that rand_set_prob has set, else -1."""
+    @staticmethod
+    def rand_get_prob() -> int:
+        """Return the probability."""
+    @staticmethod
+    def rand_reset_prob() -> int:
+        """Set the probability to 0."""
+    @staticmethod
+    def rand_set_prob(percent: int, /) -> int:
+        """Set the probability in percent."""
+    @staticmethod
+    def sleep(seconds: int, /) -> int:
+        """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
+    @staticmethod
+    def usleep(microseconds: int, /) -> int:
+        """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
+
+class _nathelper:
+    @staticmethod
+    def is_rfc1918(address: str, /) -> int:
+        """Return 1 for a private IPv4 address (RFC 1918)."""
+    @staticmethod
+    def nat_uac_test(tests: int, /) -> int:
+        """Return 1 when one of the tests says that the client is behind NAT. Here: bits 1 (private address in Contact), 2 and 16 (the Via is not where it came from)."""
+
+sl: _sl
+pv: _pv
+pvx: _pvx
+hdr: _hdr
+kx: _kx
+maxfwd: _maxfwd
+sanity: _sanity
+siputils: _siputils
+corex: _corex
+textops: _textops
+textopsx: _textopsx
+htable: _htable
+pike: _pike
+xlog: _xlog
+auth: _auth
+ipops: _ipops
+statistics: _statistics
+counters: _counters
+uuid: _uuid
+regex: _regex
+cfgutils: _cfgutils
+nathelper: _nathelper

@@ -1,0 +1,59 @@
+"""Writes stubs/KSR.pyi, the type stubs, from what KSR exports: python -m slbroker_handlers.kemi.stubwriter."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from slbroker_handlers.kemi.ksr import MODULES
+
+if TYPE_CHECKING:
+    from slbroker_handlers.kemi.exports import Export
+
+PATH: Final = Path(__file__).with_name("stubs") / "KSR.pyi"
+_HEAD: Final = '''"""Kamailio's KEMI interface, as far as slbroker runs it. Made by its stubwriter; do not edit.
+
+Functions that return int succeed above 0 and fail below: they are neither True nor False. Names of arguments are for
+reading: KSR takes no keywords.
+"""
+
+from typing import TypeAlias
+
+Xval: TypeAlias = str | int | None
+
+'''
+
+
+def write_stubs() -> str:
+    """Return the text of the stubs."""
+    parts = [_HEAD]
+    for name, module in MODULES.items():
+        exports = [module.exports[key] for key in sorted(module.exports)]
+        if not name:
+            parts += [f"{_function(export)}\n" for export in exports]
+            continue
+        parts.append(f"\nclass _{name}:\n")
+        parts += [f"    @staticmethod\n    {_function(export)}\n" for export in exports]
+    parts.append("\n")
+    parts += [f"{name}: _{name}\n" for name in MODULES if name]
+    return "".join(parts)
+
+
+def _function(export: Export) -> str:
+    params = [f"{name}: {kind}" for name, kind in export.params]
+    if params:
+        params.append("/")
+    head = f"def {export.name}({', '.join(params)}) -> {export.result}:"
+    remark = f" Here: {export.partial}." if export.partial else ""
+    summary = (inspect.getdoc(export.function) or "").partition("\n")[0]
+    indent = "        " if export.module else "    "
+    return f'{head}\n{indent}"""{summary.replace(chr(92), chr(92) * 2)}{remark}{_closing(summary + remark)}'
+
+
+def _closing(text: str) -> str:
+    return ' """' if text.endswith('"') else '"""'
+
+
+if __name__ == "__main__":
+    PATH.write_text(write_stubs(), encoding="utf-8")

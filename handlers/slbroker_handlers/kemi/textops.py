@@ -1,0 +1,253 @@
+"""KSR.textops: search in requests and texts; the body of replies."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+
+from slbroker.plugin.reply import header_lines
+from slbroker.sip.uri import text
+from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.rebuilt import rebuild, title_of
+
+if TYPE_CHECKING:
+    from slbroker_handlers.kemi.call import Call
+
+logger = logging.getLogger(__name__)
+
+textops = Module("textops")
+
+_FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
+_PYTHON: Final = "a Python regular expression; Kamailio's are POSIX extended"
+_REBUILT: Final = f"{_PYTHON}; headers have their long names there, and the top Via is stamped"
+
+
+# Replies --------------------------------------------------------------------------------------------------------
+
+
+@textops.export(partial="a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type")
+def set_reply_body(call: Call, body: str, content_type: str) -> int:
+    """Put a body into every reply to this request that is made from now on."""
+    try:
+        if not body or not content_type or call.reply_body:
+            raise ValueError("it wants a body and a type, once")
+        header_lines([("Content-Type", content_type)])
+    except ValueError as error:
+        logger.error("KSR.textops.set_reply_body: %s", error)
+        return -1
+    call.reply_body = body.encode(errors="surrogateescape")
+    call.reply_headers.append(("Content-Type", content_type))
+    return 1
+
+
+# The request ----------------------------------------------------------------------------------------------------
+
+
+def search_in(subject: str, expression: str, flags: int = 0) -> int:
+    """Return 1 when a regular expression matches somewhere, else -1; a broken one is logged."""
+    try:
+        return 1 if re.search(expression, subject, re.IGNORECASE | flags) else -1
+    except re.error as error:
+        logger.error("%.80r is no regular expression: %s", expression, error)
+        return -1
+
+
+@textops.export(partial=_REBUILT)
+def search(call: Call, expression: str) -> int:
+    """Return 1 when the expression matches in the request, in any case; ^ and $ are those of lines."""
+    return search_in(text(rebuild(call)), expression, re.MULTILINE)
+
+
+@textops.export(partial=_PYTHON)
+def search_body(call: Call, expression: str) -> int:
+    """Return 1 when the expression matches in the body, in any case."""
+    return search_in(text(call.message.body), expression, re.MULTILINE)
+
+
+@textops.export(partial=_PYTHON)
+def search_hf(call: Call, name: str, expression: str, which: str) -> int:
+    """Return 1 when the expression matches in a header: f the first, l the last, a any of them."""
+    values = call.all(name)
+    chosen = {"f": values[:1], "l": values[-1:]}.get(which[:1], values)
+    return max((search_in(value, expression) for value in chosen), default=-1)
+
+
+@textops.export
+def is_present_hf(call: Call, name: str) -> int:
+    """Return 1 when the request has such a header."""
+    return 1 if call.all(name) else -1
+
+
+@textops.export(partial=f"{_PYTHON}; headers have their long names")
+def is_present_hf_re(call: Call, expression: str) -> int:
+    """Return 1 when the request has a header whose name matches."""
+    return max((search_in(text(title_of(name)), expression) for name in call.headers[::2]), default=-1)
+
+
+@textops.export
+def has_body(call: Call) -> int:
+    """Return 1 when the request has a body."""
+    return 1 if call.message.body else -1
+
+
+@textops.export
+def has_body_type(call: Call, content_type: str) -> int:
+    """Return 1 when the request has a body of this type."""
+    given = text(call.first(b"content-type") or b"").partition(";")[0].strip().lower()
+    return 1 if call.message.body and given == content_type.lower() else -1
+
+
+@textops.export
+def is_privacy(call: Call, kind: str) -> int:
+    """Return 1 when Privacy asks for this kind (RFC 3323)."""
+    asked = [word.strip().lower() for value in call.all("Privacy") for word in value.split(";")]
+    return 1 if kind.lower() in asked else -1
+
+
+@textops.export
+def is_audio_on_hold(call: Call) -> int:
+    """Return 1 when the SDP body puts audio on hold: sendonly, inactive, or the address 0.0.0.0."""
+    body = text(call.message.body)
+    return 1 if re.search(r"^(?:a=(?:sendonly|inactive)|c=IN IP4 0\.0\.0\.0)\s*$", body, re.MULTILINE) else -1
+
+
+# Texts ----------------------------------------------------------------------------------------------------------
+
+
+@textops.export
+def in_list(_call: Call, item: str, listed: str, separator: str) -> int:
+    """Return 1 when `item` is one of a list's."""
+    return 1 if item in (word.strip() for word in listed.split(separator or ",")) else -1
+
+
+@textops.export
+def in_list_prefix(_call: Call, item: str, listed: str, separator: str) -> int:
+    """Return 1 when `item` begins with one of a list's."""
+    words = (word.strip() for word in listed.split(separator or ","))
+    return 1 if any(word and item.startswith(word) for word in words) else -1
+
+
+def _order(first: str, second: str) -> int:
+    return 1 if first == second else -1 if first > second else -2
+
+
+@textops.export
+def cmp_str(_call: Call, first: str, second: str) -> int:
+    """Return 1 for equal texts, -1 when the first is greater, -2 when it is less."""
+    return _order(first, second)
+
+
+@textops.export
+def cmp_istr(_call: Call, first: str, second: str) -> int:
+    """Compare as cmp_str does, in any case."""
+    return _order(first.lower(), second.lower())
+
+
+@textops.export(partial=_PYTHON)
+def search_str(_call: Call, subject: str, expression: str) -> int:
+    """Return 1 when the expression matches in a text, in any case; -2 when the text is empty."""
+    return search_in(subject, expression) if subject else -2
+
+
+@textops.export
+def starts_with(_call: Call, subject: str, prefix: str) -> int:
+    """Return 1 when a text begins with another one, -1 when it is shorter, else -2."""
+    return 1 if subject.startswith(prefix) else -1 if len(prefix) > len(subject) else -2
+
+
+@textops.export
+def ends_with(_call: Call, subject: str, suffix: str) -> int:
+    """Return 1 when a text ends with another one, -1 when it is shorter, else -2."""
+    return 1 if subject.endswith(suffix) else -1 if len(suffix) > len(subject) else -2
+
+
+def _find(subject: str, part: str) -> int:
+    at = subject.find(part)
+    return at + 1 if at >= 0 else -1
+
+
+@textops.export
+def str_find(_call: Call, subject: str, part: str) -> int:
+    """Return where a text has another one, 1 for its beginning, -1 when it has not."""
+    return _find(subject, part)
+
+
+@textops.export
+def str_ifind(_call: Call, subject: str, part: str) -> int:
+    """Return where a text has another one, in any case."""
+    return _find(subject.lower(), part.lower())
+
+
+# The Request-URI ------------------------------------------------------------------------------------------------
+
+
+def _substitute(expression: str, subject: str) -> str | None:
+    """Return `subject` changed by /expression/replacement/flags, None when nothing matches or it is none."""
+    pieces = re.split(rf"(?<!\\){re.escape(expression[:1])}", expression)
+    if len(pieces) != 4 or pieces[0]:
+        logger.error("%.80r is no substitution: write /expression/replacement/", expression)
+        return None
+    flags = re.IGNORECASE if "i" in pieces[3] else 0
+    try:
+        changed, count = re.subn(pieces[1], pieces[2], subject, count=0 if "g" in pieces[3] else 1, flags=flags)
+    except (re.error, IndexError) as error:
+        logger.error("%.80r is no substitution: %s", expression, error)
+        return None
+    return changed if count else None
+
+
+@textops.export(partial=_PYTHON)
+def subst_uri(call: Call, expression: str) -> int:
+    """Change the Request-URI by /expression/replacement/flags; -1 when nothing matches."""
+    changed = _substitute(expression, call.uri)
+    if changed is None:
+        return -1
+    call.set_uri(changed)
+    return 1
+
+
+@textops.export(partial=_PYTHON)
+def subst_user(call: Call, expression: str) -> int:
+    """Change the user of the Request-URI by /expression/replacement/flags; -1 when nothing matches."""
+    parts = call.parts
+    changed = _substitute(expression, parts.user) if parts else None
+    if parts is None or changed is None:
+        return -1
+    call.set_uri(str(parts._replace(user=changed)))
+    return 1
+
+
+# The forwarded request ------------------------------------------------------------------------------------------
+
+
+def _without_effect(name: str, count: int, what: str) -> None:
+    """Declare a function of `count` texts that would change the forwarded request."""
+
+    def no_text(_call: Call) -> int:
+        return 1
+
+    def one_text(_call: Call, text: str) -> int:
+        del text
+        return 1
+
+    def two_texts(_call: Call, first: str, second: str) -> int:
+        del first, second
+        return 1
+
+    def three_texts(_call: Call, first: str, second: str, third: str) -> int:
+        del first, second, third
+        return 1
+
+    function = (no_text, one_text, two_texts, three_texts)[count]
+    function.__doc__ = f"Return 1; {what}."
+    textops.add(name, function, _FORWARDED)
+
+
+for _name, _count in {
+    "remove_hf": 1, "remove_hf_re": 1, "remove_hf_exp": 2, "remove_hf_match": 3, "subst": 1, "subst_hf": 3,
+    "subst_body": 1, "replace": 2, "replace_all": 2, "replace_str": 3, "replace_hdrs": 2, "replace_hdrs_str": 3,
+    "replace_body": 2, "replace_body_str": 3, "replace_body_all": 2, "replace_body_atonce": 2, "set_body": 2,
+    "search_append": 2, "search_append_body": 2,
+}.items():  # fmt: skip
+    _without_effect(_name, _count, "the request is not forwarded")

@@ -1,0 +1,146 @@
+"""KSR.textopsx: shell patterns, values in headers that list them, and headers one by one."""
+
+from __future__ import annotations
+
+import fnmatch as patterns
+from typing import TYPE_CHECKING, Final
+
+from slbroker.sip.uri import text
+from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.rebuilt import title_of
+
+if TYPE_CHECKING:
+    from slbroker_handlers.kemi.call import Call
+
+textopsx = Module("textopsx")
+
+_FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
+
+
+@textopsx.export
+def fnmatch(_call: Call, subject: str, pattern: str) -> int:
+    """Return 0 when a shell pattern matches, else -1."""
+    return 0 if patterns.fnmatchcase(subject, pattern) else -1
+
+
+@textopsx.export(partial="with the flag i in any case, where Kamailio 5.6 matches nothing; other flags change nothing")
+def fnmatch_ex(_call: Call, subject: str, pattern: str, flags: str) -> int:
+    """Return 0 when a shell pattern matches, else -1."""
+    if "i" in flags:
+        subject, pattern = subject.lower(), pattern.lower()
+    return 0 if patterns.fnmatchcase(subject, pattern) else -1
+
+
+@textopsx.export
+def hf_value_exists(call: Call, name: str, value: str) -> int:
+    """Return 1 when a header that lists values with commas has this one, in any case."""
+    values = (word.strip().lower() for line in call.all(name) for word in line.split(","))
+    return 1 if value.strip().lower() in values else -1
+
+
+@textopsx.export(partial="always -1: SIP replies never come to a handler")
+def change_reply_status(_call: Call, code: int, reason: str) -> int:
+    """Change the status of a reply that is forwarded."""
+    del code, reason
+    return -1
+
+
+@textopsx.export(partial="always -1: SIP replies never come to a handler")
+def change_reply_status_code(_call: Call, code: int) -> int:
+    """Change the status code of a reply that is forwarded."""
+    del code
+    return -1
+
+
+# Headers one by one ---------------------------------------------------------------------------------------------
+
+
+@textopsx.export
+def hf_iterator_start(call: Call, name: str) -> int:
+    """Begin to go through the headers."""
+    call.iterators[name] = -1
+    return 1
+
+
+@textopsx.export
+def hf_iterator_next(call: Call, name: str) -> int:
+    """Go to the next header; -1 behind the last one."""
+    return _move(call, name, 1)
+
+
+@textopsx.export
+def hf_iterator_prev(call: Call, name: str) -> int:
+    """Go to the header before; -1 before the first one."""
+    return _move(call, name, -1)
+
+
+def _move(call: Call, name: str, step: int) -> int:
+    at = call.iterators.get(name)
+    if at is None or not 0 <= at + step < len(call.headers) // 2:
+        return -1
+    call.iterators[name] = at + step
+    return 1
+
+
+@textopsx.export
+def hf_iterator_end(call: Call, name: str) -> int:
+    """Stop going through the headers."""
+    call.iterators.pop(name, None)
+    return 1
+
+
+@textopsx.export(partial="the long name")
+def hf_iterator_hname(call: Call, name: str) -> Xval:
+    """Return the name of the header that the iterator is at, None when it is at none."""
+    at = call.iterators.get(name, -1)
+    return text(title_of(call.headers[2 * at])) if at >= 0 else None
+
+
+@textopsx.export
+def hf_iterator_hbody(call: Call, name: str) -> Xval:
+    """Return the value of the header that the iterator is at, None when it is at none."""
+    at = call.iterators.get(name, -1)
+    return text(call.headers[2 * at + 1]) if at >= 0 else None
+
+
+# The forwarded request ------------------------------------------------------------------------------------------
+
+
+@textopsx.export(partial=_FORWARDED)
+def msg_apply_changes(_call: Call) -> int:
+    """Let the script see what it has changed in the request."""
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def remove_body(_call: Call) -> int:
+    """Take the body out."""
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def append_hf_value(_call: Call, name: str, value: str) -> int:
+    """Put a value behind those of a header."""
+    del name, value
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def insert_hf_value(_call: Call, name: str, value: str) -> int:
+    """Put a value before those of a header."""
+    del name, value
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def include_hf_value(_call: Call, name: str, value: str) -> int:
+    """Put a value into a header unless it is there."""
+    del name, value
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def exclude_hf_value(_call: Call, name: str, value: str) -> int:
+    """Take a value out of a header."""
+    del name, value
+    return 1

@@ -1,0 +1,114 @@
+"""URIs and addresses as KEMI scripts see them: their parts as written, nothing unescaped, nothing lowered."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from slbroker.errors import Reject
+from slbroker.sip.address import parse_address, parse_address_list
+from slbroker.sip.uri import text
+
+_BAD: Final = r"\x00-\x20<>\"\x7f"  # what stands in no URI
+_match_sip = re.compile(
+    rf"(sips?):(?:([^@:{_BAD}]++)(?::([^@{_BAD}]*+))?@)?(\[[0-9A-Fa-f:.]++\]|[0-9A-Za-z._-]++)(?::([0-9]{{1,5}}))?"
+    rf"((?:;[^?@{_BAD}]*+)?)((?:\?[^@{_BAD}]*+)?)",
+    re.IGNORECASE | re.ASCII,
+).fullmatch
+_match_other = re.compile(rf"(tels?|urn):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?.*)?)", re.IGNORECASE).fullmatch
+_match_quoted = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL).match
+
+DEFAULT_PORTS: Final = {"sips": "5061"}
+# A script asks for the same parts again and again. Longer ones are not kept: a thousand would be many megabytes.
+MAX_REMEMBERED: Final = 1_024
+MAX_REMEMBERED_LENGTH: Final = 256
+
+
+class UriParts(NamedTuple):
+    """A URI in parts; "" for each that is not there. `params` begins with ";", `headers` with "?"."""
+
+    scheme: str
+    user: str
+    password: str
+    host: str
+    port: str
+    params: str
+    headers: str
+
+    def __str__(self) -> str:
+        if self.scheme not in ("sip", "sips"):
+            return f"{self.scheme}:{self.user}{self.params}{self.headers}"
+        password = f":{self.password}" if self.password else ""
+        user = f"{self.user}{password}@" if self.user else ""
+        port = f":{self.port}" if self.port else ""
+        return f"{self.scheme}:{user}{self.host}{port}{self.params}{self.headers}"
+
+    def param(self, name: str) -> str | None:
+        """Return a parameter's value, "" for one without a value, None where it is not there."""
+        for piece in self.params.split(";")[1:]:
+            key, _, value = piece.partition("=")
+            if key.strip().lower() == name.lower():
+                return value.strip()
+        return None
+
+
+def split_uri(uri: str) -> UriParts | None:
+    """Return the parts of a sip, sips, tel or urn URI, None for what is none."""
+    return _split(uri) if len(uri) > MAX_REMEMBERED_LENGTH else _remember_split(uri)
+
+
+def _split(uri: str) -> UriParts | None:
+    found = _match_sip(uri)
+    if found is not None:
+        scheme, user, password, host, port, params, headers = (part or "" for part in found.groups())
+        return (
+            None
+            if port and int(port) > 65_535
+            else UriParts(scheme.lower(), user, password, host, port, params, headers)
+        )
+    other = _match_other(uri)
+    return UriParts(other[1].lower(), other[2], "", "", "", other[3], other[4]) if other else None
+
+
+_remember_split: Final = lru_cache(maxsize=MAX_REMEMBERED)(_split)
+
+
+class NameAddr(NamedTuple):
+    """An address header as Kamailio has it: display name with its quotes, URI, tag; "" for what is not there."""
+
+    display: str
+    uri: str
+    tag: str
+
+
+NOBODY: Final = NameAddr("", "", "")
+
+
+def read_address(value: bytes | None) -> NameAddr:
+    """Return the parts of From or To, or of the first address in a Contact; `NOBODY` for one that cannot be read."""
+    if not value:
+        return NOBODY
+    return _read(value) if len(value) > MAX_REMEMBERED_LENGTH else _remember_read(value)
+
+
+def _read(value: bytes) -> NameAddr:
+    try:
+        address = parse_address(value)
+    except Reject:
+        try:
+            address = parse_address_list(value)[0]
+        except Reject:
+            return NOBODY
+    return NameAddr(text(_display(value.lstrip(b" \t"), address.uri_bytes)), text(address.uri_bytes), address.tag)
+
+
+def _display(value: bytes, uri: bytes) -> bytes:
+    """Return the display name as written, quotes and all; b"" where the URI stands without <>."""
+    if value.startswith(uri):
+        return b""
+    quoted = _match_quoted(value)
+    return quoted[0] if quoted else value.partition(b"<")[0].rstrip(b" \t")
+
+
+_remember_read: Final = lru_cache(maxsize=MAX_REMEMBERED)(_read)

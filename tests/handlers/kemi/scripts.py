@@ -1,0 +1,34 @@
+"""KEMI scripts written by tests, and the requests that they get."""
+
+from __future__ import annotations
+
+from textwrap import dedent, indent
+from typing import TYPE_CHECKING
+
+from slbroker.testing import Client
+from slbroker_handlers.kemi.script import load_script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(folder: Path, text: str, name: str = "script.py") -> str:
+    """Write a script; return its name as a plugin."""
+    path = folder / name
+    path.write_text(dedent(text), encoding="utf-8")
+    return f"kemi:{path}"
+
+
+def route(body: str, before: str = "", methods: str = "") -> str:
+    """A script whose route is `body`; `methods` stand beside it."""
+    return (
+        f"import sys\nimport KSR as KSR\n{dedent(before)}\n"
+        "def mod_init():\n    return Script()\n\n"
+        "class Script:\n    def child_init(self, rank):\n        return 0\n\n"
+        f"    def ksr_request_route(self, msg):\n{indent(dedent(body), ' ' * 8)}\n{indent(dedent(methods), ' ' * 4)}\n"
+    )
+
+
+def serve(folder: Path, body: str, settings: str = "", **parts: str) -> Client:
+    """A client of a script whose route is `body`; `settings` are what stands behind "?" in its name."""
+    return Client(load_script(write(folder, route(body, **parts)) + (f"?{settings}" if settings else "")))

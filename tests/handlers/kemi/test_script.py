@@ -1,0 +1,325 @@
+"""Loading a KEMI script, and what becomes of its route's replies."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slbroker.errors import ConfigError, PluginError
+from slbroker.testing import Client
+from slbroker_handlers.kemi.script import examine, load_script
+from slbroker_handlers.loader import PluginSource, load_plugin
+from tests.handlers.kemi.scripts import route, serve, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# Replies --------------------------------------------------------------------------------------------------------
+
+
+def test_a_reply_has_what_the_script_says(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        """
+        KSR.hdr.append_to_reply("X-One: 1\\r\\nX-Two: 2\\r\\n")
+        KSR.textops.set_reply_body("text", "text/plain")
+        return KSR.sl.sl_send_reply(480, "Not Now")
+        """,
+    )
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert (reply.status, reply.reason, reply.body) == (480, b"Not Now", b"text")
+    assert (reply.all("X-One"), reply.all("X-Two"), reply.all("Content-Type")) == (["1"], ["2"], ["text/plain"])
+
+
+def test_replies_leave_in_order_and_the_route_goes_on_behind_them(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        """
+        KSR.sl.sl_send_reply(100, "Trying")
+        KSR.sl.sl_send_reply(180, "Ringing")
+        if KSR.sl.sl_send_reply(486, "Busy") > 0:
+            KSR.pv.sets("$shv(seen)", "yes")
+        """,
+    )
+    assert [reply.status for reply in client.replies("INVITE")] == [100, 180, 486]
+
+
+def test_no_reply_is_silence(tmp_path: Path) -> None:
+    client = serve(tmp_path, "return 1")
+    assert client.replies("INVITE") == []
+    assert client.errors == 0
+
+
+@pytest.mark.parametrize("leave", ["sys.exit()", "sys.exit(1)", "exit()"])
+def test_sys_exit_ends_the_route(tmp_path: Path, leave: str) -> None:
+    client = serve(tmp_path, f"KSR.sl.sl_send_reply(404, 'A')\n{leave}\nKSR.sl.sl_send_reply(500, 'B')")
+    assert [reply.reason for reply in client.replies("INVITE")] == [b"A"]
+    assert client.errors == 0
+
+
+def test_an_exception_is_answered_500_and_logged_with_its_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kamailio logs it, and answers nothing."""
+    client = serve(tmp_path, "\nKSR.pv.get('$rm').nonsense()")
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert (reply.status, reply.reason) == (500, b"I'm terribly sorry, server error occurred (1/SL)")
+    assert "AttributeError" in caplog.text
+    assert "script.py:13 in ksr_request_route" in caplog.text
+
+
+def test_an_exception_behind_a_reply_leaves_the_reply(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = serve(tmp_path, "KSR.sl.sl_send_reply(404, 'A')\nraise ValueError('late')")
+    assert [reply.status for reply in client.replies("INVITE")] == [404]
+    assert "ValueError: late" in caplog.text
+
+
+def test_an_ack_comes_to_the_route_and_cannot_be_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = serve(tmp_path, "KSR.info(f'{KSR.is_ACK()} {KSR.sl.sl_send_reply(200, 'x')}')".replace("'x'", '"x"'))
+    caplog.set_level(logging.INFO)
+    assert client.replies("ACK") == []
+    assert "True -1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "status_line"),
+    [(200, "", (200, b"OK")), (99, "x", None), (700, "x", None), (-5, "x", None), (200, "a\r\nX: y", None)],
+)
+def test_what_would_be_no_sip_is_refused(
+    tmp_path: Path, code: int, reason: str, status_line: tuple[int, bytes] | None
+) -> None:
+    client = serve(tmp_path, f"KSR.pv.seti('$shv(result)', KSR.sl.sl_send_reply({code}, {reason!r}))")
+    replies = [(reply.status, reply.reason) for reply in client.replies("INVITE")]
+    assert replies == ([status_line] if status_line else [])
+
+
+@pytest.mark.parametrize("line", ["no colon", "Via: x", "To: <sip:x@y>", "Content-Length: 5", "X: a\x00b", ": x", ""])
+def test_a_header_that_cannot_be_sent_is_refused(tmp_path: Path, line: str) -> None:
+    client = serve(tmp_path, f"KSR.sl.sl_send_reply(200, str(KSR.hdr.append_to_reply({line!r})))")
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.reason == b"-1"
+
+
+def test_a_loop_of_replies_is_ended(tmp_path: Path) -> None:
+    client = serve(tmp_path, "while KSR.sl.sl_send_reply(180, 'Ringing') > 0:\n    pass")
+    assert len(client.replies("INVITE")) == 16
+
+
+def test_the_callback_of_replies_sees_the_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = serve(
+        tmp_path,
+        "KSR.sl.sl_send_reply(404, 'A')",
+        methods="""
+        def ksr_event_sl_local_response(self, msg, event):
+            KSR.info(f"{event} {KSR.pv.get('$rm')} {msg.Method} {KSR.sl.sl_send_reply(500, 'again')}")
+        """,
+    )
+    assert [reply.status for reply in client.replies("INVITE")] == [404, 500]
+    assert caplog.text.count("sl:local-response INVITE INVITE 1") == 1
+
+
+def test_requests_do_not_see_one_another(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        """
+        KSR.sl.sl_send_reply(200, f"{KSR.isflagset(1)} {KSR.pv.get('$avp(a)')} {KSR.pv.get('$var(v)')}")
+        KSR.setflag(1), KSR.pv.seti("$avp(a)", 1), KSR.pv.seti("$var(v)", 1), KSR.hdr.append_to_reply("X: y")
+        """,
+    )
+    assert [client.replies("INVITE")[0].reason for _ in range(2)] == [b"False None 0", b"False None 1"]
+
+
+def test_the_old_message_object_still_reads(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        """
+        hops = msg.getHeader("Max-Forwards")
+        KSR.sl.sl_send_reply(200, f"{msg.Type} {msg.Method} {msg.RURI} {msg.src_address} {hops}")
+        """,
+    )
+    reply = client.request("INVITE", "sip:a@b")
+    assert reply is not None
+    assert reply.reason == b"SIP_REQUEST INVITE sip:a@b ('192.0.2.1', 5060) 70"
+
+
+# Calling --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "KSR.sl.sl_send_reply(200)",
+        "KSR.sl.sl_send_reply('200', 'OK')",
+        "KSR.sl.sl_send_reply(200, 'OK', 1)",
+        "KSR.pv.get()",
+        "KSR.pv.get(1)",
+        "KSR.is_ACK(1)",
+        "KSR.setflag('1')",
+        "KSR.maxfwd.process_maxfwd(None)",
+    ],
+)
+def test_bad_arguments_are_logged_and_false(tmp_path: Path, call: str, caplog: pytest.LogCaptureFixture) -> None:
+    client = serve(tmp_path, f"KSR.sl.sl_send_reply(200, repr({call}))")
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.reason == b"False"
+    assert "was called with (" in caplog.text
+
+
+def test_what_cannot_work_answers_as_failed_and_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serve(
+        tmp_path,
+        """
+        for name in ("t_relay", "t_is_canceled"):
+            getattr(KSR.tm, name)()
+        KSR.sl.sl_send_reply(200, f"{KSR.tm.t_relay()} {KSR.uuid.get() != ''} {KSR.to_UDP()} {KSR.jsonrpcs.response()}")
+        """,
+        "allow-missing=1",
+    )
+    assert [client.replies("INVITE")[0].reason for _ in range(3)] == [b"-1 True False None"] * 3
+    assert caplog.text.count("KSR.tm.t_relay cannot work here") == 1
+
+
+def test_a_name_that_kamailio_has_not_is_an_attribute_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = serve(tmp_path, "getattr(KSR.sl, 'sl_sned_reply')(200, 'OK')")
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.status == 500
+    assert "sl_sned_reply" in caplog.text
+
+
+# Loading --------------------------------------------------------------------------------------------------------
+
+
+def test_functions_without_a_class_are_the_other_flavour(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    name = write(
+        tmp_path,
+        """
+        import KSR
+
+        def script_init():
+            KSR.info("init")
+
+        def script_child_init(rank):
+            KSR.info(f"child {rank}")
+
+        def ksr_request_route():
+            KSR.sl.sl_send_reply(404, KSR.pv.get("$rm"))
+        """,
+    )
+    with Client(load_script(name)) as client:
+        reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.reason == b"INVITE"
+    assert "init" in caplog.text
+    assert "child 1" in caplog.text
+
+
+def test_child_init_runs_once_when_the_worker_starts(tmp_path: Path) -> None:
+    script = route("KSR.sl.sl_send_reply(200, str(self.ranks))").replace("return 0", "self.ranks = [rank]")
+    with Client(load_plugin(write(tmp_path, script))) as client:
+        reply = client.request("OPTIONS")
+    assert reply is not None
+    assert reply.reason == b"[1]"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import KSR\ndef x(:\n", "script.py:2: "),
+        ("import KSR\n1/0\n", "script.py:2: ZeroDivisionError"),
+        ("import KSR\nimport nonesuch_module\n", "script.py:2: ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\n", "script.py:2: SystemExit"),
+        ("import KSR\n", "has neither mod_init() nor ksr_request_route()"),
+        ("def mod_init():\n    pass\n", "mod_init() returned None"),
+        ("def mod_init():\n    return 1/0\n", "script.py:2: mod_init() failed: ZeroDivisionError"),
+        ("def mod_init():\n    return object()\n", "has no ksr_request_route(self, msg)"),
+        (route("pass").replace("child_init", "other"), "has no child_init(self, rank)"),
+        (
+            "import KSR\ndef mod_init():\n    KSR.tm.t_relay()\n",
+            "script.py:3: KSR.tm.t_relay: there are no transactions",
+        ),
+        (route("KSR.rr.loose_route()\nKSR.tm.t_relay()"), "1 more functions"),
+        (route("KSR.sl.sned_reply(1, 'x')"), "Kamailio 5.6 has no such function; is it spelt right?"),
+    ],
+)
+def test_a_script_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        load_script(write(tmp_path, text))
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="there is no such file"):
+        load_plugin(f"kemi:{tmp_path}/none.py")
+
+
+def test_calls_that_are_never_made_do_not_matter(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        "KSR.sl.sl_send_reply(200, 'OK')",
+        methods="def ksr_failure_manage(self, msg):\n    KSR.tm.t_relay()",
+    )
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["param=core.nothing=1", "param=x", "what=1", "param=pike.remove_latency=soon", "param=htable.htable=a b"],
+)
+def test_a_setting_that_means_nothing_is_refused(tmp_path: Path, settings: str) -> None:
+    with pytest.raises(ConfigError):
+        load_script(write(tmp_path, route("pass")) + f"?{settings}")
+
+
+def test_settings_reach_the_script(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        "KSR.sl.sl_send_reply(200, f\"{KSR.is_myself('sip:a@b.example')} {KSR.pv.get('$sht(t=>x)')}\")",
+        "param=core.alias=b.example&param=htable.htable=t%3D%3Esize=8;initval=7",
+    )
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.reason == b"True 7"
+
+
+def test_neighbours_can_be_imported_and_use_ksr(tmp_path: Path) -> None:
+    (tmp_path / "kemi_neighbour.py").write_text("import KSR\n\ndef method():\n    return KSR.pv.get('$rm')\n")
+    client = serve(tmp_path, "KSR.sl.sl_send_reply(200, kemi_neighbour.method())", before="import kemi_neighbour")
+    reply = client.request("INVITE")
+    assert reply is not None
+    assert reply.reason == b"INVITE"
+
+
+def test_a_changed_script_is_loaded_again(tmp_path: Path) -> None:
+    name = write(tmp_path, route("KSR.sl.sl_send_reply(200, 'Old')"))
+    source = PluginSource(name)
+    load_plugin(name)
+    assert source.files() == [tmp_path / "script.py"]
+    write(tmp_path, route("KSR.sl.sl_send_reply(200, 'New')"))
+    reply = Client(source.load_again()).request("INVITE")
+    assert reply is not None
+    assert reply.reason == b"New"
+
+
+def test_the_filtered_ack_callback_is_said_to_be_unheard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    serve(tmp_path, "pass", methods="def ksr_event_sl_filtered_ack(self, msg, event):\n    pass")
+    assert "ksr_event_sl_filtered_ack is never called" in caplog.text
+
+
+def test_examining_does_not_run_the_script(tmp_path: Path) -> None:
+    report = examine(write(tmp_path, "import KSR\nKSR.info('x')\n1/0\n"))
+    assert [entry.title for entry in report.whole] == ["KSR.info"]
