@@ -7,9 +7,12 @@ import sys
 
 import click
 
+from slbroker.commands.author import explain, new, replay
+from slbroker.commands.broker import broker
 from slbroker.commands.keys import keys
-from slbroker.commands.look import check, ping, stats
+from slbroker.commands.look import check, ping
 from slbroker.commands.serve import edge, handler, run
+from slbroker.commands.stats import stats
 from slbroker.errors import Exit, UserError
 
 
@@ -19,7 +22,7 @@ def cli() -> None:
     """Answer SIP requests statelessly: a light edge, your Python handlers, a message queue between them."""
 
 
-for command in (run, edge, handler, keys, ping, stats, check):
+for command in (run, edge, handler, broker, keys, ping, stats, check, new, replay, explain):
     cli.add_command(command)
 
 

@@ -2,41 +2,120 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import zmq
 
-from slbroker.bus import envelope
+from slbroker.bus import curve, envelope
+from slbroker.bus.address import MAX_IPC_PATH
 from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import connect_dealer
+from slbroker.config import MAX_PORT
 from slbroker.errors import EnvelopeError, NoAnswerError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from slbroker.bus.address import BusAddress
+    from slbroker.bus.curve import ClientKeys
+    from slbroker.config import BusSecurity
+
+MAX_PROCESSES: Final = 64  # that an edge may say it has
+
+
+class Survey(NamedTuple):
+    """The statistics of the processes that answered, and the addresses of those that did not."""
+
+    answers: list[dict[str, Any]]
+    silent: list[BusAddress]
 
 
 def ask_figures(address: BusAddress, timeout: float) -> list[dict[str, Any]]:
     """Return the statistics of the edge at `address` and of its further processes; raise NoAnswerError."""
-    first, processes = _ask(address, timeout)
-    return [first, *(_ask(address.of_process(number), timeout)[0] for number in range(1, processes))]
+    return survey(address, timeout).answers
 
 
-def _ask(address: BusAddress, timeout: float) -> tuple[dict[str, Any], int]:
-    with zmq.Context() as context:
-        dealer = connect_dealer(context, address)
-        with dealer:
-            dealer.set(zmq.LINGER, 0)
-            dealer.set(zmq.SNDTIMEO, int(timeout * 1000))
-            dealer.set(zmq.RCVTIMEO, int(timeout * 1000))
-            try:
-                dealer.send_multipart(envelope.encode(Kind.STATS))
-                frames = dealer.recv_multipart()
-                if envelope.decode_head(frames).kind is not Kind.FIGURES:
-                    raise EnvelopeError("not FIGURES")
-                figures = envelope.decode_info(frames[1])
-            except zmq.Again as error:
-                raise NoAnswerError(f"no edge answers at {address}; is it the address of its --bus?") from error
-            except EnvelopeError as error:
-                raise NoAnswerError(f"what answers at {address} is no edge of this version: {error}") from error
-    processes = figures.pop("processes", 1)
-    return figures, processes if isinstance(processes, int) else 1
+def survey(address: BusAddress, timeout: float, security: BusSecurity | None = None) -> Survey:
+    """Ask the edge at `address` and its further processes; raise NoAnswerError when none answers, ConfigError.
+
+    Each answer may take `timeout` seconds. Any process knows how many there are; the first two are asked.
+    """
+    keys = curve.load_client(security, [address])[address] if security else None
+    with zmq.Context() as context, _Inquiry(context, timeout, keys) as inquiry:
+        inquiry.ask(_first_two(address), awaited=[address])
+        count = max(map(_processes, inquiry.answers.values()), default=0)
+        # An answer from the second place alone may be that of another edge, which has the next port.
+        if not count or (count == 1 and address not in inquiry.answers):
+            wanted = "is it the address of its --bus?" if keys is None else "is it its --bus, and do the bus keys fit?"
+            raise NoAnswerError(f"no edge answers at {address}; {wanted}")
+        places = [address.of_process(number) for number in range(count)]
+        inquiry.ask(places, awaited=places)
+        answers = [inquiry.answers[place] for place in places if place in inquiry.answers]
+        silent = [place for place in places if place not in inquiry.answers]
+    for figures in answers:
+        figures.pop("processes", None)
+    return Survey(answers, silent)
+
+
+def _first_two(address: BusAddress) -> list[BusAddress]:
+    second = address.of_process(1)
+    exists = second.port <= MAX_PORT and len(second.path.encode()) <= MAX_IPC_PATH
+    return [address, second] if exists else [address]
+
+
+def _processes(figures: dict[str, Any]) -> int:
+    count = figures.get("processes", 1)
+    return min(max(count, 1), MAX_PROCESSES) if isinstance(count, int) else 1
+
+
+class _Inquiry:
+    """Places that are asked, with a socket for each, and what they have answered."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], timeout: float, keys: ClientKeys | None) -> None:
+        self.answers: dict[BusAddress, dict[str, Any]] = {}
+        self._context = context
+        self._timeout = timeout
+        self._keys = keys
+        self._asked: dict[zmq.Socket[bytes], BusAddress] = {}
+        self._poller = zmq.Poller()
+
+    def __enter__(self) -> _Inquiry:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for dealer in self._asked:
+            dealer.close(0)
+
+    def ask(self, places: Iterable[BusAddress], awaited: Collection[BusAddress]) -> None:
+        """Ask these places, once each, and wait for the answers of `awaited`; raise NoAnswerError for nonsense."""
+        for place in places:
+            if place not in self._asked.values():
+                dealer = connect_dealer(self._context, place, self._keys)
+                self._asked[dealer] = place
+                self._poller.register(dealer, zmq.POLLIN | zmq.POLLOUT)  # it can be written to when it is connected
+        deadline = time.monotonic() + self._timeout
+        while not self.answers.keys() >= set(awaited) and (left := deadline - time.monotonic()) > 0:
+            for dealer, events in self._poller.poll(math.ceil(left * 1000)):
+                self._attend(dealer, events)
+
+    def _attend(self, dealer: zmq.Socket[bytes], events: int) -> None:
+        if events & zmq.POLLIN:
+            self._poller.unregister(dealer)
+            place = self._asked[dealer]
+            self.answers[place] = _read(dealer.recv_multipart(), place)
+        else:
+            with suppress(zmq.Again):  # the connection has gone again
+                dealer.send_multipart(envelope.encode(Kind.STATS), zmq.NOBLOCK)
+                self._poller.modify(dealer, zmq.POLLIN)
+
+
+def _read(frames: list[bytes], place: BusAddress) -> dict[str, Any]:
+    try:
+        if envelope.decode_head(frames).kind is not Kind.FIGURES:
+            raise EnvelopeError("not FIGURES")
+        return envelope.decode_info(frames[1])
+    except EnvelopeError as error:
+        raise NoAnswerError(f"what answers at {place} is no edge of this version: {error}") from error

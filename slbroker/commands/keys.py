@@ -10,7 +10,7 @@ import click
 
 @click.group()
 def keys() -> None:
-    """Make, rotate and show the key ring that signs To-tags."""
+    """Make, rotate and show the key ring that signs To-tags; make the keys that encrypt the bus."""
 
 
 _key_file = click.argument("file", type=click.Path(path_type=Path))
@@ -43,3 +43,17 @@ def show_ring(file: Path) -> None:
     from slbroker import keys as keyring
 
     click.echo(keyring.describe(keyring.load(file), time.time()))
+
+
+@keys.command("bus")
+@click.argument("name")
+def new_bus_keys(name: str) -> None:
+    """Make a key pair for the bus: NAME.key for the other end, NAME.key_secret for this user alone."""
+    from slbroker.bus import curve
+
+    public, secret = curve.file_names(name)
+    pair = curve.create(name)
+    click.echo(f"{secret}  secret: stays on this machine, for --bus-key")
+    click.echo(f"{public}  public: {pair.public.decode()}")
+    click.echo(f"an edge's: copy {public} to its workers, for --bus-server-key")
+    click.echo(f"a worker's: copy {public} into the --bus-clients directory of its edges and SIGHUP them")

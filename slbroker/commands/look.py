@@ -1,22 +1,21 @@
-"""`slbroker ping`, `stats` and `check`."""
+"""`slbroker ping` and `check`."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from slbroker.commands import options
+from slbroker.commands import busoptions, options, pluginoptions
 from slbroker.commands.serve import try_listen
-from slbroker.errors import UserError
+from slbroker.config import KEMI
+from slbroker.errors import PluginError, UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slbroker.bus.address import BusAddress
-    from slbroker.config import ListenAddress, TlsSettings
+    from slbroker.config import BusSecurity, ListenAddress, TlsSettings
 
 
 @click.command()
@@ -56,46 +55,23 @@ def ping(
 
 @click.command()
 @options.config
-@options.bus
-@options.timeout
-@options.as_json
-def stats(bus: BusAddress | None, timeout: float, as_json: bool) -> None:
-    """Show what became of the messages that an edge received, and its workers."""
-    from slbroker.config import default_bus
-    from slbroker.query import ask_figures
-
-    edges = ask_figures(bus or default_bus(), timeout)
-    if as_json:
-        click.echo(json.dumps({"edges": edges}, indent=2))
-        return
-    for figures in edges:
-        click.echo(f"edge {figures.pop('name')}")
-        workers, dropped = figures.pop("workers"), figures.pop("dropped")
-        connections = figures.pop("connections", {})
-        closed = connections.pop("closed", {})
-        for name, value in [
-            *figures.items(),
-            *((f"dropped: {cause}", n) for cause, n in dropped.items()),
-            *((f"connections {what}", n) for what, n in connections.items()),
-            *((f"closed: {cause}", n) for cause, n in closed.items()),
-        ]:
-            click.echo(f"  {name:<20} {value}")
-        for worker in workers:
-            click.echo("  worker {name}: {answered} answered, {open} open of {credit}".format(**worker))
-
-
-@click.command()
-@options.config
-@options.plugin
+@pluginoptions.plugin
 @options.own_keys
 @options.listen
 @options.tls
-def check(plugin: str | None, keys: Path | None, listen: tuple[ListenAddress, ...], tls: TlsSettings | None) -> None:
-    """Check this installation, and the plugin, key ring, listen addresses and TLS files that are given."""
+@busoptions.both
+def check(
+    plugin: str | None,
+    keys: Path | None,
+    listen: tuple[ListenAddress, ...],
+    tls: TlsSettings | None,
+    security: BusSecurity | None,
+) -> None:
+    """Check this installation, and the plugin, key ring, listen addresses, TLS files and bus keys that are given."""
     from slbroker.check import checks
 
     failed: UserError | None = None
-    for subject, examine in checks(plugin, keys, listen, tls, _describe_plugin, _describe_listen):
+    for subject, examine in checks(plugin, keys, listen, tls, _describe_plugin, _describe_listen, security):
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
@@ -108,8 +84,23 @@ def check(plugin: str | None, keys: Path | None, listen: tuple[ListenAddress, ..
 def _describe_plugin(name: str) -> str:
     from slbroker_handlers.loader import load_plugin
 
+    if name.startswith(KEMI):
+        return _describe_script(name)
     methods = [method.decode() for method in load_plugin(name).methods]
     return f"{name}: handlers for {', '.join(methods) or 'no method of its own'}"
+
+
+def _describe_script(name: str) -> str:
+    """Return what of a KEMI script works here; raise PluginError with it when some of it does not."""
+    from slbroker_handlers.kemi.script import describe, examine
+    from slbroker_handlers.loader import load_plugin
+
+    text = describe(name, examine(name))
+    try:
+        load_plugin(name)
+    except PluginError as error:
+        raise PluginError(f"{error}\n{text}") from error
+    return text
 
 
 def _describe_listen(address: ListenAddress) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import click
 
 from slbroker.bus.address import BusAddress, parse_bus_address
+from slbroker.bus.routes import read_pool
 from slbroker.config import ListenAddress, StreamSettings, TlsSettings, parse_listen_address, parse_origin
 from slbroker.errors import ConfigError
 
@@ -47,6 +48,16 @@ class BusType(ParamType):
     def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> BusAddress:
         """Return the address; raises ConfigError."""
         return value if isinstance(value, BusAddress) else parse_bus_address(str(value))
+
+
+class PoolType(ParamType):
+    """The name of a pool of workers."""
+
+    name = "name"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        """Return the name; raises ConfigError."""
+        return read_pool(str(value))
 
 
 class OriginType(ParamType):
@@ -148,6 +159,14 @@ own_keys = option(
 plugin = option(
     "--plugin", metavar="FILE.py|MODULE[:APP]", help="Your handlers; the bundled ones (OPTIONS 200, else 404) without."
 )
+reload = option(
+    "--reload", is_flag=True, help="Load the plugin again when its files change; SIGHUP does it without this, too."
+)
+record = option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append the requests to this file, for: slbroker replay. They hold names and credentials.",
+)
 insecure_bus = option(
     "--insecure-bus",
     is_flag=True,
@@ -159,6 +178,13 @@ credit = option(
     default=128,
     show_default=True,
     help="Requests each worker takes at once from each edge.",
+)
+pool = option(
+    "--pool",
+    type=PoolType(),
+    default="default",
+    show_default=True,
+    help="Name by which --route and --shadow of the edge find these workers.",
 )
 ack_window = option(
     "--ack-window",

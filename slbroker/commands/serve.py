@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from slbroker.commands import checkoptions, options
+from slbroker.commands import brokeroptions, busoptions, checkoptions, dispatchoptions, options, pluginoptions
 from slbroker.errors import ConfigError, Exit, PluginError
 
 if TYPE_CHECKING:
@@ -16,28 +17,44 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.bus.address import BusAddress
-    from slbroker.config import EdgeSettings, HandlerSettings, ListenAddress, StreamSettings, TlsSettings
+    from slbroker.bus.dispatcher import DispatchSettings
+    from slbroker.bus.routes import Route
+    from slbroker.config import (
+        BrokerAccess,
+        BusSecurity,
+        EdgeSettings,
+        HandlerSettings,
+        ListenAddress,
+        Policies,
+        StreamSettings,
+        TlsSettings,
+    )
     from slbroker.sip.validate import Checks
 
 
 @click.command()
 @options.config
 @options.listen
-@options.plugin
+@pluginoptions.plugin
+@options.reload
 @options.workers(2)
 @options.own_keys
 @options.credit
 @options.ack_window
+@dispatchoptions.dispatching
 @options.connections
 @checkoptions.checks
 @options.log_level
 def run(
     listen: tuple[ListenAddress, ...],
     plugin: str | None,
+    reload: bool,
     workers: int,
     keys: Path | None,
     credit: int,
     ack_window: float,
+    dispatch: DispatchSettings,
+    policies: Policies,
     streams: StreamSettings,
     tls: TlsSettings | None,
     checks: Checks,
@@ -64,12 +81,22 @@ def run(
             keys = Path(directory) / "keys"
             keyring.create(keys)
         keyring.load(keys)
-        handler_settings = HandlerSettings((bus,), keys, plugin, credit)
-        edge_settings = EdgeSettings(listen, bus, keys, ack_window, streams=streams, tls=tls, checks=checks)
+        handler_settings = HandlerSettings((bus,), keys, plugin, credit, reload=reload)
+        edge_settings = EdgeSettings(
+            listen, bus, keys, ack_window,
+            dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks,
+        )  # fmt: skip
         programs = [_edge_program(edge_settings)]
         programs += [_handler_program(handler_settings, number) for number in range(workers)]
         _say_hello(listen, workers, plugin)
-        return Supervisor(programs).run()
+        return Supervisor(programs, _stop_time(dispatch, policies)).run()
+
+
+def _stop_time(dispatch: DispatchSettings, policies: Policies) -> float:
+    """Return for how many seconds processes may drain before the supervisor kills them."""
+    from slbroker.supervisor import STOP_TIME
+
+    return STOP_TIME + dispatch.handler_timeout + policies.drain_notice
 
 
 def _private_directory() -> tempfile.TemporaryDirectory[str]:
@@ -95,10 +122,14 @@ def _say_hello(listen: tuple[ListenAddress, ...], workers: int, plugin: str) -> 
 @options.config
 @options.listen
 @options.bus
-@options.insecure_bus
+@busoptions.server
+@busoptions.insecure
+@brokeroptions.brokers
 @options.keys
 @options.processes
 @options.ack_window
+@dispatchoptions.dispatching
+@dispatchoptions.routing
 @options.connections
 @checkoptions.checks
 @options.log_level
@@ -106,9 +137,15 @@ def edge(
     listen: tuple[ListenAddress, ...],
     bus: BusAddress | None,
     insecure_bus: bool,
+    security: BusSecurity | None,
+    brokers: BrokerAccess,
     keys: Path,
     processes: int,
     ack_window: float,
+    dispatch: DispatchSettings,
+    policies: Policies,
+    routes: tuple[Route, ...],
+    shadow: tuple[str, float] | None,
     streams: StreamSettings,
     tls: TlsSettings | None,
     checks: Checks,
@@ -117,6 +154,7 @@ def edge(
     """Start an edge: SIP on one side, handlers on the other."""
     from slbroker import keys as keyring
     from slbroker import process
+    from slbroker.bus.zap import ZapHandler
     from slbroker.config import MAX_PORT, EdgeSettings, default_bus
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
@@ -130,40 +168,75 @@ def edge(
     bus = bus or default_bus()
     if bus.of_process(processes - 1).port > MAX_PORT:
         raise ConfigError(f"bus {bus}: process n of {processes} has its bus n ports higher, beyond {MAX_PORT}")
-    if not (bus.is_loopback or insecure_bus):
-        raise ConfigError(f"bus {bus} is open to other machines and unencrypted; say --insecure-bus if that is wanted")
+    busoptions.refuse_open([bus], security, insecure=insecure_bus)
+    if security is not None:
+        ZapHandler(security)  # what is wrong with the keys is said once, not by each process
+    brokeroptions.check(brokers, security, insecure=insecure_bus)
     try_files(listen, tls)
-    all_settings = [
-        EdgeSettings(listen, bus, keys, ack_window, processes, number, streams=streams, tls=tls, checks=checks)
-        for number in range(processes)
-    ]
+    _check_routes(routes, listen)
+    policies = replace(policies, routes=routes, shadow=shadow)
+    settings = EdgeSettings(
+        listen, bus, keys, ack_window, processes,
+        dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, security=security,
+        brokers=brokers,
+    )  # fmt: skip
     if processes == 1:
-        _edge_program(all_settings[0])[1](None)
+        _edge_program(settings)[1](None)
         return Exit.OK
     try_listen(listen, share_port=True)
-    return Supervisor([_edge_program(settings) for settings in all_settings]).run()
+    programs = [_edge_program(replace(settings, process=number)) for number in range(processes)]
+    return Supervisor(programs, _stop_time(dispatch, policies)).run()
+
+
+def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) -> None:
+    """Raise ConfigError for a route that can never match: there is no such socket."""
+    names = [str(address) for address in listen]
+    for route in routes:
+        if route.listen is not None and route.listen not in names:
+            raise ConfigError(f"route listen={route.listen}: the edge listens on {', '.join(names)}")
 
 
 @click.command()
 @options.config
 @options.buses
-@options.plugin
+@busoptions.client
+@busoptions.insecure
+@pluginoptions.plugin
+@options.reload
+@options.record
 @options.keys
 @options.workers(1)
 @options.credit
+@options.pool
 @options.log_level
 def handler(
-    bus: tuple[BusAddress, ...], plugin: str | None, keys: Path, workers: int, credit: int, log_level: str
+    bus: tuple[BusAddress, ...],
+    security: BusSecurity | None,
+    insecure_bus: bool,
+    plugin: str | None,
+    reload: bool,
+    record: Path | None,
+    keys: Path,
+    workers: int,
+    credit: int,
+    pool: str,
+    log_level: str,
 ) -> int:
     """Start handler workers: your plugin, answering what the edges hand over."""
     from slbroker import keys as keyring
     from slbroker import process
+    from slbroker.bus.curve import load_client
     from slbroker.config import HandlerSettings, default_bus
     from slbroker.supervisor import Supervisor
 
     process.set_up_logging(log_level)
     keyring.load(keys)
-    settings = HandlerSettings(bus or (default_bus(),), keys, plugin or _bundled(), credit)
+    settings = HandlerSettings(
+        bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security, reload=reload, record=record
+    )
+    busoptions.refuse_open(settings.bus, security, insecure=insecure_bus)
+    if security is not None:
+        load_client(security, settings.bus)  # what is wrong with the keys is said once, not by each worker
     if workers == 1:
         _handler_program(settings)[1](None)
         return Exit.OK
@@ -191,10 +264,10 @@ def _edge_program(settings: EdgeSettings) -> tuple[str, Callable[[int | None], N
 def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, Callable[[int | None], None]]:
     def program(lifeline: int | None) -> None:
         from slbroker.process import run_service
-        from slbroker_handlers.loader import load_plugin
+        from slbroker_handlers.loader import PluginSource, load_plugin
         from slbroker_handlers.worker import Worker
 
-        run_service(Worker(settings, load_plugin(settings.plugin)), lifeline)
+        run_service(Worker(settings, load_plugin(settings.plugin), PluginSource(settings.plugin)), lifeline)
 
     return f"handler {number}", program
 

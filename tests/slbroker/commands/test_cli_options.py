@@ -72,7 +72,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         seen: dict[str, Any] = {}
         monkeypatch.setattr(COMMANDS[name], "callback", lambda **values: seen.update(values))
         needed = ["--keys", "ring"] if name in ("edge", "handler") else []
-        arguments = ["sip:h"] if name == "ping" else []
+        arguments = {"ping": ["sip:h"], "replay": ["requests"]}.get(name, [])
         cli.main([name, *needed, *words, *arguments], standalone_mode=False)
         return seen
 

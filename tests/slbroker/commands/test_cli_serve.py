@@ -127,7 +127,7 @@ def test_two_edge_processes_share_a_port(site: Site) -> None:
     assert [line for line in shown.output.splitlines() if line.startswith("edge")] == [
         f"edge {figures['name']}" for figures in edges
     ]
-    assert shown.output.count(" answered, 0 open of 128") == 2
+    assert shown.output.count("credit 128, open 0") == 2
     assert edge.stop() == Exit.OK
 
 
@@ -237,6 +237,6 @@ def test_an_edge_without_handlers_says_so(site: Site) -> None:
     with Phone(edge.port) as phone:
         reply = phone.ask(phone.call().request("OPTIONS"))
         assert (reply.status, reply["Retry-After"]) == (503, "1")
-    assert "no worker: answering 503" in edge.process.wait_for("WARNING")
+    assert "no worker in pool default" in edge.process.wait_for("WARNING")
     start_handler(site.start, site.ring, site.bus).wait_for("handler ready")
     assert edge.wait_for_figures(shed=1)["workers"][0]["answered"] == 0

@@ -1,0 +1,81 @@
+"""`slbroker stats`: what became of the messages, who the workers are, and whether the counters add up."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from slbroker.commands import busoptions, options
+from slbroker.errors import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from slbroker.bus.address import BusAddress
+    from slbroker.config import BusSecurity
+
+_WIDTH: Final = 24  # of a counter's name
+# Tables among the figures, and what their rows are called: "dropped: keepalive".
+_TABLES: Final = {
+    "dropped": "dropped:", "connections": "connections", "closed": "closed:", "shadow": "shadow",
+}  # fmt: skip
+
+
+@click.command()
+@options.config
+@options.bus
+@busoptions.client
+@options.timeout
+@options.as_json
+def stats(bus: BusAddress | None, security: BusSecurity | None, timeout: float, as_json: bool) -> int:
+    """Show what became of the messages that an edge received, and its workers.
+
+    Fails when the counters of a process do not add up: every message received has one fate, or is in flight.
+    """
+    from slbroker.config import default_bus
+    from slbroker.query import survey
+
+    processes, silent = survey(bus or default_bus(), timeout, security)
+    for address in silent:
+        click.echo(f"slbroker: no answer from {address}", err=True)
+    if as_json:
+        click.echo(json.dumps({"edges": processes, "silent": [str(address) for address in silent]}, indent=2))
+    else:
+        for figures in processes:
+            for line in describe(figures):
+                click.echo(line)
+    wrong = [figures for figures in processes if figures.get("unaccounted")]
+    for figures in wrong:
+        click.echo(f"slbroker: {figures['name']} does not add up; please report it as a bug", err=True)
+    return Exit.FAILURE if wrong else Exit.OK
+
+
+def describe(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that show the figures of one process."""
+    yield f"{figures.get('kind', 'edge')} {figures['name']}"
+    for name, value in figures.items():
+        if name in _TABLES:
+            yield from _describe_table(name, value)
+        elif name not in ("name", "kind", "pools", "edges", "workers"):
+            yield f"  {name:<{_WIDTH}} {value}"
+    for name, pool in figures.get("pools", {}).items():
+        yield f"  pool {name}: {pool['workers']} workers, {pool['open']} open, {pool['waiting']} waiting"
+    for edge in figures.get("edges", ()):
+        yield f"  edge {_words(edge)}"
+    for worker in figures.get("workers", ()):
+        yield f"  worker {_words(worker)}"
+
+
+def _describe_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
+    for what, value in table.items():
+        if isinstance(value, dict):
+            yield from _describe_table(what, value)
+        else:
+            yield f"  {f'{_TABLES.get(name, name)} {what}':<{_WIDTH}} {value}"
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    """Return one row as words: its name, then the rest."""
+    return f"{row['name']}: " + ", ".join(f"{name} {value}" for name, value in row.items() if name != "name")

@@ -1,0 +1,85 @@
+"""`slbroker new`, `explain` and `replay`, as they are typed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slbroker.testing import RequestFactory
+from tests.support.processes import Process, run_slbroker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
+    made = run_slbroker("new", "my-answers", cwd=tmp_path)
+    assert made.wait() == 0, made
+    folder = tmp_path / "my-answers"
+    names = {"my_answers.py", "test_my_answers.py", "pyproject.toml", "README.md", "request.sip"}
+    assert {path.name for path in folder.iterdir()} == names
+    with Process(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder) as tests:
+        assert tests.wait(30) == 0, tests
+    assert "3 passed" in tests.output
+    explained = run_slbroker("explain", "request.sip", "--plugin", "my_answers.py", cwd=folder)
+    assert explained.wait() == 0, explained
+    assert "SIP/2.0 403 No Premium Numbers" in explained.output
+    assert "on('INVITE') user=900*" in explained.output
+    checked = run_slbroker("check", "--plugin", "my_answers.py", cwd=folder)
+    assert checked.wait() == 0, checked
+
+
+@pytest.mark.parametrize("name", ["1st", "class", "slbroker", "a b", "."])
+def test_a_name_that_no_module_can_have(tmp_path: Path, name: str) -> None:
+    made = run_slbroker("new", name, cwd=tmp_path)
+    assert made.wait() == 3
+    assert len(made.log.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "answers").mkdir()
+    made = run_slbroker("new", "answers", cwd=tmp_path)
+    assert made.wait() == 3
+    assert made.log == "slbroker: answers exists and stays as it is; choose another name\n"
+
+
+def test_explain_takes_what_an_editor_writes(tmp_path: Path) -> None:
+    file = tmp_path / "request.sip"
+    file.write_bytes(RequestFactory().request("OPTIONS").replace(b"\r\n", b"\n"))
+    explained = run_slbroker("explain", str(file), "--source", "[2001:db8::1]:5070", "--to", "tcp:[::1]:5060")
+    assert explained.wait() == 0, explained
+    assert "OPTIONS sip:alice@example.com from 2001:db8::1:5070 to tcp:[::1]:5060" in explained.output
+    assert "SIP/2.0 200 OK" in explained.output
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (
+            b"BYE sip:h SIP/2.0\nVia: SIP/2.0/UDP h\n",
+            (),
+            "this itself: 400",
+        ),
+        (b"{}\n", (), "the request cannot be explained: it is no record"),
+        (b"", (), "the request cannot be explained: the edge does not hand this to a handler"),
+        (b"x", ("--source", "nowhere"), "--source 'nowhere': write HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_explained(tmp_path: Path, content: bytes, options: tuple[str, ...], said: str) -> None:
+    file = tmp_path / "request.sip"
+    file.write_bytes(content)
+    explained = run_slbroker("explain", str(file), *options)
+    assert explained.wait() == 3, explained
+    assert said in explained.log
+    assert len(explained.log.splitlines()) == 1
+
+
+def test_replay_of_what_is_no_recording(tmp_path: Path) -> None:
+    file = tmp_path / "requests"
+    file.write_text("hello\n")
+    played = run_slbroker("replay", str(file))
+    assert played.wait() == 3
+    assert played.log.startswith(f"slbroker: {file}:1: it is no record")

@@ -1,0 +1,73 @@
+"""What `slbroker stats` shows, and what it fails for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from slbroker.bus.address import parse_bus_address
+from slbroker.commands.stats import describe, stats
+from slbroker.errors import Exit
+from slbroker.query import Survey
+from slbroker.stats import Fates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ADDRESS = parse_bus_address("ipc:///tmp/x/bus.1")
+
+
+def figures(**more: Any) -> dict[str, Any]:
+    fates = Fates()
+    fates.received, fates.replied = 3, 2
+    fates.drop("stun")
+    workers = [{"name": "w1", "pool": "default", "credit": 4, "open": 1, "answered": 2}]
+    pools = {"default": {"workers": 1, "waiting": 0, "open": 1}}
+    return {"name": "e1", **fates.figures(0), "pools": pools, "workers": workers, **more}
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    def run(*processes: dict[str, Any], silent: bool = False, words: tuple[str, ...] = ()) -> Any:
+        survey = Survey(list(processes), [ADDRESS] if silent else [])
+        monkeypatch.setattr("slbroker.query.survey", lambda *_: survey)
+        result = CliRunner().invoke(stats, words, standalone_mode=False)
+        assert result.exception is None
+        return result
+
+    return run
+
+
+def test_each_counter_has_a_line_and_each_worker_and_pool_one() -> None:
+    lines = list(describe(figures(shadow={"pool": "next", "same": 1}, connections={"open": 2, "closed": {"peer": 5}})))
+    assert lines[0] == "edge e1"
+    assert {" ".join(line.split()) for line in lines} > {
+        "received 3", "replied 2", "dropped: stun 1", "unaccounted 0", "shadow same 1", "connections open 2",
+        "closed: peer 5", "pool default: 1 workers, 1 open, 0 waiting",
+        "worker w1: pool default, credit 4, open 1, answered 2",
+    }  # fmt: skip
+
+
+def test_a_broker_shows_both_its_sides() -> None:
+    broker = {"name": "b1", "kind": "broker", "taken": 4, "edges": [{"name": "e1", "open": 0}], "workers": []}
+    assert [" ".join(line.split()) for line in describe(broker)] == ["broker b1", "taken 4", "edge e1: open 0"]
+
+
+def test_all_is_well(shown: Callable[..., Any]) -> None:
+    result = shown(figures())
+    assert (result.return_value, result.stderr) == (Exit.OK, "")
+
+
+def test_counters_that_do_not_add_up_are_a_failure(shown: Callable[..., Any]) -> None:
+    result = shown(figures(), figures(name="e2", unaccounted=1))
+    assert result.return_value == Exit.FAILURE
+    assert result.stderr == "slbroker: e2 does not add up; please report it as a bug\n"
+
+
+def test_who_is_silent_is_named_and_the_others_are_shown(shown: Callable[..., Any]) -> None:
+    result = shown(figures(), silent=True, words=("--json",))
+    assert result.stderr == f"slbroker: no answer from {ADDRESS}\n"
+    assert json.loads(result.stdout) == {"edges": [figures()], "silent": [str(ADDRESS)]}
