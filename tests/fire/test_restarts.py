@@ -1,0 +1,86 @@
+"""Everything dies and comes back, each part alone and all together in every order: who does what is left to them."""
+
+from __future__ import annotations
+
+import time
+from itertools import permutations
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.fire.prober import wait_until_back
+from tests.support.peers import free_udp_port
+from tests.support.timing import within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.fire.conftest import Report
+    from tests.fire.site import Site
+    from tests.support.processes import Process
+
+BACK_WITHIN: Final = 1.0  # seconds from the end of a process's own start-up to the first request that is answered
+
+
+class Landscape:
+    """The parts by name; each can be killed and started again at its old address."""
+
+    def __init__(self, site: Site, *, brokered: bool) -> None:
+        self.port = free_udp_port()
+        broker = site.addresses(1)
+        option, bus = (broker.option, broker.handlers) if brokered else ((), site.bus)
+        self._starts: dict[str, Callable[[], list[Process]]] = {
+            "edge": lambda: [site.edge(*option, port=self.port).process],
+            "workers": lambda: started(site.begin_workers(2, buses=(bus,))),
+        }
+        if brokered:
+            self._starts["broker"] = lambda: [site.broker(broker)]
+        self._running: dict[str, list[Process]] = {}
+        self.names = list(self._starts)
+
+    def start(self, name: str) -> float:
+        """Start a part; return when its own start-up had ended."""
+        self._running[name] = self._starts[name]()
+        return time.monotonic()
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL: nothing is said to anybody."""
+        for name in names:
+            for process in self._running.pop(name):
+                process.kill()
+
+
+def started(workers: list[Process]) -> list[Process]:
+    """Wait until they are up, whether there is an edge or not."""
+    for worker in workers:
+        worker.wait_for("handler started")
+    return workers
+
+
+@pytest.fixture(params=[False, True], ids=["edge and workers", "with a broker"])
+def landscape(site: Site, request: pytest.FixtureRequest) -> Landscape:
+    return Landscape(site, brokered=request.param)
+
+
+def test_each_part_comes_back_alone(landscape: Landscape, report: Report) -> None:
+    for name in landscape.names:
+        landscape.start(name)
+    wait_until_back(landscape.port)
+    took = {}
+    for name in landscape.names:
+        landscape.kill(name)
+        ready = landscape.start(name)
+        took[name] = wait_until_back(landscape.port) - ready
+        report(f"{name} killed and started: back after", f"{took[name] * 1e3:.0f} ms", "1 s")
+    assert max(took.values()) < within(BACK_WITHIN), took
+
+
+def test_all_parts_come_back_in_every_order(landscape: Landscape, report: Report) -> None:
+    took = {}
+    for order in permutations(landscape.names):
+        for name in order:
+            ready = landscape.start(name)
+        took[order] = wait_until_back(landscape.port) - ready
+        landscape.kill(*order)
+        report(f"{', '.join(order)}: back after", f"{took[order] * 1e3:.0f} ms", "1 s")
+    assert max(took.values()) < within(BACK_WITHIN), took
