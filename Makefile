@@ -14,15 +14,15 @@ PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types torture crowd bench fuzz mutants clean
+.PHONY: help setup run test lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants fire simulate clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "PYTHON=... names the interpreter, LISTEN=... the addresses of run, ARGS=... adds to run, test, bench, fuzz and mutants."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=... names the interpreter, LISTEN=... the addresses of run, ARGS=... adds options to most of them."
 
 setup: $(READY) ## make .venv with slbroker and its development tools in it
 
-$(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx)
+$(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx slbroker/inner/*.pxd)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "slbroker needs Python 3.11 or later and '$(PYTHON)' is not: install one (Debian 12: python3-venv) or name it, make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -30,7 +30,7 @@ $(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx)
 	@echo "Setting up .venv with $$($(PYTHON) --version): packages are fetched and a little C is compiled, about a minute."
 	@$(PYTHON) -m venv .venv
 	@# A twin of older sources must not outlive a build that fails.
-	@rm -f slbroker/inner/compiled*.so
+	@rm -f slbroker/inner/*.so
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@case $$($(BIN)/python -c 'from slbroker import inner; print(inner.KIND)') in \
 	  compiled) echo "Done. The innermost functions are compiled." ;; \
@@ -68,6 +68,27 @@ bench: setup ## measure CPU time per request beside Kamailio
 	@echo "Measuring; leave the machine alone until the table appears."
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
+# Without matplotlib there are tables and no plots.
+PLOTS = $(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary matplotlib -e '.[bench]' || \
+  echo "matplotlib cannot be installed here, so there will be tables and no plots."
+
+bench-peers: setup ## the whole comparison, echoes, Kamailio native and KEMI: 15 minutes, tables and a plot in build/; ARGS=--latency
+	@echo "Measuring; leave the machine alone until the tables appear."
+	@mkdir -p build; $(PLOTS)
+	@$(BIN)/python tests/bench/peers.py --out build/peers.md --plot build/peers.png $(ARGS)
+
+bench-costs: setup ## what a request costs as headers, workers, routes, connections grow: a table and a plot in build/
+	@echo "Measuring; leave the machine alone until the table appears."
+	@mkdir -p build; $(PLOTS)
+	@$(BIN)/python tests/bench/costs.py --out build/costs.md --plot build/costs.png $(ARGS)
+
+guard: setup ## compare counts of instructions with those kept (valgrind); ARGS=--update keeps new ones
+	@$(BIN)/python tests/bench/guard.py $(ARGS)
+
+asan: setup ## test and fuzz the compiled inner path under AddressSanitizer; ARGS="--seconds 600"
+	@$(BIN)/python tests/bench/asan.py $(ARGS)
+
 fuzz: setup ## fuzz each target for FUZZ_SECONDS=600; ARGS="datagram stream" names some
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris -e '.[fuzz]' || \
@@ -77,7 +98,14 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS=600; ARGS="datagram stream" nam
 mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RATE=4000 a second; watch their memory
 	@$(BIN)/python tests/fuzz/mutants.py --count $(MUTANTS) --rate $(MUTANT_RATE) $(ARGS)
 
+fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
+	@echo "Leave the machine alone until the table appears."
+	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/fire -s $(ARGS)
+
+simulate: setup ## how far does this go: the tables of docs/scale.md, from a simulation; ARGS="--crowd" adds real sockets
+	@$(BIN)/python tests/simulation/simulate.py $(ARGS)
+
 clean: ## remove what was built and cached; .venv stays, and is completed by the next setup
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(READY)
-	rm -f slbroker/inner/compiled.c slbroker/inner/compiled*.so
+	rm -f slbroker/inner/*.c slbroker/inner/*.so
 	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

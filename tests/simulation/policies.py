@@ -1,0 +1,67 @@
+"""Two other ways to choose a worker, to compare the pool's own with. Both keep to the workers' credit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from slbroker.bus.account import Job
+from slbroker.bus.choice import DEFAULT_POOL
+from slbroker.bus.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.bus.account import Account
+
+
+class RoundRobinPool(Pool[Job]):
+    """One request to each worker in turn; those without credit are passed over."""
+
+    _next = 0
+
+    def _share(self, count: int) -> list[tuple[Account[Job], int]]:
+        accounts = list(self.accounts.values())
+        room = {account.identity: account.free for account in accounts}
+        shares: Counter[bytes] = Counter()
+        passed = 0
+        while count and passed < len(accounts):
+            identity = accounts[self._next % len(accounts)].identity
+            self._next += 1
+            if shares[identity] < room[identity]:
+                shares[identity] += 1
+                count -= 1
+                passed = 0
+            else:
+                passed += 1
+        return [(self.accounts[identity], share) for identity, share in shares.items() if share]
+
+
+class RandomPool(Pool[Job]):
+    """Each request to any worker that has credit."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._rng = Random(7)
+
+    def _share(self, count: int) -> list[tuple[Account[Job], int]]:
+        room = {account.identity: account.free for account in self.accounts.values() if account.free > 0}
+        open_to = list(room)
+        shares: Counter[bytes] = Counter()
+        while count and open_to:
+            at = self._rng.randrange(len(open_to))
+            identity = open_to[at]
+            shares[identity] += 1
+            count -= 1
+            if shares[identity] == room[identity]:
+                open_to[at] = open_to[-1]
+                open_to.pop()
+        return [(self.accounts[identity], share) for identity, share in shares.items()]
+
+
+POLICIES: Final[dict[str, Callable[[], Pool[Job]]]] = {
+    "most free credit": lambda: Pool(DEFAULT_POOL),
+    "random": lambda: RandomPool(DEFAULT_POOL),
+    "round robin": lambda: RoundRobinPool(DEFAULT_POOL),
+}
