@@ -101,13 +101,16 @@ class Edge:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
         fates, checks, listen = self.fates, self.checks, listener.name
         fates.received += len(datagrams)
+        answerable: Address | None = None  # the last one that was: most of a batch comes from one peer
         for data, address in datagrams:
             try:
                 reading = read_ordinary(data, address, listen) if checks.usual else None
                 if reading is None:
                     reading = read(data, address, listen, checks)
-                elif not is_answerable(address[0], address[1]) and reading.method != b"ACK":
-                    raise Drop("source")
+                elif address is not answerable and reading.method != b"ACK":
+                    if not is_answerable(address[0], address[1]):
+                        raise Drop("source")
+                    answerable = address
                 if reading.method == b"ACK":
                     self._take_ack(reading, data, address, listener, now)
                 else:
@@ -127,7 +130,8 @@ class Edge:
             if not self.dispatcher.takes(method, choice):
                 raise Drop("cancel")
             asks = method
-        job = SipJob(reading, asks, choice, size, listener, reply_address(address, reading.reply_port))
+        reply_to = address if reading.reply_port == address[1] else reply_address(address, reading.reply_port)
+        job = SipJob(reading, asks, choice, size, listener, reply_to)
         if self.draining and method == b"OPTIONS":
             self._refuse(job)
             return
