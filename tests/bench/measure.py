@@ -9,14 +9,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bench.processes import READY_SECONDS, Server, SubjectError, machine_busy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.bench.subjects import Subject
 
@@ -27,6 +27,9 @@ EXPECTED = {"OPTIONS": 200, "INVITE": 404}
 
 OVERTIME_SECONDS = 10.0
 """How much longer than asked for sipload may run before it is killed."""
+
+LATENCY_SHARE = 0.1
+"""Of its capacity that a subject is offered when its latency is measured: hardly a request meets another."""
 
 PROBE = (
     "OPTIONS sip:probe@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {by};rport;branch=z9hG4bK-probe{number}\r\n"
@@ -66,14 +69,25 @@ class Load:
     codes: dict[str, int]
 
 
+class Case(NamedTuple):
+    """What is asked of every subject: a method, with so many requests in flight."""
+
+    method: str
+    window: int
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.window:,} in flight"
+
+
 @dataclass(frozen=True)
 class Plan:
-    """How a subject is loaded: seconds, requests in flight, and requests/s for an open loop (0: closed)."""
+    """How a subject is loaded: seconds, requests in flight, requests/s for an open loop (0: closed), client ports."""
 
     seconds: float = 4.0
     warmup: float = 1.0
     window: int = 128
     rate: float = 0.0
+    sockets: int = 1
 
 
 @dataclass(frozen=True)
@@ -133,6 +147,7 @@ def run_load(sipload: Path, port: int, method: str, plan: Plan, *more: str) -> L
         "seconds": plan.seconds,
         "window": plan.window,
         "rate": plan.rate,
+        "sockets": plan.sockets,
     }
     argv = [str(sipload), *[f"--{name}={value}" for name, value in options.items()], *more]
     try:
@@ -174,26 +189,50 @@ def wait_answering(server: Server, port: int) -> None:
             time.sleep(0.02)
 
 
-def measure(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
-    """Start `subject`, load it, and stop it.
-
-    Raises SubjectError when the subject fails or answers nothing, ToolError when sipload fails.
-    """
+@contextlib.contextmanager
+def serving(subject: Subject) -> Iterator[tuple[Server, int]]:
+    """Inside, `subject` answers on the UDP port that is given with it; raises SubjectError when it does not."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         with Server(subject.programs(folder, port), folder) as server:
             wait_answering(server, port)
-            if plan.warmup > 0:
-                run_load(tools.sipload, port, method, Plan(plan.warmup, 0, plan.window, plan.rate))
-            before, busy = server.cpu(), machine_busy()
-            load = run_load(tools.sipload, port, method, plan)
-            after, busy = server.cpu(), machine_busy() - busy
+            yield server, port
             server.check()
+
+
+def loaded(tools: Tools, server: Server, port: int, method: str, plan: Plan) -> Sample:
+    """Load a running subject and return what came of it; SubjectError when it answers nothing."""
+    before, busy = server.cpu(), machine_busy()
+    load = run_load(tools.sipload, port, method, plan)
+    after, busy = server.cpu(), machine_busy() - busy
     if load.ok == 0:
         raise SubjectError(f"none of {load.sent} requests was answered")
     cpu = {role: after[role] - before[role] for role in before}
     return Sample(load, cpu, max(0.0, busy - sum(cpu.values()) - load.cpu_s))
+
+
+def measure(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
+    """Start `subject`, load it, and stop it.
+
+    Raises SubjectError when the subject fails or answers nothing, ToolError when sipload fails.
+    """
+    with serving(subject) as (server, port):
+        if plan.warmup > 0:
+            run_load(tools.sipload, port, method, replace(plan, seconds=plan.warmup))
+        return loaded(tools, server, port, method, plan)
+
+
+def measure_latency(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
+    """Do as `measure`, in an open loop at a tenth of what the subject reaches in a closed one just before."""
+    with serving(subject) as (server, port):
+        closed = replace(plan, rate=0.0)
+        if plan.warmup > 0:
+            run_load(tools.sipload, port, method, replace(closed, seconds=plan.warmup))
+        capacity = run_load(tools.sipload, port, method, replace(closed, seconds=plan.seconds / 2)).rps
+        if not capacity:
+            raise SubjectError("none of the requests was answered")
+        return loaded(tools, server, port, method, replace(plan, rate=max(1.0, capacity * LATENCY_SHARE)))
 
 
 def oddities(samples: Sequence[Sample]) -> str:

@@ -131,6 +131,11 @@ class Server:
                 raise SubjectError(f"{program.role}: no {program.ready!r} in {READY_SECONDS:.0f} s{last_line(log)}")
             time.sleep(POLL_SECONDS)
 
+    @property
+    def pids(self) -> list[int]:
+        """Return the processes that were started; each may have children."""
+        return [process.pid for _, process, _ in self._running]
+
     def check(self) -> None:
         """Raise SubjectError when one of the processes has ended."""
         for program, process, log in self._running:

@@ -1,9 +1,8 @@
-"""What is measured: two echoes that mark the floor, slbroker in its variants, Kamailio's native script."""
+"""What is measured: two echoes that mark the floor, and slbroker in its variants; `kamailio` has the others."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,35 +12,11 @@ from typing import TYPE_CHECKING
 from tests.bench.processes import Program, SubjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 HERE = Path(__file__).resolve().parent
 
 C_ECHO = "C echo"
-KAMAILIO = "Kamailio native, 2 children"
-
-KAMAILIO_SCRIPT = """\
-#!KAMAILIO
-# The same answers as slbroker's bundled plugin. The sl module absorbs the ACKs of its replies on its own.
-debug=0
-fork=yes
-children=2
-disable_tcp=yes
-auto_aliases=no
-listen=udp:127.0.0.1:{port}
-loadmodule "sl.so"
-
-request_route {{
-    if (method == "OPTIONS") {{
-        sl_send_reply("200", "OK");
-        exit;
-    }}
-    if (method == "ACK") {{
-        exit;
-    }}
-    sl_send_reply("404", "Not Found");
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -61,23 +36,6 @@ def python_echo() -> Subject:
     """Return the floor for a server written in Python."""
     argv = [sys.executable, str(HERE / "echo.py")]
     return Subject("Python echo", lambda _, port: [Program("server", [*argv, str(port)])])
-
-
-def find_kamailio() -> str | None:
-    """Return the path of the kamailio program, which many systems keep off a user's PATH."""
-    return shutil.which("kamailio", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-def kamailio(program: str) -> Subject:
-    """Return Kamailio's own script with two UDP receivers."""
-
-    def programs(folder: Path, port: int) -> list[Program]:
-        script = folder / "kamailio.cfg"
-        script.write_text(KAMAILIO_SCRIPT.format(port=port), encoding="utf-8")
-        argv = [program, "-f", str(script), "-DD", "-E", "-Y", str(folder), "-w", str(folder)]
-        return [Program("server", argv)]
-
-    return Subject(KAMAILIO, programs)
 
 
 def slbroker_environment(*, pure: bool) -> dict[str, str]:
@@ -108,8 +66,11 @@ def slbroker_kind(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def slbroker(kind: str, workers: int) -> Subject:
-    """Return an edge and `workers` workers with the bundled plugin; `kind` is "compiled" or "pure"."""
+def slbroker(kind: str, workers: int, *more: str) -> Subject:
+    """Return an edge and `workers` workers with the bundled plugin; `kind` is "compiled" or "pure".
+
+    `more` are further options of the edge; "{port}" in them is the port that it listens on.
+    """
     environment = slbroker_environment(pure=kind == "pure")
     command = [sys.executable, "-m", "slbroker"]
 
@@ -117,14 +78,14 @@ def slbroker(kind: str, workers: int) -> Subject:
         keys, bus = str(folder / "keys.ring"), f"ipc://{folder}/bus"
         make_keys([*command, "keys", "new", keys], environment, folder)
         edge = [*command, "edge", "--listen", f"udp:127.0.0.1:{port}", "--bus", bus, "--keys", keys]
+        edge += [option.format(port=port) for option in more]
         worker = [*command, "handler", "--bus", bus, "--keys", keys, "--workers", "1"]
         return [
             Program("edge", edge, "edge ready", environment),
             *[Program("workers", worker, "handler ready", environment)] * workers,
         ]
 
-    plural = "s" if workers > 1 else ""
-    return Subject(f"slbroker {kind}, edge + {workers} worker{plural}", programs)
+    return Subject(f"slbroker {kind}, edge + {several(workers, 'worker', 'workers')}", programs)
 
 
 def make_keys(argv: list[str], environment: dict[str, str], folder: Path) -> None:
@@ -134,21 +95,6 @@ def make_keys(argv: list[str], environment: dict[str, str], folder: Path) -> Non
         raise SubjectError(f"slbroker keys new: {done.stderr.strip()}")
 
 
-def all_subjects(echo: Path, folder: Path, workers: Iterable[int]) -> tuple[list[Subject], list[str]]:
-    """Return what can be measured on this machine, and a line for each thing that cannot."""
-    subjects, notes = [c_echo(echo), python_echo()], []
-    try:
-        kind = slbroker_kind(folder)
-    except SubjectError as error:
-        notes.append(f"Not measured: {error}")
-    else:
-        kinds = ["compiled", "pure"] if kind == "compiled" else ["pure"]
-        subjects += [slbroker(each, number) for each in kinds for number in workers]
-        if kind != "compiled":
-            notes.append("The compiled twin of slbroker.inner is not built here: slbroker ran in pure Python only.")
-    program = find_kamailio()
-    if program is None:
-        notes.append("Not measured: Kamailio is not installed, so there are no ratios to it.")
-    else:
-        subjects.append(kamailio(program))
-    return subjects, notes
+def several(number: int, one: str, more: str) -> str:
+    """Return "1 child" or "2 children"."""
+    return f"{number} {one if number == 1 else more}"

@@ -1,0 +1,149 @@
+"""What `guard.py` runs under callgrind: each task on fixed input, between marks that callgrind sees.
+
+Usage: guarded.py [TASK...]; it prints the name of each task as it begins. A mark is a call of
+sys.setrecursionlimit, whose C function has a name of its own in every build: callgrind writes its counts down whenever
+that is entered. The counts between two marks are those of FEW or MANY calls; their difference has neither start-up nor
+loop set-up in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from slbroker.bus import envelope
+from slbroker.bus.account import Job
+from slbroker.inner import read_ordinary
+from slbroker.sip.parser import parse
+from slbroker.sip.reply import build_reply
+from slbroker.sip.validate import USUAL
+from slbroker.sip.via import stamp, stamp_top
+from slbroker_edge.reader import read
+from slbroker_handlers.bundled import app
+from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, responder, signer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.sip.message import Message
+    from slbroker.sip.reading import Reading
+
+FEW: Final = 128  # calls
+MANY: Final = 640
+WARM_UP: Final = 128  # calls before: caches are filled, and the interpreter has specialised its byte code
+BATCH: Final = 64  # requests in an envelope
+
+TAG: Final = b"s1a1b2-000000000000000000000000"
+
+
+class Task(NamedTuple):
+    """`run` does `each` calls of what is counted."""
+
+    run: Callable[[], object]
+    each: int = 1
+
+
+def read_one(data: bytes) -> Reading:
+    """Read a datagram as the edge does."""
+    return read_ordinary(data, PEER, SOURCE.listen) or read(data, PEER, SOURCE.listen, USUAL)
+
+
+def parsed(data: bytes) -> Message:
+    """Return a request as a worker has it: its Via is stamped."""
+    message = parse(data)
+    assert isinstance(message.headers, list)
+    stamp_top(message.headers, *PEER)
+    return message
+
+
+def edge_tasks() -> dict[str, Task]:
+    """Return what the edge does with one message."""
+    message, via, ack = parse(OPTIONS), parse(OPTIONS).first(b"via") or b"", read_one(ACK)
+    absorbs = in_service().edge.ack_filter.absorbs
+    return {
+        "read OPTIONS": Task(lambda: read_one(OPTIONS)),
+        "read INVITE": Task(lambda: read_one(INVITE)),
+        "read ACK": Task(lambda: read_one(ACK)),
+        "parse OPTIONS by the whole grammar": Task(lambda: parse(OPTIONS)),
+        "stamp Via": Task(lambda: stamp(via, *PEER)),
+        "pack request": Task(lambda: envelope.pack_request(message, SOURCE)),
+        "decide ACK": Task(lambda: absorbs(ack, NOW)),
+    }
+
+
+def worker_tasks() -> dict[str, Task]:
+    """Return what a worker does with one request."""
+    options, invite = parsed(OPTIONS), parsed(INVITE)
+    respond, sign = responder(app).respond, signer().sign
+    return {
+        "sign tag": Task(lambda: sign(invite.call_id, invite.from_tag, invite.cseq)),
+        "build reply": Task(lambda: build_reply(options, 200, "OK", TAG)),
+        "respond, by the bundled plugin": Task(lambda: respond(options, SOURCE)),
+    }
+
+
+def bus_tasks() -> dict[str, Task]:
+    """Return what both ends of the bus do with a batch."""
+    numbers = range(1_000_000, 1_000_000 + BATCH)
+    reply = build_reply(parsed(OPTIONS), 200, "OK", TAG)
+    answers: list[tuple[int, envelope.Answer]] = [(number, reply) for number in numbers]
+    packed = [(number, read_one(OPTIONS).packed) for number in numbers]
+    requests, replies = envelope.encode_packed(packed)[1], envelope.encode_replies(answers)[1]
+    path, reading = in_service(), read_one(OPTIONS)
+    return {
+        "encode requests": Task(lambda: envelope.encode_packed(packed), BATCH),
+        "decode requests": Task(lambda: envelope.decode_requests(requests), BATCH),
+        "encode replies": Task(lambda: envelope.encode_replies(answers), BATCH),
+        "decode replies": Task(lambda: envelope.decode_replies(replies), BATCH),
+        "submit, send, receive": Task(lambda: path.dispatch([Job(reading) for _ in numbers], reply), BATCH),
+    }
+
+
+def whole_tasks() -> dict[str, Task]:
+    """Return the whole way of a request through edge and worker, sockets and ZeroMQ left out."""
+    path = in_service()
+    return {
+        "edge and worker, OPTIONS": Task(lambda: path.exchange([OPTIONS] * BATCH), BATCH),
+        "edge and worker, INVITE and ACK": Task(lambda: path.exchange([INVITE] * BATCH + [ACK] * BATCH), BATCH),
+    }
+
+
+def in_service() -> InProcess:
+    """Return an edge with a worker whose filter is armed."""
+    path = InProcess(app)
+    path.exchange([INVITE])
+    return path
+
+
+def mark() -> None:
+    """Let callgrind write down what it has counted."""
+    sys.setrecursionlimit(sys.getrecursionlimit())
+
+
+def call(task: Task, times: int) -> None:
+    """Do so many calls of what is counted."""
+    run = task.run
+    for _ in range(times // task.each):
+        run()
+
+
+def main(names: list[str]) -> None:
+    """Run the tasks, or those named, with three marks each: before, between and behind."""
+    gc.disable()
+    tasks = edge_tasks() | worker_tasks() | bus_tasks() | whole_tasks()
+    for name in names or tasks:
+        print(name, flush=True)
+        call(tasks[name], WARM_UP)
+        mark()
+        call(tasks[name], FEW)
+        mark()
+        call(tasks[name], MANY)
+        mark()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
