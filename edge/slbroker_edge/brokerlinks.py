@@ -6,6 +6,7 @@ here is decided which socket an envelope leaves by.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from functools import partial
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus import envelope
 from slbroker.bus.curve import load_client
+from slbroker.bus.dealer import Dealer
 from slbroker.bus.envelope import Kind
-from slbroker.bus.sockets import BusSocket, connect_dealer
+from slbroker.bus.sockets import connect_dealer
 from slbroker.config import BusSecurity
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Collection, Mapping
 
     import zmq
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from slbroker.bus.curve import ClientKeys
     from slbroker.bus.dispatcher import Dispatcher
     from slbroker.config import BrokerAccess
+
+logger = logging.getLogger(__name__)
 
 _WHO: Final = envelope.encode(Kind.WHO)[0]
 
@@ -47,16 +50,22 @@ class BrokerLinks:
         dispatcher: Dispatcher[Any],
         on_envelope: Callable[[list[bytes]], None],
         on_turn: Callable[[], None],
+        *,
+        ticks: float,
     ) -> None:
-        """`on_envelope` is called with identity and frames, as for a worker's; `on_turn` after the last of a turn."""
+        """`on_envelope` is called with identity and frames, as for a worker's; `on_turn` after the last of a turn.
+
+        `ticks` is the time between two calls of `tick`, in seconds.
+        """
         self._dispatcher = dispatcher
         self._on_envelope = on_envelope
         self._on_turn = on_turn
-        self._sockets: dict[bytes, BusSocket] = {}
+        self._ticks = ticks
+        self._dealers: dict[bytes, Dealer] = {}
+        self._names: dict[bytes, str] = {}
 
     def open(
         self,
-        loop: asyncio.AbstractEventLoop,
         context: zmq.Context[zmq.Socket[bytes]],
         brokers: Mapping[BusAddress, ClientKeys | None],
         pools: Collection[str],
@@ -66,8 +75,9 @@ class BrokerLinks:
             for pool in sorted(pools):
                 # Not what ROUTER calls anybody, nor what a worker could know and call itself.
                 identity = b"\0broker" + secrets.token_bytes(8)
-                dealer = connect_dealer(context, address, curve)
-                self._sockets[identity] = BusSocket(loop, dealer, partial(self._hear, identity), self._on_turn)
+                connect, hear = partial(connect_dealer, context, address, curve), partial(self._hear, identity)
+                self._dealers[identity] = Dealer(connect, hear, self._on_turn, ticks=self._ticks)
+                self._names[identity] = f"the broker at {address}, asked for workers of pool {pool}"
                 self._dispatcher.meet(identity, pool)
 
     def _hear(self, identity: bytes, frames: list[bytes]) -> None:
@@ -81,16 +91,27 @@ class BrokerLinks:
         rest: list[tuple[bytes, list[bytes]]] = []
         batches: dict[bytes, list[list[bytes]]] = {}
         for identity, frames in outgoing:
-            if identity in self._sockets:
+            if identity in self._dealers:
                 batches.setdefault(identity, []).append(frames)
             else:
                 rest.append((identity, frames))
         for identity, messages in batches.items():
-            if self._sockets[identity].send(messages):
-                self._dispatcher.lose(identity, now)
+            if self._dealers[identity].send(messages):
+                self._dispatcher.refuse(identity, now)
         return rest
+
+    def tick(self, now: float) -> None:
+        """Look after silent brokers. One that has no worker in the pool is silent too; a new connection is no harm."""
+        for identity, dealer in self._dealers.items():
+            if dealer.tick():
+                self._dispatcher.lose(identity, now)  # it does not know the new connection
+                if dealer.renewed == 1:
+                    logger.warning(
+                        "%s, is silent; is it there, does it have such workers, and do the bus keys fit?",
+                        self._names[identity],
+                    )
 
     def close(self) -> None:
         """Close the sockets."""
-        for bus in self._sockets.values():
-            bus.close()
+        for dealer in self._dealers.values():
+            dealer.close()

@@ -15,10 +15,11 @@ import zmq
 
 from slbroker import inner, keys
 from slbroker.bus.choice import DEFAULT_POOL
-from slbroker.bus.dispatcher import Dispatcher
+from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
 from slbroker.bus.sockets import BusSocket, bind_router
 from slbroker.bus.zap import ZapHandler
 from slbroker.config import SECURE
+from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
 from slbroker.tls import server_context
 from slbroker.totag import Signer
@@ -27,7 +28,6 @@ from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from slbroker_edge.edge import Edge
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.connection import Connection
-from slbroker_edge.transports.descriptors import make_room
 from slbroker_edge.transports.streams import Streams
 from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import UdpListener
@@ -65,7 +65,9 @@ class EdgeService:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._zap = ZapHandler(settings.security) if settings.security else None
         self._bus: BusSocket | None = None
-        self._links = BrokerLinks(dispatcher, self._on_envelope, self._turn) if settings.brokers.addresses else None
+        self._links: BrokerLinks | None = None
+        if settings.brokers.addresses:
+            self._links = BrokerLinks(dispatcher, self._on_envelope, self._turn, ticks=TICK)
         self._ticker: asyncio.TimerHandle | None = None
 
     def _load_signer(self) -> Signer:
@@ -78,12 +80,13 @@ class EdgeService:
         """Bind everything and begin to serve; raise BindError when something cannot be bound."""
         settings = self.settings
         loop = asyncio.get_running_loop()
-        names = [self._listen(address) for address in settings.listen]
+        room = self._make_room()
+        names = [self._listen(address, room) for address in settings.listen]
         bus = settings.bus.of_process(settings.process)
         self._bus = self._bind_bus(bus)
         if self._links is not None:
             brokers = load_keys(settings.brokers, settings.security)
-            self._links.open(loop, self._context, brokers, self._pools())
+            self._links.open(self._context, brokers, self._pools())
         for listener in self._listeners:
             loop.add_reader(listener.fileno(), self._on_datagrams, listener)
         if self._streams is not None:
@@ -102,15 +105,18 @@ class EdgeService:
         receive = zap.receiver(router, self._on_revoked)
         return BusSocket(loop, router, self._on_envelope, self._turn, receive)
 
-    def _listen(self, address: ListenAddress) -> str:
+    def _make_room(self) -> Room:
+        has_streams = any(address.transport != "udp" for address in self.settings.listen)
+        return make_room(MAX_WORKERS, self.settings.streams.connections if has_streams else 0)
+
+    def _listen(self, address: ListenAddress, room: Room) -> str:
         """Bind one address; return its name, with the port that it got."""
         sock = open_socket(address, share_port=self.settings.processes > 1)
         if address.transport == "udp":
             self._listeners.append(UdpListener(sock))
             return self._listeners[-1].name
         if self._streams is None:
-            settings = self.settings.streams
-            self._streams = Streams(self.edge, settings, make_room(settings.connections))
+            self._streams = Streams(self.edge, self.settings.streams, room.sip)
         if address.transport in SECURE and self._tls is None:
             sock.close()
             raise ConfigError(f"{address} has no certificate: name it with --tls-cert FILE and --tls-key FILE")
@@ -170,13 +176,15 @@ class EdgeService:
             outgoing = self._links.send(outgoing, now)
         refused = self._bus.send([[identity, *frames] for identity, frames in outgoing])
         for frames in refused:
-            dispatcher.lose(frames[0], now)
+            dispatcher.refuse(frames[0], now)
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = time.monotonic()
         if self._streams is not None:
             self._streams.sweep(now)
+        if self._links is not None:
+            self._links.tick(now)
         self.edge.expire(now)
         self._turn()
 

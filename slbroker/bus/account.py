@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from slbroker.bus.choice import ANY, Choice
@@ -81,12 +82,13 @@ class Account(Generic[JobT]):
     """One worker: its credit and the jobs it holds, the oldest first."""
 
     __slots__ = (
-        "answered", "batch", "credit", "heard", "identity", "leaving", "name", "open", "overdue", "pool", "strikes",
-        "takes", "ticket", "turn", "workers",
+        "answered", "batch", "credit", "heard", "identity", "is_broker", "leaving", "name", "open", "overdue", "pool",
+        "strikes", "takes", "ticket", "turn", "workers",
     )  # fmt: skip
 
-    def __init__(self, identity: bytes, offer: Offer, now: float) -> None:
+    def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
         self.identity = identity
+        self.is_broker = is_broker
         self.name = offer.name
         self.pool = offer.pool
         self.update(offer)
@@ -96,7 +98,7 @@ class Account(Generic[JobT]):
         self.answered = 0
         self.strikes = 0  # answers to what it was never given
         self.turn = 0
-        self.ticket = 0  # of its valid entry in its pool's queue of free workers
+        self.ticket = 0  # of its entry among those of its pool that have credit
         self.leaving = False
 
     def update(self, offer: Offer) -> None:
@@ -110,6 +112,28 @@ class Account(Generic[JobT]):
     def free(self) -> int:
         """Return how many more requests the worker may be given; below 0 when it has lowered its credit."""
         return 0 if self.leaving else self.credit - len(self.open) - len(self.overdue)
+
+    @property
+    def held(self) -> int:
+        """Return how many requests the worker holds, those included that were taken away as overdue."""
+        return len(self.open) + len(self.overdue)
+
+    @property
+    def load(self) -> float:
+        """Return how many requests the worker holds, each of those behind a broker; math.inf when it gets no more."""
+        held = len(self.open) + len(self.overdue)
+        return math.inf if self.leaving or held >= self.credit else held / self.workers
+
+    @property
+    def oldest(self) -> float:
+        """Return when the oldest open job was given; math.inf without any."""
+        return next(iter(self.open.values())).given if self.open else math.inf
+
+    def has_had(self, job: JobT) -> bool:
+        """Return whether `job` was given here. A worker may have said HELLO anew since; a broker may be another one."""
+        last = job.last_worker
+        again = last is self or (last is not None and last.identity == self.identity and not self.is_broker)
+        return again or job.number in self.overdue
 
     def give(self, jobs: Iterable[JobT], now: float, route: bytes) -> None:
         """Note that the worker has been given `jobs` in one batch."""
@@ -145,8 +169,16 @@ class Account(Generic[JobT]):
             self.overdue[job.number] = job
         return late
 
+    def take_unsent(self, now: float) -> list[JobT]:
+        """Take away and return the jobs given at `now`: they have not left, and that was no try."""
+        unsent = [job for job in self.open.values() if job.given == now]
+        for job in unsent:
+            del self.open[job.number]
+            job.tries -= 1
+        return unsent
+
     def release(self, jobs: Iterable[JobT]) -> None:
-        """Let overdue jobs be given here again: behind a broker there are other workers than the one that has them."""
+        """Let jobs be given here again: behind a broker there are other workers than the one that had them."""
         for job in jobs:
             self.overdue.pop(job.number, None)
             job.last_worker = None
@@ -166,7 +198,7 @@ class Account(Generic[JobT]):
             "name": self.name,
             "pool": self.pool,
             "credit": self.credit,
-            "open": len(self.open) + len(self.overdue),
+            "open": self.held,
             "answered": self.answered,
             **behind,
         }

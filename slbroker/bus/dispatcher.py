@@ -82,6 +82,7 @@ class Dispatcher(Generic[JobT]):
         self._next_batch = 0
         self._brokers: dict[bytes, str] = {}  # the pool that each connection to a broker is for
         self._shunned: dict[bytes, None] = {}
+        self._names: dict[str, Account[JobT]] = {}  # of the workers that are not behind a broker
         self._outgoing: list[tuple[bytes, list[bytes]]] = []
         self._next_heartbeat = -math.inf
         self._leaving = False
@@ -126,12 +127,6 @@ class Dispatcher(Generic[JobT]):
         staffed = {name for name in choice.pools if name in self.pools and self.pools[name].accounts}
         return choice.pick(job.reading.call_id, staffed)
 
-    def _pool(self, name: str) -> Pool[JobT]:
-        pool = self.pools.get(name)
-        if pool is None:
-            pool = self.pools[name] = Pool(name)
-        return pool
-
     # What goes to the bus ---------------------------------------------------------------------------------------
 
     def send(self, now: float) -> list[tuple[bytes, list[bytes]]]:
@@ -165,6 +160,9 @@ class Dispatcher(Generic[JobT]):
         if identity in self._shunned:
             self.garbage += 1
             return []
+        if frames == envelope.HEARTBEAT:
+            self._heartbeat(identity, now)
+            return []
         head: Head | None = None
         try:
             head = envelope.decode_head(frames)
@@ -183,7 +181,7 @@ class Dispatcher(Generic[JobT]):
             return []
         ended = account.settle(answers, now)
         self.late += len(answers) - len(ended)
-        self.pools[account.pool].refresh(account)
+        self.pools[account.pool].ready.refresh(account)
         if account.strikes > account.credit + MAX_STRIKES and identity not in self._brokers:
             self._shun(account, "answers what it was never given", now)
         else:
@@ -207,13 +205,18 @@ class Dispatcher(Generic[JobT]):
 
     def _hello(self, identity: bytes, offer: Offer, now: float) -> None:
         account = self.workers.get(identity)
+        is_broker = identity in self._brokers
+        if not is_broker:
+            offer = offer._replace(workers=1)  # or it could ask for the share of many
         if account is None:
             if len(self.workers) >= MAX_WORKERS:
                 raise EnvelopeError("too many workers")
-            self._forget_namesakes(offer.name, now)
+            self._forget_namesake(offer.name, now)
             pool = self._brokers.get(identity, offer.pool)
-            account = self.workers[identity] = Account(identity, offer._replace(pool=pool), now)
-            self._pool(account.pool).add(account)
+            account = self.workers[identity] = Account(identity, offer._replace(pool=pool), now, is_broker=is_broker)
+            if not is_broker:  # which has a connection for each pool
+                self._names[offer.name] = account
+            self.pools.setdefault(pool, Pool(pool)).add(account)
         else:
             account.heard = now
             account.leaving = False
@@ -222,11 +225,11 @@ class Dispatcher(Generic[JobT]):
         if self._leaving:
             self._say(identity, Kind.GOODBYE)
 
-    def _forget_namesakes(self, name: str, now: float) -> None:
+    def _forget_namesake(self, name: str, now: float) -> None:
         """A worker that comes back under its name has a new identity: its old account's jobs will not be answered."""
-        for other in [other for other in self.workers.values() if other.name == name]:
-            if other.identity not in self._brokers:  # which has a connection for each pool
-                self.lose(other.identity, now)
+        other = self._names.get(name)
+        if other is not None:
+            self.lose(other.identity, now)
 
     def _heartbeat(self, identity: bytes, now: float) -> None:
         account = self.workers.get(identity)
@@ -247,7 +250,7 @@ class Dispatcher(Generic[JobT]):
         if account is not None:
             account.heard = now
             account.leaving = True
-            self.pools[account.pool].refresh(account)
+            self.pools[account.pool].ready.refresh(account)
             self._close_if_done(account)
 
     def _close_if_done(self, account: Account[JobT]) -> None:
@@ -256,6 +259,8 @@ class Dispatcher(Generic[JobT]):
 
     def _remove(self, account: Account[JobT]) -> None:
         del self.workers[account.identity]
+        if self._names.get(account.name) is account:
+            del self._names[account.name]
         self.pools[account.pool].remove(account)
 
     def _say(self, identity: bytes, kind: Kind, info: dict[str, Any] | None = None) -> None:
@@ -295,13 +300,18 @@ class Dispatcher(Generic[JobT]):
             job.tries -= not begun
         if begun:
             self._give_back(jobs, now)
-        else:  # those that have waited for too long end now, or they would go to a busy broker again and again
-            too_old = now - self.settings.max_wait
-            aged = [job for job in jobs if job.queued < too_old]
-            self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
-            self._queue_again([job for job in jobs if job.queued >= too_old])
-        self.pools[account.pool].refresh(account)
+        else:
+            self._wait_on(jobs, now)
+        self.pools[account.pool].ready.refresh(account)
         self._close_if_done(account)
+
+    def refuse(self, identity: bytes, now: float) -> None:
+        """Forget a worker to which the socket would not send what `send(now)` returned: to be given that was no try."""
+        account = self.workers.get(identity)
+        if account is not None:
+            unsent = account.take_unsent(now)
+            self.lose(identity, now)
+            self._wait_on(unsent, now)
 
     def lose(self, identity: bytes, now: float) -> None:
         """Forget a worker that cannot be reached or went silent; its open jobs go to another one, or end."""
@@ -313,6 +323,13 @@ class Dispatcher(Generic[JobT]):
         jobs = list(account.open.values())
         account.open.clear()
         self._give_back(jobs, now)
+
+    def _wait_on(self, jobs: list[JobT], now: float) -> None:
+        """Let jobs that no worker has had wait again, no younger than they are: so nothing goes round for ever."""
+        too_old = now - self.settings.max_wait
+        aged = [job for job in jobs if job.queued < too_old]
+        self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
+        self._queue_again([job for job in jobs if job.queued >= too_old])
 
     def _give_back(self, jobs: list[JobT], now: float) -> None:
         """Let jobs wait for another worker; where there is none, one may come back in time."""
@@ -328,7 +345,7 @@ class Dispatcher(Generic[JobT]):
         for job in jobs:
             by_pool.setdefault(self._pool_of(job), []).append(job)
         for name, some in by_pool.items():
-            self._pool(name).put_back(some)
+            self.pools.setdefault(name, Pool(name)).put_back(some)
 
     # Time -------------------------------------------------------------------------------------------------------
 
@@ -337,14 +354,14 @@ class Dispatcher(Generic[JobT]):
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + self.settings.heartbeat
             self._beat()
-        for account in list(self.workers.values()):
+        silent, overdue = now - self.settings.liveness, now - self.settings.handler_timeout
+        for account in [each for each in self.workers.values() if each.heard < silent or each.oldest < overdue]:
             self._expire_account(account, now)
         for pool in list(self.pools.values()):
             self._expire_pool(pool, now)
 
     def _beat(self) -> None:
-        for identity in self.workers:
-            self._say(identity, Kind.HEARTBEAT)
+        self._outgoing += [(identity, envelope.HEARTBEAT) for identity in self.workers]
         if not self._leaving:
             for identity in self._brokers.keys() - self.workers.keys():
                 self._ask_who(identity)
@@ -364,10 +381,6 @@ class Dispatcher(Generic[JobT]):
             self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
         elif not pool.accounts and pool.name != DEFAULT_POOL:
             del self.pools[pool.name]  # or names that workers make up would stay for ever
-
-    def next_deadline(self) -> float:
-        """Return when `expire` wants to be called again at the latest; heartbeats make it at most 0.25 s from now."""
-        return self._next_heartbeat
 
     def leave(self) -> None:
         """Tell the workers that no more requests will come."""

@@ -81,7 +81,7 @@ def encode(kind: Kind, info: Mapping[str, Any] | None = None) -> list[bytes]:
 
 def pack_request(message: Message, source: Source) -> bytes:
     """Return a request as it stands in REQUESTS behind its id."""
-    packed: bytes = msgpack.packb(message) + msgpack.packb(source)
+    packed: bytes = _packer.pack(message) + _packer.pack(source)
     return packed
 
 
@@ -97,6 +97,9 @@ def encode_packed(items: Sequence[tuple[int, bytes]], route: bytes = b"") -> lis
     for number, packed in items:
         parts += (_item_head(_TRIPLE, _UINT64, number), packed)
     return [msgpack.packb((VERSION, 3, route, len(items))), b"".join(parts)]
+
+
+HEARTBEAT: Final = encode(Kind.HEARTBEAT)  # said and heard more often than all else
 
 
 def encode_requests(items: Sequence[Item], route: bytes = b"") -> list[bytes]:

@@ -40,7 +40,7 @@ class Membership:
     """One worker at one edge."""
 
     def __init__(self, hello: dict[str, Any]) -> None:
-        """`hello` is the map of HELLO: name, pool, credit, takes."""
+        """`hello` is the map of HELLO: name, pool, credit, takes. After a change of it say `offer`."""
         self.standing = Standing.GREETING
         self.edge: dict[str, Any] = {}  # the map of the edge's WELCOME
         self.garbage = 0
@@ -50,6 +50,7 @@ class Membership:
         self._answers: dict[bytes, list[tuple[int, Answer]]] = {}
         self._outgoing: list[list[bytes]] = []
         self._unsent: list[list[bytes]] = []  # answers that the socket had no room for
+        self._offer_is_due = False  # the edge that knows us is to hear HELLO again
         self._next_word = -math.inf  # when to say HELLO or HEARTBEAT
         self._last_hello = -math.inf
         self._edge_heard = -math.inf
@@ -113,6 +114,10 @@ class Membership:
 
     # What goes to the edge --------------------------------------------------------------------------------------
 
+    def offer(self) -> None:
+        """Say HELLO again to an edge that knows us: the map has changed. One that does not is greeted in any case."""
+        self._offer_is_due = True
+
     def answer(self, number: int, answer: Answer) -> None:
         """Answer one request; `send` puts the answers of a turn into one envelope, or few."""
         route = self._routes.pop(number, None)
@@ -130,6 +135,9 @@ class Membership:
         if self._unsent:
             outgoing[:0] = self._unsent
             self._unsent = []
+        if self._offer_is_due and self.standing is Standing.MEMBER:
+            self._offer_is_due = False
+            outgoing.insert(0, envelope.encode(Kind.HELLO, self._hello))  # a lower credit, before answers give it back
         if self._answers:
             for route, answers in self._answers.items():
                 outgoing += _replies(answers, route)
@@ -139,9 +147,11 @@ class Membership:
         return outgoing
 
     def take_back(self, refused: list[list[bytes]]) -> None:
-        """Keep the answers among what the socket refused for the next `send`; words are said again in any case."""
+        """Keep what the socket refused for the next `send`: answers and an offer; other words are said again anyway."""
         if self.standing in (Standing.MEMBER, Standing.LEAVING):
-            self._unsent = [frames for frames in refused if envelope.decode_head(frames).kind is Kind.REPLIES]
+            kinds = [envelope.decode_head(frames).kind for frames in refused]
+            self._unsent = [frames for frames, kind in zip(refused, kinds, strict=True) if kind is Kind.REPLIES]
+            self._offer_is_due |= Kind.HELLO in kinds
 
     def _word_of(self, now: float) -> list[list[bytes]]:
         edge_is_gone = now - self._edge_heard > EDGE_LIVENESS
@@ -153,6 +163,7 @@ class Membership:
             self.standing = Standing.LEFT
         match self.standing:
             case Standing.GREETING:
+                self._offer_is_due = False
                 self._last_hello = now
                 self._next_word = now + HELLO_INTERVAL
                 return [envelope.encode(Kind.HELLO, self._hello)]

@@ -1,26 +1,32 @@
 """One pool of workers: the requests that wait for it, and which of its workers gets the next ones.
 
-The worker with the most free credit comes first, and a turn's requests are shared so that the same credit is left
-free at all that get some. So a worker that is slow, or hangs, gets no more than the others are behind with.
-Finding it takes a time that grows with the logarithm of the number of workers.
+The worker that holds the fewest requests comes first, and a turn's requests are shared so that all workers that get
+some hold the same number then, as far as their credit goes. So a worker that is slow, or hangs, gets no more than the
+others are behind with, whatever credit it offers. Behind a broker the requests are counted for each of its workers.
+Finding who is next takes a time that grows with the logarithm of the number of workers.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from slbroker.bus.account import Account, JobT
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
+from slbroker.bus.ready import Ready
+from slbroker.bus.sharing import share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 
     from slbroker.bus.account import Offer
 
 # A batch and who gets it.
 Assignment: TypeAlias = tuple[Account[JobT], list[JobT]]
+# A worker that may have a job which not everybody may have: load, turn, ticket, free credit, worker.
+Taker: TypeAlias = tuple[float, int, int, int, Account[JobT]]
 
 
 class Pool(Generic[JobT]):
@@ -34,8 +40,7 @@ class Pool(Generic[JobT]):
         self.waiting_bytes = 0
         self._offered: Counter[frozenset[bytes]] = Counter()  # methods asked for, and by how many workers
         self._common: frozenset[bytes] = frozenset()  # those that all asked for
-        self._free: list[tuple[int, int, int, Account[JobT]]] = []  # a heap: -free, turn, ticket, worker
-        self._ticket = 0
+        self.ready: Ready[Account[JobT]] = Ready()
         self._turn = 0
 
     def __len__(self) -> int:
@@ -56,7 +61,7 @@ class Pool(Generic[JobT]):
     def add(self, account: Account[JobT]) -> None:
         """Take a worker in."""
         self.accounts[account.identity] = account
-        self.refresh(account)
+        self.ready.refresh(account)
         self._offered[account.takes] += 1
         self._sort_anew()
 
@@ -65,13 +70,13 @@ class Pool(Generic[JobT]):
         self._offered[account.takes] -= 1
         account.update(offer)
         self._offered[account.takes] += 1
-        self.refresh(account)
+        self.ready.refresh(account)
         self._sort_anew()
 
     def remove(self, account: Account[JobT]) -> None:
         """Let a worker go; its jobs are the caller's affair."""
         del self.accounts[account.identity]
-        account.ticket = 0
+        self.ready.remove(account)
         self._offered[account.takes] -= 1
         self._sort_anew()
 
@@ -87,18 +92,6 @@ class Pool(Generic[JobT]):
             for job in everything:
                 self._queue_of(job).append(job)
 
-    def refresh(self, account: Account[JobT]) -> None:
-        """Note that a worker's free credit has changed."""
-        free = account.free
-        if free <= 0:
-            account.ticket = 0
-            return
-        self._ticket = account.ticket = self._ticket + 1
-        heapq.heappush(self._free, (-free, account.turn, account.ticket, account))
-        if len(self._free) > 2 * len(self.accounts) + 64:  # mostly entries that hold no longer
-            self._free = [entry for entry in self._free if entry[2] == entry[3].ticket]
-            heapq.heapify(self._free)
-
     # Jobs wait --------------------------------------------------------------------------------------------------
 
     def put(self, job: JobT) -> None:
@@ -113,11 +106,8 @@ class Pool(Generic[JobT]):
             self.waiting_bytes += job.size
 
     def _queue_of(self, job: JobT) -> deque[JobT]:
-        """Return where a job waits. A worker that had it and is still here sits on it, and must not have it again."""
-        if job.asks and job.asks not in self._common:
-            return self.picky
-        last = job.last_worker
-        if last is not None and (last.identity in self.accounts or job.tries > 1):
+        """Return where a job waits. A worker that had it must not have it again, even if it says HELLO anew."""
+        if (job.asks and job.asks not in self._common) or job.tries or job.last_worker is not None:
             return self.picky
         return self.waiting
 
@@ -145,19 +135,18 @@ class Pool(Generic[JobT]):
 
     def assign(self) -> Iterator[Assignment[JobT]]:
         """Yield batches of waiting jobs and who gets them, as far as there is credit; note each before the next."""
+        self._turn += 1
         if self.picky:
             yield from self._assign_picky()
         waiting = self.waiting
-        if not waiting:
-            return
-        self._turn += 1
-        for account, count in self._share(len(waiting)):
-            account.turn = self._turn
-            batch = [waiting.popleft() for _ in range(count)]
-            yield from self._cut(account, batch)
+        if waiting:
+            for account, count in self._share(len(waiting)):
+                batch = [waiting.popleft() for _ in range(count)]
+                yield from self._cut(account, batch)
 
     def _cut(self, account: Account[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
         """Cut one worker's share into batches: behind a broker there are several workers, and SIP can be large."""
+        account.turn = self._turn
         size = sum([job.size for job in jobs])
         self.waiting_bytes -= size
         most = min(MAX_BATCH, account.batch)
@@ -169,57 +158,37 @@ class Pool(Generic[JobT]):
             yield account, jobs
         else:
             yield from ((account, jobs[start : start + most]) for start in range(0, len(jobs), most))
-        self.refresh(account)
+        self.ready.refresh(account)
 
     def _share(self, count: int) -> list[tuple[Account[JobT], int]]:
-        """Return who gets how many of `count` jobs, the freest worker first."""
-        chosen: list[Account[JobT]] = []
-        free = level = 0  # credit of the chosen ones; what the next one has, and they will be left with
-        while len(chosen) < count and (account := self._pop_freest()) is not None:
-            chosen.append(account)
-            free += account.free
-            level = self._highest_free()
-            if free - level * len(chosen) >= count:
-                break
-        left, remainder = divmod(max(0, free - count), len(chosen) or 1)
-        shares = []
-        for position, account in enumerate(chosen):
-            share = account.free - left - (position >= len(chosen) - remainder)
-            if share > 0:
-                shares.append((account, share))
-            else:
-                self.refresh(account)
-        return shares
-
-    def _pop_freest(self) -> Account[JobT] | None:
-        if not self._highest_free():
-            return None
-        return heapq.heappop(self._free)[3]
-
-    def _highest_free(self) -> int:
-        """Return the most free credit that a worker in the heap has; drop what no longer holds from its top."""
-        heap = self._free
-        while heap:
-            free, _turn, ticket, account = heap[0]
-            if ticket == account.ticket:
-                return -free
-            heapq.heappop(heap)
-        return 0
+        """Return who gets how many of `count` jobs."""
+        return share(self.ready, count)
 
     def _assign_picky(self) -> Iterator[Assignment[JobT]]:
         """Look for a worker for each job that not everybody may have; the others stay."""
+        if self.ready.lowest() == math.inf:
+            return
         jobs = list(self.picky)
-        self.picky.clear()
         batches: dict[bytes, list[JobT]] = {}
-        for job in jobs:
-            fitting = [account for account in self.accounts.values() if _fits(job, account, batches)]
-            if fitting:
-                account = max(fitting, key=lambda each: each.free - len(batches.get(each.identity, ())))
-                batches.setdefault(account.identity, []).append(job)
-            else:
-                self.picky.append(job)
+        for asks in dict.fromkeys(job.asks for job in jobs):
+            takers = self._takers(asks, batches)
+            for job in jobs:
+                if job.asks == asks and (found := _pop_fitting(takers, job)) is not None:
+                    batches.setdefault(found.identity, []).append(job)
+        given = {job.number for batch in batches.values() for job in batch}
+        self.picky = deque(job for job in jobs if job.number not in given)
         for identity, batch in batches.items():
             yield from self._cut(self.accounts[identity], batch)
+
+    def _takers(self, asks: bytes, batches: Mapping[bytes, Sized]) -> list[Taker[JobT]]:
+        """Return a heap of the workers that take `asks`, with `batches` counted as theirs already."""
+        takers = []
+        for load, turn, ticket, account in self.ready.entries():
+            more = len(batches.get(account.identity, ()))
+            if account.free > more and (not asks or asks in account.takes):
+                takers.append((load + more / account.workers, turn, ticket, account.free - more, account))
+        heapq.heapify(takers)
+        return takers
 
     # What others may know ---------------------------------------------------------------------------------------
 
@@ -228,13 +197,21 @@ class Pool(Generic[JobT]):
         return {"workers": len(self.accounts), "waiting": len(self), "open": self.open}
 
 
-def _fits(job: JobT, account: Account[JobT], batches: dict[bytes, list[JobT]]) -> bool:
-    return (
-        account.free > len(batches.get(account.identity, ()))
-        and (not job.asks or job.asks in account.takes)
-        and job.last_worker is not account
-        and job.number not in account.overdue
-    )
+def _pop_fitting(takers: list[Taker[JobT]], job: JobT) -> Account[JobT] | None:
+    """Return the least loaded worker that has not had `job`, and count it as its own; None when there is none."""
+    passed: list[Taker[JobT]] = []
+    found = None
+    while takers and found is None:
+        load, turn, ticket, free, account = heapq.heappop(takers)
+        if account.has_had(job):
+            passed.append((load, turn, ticket, free, account))
+        else:
+            found = account
+            if free > 1:
+                passed.append((load + 1 / account.workers, turn, ticket, free - 1, account))
+    for taker in passed:
+        heapq.heappush(takers, taker)
+    return found
 
 
 def _cut_by_bytes(jobs: Iterable[JobT], most: int) -> Iterator[list[JobT]]:

@@ -29,7 +29,7 @@ MAX_BYTES_PER_TURN: Final = 1_048_576  # ... and bytes, beyond which the next me
 OLDEST_LIBZMQ: Final = (4, 3, 4)  # earlier ones let a peer crash or exhaust the process before authentication
 HANDSHAKE_MS: Final = 5_000
 RECONNECT_MS: Final = 50
-MAX_RECONNECT_MS: Final = 500  # a worker is back within a second of its edge
+MAX_RECONNECT_MS: Final = 150  # an edge that starts again sheds until its workers are back
 CONNECT_MS: Final = 1_000  # then the next attempt: TCP's own pauses between SYNs double up to a minute
 # A peer whose host or network is gone is noticed within PING_MS + DEAD_HOST_MS. ZeroMQ's own thread answers a PING, so
 # a worker whose handler blocks is not taken for gone; one that is stopped (SIGSTOP) is.

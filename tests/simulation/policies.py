@@ -61,7 +61,7 @@ class RandomPool(Pool[Job]):
 
 
 POLICIES: Final[dict[str, Callable[[], Pool[Job]]]] = {
-    "most free credit": lambda: Pool(DEFAULT_POOL),
+    "fewest open requests": lambda: Pool(DEFAULT_POOL),
     "random": lambda: RandomPool(DEFAULT_POOL),
     "round robin": lambda: RoundRobinPool(DEFAULT_POOL),
 }

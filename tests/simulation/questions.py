@@ -164,7 +164,7 @@ def failures() -> Iterator[Row]:
         )
 
 
-# Why most free credit? ------------------------------------------------------------------------------------------
+# Why fewest open requests? --------------------------------------------------------------------------------------
 
 TEN: Final = Scenario(10, 1_400, exponential(5 * MS), credit=64, seconds=20.0)
 DAYS: Final[Mapping[str, Scenario]] = {
@@ -249,7 +249,7 @@ QUESTIONS: Final[Mapping[str, Question]] = {
         failures,
     ),
     "policies": Question(
-        "Why most free credit? (10 blocking workers, handlers of 5 ms, 1,400 requests/s, credit 64)",
+        "Why fewest open requests? (10 blocking workers, handlers of 5 ms, 1,400 requests/s, credit 64)",
         ("day", "policy", "p50 ms", "p99 ms", "p99.9 ms", "slower than 1 s", "given again", "requests a worker"),
         policies,
     ),

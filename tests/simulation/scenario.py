@@ -20,7 +20,7 @@ Service: TypeAlias = "Callable[[Random], float]"
 US: Final = 1e-6
 MS: Final = 1e-3
 DEFAULTS: Final = DispatchSettings()
-LOOPBACK: Final = 50 * US  # from one process to another through libzmq's two I/O threads, as measured on ipc
+LOOPBACK: Final = 50 * US  # from one process to another through libzmq's two I/O threads on ipc; assumed
 
 
 def fixed(seconds: float) -> Service:
@@ -47,7 +47,7 @@ def hung(_rng: Random) -> float:
 class EdgeCost:
     """What the edge process spends, in seconds: while it is busy, what arrives waits and forms the next batch.
 
-    The defaults are what docs/speed.md measured: 13 us a request in large batches, several times that for one alone.
+    The defaults are assumed. A request that travels alone costs several times what one of a large batch does.
     """
 
     turn: float = 15 * US

@@ -115,7 +115,7 @@ class SimEdge:
         for identity, frames in outgoing:
             worker = self.connections.get(identity)
             if worker is None:
-                self.dispatcher.lose(identity, self.agenda.now)  # as the edge does when ZeroMQ refuses the message
+                self.dispatcher.refuse(identity, self.agenda.now)  # as the edge does when ZeroMQ refuses the message
             else:
                 head = envelope.decode_head(frames)
                 self.sent[head.kind] += 1

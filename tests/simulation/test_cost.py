@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from slbroker.bus import envelope
 from slbroker.bus.envelope import Kind
-from tests.simulation.cost import Calls, Traffic, account_bytes, herd, idle_us, picky_ms, request_us, staffed, stuck
+from tests.simulation.cost import (
+    HEARTBEAT,
+    Calls,
+    Traffic,
+    account_bytes,
+    herd,
+    idle_us,
+    picky_ms,
+    request_us,
+    staffed,
+    stuck,
+)
 from tests.support.bus import kind_of
 
 
@@ -42,6 +56,21 @@ def test_an_idle_worker_costs_the_same_among_thousands() -> None:
         return Calls().of(look_and_beat) / workers
 
     assert each(2_000) < 1.1 * each(100)
+    assert each(2_000) < 3, "the heartbeat is encoded once, not for each of them"
+
+
+def test_a_heartbeat_is_heard_without_being_decoded() -> None:
+    dispatcher = staffed(1)
+    (identity,) = dispatcher.workers
+    assert Calls().of(lambda: dispatcher.receive(identity, list(HEARTBEAT), 1.0)) < 6
+    assert dispatcher.workers[identity].heard == 1.0
+    assert Calls().of(lambda: dispatcher.receive(identity, envelope.encode(Kind.HEARTBEAT, {"x": 1}), 2.0)) > 6
+    assert dispatcher.workers[identity].heard == 2.0, "one with something in it is one too"
+
+
+def test_a_hello_costs_the_same_among_thousands() -> None:
+    few, many = (Calls().of(partial(herd, staffed(0), workers)) / workers for workers in (100, 2_000))
+    assert many < 1.2 * few
 
 
 def test_a_herd_is_welcome() -> None:
@@ -61,10 +90,20 @@ def test_what_waits_for_another_worker_than_the_hung_one_finds_it() -> None:
     assert b"hung" not in given
 
 
-def test_what_nobody_has_credit_for_stays() -> None:
-    dispatcher = stuck(workers=50, jobs=20)
-    assert dispatcher.send(6.0) == []
-    assert len(dispatcher.pools["default"].picky) == 20
+def test_what_nobody_has_credit_for_stays_at_no_cost() -> None:
+    for workers, jobs in ((50, 20), (200, 400)):
+        dispatcher = stuck(workers, jobs)
+        assert Calls().of(partial(dispatcher.send, 6.0)) < 20
+        assert dispatcher.send(6.0) == []
+        assert len(dispatcher.pools["default"].picky) == jobs
+
+
+def test_what_came_back_costs_no_more_than_by_its_number_and_the_workers() -> None:
+    def calls(scale: int) -> int:
+        dispatcher = stuck(workers=50 * scale, jobs=25 * scale, free=25 * scale)
+        return Calls().of(lambda: dispatcher.send(6.0))
+
+    assert calls(8) < 1.2 * 8 * calls(1)
 
 
 def test_the_clocks_run() -> None:

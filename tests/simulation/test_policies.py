@@ -1,4 +1,4 @@
-"""Why the worker with the most free credit comes first: the other ways, on the same arrivals, do worse."""
+"""Why the worker with the fewest open requests comes first: the other ways, on the same arrivals, do worse."""
 
 from __future__ import annotations
 

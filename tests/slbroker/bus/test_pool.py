@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker.bus.account import Account, Job, Offer
+from slbroker.bus.account import MAX_CREDIT, Account, Job, Offer
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
 from slbroker.bus.pool import Pool
+from slbroker.bus.ready import STALE_ENTRIES
 from tests.support.bus import job
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _names = itertools.count()
+_numbers = itertools.count(1)
 
 
 def account(credit: int, takes: tuple[bytes, ...] = (), workers: int = 1, batch: int = MAX_BATCH) -> Account[Job]:
@@ -21,15 +28,10 @@ def account(credit: int, takes: tuple[bytes, ...] = (), workers: int = 1, batch:
     return Account(name.encode(), Offer(name, "default", credit, frozenset(takes), workers, batch), 0.0)
 
 
-def number(jobs: list[Job]) -> list[Job]:
-    for at, each in enumerate(jobs, 1):
-        each.number = at
-    return jobs
-
-
 def fill(pool: Pool[Job], count: int, size: int = 0, asks: bytes = b"") -> list[Job]:
-    jobs = number([job(asks, size=size) for _ in range(count)])
+    jobs = [job(asks, size=size) for _ in range(count)]
     for each in jobs:
+        each.number = next(_numbers)
         pool.put(each)
     return jobs
 
@@ -51,33 +53,30 @@ def pool_of(*accounts: Account[Job]) -> Pool[Job]:
 
 
 @given(
-    workers=st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=12),
+    workers=st.lists(
+        st.tuples(st.integers(1, 40), st.integers(0, 40), st.sampled_from([1, 1, 1, 3, 10])), min_size=1, max_size=12
+    ),
     turns=st.lists(st.integers(1, 60), min_size=1, max_size=6),
 )
-def test_the_freest_come_first_until_all_that_got_some_are_left_alike(
-    workers: list[tuple[int, int]], turns: list[int]
-) -> None:
-    accounts = [account(credit) for credit, _busy in workers]
+def test_the_least_loaded_are_filled_up_to_one_level(workers: list[tuple[int, int, int]], turns: list[int]) -> None:
+    accounts = [account(credit, workers=behind) for credit, _busy, behind in workers]
     pool = pool_of(*accounts)
-    for each, (credit, busy) in zip(accounts, workers, strict=True):
+    for each, (credit, busy, _behind) in zip(accounts, workers, strict=True):
         each.open = {-at: job() for at in range(1, min(busy, credit) + 1)}
-        pool.refresh(each)
-    numbers = itertools.count(1)
+        pool.ready.refresh(each)
     for count in turns:
-        for submitted in fill(pool, count):
-            submitted.number = next(numbers)
-        before = {each.identity: each.free for each in accounts}
+        fill(pool, count)
+        free = sum(each.free for each in accounts)
         waiting = len(pool)
         given = give(pool)
         handed_out = sum(map(sum, given.values()))
-        assert handed_out == min(waiting, sum(before.values()))
+        assert handed_out == min(waiting, free)
         assert len(pool) == waiting - handed_out
-        left = [each.free for each in accounts if each.identity in given]
-        others = [each.free for each in accounts if each.identity not in given]
-        assert min(left, default=0) >= 0
-        assert max(left, default=0) - min(left, default=0) <= 1, "those that got some are left alike"
-        if left:
-            assert max(others, default=0) <= max(left) + 1, "nobody freer was passed over"
+        assert all(each.held <= each.credit for each in accounts)
+        for some in (each for each in accounts if each.identity in given):
+            for other in (each for each in accounts if each.free):
+                last, first = (some.held - 1) / some.workers, (other.held + 1) / other.workers
+                assert last < first or some is other, "the last one of some should have been the next one of another"
 
 
 def test_equals_take_turns() -> None:
@@ -90,7 +89,7 @@ def test_equals_take_turns() -> None:
         order.append(name)
         (who,) = [each for each in accounts if each.identity == name]
         who.open.clear()
-        pool.refresh(who)
+        pool.ready.refresh(who)
     assert order == [each.identity for each in accounts] * 2
 
 
@@ -100,29 +99,51 @@ def test_a_turn_looks_at_the_workers_that_get_some_and_no_others(
 ) -> None:
     pool = pool_of(*[account(128) for _ in range(workers)])
     looks = 0
-    free = vars(Account)["free"].fget
+    load, held = vars(Account)["load"].fget, vars(Account)["held"].fget
 
-    def count(self: Account[Job]) -> int:
+    def count(measure: Callable[[Account[Job]], float], worker: Account[Job]) -> float:
         nonlocal looks
         looks += 1
-        return int(free(self))
+        return measure(worker)
 
-    monkeypatch.setattr(Account, "free", property(count))
+    monkeypatch.setattr(Account, "load", property(partial(count, load)))
+    monkeypatch.setattr(Account, "held", property(partial(count, held)))
     for _ in range(10):
         fill(pool, steps)
         give(pool)
-    assert looks <= 10 * steps * 4
+    assert 10 * steps < looks <= 10 * steps * 4
 
 
-def test_the_queue_of_free_workers_is_kept_short() -> None:
+def test_one_that_offers_more_gets_no_more() -> None:
+    boaster, modest = account(MAX_CREDIT), account(4)
+    pool = pool_of(boaster, modest)
+    for expected in ({boaster.identity: [3], modest.identity: [3]}, {boaster.identity: [5], modest.identity: [1]}):
+        fill(pool, 6)
+        assert give(pool) == expected
+
+
+def test_one_that_hangs_gets_no_more_than_the_others_are_behind_with() -> None:
+    hung, quick = account(MAX_CREDIT), account(4)
+    pool = pool_of(hung, quick)
+    got = []
+    for turn in range(10):
+        fill(pool, 3)
+        got.append(give(pool))
+        if turn != 5:  # once the quick one is late
+            quick.open.clear()
+            pool.ready.refresh(quick)
+    assert sum(map(sum, (each.get(hung.identity, []) for each in got))) == hung.held == 4
+
+
+def test_the_queue_of_workers_with_credit_is_kept_short() -> None:
     busy, idle = account(4), account(1)
     pool = pool_of(busy, idle)
     for _ in range(1_000):
         fill(pool, 1)
         give(pool)
         busy.open.clear()
-        pool.refresh(busy)
-    assert len(pool._free) < 100
+        pool.ready.refresh(busy)
+    assert len(pool.ready._heap) < 2 * (2 + STALE_ENTRIES)
 
 
 def test_a_worker_that_goes_is_not_found_any_more_and_one_that_comes_back_is() -> None:
@@ -169,6 +190,39 @@ def test_large_requests_make_small_batches() -> None:
 # What only some may have ----------------------------------------------------------------------------------------
 
 
+def test_it_goes_to_the_least_loaded_of_them_and_equals_take_turns() -> None:
+    loaded, idle, twin, plain = account(9, (b"ACK",)), account(2, (b"ACK",)), account(2, (b"ACK",)), account(9)
+    loaded.open = {-1: job(), -2: job()}
+    pool = pool_of(loaded, idle, twin, plain)
+    fill(pool, 1, asks=b"ACK")
+    (first,) = give(pool)
+    fill(pool, 1, asks=b"ACK")
+    (second,) = give(pool)
+    assert {first, second} == {idle.identity, twin.identity}
+    fill(pool, 5, asks=b"ACK")
+    assert give(pool) == {idle.identity: [1], twin.identity: [1], loaded.identity: [3]}
+    idle.open.clear()
+    twin.open.clear()
+    for each in (idle, twin) * 2:  # first and second are idle again, and take turns
+        pool.ready.refresh(each)
+    fill(pool, 1, asks=b"ACK")
+    assert give(pool) == {first: [1]}
+
+
+def test_what_a_worker_has_had_waits_for_another_one() -> None:
+    had, other = account(9), account(1)
+    pool = pool_of(had, other)
+    again = fill(pool, 3)
+    for each in again:
+        each.tries, each.last_worker = 1, had
+    pool.put_back(pool.take_all())
+    assert give(pool) == {other.identity: [1]}
+    pool.remove(had)
+    pool.add(Account(had.identity, Offer("anew", "default", 9, frozenset(), 1, MAX_BATCH), 0.0))
+    assert give(pool) == {}, "it is the same worker, whose account was closed"
+    assert len(pool) == 2
+
+
 def test_where_all_take_acks_an_ack_is_like_any_other() -> None:
     pool = pool_of(account(4, (b"ACK",)), account(4, (b"ACK", b"CANCEL")))
     fill(pool, 1, asks=b"ACK")
@@ -185,7 +239,7 @@ def test_what_waits_is_sorted_anew_when_a_worker_comes_that_does_not_take_it() -
     assert len(pool) == 1
     pool.remove(plain)
     taker.open.clear()
-    pool.refresh(taker)
+    pool.ready.refresh(taker)
     assert give(pool) == {taker.identity: [1]}
 
 

@@ -316,8 +316,7 @@ class AnyDay(RuleBasedStateMachine):
         dispatcher = self.link.dispatcher
         for job in waiting(dispatcher):
             for account in dispatcher.workers.values():
-                sits_on_it = job.last_worker is account or job.number in account.overdue
-                assert sits_on_it or not account.free or job.asks not in (b"", *account.takes)
+                assert account.has_had(job) or not account.free or job.asks not in (b"", *account.takes)
 
     @invariant()
     def every_request_has_one_place(self) -> None:

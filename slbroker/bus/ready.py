@@ -1,0 +1,79 @@
+"""The workers that have credit, the least loaded first: a heap, so finding one takes a time of O(log workers).
+
+An entry is never changed. What a worker holds changes all the time, and each change makes a new entry, whose ticket
+says that it is the one that counts; the others are dropped when they come to the top, or when there are too many.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from itertools import count
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STALE_ENTRIES: Final = (
+    64  # that are kept, beside as many as there are workers with credit, before the heap is made anew
+)
+
+
+class Loaded(Protocol):
+    """What is asked of a worker."""
+
+    turn: int  # when it was given something the last time: equals take turns
+    ticket: int  # of the entry that counts; 0 for none
+
+    @property
+    def load(self) -> float:
+        """How many requests it holds; math.inf when it may be given no more."""
+
+
+LoadedT = TypeVar("LoadedT", bound=Loaded)
+# load, turn, ticket, worker
+Entry: TypeAlias = tuple[float, int, int, LoadedT]
+
+
+class Ready(Generic[LoadedT]):
+    """Workers with credit, in the order in which they get requests."""
+
+    def __init__(self) -> None:
+        self._heap: list[Entry[LoadedT]] = []
+        self._tickets = count(1)
+        self._most = STALE_ENTRIES
+
+    def refresh(self, worker: LoadedT) -> None:
+        """Note that what a worker holds, or may hold, has changed."""
+        load = worker.load
+        if load == math.inf:
+            worker.ticket = 0
+            return
+        ticket = worker.ticket = next(self._tickets)
+        heapq.heappush(self._heap, (load, worker.turn, ticket, worker))
+        if len(self._heap) > self._most:
+            self._heap = list(self.entries())
+            heapq.heapify(self._heap)
+            self._most = 2 * len(self._heap) + STALE_ENTRIES
+
+    def remove(self, worker: LoadedT) -> None:
+        """Let a worker go."""
+        worker.ticket = 0
+
+    def lowest(self) -> float:
+        """Return the least that one of them holds; math.inf when nobody has credit."""
+        heap = self._heap
+        while heap:
+            load, _turn, ticket, worker = heap[0]
+            if ticket == worker.ticket:
+                return load
+            heapq.heappop(heap)
+        return math.inf
+
+    def pop(self) -> LoadedT:
+        """Take out the one that `lowest` has just found; it is back with `refresh`."""
+        return heapq.heappop(self._heap)[3]
+
+    def entries(self) -> Iterator[Entry[LoadedT]]:
+        """Return the entries that count, in no order."""
+        return (entry for entry in self._heap if entry[2] == entry[3].ticket)

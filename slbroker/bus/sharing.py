@@ -1,0 +1,65 @@
+"""Who gets how many of the requests of one turn: those that hold the fewest are filled up to one level, like water.
+
+Exact, in whole numbers, and in a time of O(n log workers) for the n workers that get some.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slbroker.bus.account import Account, JobT
+    from slbroker.bus.ready import Ready
+
+
+def share(ready: Ready[Account[JobT]], count: int) -> list[tuple[Account[JobT], int]]:
+    """Return who gets how many of `count` jobs: what fills all that get some up to one level, or their credit."""
+    chosen, total, workers = _choose(ready, count)
+    if len(chosen) == 1:  # as when requests come one by one
+        ((account, held),) = chosen
+        return [(account, min(count, account.credit - held))]
+    if not workers:
+        return [(account, account.credit - held) for account, held in chosen]
+    levels = [min(account.credit, total * account.workers // workers) for account, _held in chosen]
+    rest = count - sum(levels) + sum([held for _account, held in chosen])  # the level is between whole numbers
+    shares = []
+    for (account, held), level in zip(chosen, levels, strict=True):
+        part = level - held
+        if rest and level < account.credit:
+            part += 1
+            rest -= 1
+        if part:
+            shares.append((account, part))
+        else:
+            ready.refresh(account)
+    return shares
+
+
+def _choose(ready: Ready[Account[JobT]], count: int) -> tuple[list[tuple[Account[JobT], int]], int, int]:
+    """Take out the workers that `count` jobs go to; return them, and what each holds, and the level: a fraction.
+
+    The level is what those whose credit is not used up will hold, by their number. Like water it rises over the
+    least loaded worker first; the next one is reached by it, or is not, and whoever is full lets it rise faster.
+    """
+    lowest, pop = ready.lowest, ready.pop
+    chosen: list[tuple[Account[JobT], int]] = []
+    rising: list[tuple[float, int]] = []  # a heap of those that are not full: at which level they are, which one
+    total, workers, level = count, 0, math.inf  # of these, with the jobs
+    while True:
+        while len(rising) < count and lowest() < level:
+            account = pop()
+            held = account.held
+            heapq.heappush(rising, (account.credit / account.workers, len(chosen)))
+            chosen.append((account, held))
+            total += held
+            workers += account.workers
+            level = total / workers
+        if not rising or rising[0][0] >= level:
+            return chosen, total, workers
+        account, held = chosen[heapq.heappop(rising)[1]]
+        count -= account.credit - held
+        total -= account.credit
+        workers -= account.workers
+        level = total / workers if workers else math.inf
