@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Scale the time limit of a test like every other timeout."""
     if config.getoption("timeout", None) is None:
         config.option.timeout = float(config.getini("timeout")) * TIME
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`make test` has two parts: what wants the machine for itself, then the rest; any other run has both."""
+    part = os.environ.get("SLBROKER_TEST_PART")
+    if part in {"beside", "alone"}:
+        chosen = [item for item in items if (item.get_closest_marker("alone") is not None) == (part == "alone")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
 
 
 @pytest.fixture

@@ -9,21 +9,23 @@ import os
 import secrets
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import zmq
 
 from slbroker import inner, keys
 from slbroker.authnonce import NonceKeys
-from slbroker.bus import curve, envelope
-from slbroker.bus.envelope import Kind
-from slbroker.bus.membership import Membership
-from slbroker.bus.sockets import BusSocket, connect_dealer
+from slbroker.bus import curve
+from slbroker.bus.dealer import Dealer
+from slbroker.bus.membership import Membership, Standing
+from slbroker.bus.sockets import connect_dealer
 from slbroker.errors import ConfigError
 from slbroker.plugin.responder import Responder
 from slbroker.recording import Record, Recorder
 from slbroker.totag import Signer
 from slbroker_handlers.keeper import PluginKeeper
+from slbroker_handlers.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -43,7 +45,6 @@ HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest
 DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the worker stops
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
-SILENT_TICKS: Final = 50  # so many without a word, 5 s, and the connection is made anew
 
 
 class Link:
@@ -55,53 +56,29 @@ class Link:
         self.membership = Membership(hello)
         self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself
         self._worker = worker
-        self._hello = hello
-        self._hello_is_due = False
-        self._silent_ticks = 0
-        self._socket = self._open()
-
-    def _open(self) -> BusSocket:
-        worker = self._worker
-        dealer = connect_dealer(worker.context, self.address, self.keys, credit=worker.settings.credit)
-        return BusSocket(asyncio.get_running_loop(), dealer, self._on_envelope, self._on_turn)
-
-    def _on_envelope(self, frames: list[bytes]) -> None:
-        self._silent_ticks = 0
-        self._worker.take(self, frames)
+        connect = partial(connect_dealer, worker.context, address, keys, credit=worker.settings.credit)
+        self._dealer = Dealer(connect, partial(worker.take, self), self._on_turn, ticks=TICK)
 
     def _on_turn(self) -> None:
         self.flush(time.monotonic())
 
     def flush(self, now: float) -> None:
         """Send the answers that are ready, and what else is due."""
-        refused = self._socket.send(self.membership.send(now))
+        refused = self._dealer.send(self.membership.send(now))
         if refused:
             self.membership.take_back(refused)
         if self._worker.responder.sent:
             self._worker.responder.tell()
 
     def tick(self, now: float) -> None:
-        """Say what is due; look after an edge that is silent.
-
-        libzmq never connects again to one that had keys when we had none, or the other way round. It may have some now.
-        """
+        """Say what is due; look after an edge that is silent."""
         self.flush(now)
-        if self._hello_is_due:
-            self.say_hello()
-        self._silent_ticks += 1  # ticks, not seconds: while a handler blocks, nothing is read and there is no tick
-        if not self._silent_ticks % SILENT_TICKS:
-            if self._silent_ticks == SILENT_TICKS:
-                logger.warning("nobody answers at %s; is an edge there, and do the bus keys fit?", self.address)
-            self._socket.close()
-            self._socket = self._open()
-
-    def say_hello(self) -> None:
-        """Tell an edge that knows us that what we take has changed; one that does not is greeted in any case."""
-        self._hello_is_due = bool(self._socket.send([envelope.encode(Kind.HELLO, self._hello)]))
+        if self._dealer.tick() and self._dealer.renewed == 1:
+            logger.warning("nobody answers at %s; is an edge there, and do the bus keys fit?", self.address)
 
     def close(self) -> None:
         """Close the socket."""
-        self._socket.close()
+        self._dealer.close()
 
 
 class Worker:
@@ -128,6 +105,8 @@ class Worker:
             "takes": app.takes,
         }
         self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
+        self._pace = Pace(settings.credit)
+        self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._to_flush: set[Link] = set()
@@ -161,6 +140,8 @@ class Worker:
             link.tick(now)
             if link.membership.edge != link.known:
                 self._announce(link)
+        members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
+        self._edges = len(members) or 1
         self._keeper.tick(now)
 
     def _announce(self, link: Link) -> None:
@@ -181,15 +162,36 @@ class Worker:
         items = membership.receive(frames, now)
         if items and self._recorder is not None:
             self._record(self._recorder, items)
+        done = 0
         for number, message, source in items:
             answer = respond(message, source)
             if isinstance(answer, bytes) or answer is None or isinstance(answer, tuple):
                 membership.answer(number, answer)
             else:
                 self._finish_later(link, number, answer)
+            done += 1
             if (later := time.monotonic()) - now > HOLD_REPLIES:
-                now = later
+                self._keep_pace(later - now, done)
+                now, done = later, 0
                 link.flush(now)
+        if done:
+            self._keep_pace(later - now, done)
+
+    def _keep_pace(self, seconds: float, count: int) -> None:
+        """Ask for as many requests at once as can be answered soon, now that `count` have taken so long."""
+        if self._pace.note(seconds, count, self._edges):
+            self._hello["credit"] = self._pace.credit
+            logger.info(
+                "a request takes %.3g ms here: credit %d, of --credit %d",
+                self._pace.time * 1e3, self._pace.credit, self.settings.credit,
+            )  # fmt: skip
+            self._offer()
+
+    def _offer(self) -> None:
+        """Tell every edge that the map of our HELLO has changed."""
+        for link in self._links.values():
+            link.membership.offer()
+            link.flush(time.monotonic())
 
     def _record(self, recorder: Recorder, items: list[Item]) -> None:
         """Write requests to the file; when it takes no more, say so and serve on."""
@@ -233,8 +235,7 @@ class Worker:
     def _on_swap(self, app: Handlers) -> None:
         if app.takes != self._hello["takes"]:
             self._hello["takes"] = app.takes
-            for link in self._links.values():
-                link.say_hello()
+            self._offer()
 
     # Ending -----------------------------------------------------------------------------------------------------
 

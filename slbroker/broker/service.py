@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
+from slbroker.broker.edges import MAX_LINKS
 from slbroker.broker.relay import Relay
+from slbroker.bus.dispatcher import MAX_WORKERS
 from slbroker.bus.sockets import BusSocket, bind_router
 from slbroker.bus.zap import ZapHandler
+from slbroker.descriptors import make_room
 from slbroker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ class BrokerService:
     async def start(self) -> None:
         """Bind both sockets and begin to serve; raise BindError when one cannot be bound."""
         settings = self.settings
+        make_room(MAX_WORKERS + MAX_LINKS)
         if self._zap is not None:
             self._zap.start(asyncio.get_running_loop(), self._context)
         self._edges = self._bind(settings.edges, self._on_edge, self._on_edge_revoked)

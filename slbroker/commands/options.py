@@ -177,7 +177,8 @@ credit = option(
     type=click.IntRange(1, 65_536),
     default=128,
     show_default=True,
-    help="Requests each worker takes at once from each edge.",
+    help="Requests each worker takes at once from each edge. One whose handlers block asks for fewer by itself:"
+    " what it answers in half a second.",
 )
 pool = option(
     "--pool",

@@ -110,7 +110,11 @@ def test_an_altered_tag_is_not_ours(position: int) -> None:
     assert not acks.absorbs(ack(bytes(tag)), NOW)
 
 
-@pytest.mark.parametrize("tag", [b"", b"s1", b"s1-", b"theirs", signed()[:-1], signed() + b"0", b"\xff" * 31])
+@pytest.mark.parametrize(
+    "tag",
+    [b"", b"s1", b"s1-", b"theirs", signed()[:-1], signed() + b"0", b"\xff" * 31],
+    ids=["none", "s1", "s1-", "theirs", "cut short", "longer", "bytes"],
+)
 def test_a_made_up_tag_is_not_ours(tag: bytes) -> None:
     acks = make_filter()
     acks.arm(invite(), NOW)

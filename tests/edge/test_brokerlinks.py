@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from slbroker.bus import envelope
+from slbroker.bus import curve, envelope
 from slbroker.bus.address import BusAddress, parse_bus_address
+from slbroker.bus.dealer import SILENCE
 from slbroker.bus.dispatcher import Dispatcher, DispatchSettings
 from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import bind_router
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Coroutine
     from pathlib import Path
 
+    import pytest
+
     from slbroker.bus.account import Job
     from slbroker.bus.envelope import Answer
+
+
+TICKS = 10  # in the time after which a silent broker is called anew
 
 
 class Site:
@@ -33,8 +39,8 @@ class Site:
     def __init__(self, addresses: Collection[BusAddress], pools: Collection[str]) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.dispatcher: Dispatcher[Job] = Dispatcher("e1", 1_000, DispatchSettings())
-        self.links = BrokerLinks(self.dispatcher, self._on_envelope, lambda: None)
-        self.links.open(asyncio.get_running_loop(), self.context, dict.fromkeys(addresses), pools)
+        self.links = BrokerLinks(self.dispatcher, self._on_envelope, lambda: None, ticks=SILENCE / TICKS)
+        self.links.open(self.context, dict.fromkeys(addresses), pools)
         self.answered: list[tuple[Job, Answer]] = []
         self.brokers: list[zmq.Socket[bytes]] = []
 
@@ -161,6 +167,43 @@ def test_a_broker_that_is_gone_has_no_account(tmp_path: Path) -> None:
             here.brokers.clear()
             (tmp_path / "broker").unlink(missing_ok=True)
             await here.join(here.bind(address(tmp_path)))
+
+    run(play())
+
+
+def test_a_broker_that_had_keys_and_has_none_now_is_met(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """libzmq gives up on it for good."""
+
+    async def play() -> None:
+        async with site(address(tmp_path)) as here:
+            former: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            locked = bind_router(former, address(tmp_path), curve.create(tmp_path / "keys"))
+            await asyncio.sleep(0.2)  # the edge is turned away
+            locked.close(0)
+            former.term()
+            broker = here.bind(address(tmp_path))
+            for _ in range(2 * TICKS):
+                here.links.tick(time.monotonic())
+            await here.join(broker)
+            assert [record.message for record in caplog.records] == [
+                f"the broker at {address(tmp_path)}, asked for workers of pool default, is silent;"
+                " is it there, does it have such workers, and do the bus keys fit?"
+            ]
+
+    run(play())
+
+
+def test_a_broker_that_falls_silent_has_no_account_and_is_called_anew(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with site(address(tmp_path)) as here:
+            broker = here.bind(address(tmp_path))
+            before = await here.join(broker)
+            for _ in range(TICKS - 1):
+                here.links.tick(time.monotonic())
+            assert here.dispatcher.workers
+            here.links.tick(time.monotonic())
+            assert not here.dispatcher.workers
+            assert await here.join(broker) != before
 
     run(play())
 

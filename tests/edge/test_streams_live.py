@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.peers import free_udp_port
+from tests.support.peers import free_tcp_port, free_udp_port
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
@@ -51,14 +51,8 @@ def edges(bus: str) -> list[dict[str, Any]]:
     return found
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def test_processes_share_the_connections(start_slbroker: Start, ring: Path, tmp_path: Path) -> None:
-    port, bus = free_port(), f"ipc://{tmp_path}/bus"
+    port, bus = free_tcp_port(), f"ipc://{tmp_path}/bus"
     edge = start_slbroker(
         *("edge", "--listen", f"tcp:127.0.0.1:{port}", "--listen", f"udp:127.0.0.1:{free_udp_port()}"),
         *("--keys", str(ring), "--bus", bus, "--processes", "2"),
@@ -94,7 +88,7 @@ def test_a_draining_edge_answers_on_its_connections(start_slbroker: Start, ring:
 
 def test_an_edge_starts_again_at_once_on_its_port(start_slbroker: Start, ring: Path, tmp_path: Path) -> None:
     """Connections that it closed itself are still fading then (TIME_WAIT)."""
-    port = free_port()
+    port = free_tcp_port()
     options = ("--listen", f"tcp:127.0.0.1:{port}", "--keys", str(ring), "--bus", f"ipc://{tmp_path}/bus")
     for _ in range(2):
         edge = start_slbroker("edge", *options)

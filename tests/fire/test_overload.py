@@ -6,6 +6,8 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from tests.fire.checks import spread, summary
 from tests.fire.plugin import SERVICE
 from tests.fire.records import percentile
@@ -29,6 +31,7 @@ NOISE: Final = 0.1  # seconds that this machine may take for itself
 WARM_UP: Final = 1.0  # seconds; the queue is full after half of it
 MAX_GROWTH: Final = 2_048  # kB of the edge's memory from then on
 
+pytestmark = pytest.mark.alone  # it measures what the machine can do
 
 POLICIES: Final = {
     "503 within a budget": ("503", BUDGET),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from tests.bench.processes import TICKS_PER_SECOND, process_tree
 from tests.fire.checks import assert_all_answered_once, source_figures
 from tests.fire.site import SCALE, after, seconds
@@ -19,6 +21,8 @@ EIGHT: Final = 7  # times what one worker does, at least, that eight do
 ASYNC: Final = 50  # times what a blocking worker holds, and does, at least, that one with async handlers does
 CREDIT: Final = 512  # what the async worker takes at once
 TRIES: Final = 3  # 10,000 requests a second take both cores: whatever else runs here for a moment is in the way
+
+pytestmark = pytest.mark.alone  # it measures what the machine can do
 
 
 def cpu(pid: int) -> float:

@@ -18,7 +18,7 @@ class Target(Protocol):
 
     @property
     def ROUNDS(self) -> int:  # noqa: N802
-        """How many inputs the short run among the tests has: for about two seconds."""
+        """How many inputs the short run among the tests has: for a second or two. `make fuzz` has no such end."""
 
     @property
     def DICTIONARY(self) -> str:  # noqa: N802

@@ -1,4 +1,4 @@
-"""The fuzz targets for two seconds each, always with the same inputs; and whatever once broke them, again."""
+"""The fuzz targets for a second or two each, always with the same inputs; and whatever once broke them, again."""
 
 from __future__ import annotations
 

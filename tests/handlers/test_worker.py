@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -32,14 +33,22 @@ SOURCE = Source("192.0.2.1", 5060, "udp:192.0.2.7:5060")
 class FakeLink(Link):
     """Keeps the envelopes that would go to the edge."""
 
-    def __init__(self) -> None:
-        self.membership = Membership({"name": "w"})
+    def __init__(self, hello: dict[str, Any] | None = None) -> None:
+        self.membership = Membership(hello or {"name": "w"})
+        self.known = {"edge": "e"}
         self.sent: list[list[tuple[int, envelope.Answer]]] = []
+        self.offers: list[tuple[object, int]] = []  # credit of each HELLO, and how many batches of answers came before
 
     def flush(self, now: float) -> None:
         for frames in self.membership.send(now):
-            if envelope.decode_head(frames).kind is Kind.REPLIES:
+            kind = envelope.decode_head(frames).kind
+            if kind is Kind.REPLIES:
                 self.sent.append(envelope.decode_replies(frames[1]))
+            elif kind is Kind.HELLO:
+                self.offers.append((envelope.decode_info(frames[1]).get("credit"), len(self.sent)))
+
+    def tick(self, now: float) -> None:
+        self.flush(now)
 
     def statuses(self) -> list[list[tuple[int, int | None]]]:
         """Number and status of each answer, by envelope."""
@@ -106,12 +115,21 @@ def worker(ring: Path) -> Iterator[Worker]:
     made.context.term()
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The worker's clock, which stands still: seconds, in a list of one."""
+    seconds = [0.0]
+    monkeypatch.setattr("slbroker_handlers.worker.time", SimpleNamespace(monotonic=lambda: seconds[0], time=time.time))
+    return seconds
+
+
 async def turn() -> None:
     """Let everything run that can."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_batch_is_answered_together(worker: Worker) -> None:
     link = FakeLink()
     worker.take(link, batch("OPTIONS", "SUBSCRIBE", "OPTIONS"))
@@ -120,6 +138,7 @@ def test_a_batch_is_answered_together(worker: Worker) -> None:
     assert link.membership.open == 0
 
 
+@pytest.mark.usefixtures("clock")
 def test_no_request_takes_its_neighbours_with_it(worker: Worker) -> None:
     link = FakeLink()
     worker.take(link, batch("OPTIONS", "MESSAGE", "REFER", "OPTIONS"))
@@ -145,6 +164,51 @@ def test_answers_do_not_wait_for_a_slow_one(worker: Worker, monkeypatch: pytest.
     assert link.statuses() == [[(0, 200)], [(1, 200)], [(2, 200)]]
 
 
+def test_who_is_slow_asks_for_less_while_it_still_has_a_batch(
+    worker: Worker, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before the answers that give credit back, and to every edge."""
+    slow = Handlers()
+
+    @slow.otherwise
+    def block(request: Request) -> Reply:
+        clock[0] += 0.05
+        return request.reply(200)
+
+    worker.responder.use_app(slow)
+    caplog.set_level("INFO")
+    links = FakeLink(worker._hello), FakeLink(worker._hello)
+    for number, link in enumerate(links):
+        link.membership.receive(envelope.encode(Kind.WELCOME, {"edge": "e"}), 0.0)
+        worker._links[parse_bus_address(f"ipc:///tmp/e{number}")] = link
+
+    async def play() -> None:
+        worker._tick()
+        worker.take(links[0], batch(*["OPTIONS"] * 8))
+
+    asyncio.run(play())
+    assert [link.offers for link in links] == [[(5, 3)], [(5, 0)]]  # the two share what is 10 for one
+    assert caplog.messages == ["a request takes 50 ms here: credit 5, of --credit 128"]
+
+
+def test_who_waits_for_others_keeps_its_credit(worker: Worker, clock: list[float]) -> None:
+    async def play() -> None:
+        link = FakeLink()
+        for _ in range(10):
+            gates.clear()
+            worker.take(link, batch(*["INVITE"] * 8))
+            await turn()
+            clock[0] += 3.0
+            for gate in gates:
+                gate.set()
+            await turn()
+        assert len(link.sent) == 10
+
+    asyncio.run(play())
+    assert worker._hello["credit"] == 128
+
+
+@pytest.mark.usefixtures("clock")
 def test_an_asynchronous_handler_leaves_the_worker_free(worker: Worker) -> None:
     async def play() -> None:
         link = FakeLink()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.processes import run_slbroker
-from tests.support.timing import until
+from slbroker import keys
+from slbroker.bus.address import parse_bus_address
+from slbroker.query import ask_figures
+from tests.support.peers import free_tcp_port
+from tests.support.timing import until, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +27,7 @@ _listening = re.compile(r"\b([a-z]+:(?:127\.0\.0\.1|\[::1\])):(\d+)")
 def new_keys(folder: Path) -> Path:
     """A fresh key ring."""
     ring = folder / "keys.ring"
-    made = run_slbroker("keys", "new", str(ring))
-    assert made.wait() == 0, made
+    keys.create(ring)
     return ring
 
 
@@ -35,9 +35,7 @@ def free_bus_address(transport: str, folder: Path) -> str:
     """An address that both ends of the bus are told: ipc in the test's folder, or tcp on loopback."""
     if transport == "ipc":
         return f"ipc://{folder / 'bus'}"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_tcp_port()}"
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,12 @@ class Edge:
     ports: Mapping[str, int] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
-        """What `slbroker stats` says of it now. Fails when the fates do not add up to what was received."""
-        asked = run_slbroker("stats", "--bus", self.bus, "--json")
-        assert asked.wait() == 0, asked
-        (edge,) = json.loads(asked.output)["edges"]
+        """What `slbroker stats` asks of it now. Fails when the fates do not add up to what was received."""
+        (edge,) = ask_figures(parse_bus_address(self.bus), within(2))
         fates = ("replied", "absorbed", "passed", "forwarded", "shed", "failed", "in_flight")
         total = sum(edge[fate] for fate in fates) + sum(edge["dropped"].values())
         assert edge["received"] == total, edge
-        figures: dict[str, Any] = edge
-        return figures
+        return edge
 
     def wait_for_figures(self, **wanted: int) -> dict[str, Any]:
         """Ask until the figures are as wanted; fails showing what they are instead."""

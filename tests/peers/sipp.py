@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.support.peers import free_udp_port, require_peer
 from tests.support.timing import within
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Start
 
+SECONDS: Final = int(os.environ.get("SLBROKER_TEST_CALLS", "3"))  # how long calls come in, where the rate is the point
 SCENARIOS = Path(__file__).with_name("scenarios")
 # Beyond the time that the calls take: a lost datagram is sent again up to 7 times, for 32 s at most.
 GRACE_SECONDS = 40

@@ -11,7 +11,7 @@ import pytest
 from slbroker.sip.response import Response, parse_response
 from slbroker.testing import RequestFactory, credentials
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
-from tests.peers.sipp import run_sipp
+from tests.peers.sipp import SECONDS, run_sipp
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PLUGIN = Path(__file__).with_name("digest_plugin.py")
 RATE = 500  # calls a second
-CALLS = 5_000
+CALLS = RATE * SECONDS
 
 pytestmark = pytest.mark.peer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from tests.peers.plugin import NO_CHANGE, NOBODY
 from tests.peers.sipp import run_sipp
 from tests.peers.test_kamailio import refused_call
 from tests.support.certificates import Authority
+from tests.support.peers import free_tcp_port
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def kamailio(
     """Whatever a test did, Kamailio must have nothing to complain of."""
     stateless: bool = request.param
     pair = authority.issue("kamailio")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_tcp_port()
     defines = [
         f"WITH_{transport.upper()}",
         f"LISTEN_STREAM={transport}:127.0.0.1:{port}",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import shutil
 import socket
-from typing import NoReturn
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Final, NoReturn
 
 import pytest
 
@@ -14,7 +19,8 @@ DEBIAN_PACKAGES = {"sipp": "sip-tester", "kamailio": "kamailio", "sipsak": "sips
 # Debian keeps kamailio where an ordinary user's PATH does not look.
 _SYSTEM_PATH = "/usr/sbin:/sbin"
 
-_given_out: set[int] = set()
+# Below those that Linux gives to whoever binds port 0, so that no client of another test can come in between.
+PORTS: Final = range(12_000, 32_000)
 
 
 def require_peer(program: str) -> str:
@@ -35,13 +41,52 @@ def missing_peer(reason: str) -> NoReturn:
 def free_udp_port(host: str = "127.0.0.1") -> int:
     """A UDP port nobody on `host` uses now, for programs that have to be told one (SIPp, Kamailio).
 
-    slbroker itself is given port 0 and says what it got. No port is handed out twice in one test run.
+    slbroker itself is given port 0 and says what it got. A port is handed out once only, to one process of those that
+    test on this machine, and is this process's until it ends. Nobody has it for TCP either.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return _free_port(host)
+
+
+def free_tcp_port(host: str = "127.0.0.1") -> int:
+    """The same for TCP."""
+    return _free_port(host)
+
+
+def _free_port(host: str) -> int:
     while True:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given_out:
-            _given_out.add(port)
+        port = random.choice(PORTS)
+        if _reserve(port) and _is_free(host, port):
             return port
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(family, kind) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
+_reserved: set[int] = set()
+
+
+def _reserve(port: int) -> bool:
+    """Lock byte `port` of a file that all test processes share; the kernel unlocks it when this one ends."""
+    if port in _reserved:  # its own lock stops no process
+        return False
+    try:
+        fcntl.lockf(_register(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    _reserved.add(port)
+    return True
+
+
+@cache
+def _register() -> int:
+    """That file. It is never closed: that would unlock all."""
+    path = Path(tempfile.gettempdir()) / f"slbroker-test-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.peers import free_udp_port, require_peer
+from tests.support.peers import free_tcp_port, free_udp_port, require_peer
 from tests.support.processes import Process, child_environment
 from tests.support.timing import until
 
@@ -121,7 +121,16 @@ def test_a_missing_peer_skips_here_and_fails_where_it_is_required(monkeypatch: p
 
 
 def test_a_free_port_can_be_bound() -> None:
-    ports = [free_udp_port() for _ in range(20)]
+    ports = [free() for _ in range(10) for free in (free_udp_port, free_tcp_port)]
     assert len(set(ports)) == len(ports)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", ports[0]))
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", ports[0]))
+
+
+def test_no_two_processes_are_given_one_port() -> None:
+    """Also while nobody has bound it yet."""
+    ask = "import os; from tests.support.peers import _reserve; print(_reserve({}), _reserve(100_000 + os.getpid()))"
+    with python(ask.format(free_udp_port())) as other:
+        assert other.wait() == 0, other
+    assert other.output == "False True\n"

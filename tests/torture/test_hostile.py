@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -81,10 +81,10 @@ def seconds_on_the_edge(data: bytes) -> float:
     rig.join(app)
     times = []
     for _ in range(5):
-        started = perf_counter()
+        started = process_time()
         rig.edge.take([(data, PEER)], rig.listener, rig.now)
         rig.edge.flush(rig.now)
-        times.append(perf_counter() - started)
+        times.append(process_time() - started)
         rig.turn()
     rig.receive(request())
     assert rig.replies[-1].startswith(b"SIP/2.0 200 ")
@@ -95,9 +95,9 @@ def slowness() -> float:
     """How much longer than the machine of the budget, which takes 1 ms for this, the present one takes; at least 1."""
     times = []
     for _ in range(5):
-        started = perf_counter()
+        started = process_time()
         sum(len(b"%d" % number) for number in range(5_000))
-        times.append(perf_counter() - started)
+        times.append(process_time() - started)
     return max(1.0, min(times) / 0.001)
 
 

@@ -19,7 +19,7 @@ from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 60_000
+ROUNDS = 30_000
 DICTIONARY = "bus.dict"
 HELLO = {"name": "host:1", "pool": "default", "credit": 256, "takes": [b"ACK"]}
 ITEMS = [

@@ -29,7 +29,7 @@ from tests.fuzz.seeds import MESSAGES
 if TYPE_CHECKING:
     from slbroker.sip.message import Message
 
-ROUNDS = 20_000
+ROUNDS = 10_000
 DICTIONARY = "sip.dict"
 SEEDS = MESSAGES
 

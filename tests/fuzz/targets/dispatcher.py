@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.envelope import Answer
 
-ROUNDS = 6_000
+ROUNDS = 3_000
 DICTIONARY = "bus.dict"
 
 SETTINGS: Final = DispatchSettings(max_waiting=8)

@@ -19,7 +19,7 @@ from tests.fuzz.targets.datagram import ALL
 from tests.fuzz.targets.reply import TITLES, check_reply
 from tests.support.sip import read_reply, request
 
-ROUNDS = 8_000
+ROUNDS = 4_000
 DICTIONARY = "sip.dict"
 SEEDS = MESSAGES
 

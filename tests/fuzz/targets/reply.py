@@ -26,7 +26,7 @@ from tests.support.sip import ReadReply, read_reply
 if TYPE_CHECKING:
     from slbroker.sip.message import Message
 
-ROUNDS = 12_000
+ROUNDS = 6_000
 DICTIONARY = "sip.dict"
 SEEDS = MESSAGES
 

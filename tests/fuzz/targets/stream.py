@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from slbroker.sip.framer import Fault
 
-ROUNDS = 3_000
+ROUNDS = 1_500
 DICTIONARY = "sip.dict"
 _whole = tuple(data for data in MESSAGES if data[:1].isalpha())
 SEEDS = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from slbroker.inner.pure import Scanned
 
-ROUNDS = 100_000
+ROUNDS = 50_000
 DICTIONARY = "sip.dict"
 SEEDS = MESSAGES
 

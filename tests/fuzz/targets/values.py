@@ -22,7 +22,7 @@ from tests.fuzz.reading import split_outside_quotes, without_stamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUNDS = 25_000
+ROUNDS = 12_500
 DICTIONARY = "sip.dict"
 SEEDS = (
     b"<sip:alice@example.org>;tag=1928301774",

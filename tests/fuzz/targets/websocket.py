@@ -29,7 +29,7 @@ try:
 except ModuleNotFoundError:  # the library for WebSockets is an extra
     wsframes = None
 
-ROUNDS = 3_000
+ROUNDS = 1_500
 DICTIONARY = "websocket.dict"
 BYTEWISE: Final = 256  # bytes that are fed one by one, for it takes long; the rest comes in one piece
 HANDSHAKE: Final = (

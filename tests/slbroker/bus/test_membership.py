@@ -17,7 +17,8 @@ class Seat:
 
     def __init__(self) -> None:
         self.now = START
-        self.membership = Membership(hello("w1", 8, [b"ACK"]))
+        self.offer = hello("w1", 8, [b"ACK"])
+        self.membership = Membership(self.offer)
 
     def hear(self, frames: list[bytes]) -> list[int]:
         """Let the edge say something; the ids of the requests in it."""
@@ -173,6 +174,65 @@ def test_garbage_is_counted_and_changes_nothing(member: Seat, frames: list[bytes
 def test_what_an_edge_says_beside_has_no_consequence(member: Seat, kind: Kind) -> None:
     assert member.hear(envelope.encode(kind)) == []
     assert (member.standing(), member.says()) == (Standing.MEMBER, [])
+
+
+# Offering something else ----------------------------------------------------------------------------------------
+
+
+def offers(seat: Seat, credit: int) -> None:
+    """The worker's credit changes."""
+    seat.offer["credit"] = credit
+    seat.membership.offer()
+
+
+def offered(sent: list[list[bytes]]) -> list[object]:
+    """What is offered in each HELLO among these envelopes."""
+    return [envelope.decode_info(frames[1])["credit"] for frames in sent if kind_of(frames) is Kind.HELLO]
+
+
+def test_a_member_offers_anew_before_its_answers_give_credit_back(member: Seat) -> None:
+    member.take(1)
+    member.membership.answer(1, ANSWER)
+    offers(member, 5)
+    offers(member, 2)
+    sent = member.membership.send(member.now)
+    assert [kind_of(frames) for frames in sent] == [Kind.HELLO, Kind.REPLIES]
+    assert offered(sent) == [2]
+    member.hear(WELCOME)
+    assert member.words(1.0) == [Kind.HEARTBEAT] * 4
+
+
+def test_an_offer_that_could_not_be_sent_is_made_again(member: Seat) -> None:
+    offers(member, 2)
+    member.membership.take_back(member.membership.send(member.now))
+    assert offered(member.membership.send(member.now)) == [2]
+    assert member.says() == []
+
+
+def test_who_is_not_known_yet_offers_what_there_is_then(seat: Seat) -> None:
+    assert offered(seat.membership.send(seat.now)) == [8]
+    offers(seat, 2)
+    assert seat.says() == [], "the next HELLO is soon enough"
+    seat.hear(WELCOME)  # to the first one
+    assert offered(seat.membership.send(seat.now)) == [2]
+    assert seat.says() == []
+
+
+def test_the_hello_of_one_who_greets_is_an_offer_already(seat: Seat) -> None:
+    offers(seat, 2)
+    assert offered(seat.membership.send(seat.now)) == [2]
+    seat.hear(WELCOME)
+    assert seat.says() == []
+
+
+def test_who_leaves_offers_nothing(member: Seat) -> None:
+    """It would take its GOODBYE back."""
+    offers(member, 2)
+    member.membership.leave()
+    offers(member, 1)
+    assert member.words(1.0) == [Kind.GOODBYE] * 5
+    member.hear(envelope.encode(Kind.GOODBYE))
+    assert member.words(1.0) == []
 
 
 # An edge that comes and goes ------------------------------------------------------------------------------------

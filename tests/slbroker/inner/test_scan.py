@@ -115,7 +115,9 @@ def test_a_folded_start_line(inner: ModuleType, data: bytes, start: bytes) -> No
     assert inner.scan(data)[:2] == (start, [])
 
 
-@pytest.mark.parametrize("data", [None, "text", bytearray(OPTIONS), memoryview(OPTIONS)], ids=repr)
+@pytest.mark.parametrize(
+    "data", [None, "text", bytearray(OPTIONS), memoryview(OPTIONS)], ids=lambda data: type(data).__name__
+)
 def test_scan_of_other_types(compiled: ModuleType, data: object) -> None:
     assert outcome(compiled.scan, data) == outcome(pure.scan, data)
 

@@ -1,0 +1,35 @@
+"""The bus on real ZeroMQ sockets, over ipc and over TCP on loopback."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slbroker.bus.address import BusAddress
+from tests.slbroker.bus.net import Net
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    net = Net()
+    yield net
+    net.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory with a short path: a socket's may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="slb-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(params=["ipc", "tcp"])
+def address(request: pytest.FixtureRequest, folder: Path) -> BusAddress:
+    """Where to bind; the port of TCP is whichever is free."""
+    return BusAddress(str(folder / "bus"), "", 0) if request.param == "ipc" else BusAddress("", "127.0.0.1", 0)
