@@ -6,6 +6,8 @@ FUZZ_SECONDS ?= 600
 MUTANTS ?= 1000000
 MUTANT_RATE ?= 4000
 ARGS ?=
+# Most tests wait for processes, so there are more at once than cores. 0 runs one after the other, for --pdb and -s.
+AT_ONCE ?= 4
 
 BIN := .venv/bin
 # The first address of run as a URI for slbroker ping.
@@ -14,7 +16,7 @@ PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants fire simulate clean
+.PHONY: help setup run test lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants calls fire simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -45,9 +47,17 @@ run: setup ## start slbroker here: 200 to OPTIONS, 404 to the rest
 	@echo "Ctrl-C stops it."
 	@exec $(BIN)/slbroker run $(addprefix --listen ,$(LISTEN)) $(ARGS)
 
+# Kept bytecode saves each of the hundreds of processes that tests start the compiling, and pytest its rewriting.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint types ## lint, types, then every test
-	@echo "Running the tests. Those with a real SIP program are skipped where it is missing."
-	@$(BIN)/pytest $(ARGS)
+	@echo "Running the tests that want the machine for themselves, then the others, $(AT_ONCE) at once." \
+	  "Those with a real SIP program are skipped where it is missing."
+	@begun=$$(date +%s); alone=0; beside=0; \
+	SLBROKER_TEST_PART=alone $(BIN)/pytest $(ARGS) || alone=$$?; \
+	[ $$alone -ne 2 ] || exit 2; \
+	SLBROKER_TEST_PART=beside $(BIN)/pytest -n $(AT_ONCE) --dist worksteal $(ARGS) || beside=$$?; \
+	echo "The tests took $$(($$(date +%s) - begun)) s."; \
+	case "$$alone $$beside" in "0 0" | "0 5" | "5 0") ;; *) exit 1 ;; esac  # 5: nothing was chosen
 
 lint: setup ## ruff: rules and layout
 	@echo "Checking the style."
@@ -101,6 +111,9 @@ mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RA
 fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
 	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/fire -s $(ARGS)
+
+calls: setup ## SIPp's calls for 10 s each, where `make test` has 3
+	@SLBROKER_TEST_CALLS=10 SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/peers/test_sipp.py tests/peers/test_digest.py $(ARGS)
 
 simulate: setup ## how far does this go: the tables of docs/scale.md, from a simulation; ARGS="--crowd" adds real sockets
 	@$(BIN)/python tests/simulation/simulate.py $(ARGS)
