@@ -31,18 +31,20 @@ class Start(Protocol):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Scale the time limit of a test like every other timeout."""
-    if config.getoption("timeout", None) is None:
+    """Scale the time limit of a test like every other timeout; where pytest-xdist runs it, its workers do that."""
+    if config.getoption("timeout", None) is None and not config.getoption("numprocesses", None):
         config.option.timeout = float(config.getini("timeout")) * TIME
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make test` has two parts: what wants the machine for itself, then the rest; any other run has both."""
-    part = os.environ.get("SLBROKER_TEST_PART")
-    if part in {"beside", "alone"}:
-        chosen = [item for item in items if (item.get_closest_marker("alone") is not None) == (part == "alone")]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-        items[:] = chosen
+    part = os.environ.get("SLBROKER_TEST_PART", "")
+    if part in ("alone", "beside"):
+        parts: dict[str, list[pytest.Item]] = {"alone": [], "beside": []}
+        for item in items:
+            parts["alone" if item.get_closest_marker("alone") else "beside"].append(item)
+        items[:] = parts.pop(part)
+        config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
 
 
 @pytest.fixture

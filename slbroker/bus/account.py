@@ -83,7 +83,7 @@ class Account(Generic[JobT]):
 
     __slots__ = (
         "answered", "batch", "credit", "heard", "identity", "is_broker", "leaving", "name", "open", "overdue", "pool",
-        "strikes", "takes", "ticket", "turn", "workers",
+        "strikes", "takes", "ticket", "workers",
     )  # fmt: skip
 
     def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
@@ -97,7 +97,6 @@ class Account(Generic[JobT]):
         self.overdue: dict[int, JobT] = {}  # taken away, but the worker may still be busy with them
         self.answered = 0
         self.strikes = 0  # answers to what it was never given
-        self.turn = 0
         self.ticket = 0  # of its entry among those of its pool that have credit
         self.leaving = False
 

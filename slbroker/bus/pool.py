@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # A batch and who gets it.
 Assignment: TypeAlias = tuple[Account[JobT], list[JobT]]
-# A worker that may have a job which not everybody may have: load, turn, ticket, free credit, worker.
-Taker: TypeAlias = tuple[float, int, int, int, Account[JobT]]
+# A worker that may have a job which not everybody may have: load, ticket, free credit, worker.
+Taker: TypeAlias = tuple[float, int, int, Account[JobT]]
 
 
 class Pool(Generic[JobT]):
@@ -41,7 +41,6 @@ class Pool(Generic[JobT]):
         self._offered: Counter[frozenset[bytes]] = Counter()  # methods asked for, and by how many workers
         self._common: frozenset[bytes] = frozenset()  # those that all asked for
         self.ready: Ready[Account[JobT]] = Ready()
-        self._turn = 0
 
     def __len__(self) -> int:
         """Return how many jobs wait."""
@@ -135,7 +134,6 @@ class Pool(Generic[JobT]):
 
     def assign(self) -> Iterator[Assignment[JobT]]:
         """Yield batches of waiting jobs and who gets them, as far as there is credit; note each before the next."""
-        self._turn += 1
         if self.picky:
             yield from self._assign_picky()
         waiting = self.waiting
@@ -146,7 +144,6 @@ class Pool(Generic[JobT]):
 
     def _cut(self, account: Account[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
         """Cut one worker's share into batches: behind a broker there are several workers, and SIP can be large."""
-        account.turn = self._turn
         size = sum([job.size for job in jobs])
         self.waiting_bytes -= size
         most = min(MAX_BATCH, account.batch)
@@ -183,10 +180,10 @@ class Pool(Generic[JobT]):
     def _takers(self, asks: bytes, batches: Mapping[bytes, Sized]) -> list[Taker[JobT]]:
         """Return a heap of the workers that take `asks`, with `batches` counted as theirs already."""
         takers = []
-        for load, turn, ticket, account in self.ready.entries():
+        for load, ticket, account in self.ready.entries():
             more = len(batches.get(account.identity, ()))
             if account.free > more and (not asks or asks in account.takes):
-                takers.append((load + more / account.workers, turn, ticket, account.free - more, account))
+                takers.append((load + more / account.workers, ticket, account.free - more, account))
         heapq.heapify(takers)
         return takers
 
@@ -202,13 +199,13 @@ def _pop_fitting(takers: list[Taker[JobT]], job: JobT) -> Account[JobT] | None:
     passed: list[Taker[JobT]] = []
     found = None
     while takers and found is None:
-        load, turn, ticket, free, account = heapq.heappop(takers)
+        load, ticket, free, account = heapq.heappop(takers)
         if account.has_had(job):
-            passed.append((load, turn, ticket, free, account))
+            passed.append((load, ticket, free, account))
         else:
             found = account
             if free > 1:
-                passed.append((load + 1 / account.workers, turn, ticket, free - 1, account))
+                passed.append((load + 1 / account.workers, ticket, free - 1, account))
     for taker in passed:
         heapq.heappush(takers, taker)
     return found

@@ -1,7 +1,8 @@
 """The workers that have credit, the least loaded first: a heap, so finding one takes a time of O(log workers).
 
 An entry is never changed. What a worker holds changes all the time, and each change makes a new entry, whose ticket
-says that it is the one that counts; the others are dropped when they come to the top, or when there are too many.
+says that it is the one that counts; the others are dropped when they come to the top, or when there are too many. The
+lowest ticket is of the worker that has been as it is for longest: so equals take turns.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ STALE_ENTRIES: Final = (
 class Loaded(Protocol):
     """What is asked of a worker."""
 
-    turn: int  # when it was given something the last time: equals take turns
     ticket: int  # of the entry that counts; 0 for none
 
     @property
@@ -31,8 +31,8 @@ class Loaded(Protocol):
 
 
 LoadedT = TypeVar("LoadedT", bound=Loaded)
-# load, turn, ticket, worker
-Entry: TypeAlias = tuple[float, int, int, LoadedT]
+# load, ticket, worker
+Entry: TypeAlias = tuple[float, int, LoadedT]
 
 
 class Ready(Generic[LoadedT]):
@@ -50,7 +50,7 @@ class Ready(Generic[LoadedT]):
             worker.ticket = 0
             return
         ticket = worker.ticket = next(self._tickets)
-        heapq.heappush(self._heap, (load, worker.turn, ticket, worker))
+        heapq.heappush(self._heap, (load, ticket, worker))
         if len(self._heap) > self._most:
             self._heap = list(self.entries())
             heapq.heapify(self._heap)
@@ -64,16 +64,20 @@ class Ready(Generic[LoadedT]):
         """Return the least that one of them holds; math.inf when nobody has credit."""
         heap = self._heap
         while heap:
-            load, _turn, ticket, worker = heap[0]
+            load, ticket, worker = heap[0]
             if ticket == worker.ticket:
                 return load
             heapq.heappop(heap)
         return math.inf
 
     def pop(self) -> LoadedT:
-        """Take out the one that `lowest` has just found; it is back with `refresh`."""
-        return heapq.heappop(self._heap)[3]
+        """Take out the one that `lowest` has just found; `refresh` puts it back, or `put_back` where it was."""
+        return heapq.heappop(self._heap)[2]
+
+    def put_back(self, worker: LoadedT) -> None:
+        """Put back one that was taken out and has not changed."""
+        heapq.heappush(self._heap, (worker.load, worker.ticket, worker))
 
     def entries(self) -> Iterator[Entry[LoadedT]]:
         """Return the entries that count, in no order."""
-        return (entry for entry in self._heap if entry[2] == entry[3].ticket)
+        return (entry for entry in self._heap if entry[1] == entry[2].ticket)

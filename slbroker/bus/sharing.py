@@ -16,24 +16,22 @@ if TYPE_CHECKING:
 
 def share(ready: Ready[Account[JobT]], count: int) -> list[tuple[Account[JobT], int]]:
     """Return who gets how many of `count` jobs: what fills all that get some up to one level, or their credit."""
+    if count == 1:  # most often there is nothing to share
+        return [(ready.pop(), 1)] if ready.lowest() < math.inf else []
     chosen, total, workers = _choose(ready, count)
-    if len(chosen) == 1:  # as when requests come one by one
-        ((account, held),) = chosen
-        return [(account, min(count, account.credit - held))]
-    if not workers:
-        return [(account, account.credit - held) for account, held in chosen]
-    levels = [min(account.credit, total * account.workers // workers) for account, _held in chosen]
-    rest = count - sum(levels) + sum([held for _account, held in chosen])  # the level is between whole numbers
+    if not workers or len(chosen) == 1:  # all are full, or there is but one
+        return [(account, min(count, account.credit - held)) for account, held in chosen]
+    parts = [min(account.credit, total * account.workers // workers) - held for account, held in chosen]
+    rest = count - sum(parts)  # the level mostly lies between two whole numbers
     shares = []
-    for (account, held), level in zip(chosen, levels, strict=True):
-        part = level - held
-        if rest and level < account.credit:
-            part += 1
+    for (account, held), part in zip(chosen, parts, strict=True):
+        if rest and held + part < account.credit:
+            shares.append((account, part + 1))
             rest -= 1
-        if part:
+        elif part:
             shares.append((account, part))
         else:
-            ready.refresh(account)
+            ready.put_back(account)
     return shares
 
 

@@ -53,7 +53,7 @@ class Edge:
         fates = ("replied", "absorbed", "passed", "forwarded", "shed", "failed", "in_flight")
         total = sum(edge[fate] for fate in fates) + sum(edge["dropped"].values())
         assert edge["received"] == total, edge
-        return edge
+        return edge | {"workers": list(edge["workers"])}
 
     def wait_for_figures(self, **wanted: int) -> dict[str, Any]:
         """Ask until the figures are as wanted; fails showing what they are instead."""

@@ -1,4 +1,4 @@
-"""The bus on real ZeroMQ sockets, over ipc and over TCP on loopback."""
+"""The bus on real ZeroMQ sockets, over ipc and over TCP on loopback; and a worker's membership without any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.bus.address import BusAddress
+from slbroker.bus.envelope import Kind
+from slbroker.bus.membership import Standing
 from tests.slbroker.bus.net import Net
+from tests.slbroker.bus.seat import WELCOME, Seat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,3 +36,18 @@ def folder() -> Iterator[Path]:
 def address(request: pytest.FixtureRequest, folder: Path) -> BusAddress:
     """Where to bind; the port of TCP is whichever is free."""
     return BusAddress(str(folder / "bus"), "", 0) if request.param == "ipc" else BusAddress("", "127.0.0.1", 0)
+
+
+@pytest.fixture
+def seat() -> Seat:
+    return Seat()
+
+
+@pytest.fixture
+def member() -> Seat:
+    """A worker that the edge has just welcomed."""
+    seat = Seat()
+    assert seat.says() == [Kind.HELLO]
+    seat.hear(WELCOME)
+    assert seat.standing() is Standing.MEMBER
+    return seat
