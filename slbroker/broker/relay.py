@@ -1,6 +1,6 @@
 """The broker without its sockets: batches from edges to workers, and the answers back; bodies stay unopened.
 
-    edge -> from_edge -> a team's freest worker -> (bus) -> from_worker -> edge
+    edge -> from_edge -> a team's least loaded worker -> (bus) -> from_worker -> edge
 
 Pure: envelopes and `now` (seconds, monotonic) come in, `send` returns what goes out. The edge keeps every request until
 it is answered, so a broker that dies takes nothing with it, and one that loses a worker only has to say so.
@@ -103,7 +103,7 @@ class Relay:
         size = batch.left
         if size > team.largest:
             return False
-        if not team.waiting and team.freest(size) is not None:
+        if not team.waiting and team.least_loaded(size) is not None:
             return True
         waiting = sum(each.waiting_bytes for each in self.workers.teams.values())
         return waiting + len(batch.body) <= self.settings.max_waiting_bytes
@@ -117,7 +117,7 @@ class Relay:
             if first.link is None:
                 self._return([team.pop()])
                 continue
-            worker = team.freest(first.left)
+            worker = team.least_loaded(first.left)
             if worker is None:
                 return
             batch = team.pop()

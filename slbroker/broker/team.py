@@ -1,30 +1,30 @@
 """The workers of one pool behind a broker, and the batches that wait for one of them.
 
-A batch goes whole to the worker with the most free credit. Finding it takes a time that grows with the logarithm of
-the number of workers.
+A batch goes whole to the worker that holds the fewest requests, of those with credit for all of it. Finding it takes a
+time that grows with the logarithm of the number of workers, and with the number of different credits they offer.
 """
 
 from __future__ import annotations
 
-import heapq
+import math
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME, Offer
 from slbroker.bus.envelope import MAX_BATCH
+from slbroker.bus.ready import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from slbroker.broker.batches import Batch
 
-STALE_ENTRIES: Final = 64  # of the heap that are kept, beside as many as there are workers, before it is made anew
-
 
 class Worker:
     """One worker: what it offers, and the batches it holds."""
 
-    __slots__ = ("answered", "batches", "heard", "identity", "leaving", "offer", "strikes", "ticket", "turn", "used")
+    __slots__ = ("answered", "batches", "heard", "identity", "leaving", "offer", "strikes", "ticket", "used")
 
     def __init__(self, identity: bytes, offer: Offer, now: float) -> None:
         self.identity = identity
@@ -35,13 +35,17 @@ class Worker:
         self.answered = 0
         self.strikes = 0  # answers to what it does not hold
         self.leaving = False
-        self.turn = 0
-        self.ticket = 0  # of its valid entry in the heap
+        self.ticket = 0  # of its entry among those of its team that have credit
 
     @property
     def free(self) -> int:
         """Return how many more requests it may be given; below 0 when it has lowered its credit."""
         return 0 if self.leaving else self.offer.credit - self.used
+
+    @property
+    def load(self) -> float:
+        """Return how many requests it holds; math.inf when it gets no more."""
+        return math.inf if self.leaving or self.used >= self.offer.credit else self.used
 
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of it."""
@@ -65,9 +69,8 @@ class Team:
         self.waiting_bytes = 0
         self.largest = 0  # credit of the worker that has most
         self.next_offer = 0.0  # when edges may be told again what the team offers
-        self._free: list[tuple[int, int, int, Worker]] = []  # a heap: -free, turn, ticket, worker
-        self._ticket = 0
-        self._turn = 0
+        self._tickets = count(1)
+        self._ready: dict[int, Ready[Worker]] = {}  # by the credit they offer
 
     # Workers come and go ----------------------------------------------------------------------------------------
 
@@ -94,7 +97,9 @@ class Team:
         self._changed()
 
     def _changed(self) -> None:
-        self.largest = max((worker.offer.credit for worker in self.staying()), default=0)
+        offered = {worker.offer.credit for worker in self.staying()}
+        self.largest = max(offered, default=0)
+        self._ready = {credit: ready for credit, ready in self._ready.items() if credit in offered}
 
     def staying(self) -> Iterable[Worker]:
         """Return the workers that have not said GOODBYE."""
@@ -117,30 +122,22 @@ class Team:
     # Credit -----------------------------------------------------------------------------------------------------
 
     def refresh(self, worker: Worker) -> None:
-        """Note that a worker's free credit has changed."""
-        free = worker.free
-        if free <= 0:
-            worker.ticket = 0
-            return
-        self._ticket = worker.ticket = self._ticket + 1
-        heapq.heappush(self._free, (-free, worker.turn, worker.ticket, worker))
-        if len(self._free) > 2 * len(self.workers) + STALE_ENTRIES:
-            self._free = [entry for entry in self._free if entry[2] == entry[3].ticket]
-            heapq.heapify(self._free)
+        """Note that what a worker holds, or may hold, has changed."""
+        ready = self._ready.get(worker.offer.credit)
+        if ready is None:
+            ready = self._ready[worker.offer.credit] = Ready(self._tickets)
+        ready.refresh(worker)
 
-    def freest(self, size: int) -> Worker | None:
-        """Return the worker with the most free credit if that is enough for `size` requests; equals take turns."""
-        heap = self._free
-        while heap:
-            free, _turn, ticket, worker = heap[0]
-            if ticket == worker.ticket:
-                return worker if -free >= size else None
-            heapq.heappop(heap)
-        return None
+    def least_loaded(self, size: int) -> Worker | None:
+        """Return who holds the fewest requests, of those with credit for `size` more; equals take turns.
+
+        Of those that offer the same credit the least loaded has room for it, or none has.
+        """
+        firsts = [first for ready in self._ready.values() if (first := ready.first()) and first.free >= size]
+        return min(firsts, key=lambda each: (each.used, each.ticket), default=None)
 
     def give(self, worker: Worker, batch: Batch) -> None:
         """Note that `worker` gets `batch`, which has its route already."""
-        self._turn = worker.turn = self._turn + 1
         worker.batches[batch.route] = batch
         worker.used += batch.left
         batch.worker = worker

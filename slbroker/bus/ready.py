@@ -38,9 +38,10 @@ Entry: TypeAlias = tuple[float, int, LoadedT]
 class Ready(Generic[LoadedT]):
     """Workers with credit, in the order in which they get requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, tickets: Iterator[int] | None = None) -> None:
+        """`tickets`, counted up from 1, are common to all heaps that a worker can move between."""
         self._heap: list[Entry[LoadedT]] = []
-        self._tickets = count(1)
+        self._tickets = tickets or count(1)
         self._most = STALE_ENTRIES
 
     def refresh(self, worker: LoadedT) -> None:
@@ -69,6 +70,10 @@ class Ready(Generic[LoadedT]):
                 return load
             heapq.heappop(heap)
         return math.inf
+
+    def first(self) -> LoadedT | None:
+        """Return the one that is next, if anybody has credit."""
+        return self._heap[0][2] if self.lowest() < math.inf else None
 
     def pop(self) -> LoadedT:
         """Take out the one that `lowest` has just found; `refresh` puts it back, or `put_back` where it was."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT
+from slbroker.bus.dispatcher import MAX_STRIKES
 from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Kind
 from tests.fire.rogue import FORGED, Rogue, forged, good_answer
 from tests.fire.site import after, seconds
@@ -56,7 +57,7 @@ def invents(rogue: Rogue) -> Seen:
     """It answers its own, and their neighbours: ids are handed out in order, so these are open at other workers."""
     rogue.hello(credit=1_000)
     end, made_up, own = time.monotonic() + LASTS, 0, set[int]()
-    while time.monotonic() < end:
+    while time.monotonic() < end and made_up < MAX_STRIKES:  # then it is sent away, and not heard any more
         rogue.read(0.1, enough=1)
         own |= {number for number, _message in rogue.given}
         for number, message in rogue.given:

@@ -17,7 +17,7 @@ JITTER = 0.01
 
 
 def test_the_near_worker_gets_most(site: Site) -> None:
-    """The one with the most free credit gets the next request: a slow link has what the fast one cannot do."""
+    """The one with the fewest open requests gets the next: a slow link has what the fast one cannot do."""
     site.start()
     site.there.cable.worsen(DELAY, JITTER, loss=0.02)
     outcome = steady(site, 2.0)

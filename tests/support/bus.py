@@ -179,7 +179,7 @@ class Link:
         for identity, frames in sent:
             worker = by_identity.get(identity)
             if worker is None:
-                self.dispatcher.lose(identity, self.now)  # as the edge does when ZeroMQ refuses the message
+                self.dispatcher.refuse(identity, self.now)  # as the edge does when ZeroMQ refuses the message
             else:
                 worker.inbox.append(frames)
         for worker in self.workers:

@@ -125,13 +125,15 @@ def test_an_edge_that_complains_of_what_is_forgotten_or_unknown(counter: Counter
 
 def test_a_worker_that_cannot_be_reached_has_lost_what_it_had_and_not_what_it_had_not(counter: Counter) -> None:
     holding(counter)
+    counter.requests("e1", b"t", 3)
+    assert [worker for worker, _, _, _ in counter.batches()] == ["w2"]
     counter.requests("e1", b"s", 1)
     unsent = counter.relay.send(counter.now).to_workers
     assert [identity for identity, _ in unsent] == [b"w1"]
     heartbeat = (b"w1", envelope.encode(Kind.HEARTBEAT))
     counter.relay.refused_by_workers([heartbeat, *unsent])
     assert names(counter) == ["w2"]
-    assert counter.fates() == {"lost": 2, "in_flight": 1}
+    assert counter.fates() == {"lost": 2, "in_flight": 4}
     assert [(worker, size) for worker, _, size, _ in counter.batches()] == [("w2", 1)]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slbroker.broker.batches import Batch
 from slbroker.broker.edges import Link
-from slbroker.broker.team import STALE_ENTRIES, Team, Worker
+from slbroker.broker.team import Team, Worker
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import MAX_BATCH
 
@@ -42,15 +42,23 @@ def give(to: Team, sizes: Sequence[int]) -> list[str]:
     """Who gets batches of these sizes, one after the other; nobody is ''."""
     names = []
     for number, size in enumerate(sizes):
-        freest = to.freest(size)
-        if freest is not None:
-            to.give(freest, batch(size, number))
-        names.append(freest.offer.name if freest else "")
+        found = to.least_loaded(size)
+        if found is not None:
+            to.give(found, batch(size, number))
+        names.append(found.offer.name if found else "")
     return names
 
 
 def test_equals_take_turns() -> None:
     assert give(team(2, 2, 2), [1] * 7) == ["w0", "w1", "w2", "w0", "w1", "w2", ""]
+
+
+def test_the_least_loaded_is_next_whatever_the_others_offer() -> None:
+    assert give(team(65_536, 4, 4), [2, 2, 2, 1, 1, 1]) == ["w0", "w1", "w2", "w0", "w1", "w2"]
+
+
+def test_one_whose_credit_is_not_enough_is_passed_over() -> None:
+    assert give(team(8, 3), [3, 2, 2, 2, 2, 1]) == ["w0", "w1", "w0", "w0", "", "w1"]
 
 
 def test_a_batch_is_not_split() -> None:
@@ -69,12 +77,12 @@ def test_one_that_retires_or_goes_is_not_chosen() -> None:
 def test_what_is_taken_back_is_free_again() -> None:
     made = team(2)
     kept = batch(2)
-    holder = made.freest(2)
+    holder = made.least_loaded(2)
     assert holder is not None
     made.give(holder, kept)
-    assert made.freest(1) is None
+    assert made.least_loaded(1) is None
     made.take_back(holder, kept)
-    assert made.freest(2) is holder
+    assert made.least_loaded(2) is holder
     assert kept.worker is None
 
 
@@ -108,14 +116,14 @@ def test_aged_and_hopeless_batches_are_taken_away() -> None:
     st.lists(st.integers(1, 9), min_size=1, max_size=6),
     st.lists(st.tuples(st.sampled_from(["give", "settle", "lower", "retire"]), st.integers(0, 9)), max_size=60),
 )
-def test_the_freest_is_always_found(credits_: list[int], acts: list[tuple[str, int]]) -> None:
+def test_the_least_loaded_is_always_found(credits_: list[int], acts: list[tuple[str, int]]) -> None:
     """Whatever has happened: the heap, with its entries that hold no longer, says what a look at all workers says."""
     made = team(*credits_)
     everybody = list(made.workers.values())
     for number, (act, value) in enumerate(acts):
         one = everybody[value % len(everybody)]
-        if act == "give" and (freest := made.freest(value + 1)):
-            made.give(freest, batch(value + 1, number))
+        if act == "give" and (found := made.least_loaded(value + 1)):
+            made.give(found, batch(value + 1, number))
         elif act == "settle" and one.batches:
             made.take_back(one, next(iter(one.batches.values())))
         elif act == "lower":
@@ -123,11 +131,12 @@ def test_the_freest_is_always_found(credits_: list[int], acts: list[tuple[str, i
             made.add(one)
         elif act == "retire":
             made.retire(one)
-        most = max(each.free for each in everybody)
-        found = made.freest(1)
-        assert (found.free if found else 0) == max(most, 0)
-        assert made.freest(most + 1) is None or most < 0
-        assert len(made._free) <= 2 * len(everybody) + STALE_ENTRIES + 1
+        for size in (1, 2, 5):
+            found = made.least_loaded(size)
+            able = [each for each in everybody if each.free >= size]
+            assert (found in able) if able else (found is None)
+            assert found is None or found.used == min(each.used for each in able)
+        assert made._ready.keys() <= {each.offer.credit for each in everybody}
 
 
 def calls_to_give(count: int) -> int:
@@ -142,11 +151,11 @@ def calls_to_give(count: int) -> int:
     sys.setprofile(note)
     try:
         for number in range(1_000):
-            freest = made.freest(2)
-            assert freest is not None
+            found = made.least_loaded(2)
+            assert found is not None
             given_ = batch(2, number)
-            made.give(freest, given_)
-            made.take_back(freest, given_)
+            made.give(found, given_)
+            made.take_back(found, given_)
     finally:
         sys.setprofile(None)
     return calls
