@@ -83,8 +83,10 @@ cdef inline object take_name(Input *source):
     cdef uint64_t length
     cdef const unsigned char *data = take_data(source, &length)
     cdef PyObject *known = find_name(data, <Py_ssize_t>length) if length else NULL
-    if known != NULL and not memcmp(PyBytes_AS_STRING(<bytes>known), data, length):
-        return <object>known
+    # A compact form is found too, and is another name here: names on the bus are long already, and methods are no names.
+    if known != NULL and PyBytes_GET_SIZE(<bytes>known) == <Py_ssize_t>length:
+        if not memcmp(PyBytes_AS_STRING(<bytes>known), data, length):
+            return <object>known
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
 
 

@@ -96,6 +96,13 @@ def test_what_edges_send_is_unpacked() -> None:
     assert unpack(envelope.encode_requests([])[1]) == []
 
 
+@pytest.mark.parametrize("name", [b"r", b"v", b"VIA", b"Via", b"via"])
+def test_a_name_stays_as_it_is(name: bytes) -> None:
+    items = unpack(changed(1, 0, to=name))
+    assert items is not None
+    assert items[0][1].method == name
+
+
 def test_common_names_are_one_object() -> None:
     items = unpack(TYPICAL_BATCH)
     assert items is not None
