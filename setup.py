@@ -19,6 +19,6 @@ class BuildIfPossible(build_ext):
 
 twins = [
     Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], optional=True)
-    for name in ("compiled", "ordinary", "replying", "signing")
+    for name in ("compiled", "jobs", "ordinary", "replying", "signing")
 ]
 setup(ext_modules=twins, cmdclass={"build_ext": BuildIfPossible})

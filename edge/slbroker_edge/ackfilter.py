@@ -11,6 +11,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from slbroker.sip.reading import Dialog
     from slbroker.totag import Signer
 
@@ -35,12 +37,16 @@ class AckFilter:
         """Return whether ACKs are looked at; when not, all are let through."""
         return now < self._deadline
 
-    def arm(self, invite: Dialog, now: float) -> None:
-        """Note that a final reply to `invite` has been sent."""
+    def arm(self, invites: Iterable[Dialog], now: float) -> None:
+        """Note that final replies to INVITEs have been sent.
+
+        `invites` may leave out those whose To-tag we signed: that is how their ACKs are known.
+        """
         self._deadline = now + self.window
-        if invite.to_tag:
-            self._rotate(now)
-            self._young.add(_fingerprint(invite))
+        for invite in invites:
+            if invite.to_tag:
+                self._rotate(now)
+                self._young.add(_fingerprint(invite))
 
     def absorbs(self, ack: Dialog, now: float) -> bool:
         """Return whether `ack` answers one of our replies; repetitions of it do too."""

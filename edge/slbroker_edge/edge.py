@@ -8,16 +8,16 @@ Every message taken in meets one fate (`slbroker.stats.Fates`).
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from slbroker.bus.account import Job
+from slbroker.bus.choice import ANY
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request
 from slbroker.bus.routes import Routes
 from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import Drop
-from slbroker.inner import read_ordinary
+from slbroker.inner import Job, post_replies, take_in
+from slbroker.inner.pure_jobs import MAX_REPLY, match_status_line, post
 from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
@@ -28,9 +28,8 @@ from slbroker_edge.reader import is_answerable, read, read_ack, reply_address, s
 from slbroker_edge.shadow import Shadow, ShadowJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from slbroker.bus.choice import Choice
     from slbroker.bus.envelope import Answer
     from slbroker.inner.pure import Address
     from slbroker.sip.framer import Fault
@@ -41,11 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = b"\r\nRetry-After: 1"  # seconds; a worker that restarts is back sooner
-MAX_REPLY: Final = 65_507  # bytes an IPv4 datagram carries
 NO_WORKER_LOG_INTERVAL: Final = 10.0  # seconds between two lines that say the same
-
-# RFC 3261 7.2: as much of a worker's reply as is looked at; the rest is the worker's affair.
-_match_status_line = re.compile(rb"SIP/2\.0 [1-6][0-9]{2} [^\r\n]*\r\n").match
 
 
 class Listener(Protocol):
@@ -55,19 +50,6 @@ class Listener(Protocol):
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address; return how many went."""
-
-
-class SipJob(Job):
-    """A request at the edge: the job for the workers, and where its reply goes, which no worker is told."""
-
-    __slots__ = ("listener", "reply_to")
-
-    def __init__(
-        self, reading: Reading, asks: bytes, choice: Choice, size: int, listener: Listener, reply_to: Address
-    ) -> None:
-        super().__init__(reading, asks, choice, size)
-        self.listener = listener
-        self.reply_to = reply_to
 
 
 class Edge:
@@ -91,7 +73,8 @@ class Edge:
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
-        self._arming: list[tuple[Listener, Dialog]] = []
+        # Listeners whose outbox has final replies to INVITE, and those of these with the peer's own To-tag.
+        self._arming: dict[Listener, list[Dialog]] = {}
         self._budget = Budget(policies.overload_budget)
         self._silent_until = 0.0
 
@@ -99,57 +82,74 @@ class Edge:
 
     def take(self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float) -> None:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
-        fates, checks, listen = self.fates, self.checks, listener.name
-        fates.received += len(datagrams)
-        answerable: Address | None = None  # the last one that was: most of a batch comes from one peer
-        for data, address in datagrams:
-            try:
-                reading = read_ordinary(data, address, listen) if checks.usual else None
-                if reading is None:
-                    reading = read(data, address, listen, checks)
-                elif address is not answerable and reading.method != b"ACK":
-                    if not is_answerable(address[0], address[1]):
-                        raise Drop("source")
-                    answerable = address
-                if reading.method == b"ACK":
-                    self._take_ack(reading, data, address, listener, now)
-                else:
-                    self._take_request(reading, len(data), address, listener, now)
-            except Drop as drop:
-                fates.drop(drop.cause)
-            except BadRequest as bad:
-                self._take_bad(bad, address, listener)
+        self.fates.received += len(datagrams)
+        if self.checks.usual:
+            jobs, acks, rest = take_in(datagrams, listener, listener.name, ANY, is_answerable)
+            done = 0
+            for before, data, address in rest:
+                self._take_jobs(jobs[done:before], now)
+                self._take_one(data, address, listener, now)
+                done = before
+            self._take_jobs(jobs[done:] if done else jobs, now)
+            for ack, data, address in acks:
+                self._take_ack(ack, data, address, listener, now)
+        else:
+            for data, address in datagrams:
+                self._take_one(data, address, listener, now)
         if self.dispatcher.ended:
             self._end(now)
 
-    def _take_request(self, reading: Reading, size: int, address: Address, listener: Listener, now: float) -> None:
-        method = reading.method
-        choice = self.routes.choose(reading, listener.name)
-        asks = b""
-        if method == b"CANCEL":
-            if not self.dispatcher.takes(method, choice):
-                raise Drop("cancel")
-            asks = method
-        reply_to = address if reading.reply_port == address[1] else reply_address(address, reading.reply_port)
-        job = SipJob(reading, asks, choice, size, listener, reply_to)
-        if self.draining and method == b"OPTIONS":
+    def _take_jobs(self, jobs: list[Job], now: float) -> None:
+        """Take requests that workers get unasked."""
+        if self.policies.routes or self.draining or self.shadow:
+            for job in jobs:
+                job.choice = self.routes.choose(job.reading, job.listener.name)
+                self._take_job(job, now)
+        elif jobs:
+            self.dispatcher.submit_all(jobs, now)
+
+    def _take_job(self, job: Job, now: float) -> None:
+        if self.draining and job.reading.method == b"OPTIONS":
             self._refuse(job)
             return
         self.dispatcher.submit(job, now)
-        if self.shadow is not None and not asks:
+        if self.shadow is not None and not job.asks:
             self.shadow.copy(job, self.dispatcher, now)
+
+    def _take_one(self, data: bytes, address: Address, listener: Listener, now: float) -> None:
+        """Take a datagram that may be anything."""
+        try:
+            reading = read(data, address, listener.name, self.checks)
+            if reading.method == b"ACK":
+                self._take_ack(reading, data, address, listener, now)
+            else:
+                self._take_request(reading, len(data), address, listener, now)
+        except Drop as drop:
+            self.fates.drop(drop.cause)
+        except BadRequest as bad:
+            self._take_bad(bad, address, listener)
+
+    def _take_request(self, reading: Reading, size: int, address: Address, listener: Listener, now: float) -> None:
+        choice = self.routes.choose(reading, listener.name)
+        asks = b""
+        if reading.method == b"CANCEL":
+            if not self.dispatcher.takes(reading.method, choice):
+                raise Drop("cancel")
+            asks = reading.method
+        self._take_job(Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port)), now)
 
     def _take_ack(self, reading: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
         choice = self.routes.choose(reading, listener.name)
         absorbed = self.ack_filter.absorbs(reading, now)
         asks = FILTERED_ACK if absorbed else b"ACK"
         if not self.dispatcher.takes(asks, choice):
-            if not absorbed:
-                raise Drop("ack")
-            self.fates.absorbed += 1
+            if absorbed:
+                self.fates.absorbed += 1
+            else:
+                self.fates.drop("ack")
             return
         whole = read_ack(data, address, listener.name, self.checks, asks)
-        self.dispatcher.submit(SipJob(whole, asks, choice, len(data), listener, address), now)
+        self.dispatcher.submit(Job(whole, asks, choice, len(data), listener, address), now)
 
     def _take_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
         """Answer a malformed request, if it says where to and is one that is answered."""
@@ -197,10 +197,17 @@ class Edge:
                 return
             for job, answer in ended:
                 self.shadow.original_answered(job, answer, now)
-        self._answer_all(cast("list[tuple[SipJob, Answer]]", ended))
+        self._answer_all(ended)
 
-    def _answer_all(self, ended: Iterable[tuple[SipJob, Answer]]) -> None:
-        for job, answer in ended:
+    def _answer_all(self, ended: list[tuple[Job, Answer]]) -> None:
+        at = 0
+        while True:
+            posted = post_replies(ended, at, self._outbox, self._arming)
+            self.fates.replied += posted - at
+            if posted == len(ended):
+                return
+            job, answer = ended[posted]
+            at = posted + 1
             if job.asks == b"ACK":
                 self.fates.passed += 1
             elif job.asks == FILTERED_ACK:
@@ -208,24 +215,20 @@ class Edge:
             elif answer is None or answer == ():
                 self.fates.drop("handler")
             else:
-                replies = (answer,) if isinstance(answer, bytes) else answer
-                for reply in replies:
-                    if not _match_status_line(reply) or len(reply) > MAX_REPLY:
-                        self.bad_answers += 1
-                        self._fail(job)
-                        break
-                else:  # only now: none may leave before a 500
-                    for reply in replies:
-                        self._post(job.reading, job.listener, job.reply_to, reply)
-                    self.fates.replied += 1
+                self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer)
+
+    def _answer_unusual(self, job: Job, replies: Sequence[bytes]) -> None:
+        """Send several replies, or one to a CANCEL; or 500 when one of them is none."""
+        if not all(match_status_line(reply) and len(reply) <= MAX_REPLY for reply in replies):
+            self.bad_answers += 1
+            self._fail(job)
+            return
+        for reply in replies:
+            self._post(job.reading, job.listener, job.reply_to, reply)
+        self.fates.replied += 1
 
     def _post(self, request: Reading | Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
-        outbox = self._outbox.get(listener)
-        if outbox is None:
-            outbox = self._outbox[listener] = []
-        outbox.append((reply, reply_to))
-        if request.method == b"INVITE" and reply[8:9] != b"1":
-            self._arming.append((listener, request))
+        post(request, listener, reply_to, reply, self._outbox, self._arming)
 
     # Replies of our own -----------------------------------------------------------------------------------------
 
@@ -242,7 +245,7 @@ class Edge:
                 assert self.shadow is not None
                 self.shadow.gave_up(job, now)
                 continue
-            assert isinstance(job, SipJob)
+            assert isinstance(job, Job)
             if self.shadow is not None:
                 self.shadow.original_gave_up(job, now)
             if job.asks == b"ACK":
@@ -254,7 +257,7 @@ class Edge:
             else:
                 self._shed(job, cause, now)
 
-    def _fail(self, job: SipJob) -> None:
+    def _fail(self, job: Job) -> None:
         if not self.policies.answer_failures:
             self.fates.drop("no-answer")
             return
@@ -262,7 +265,7 @@ class Edge:
         self._reply_ourselves(_message_of(job), job.listener, job.reply_to, reply.status, reply.reason)
         self.fates.failed += 1
 
-    def _shed(self, job: SipJob, cause: Cause, now: float) -> None:
+    def _shed(self, job: Job, cause: Cause, now: float) -> None:
         if self._budget.spend(now):
             self._refuse(job)
         else:
@@ -274,7 +277,7 @@ class Edge:
                 cause.value, "/".join(job.choice.pools), len(self.dispatcher.workers),
             )  # fmt: skip
 
-    def _refuse(self, job: SipJob) -> None:
+    def _refuse(self, job: Job) -> None:
         self._reply_ourselves(_message_of(job), job.listener, job.reply_to, 503, "Service Unavailable", RETRY_AFTER)
         self.fates.shed += 1
 
@@ -297,17 +300,15 @@ class Edge:
         if not self._outbox:
             return
         outbox, self._outbox = self._outbox, {}
-        arming, self._arming = self._arming, []
+        arming, self._arming = self._arming, {}
         for listener, replies in outbox.items():
             sent = listener.send(replies)
             if sent < len(replies):
                 self.send_failures += len(replies) - sent
-            if not sent:
-                arming = [(where, invite) for where, invite in arming if where is not listener]
-        for _listener, invite in arming:
-            self.ack_filter.arm(invite, now)
+            if sent and listener in arming:
+                self.ack_filter.arm(arming[listener], now)
 
 
-def _message_of(job: SipJob) -> Message:
+def _message_of(job: Job) -> Message:
     """Return what the workers were given. It is not kept: few requests are answered by the edge itself."""
     return unpack_request(job.reading.packed)[0]

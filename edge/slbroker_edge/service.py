@@ -33,9 +33,9 @@ from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import UdpListener
 
 if TYPE_CHECKING:
-    from slbroker.bus.account import Job
     from slbroker.bus.address import BusAddress
     from slbroker.config import EdgeSettings, ListenAddress
+    from slbroker.inner import Job
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
 

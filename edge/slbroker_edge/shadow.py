@@ -9,8 +9,8 @@ import logging
 import zlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from slbroker.bus.account import Job
 from slbroker.bus.choice import Choice
+from slbroker.inner import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

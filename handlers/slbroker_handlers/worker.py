@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
-    from slbroker.bus.envelope import Answer, Item
+    from slbroker.bus.envelope import Answer
     from slbroker.config import HandlerSettings
+    from slbroker.inner import Item
     from slbroker.plugin import Handlers
     from slbroker_handlers.loader import PluginSource
 
@@ -157,23 +158,27 @@ class Worker:
 
     def take(self, link: Link, frames: list[bytes]) -> None:
         """Run the plugin on the requests of one envelope; answers leave together, but none waits long for another."""
-        membership, respond = link.membership, self.responder.respond
+        membership, respond = link.membership, self.responder.answer
         now = time.monotonic()
         items = membership.receive(frames, now)
         if items and self._recorder is not None:
             self._record(self._recorder, items)
         done = 0
-        for number, message, source in items:
-            answer = respond(message, source)
-            if isinstance(answer, bytes) or answer is None or isinstance(answer, tuple):
-                membership.answer(number, answer)
+        answers: list[tuple[int, Answer]] = []
+        for item in items:
+            answer = respond(item)
+            if isinstance(answer, (bytes, tuple)) or answer is None:
+                answers.append((item.number, answer))
             else:
-                self._finish_later(link, number, answer)
+                self._finish_later(link, item.number, answer)
             done += 1
             if (later := time.monotonic()) - now > HOLD_REPLIES:
+                membership.answer_all(answers)
+                answers.clear()
                 self._keep_pace(later - now, done)
                 now, done = later, 0
                 link.flush(now)
+        membership.answer_all(answers)
         if done:
             self._keep_pace(later - now, done)
 

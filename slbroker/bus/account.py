@@ -1,49 +1,21 @@
-"""What the dispatcher knows of one worker, and the job it keeps for each request."""
+"""What the dispatcher knows of one worker."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
-from slbroker.bus.choice import ANY, Choice
-from slbroker.bus.envelope import MAX_BATCH
+from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_replies
 from slbroker.errors import EnvelopeError
+from slbroker.inner import JobT, give, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
     from slbroker.bus.envelope import Answer
-    from slbroker.sip.reading import Reading
 
 MAX_CREDIT = 65_536  # requests one worker, or all workers behind one broker, may hold
 MAX_NAME = 256  # characters of a worker's name and pool together; bytes of the methods it asks for
-
-
-class Job:
-    """One request from its arrival to its end. An edge makes a subclass that remembers where the reply goes."""
-
-    __slots__ = (
-        "asks", "batch", "choice", "given", "last_worker", "number", "queued", "reading", "size", "tries",
-    )  # fmt: skip
-
-    def __init__(self, reading: Reading, asks: bytes = b"", choice: Choice = ANY, size: int = 0) -> None:
-        """`asks` is the method when only workers that asked for it may have the job (ACK, CANCEL), else b"".
-
-        `choice` says which pools may have it; `size` is the request's, in bytes.
-        """
-        self.reading = reading
-        self.asks = asks
-        self.choice = choice
-        self.size = size
-        self.number = 0
-        self.queued = 0.0
-        self.given = 0.0
-        self.tries = 0
-        self.batch = b""  # the route of the batch it went out in, where that has one
-        self.last_worker: Account[Any] | None = None
-
-
-JobT = TypeVar("JobT", bound=Job)
 
 
 class Offer(NamedTuple):
@@ -134,27 +106,33 @@ class Account(Generic[JobT]):
         again = last is self or (last is not None and last.identity == self.identity and not self.is_broker)
         return again or job.number in self.overdue
 
-    def give(self, jobs: Iterable[JobT], now: float, route: bytes) -> None:
+    def give(self, jobs: list[JobT], now: float, route: bytes) -> None:
         """Note that the worker has been given `jobs` in one batch."""
-        for job in jobs:
-            job.given = now
-            job.tries += 1
-            job.batch = route
-            job.last_worker = self
-            self.open[job.number] = job
+        give(jobs, self, self.open, now, route)
 
-    def settle(self, answers: Sequence[tuple[int, Answer]], now: float) -> list[tuple[JobT, Answer]]:
-        """Return the jobs that `answers` end; answers to anything else are left out."""
+    def settle(self, body: bytes, now: float) -> tuple[list[tuple[JobT, Answer]], int]:
+        """Return the jobs that a body of replies ends, with their answers, and how many answers end none.
+
+        Raises EnvelopeError when it is no such body, and nothing is settled then.
+        """
+        ended, strangers = settle(body, self.open, MAX_ARRAY) or self._settle_unusual(body)
         self.heard = now
-        ended = []
-        for number, answer in answers:
-            job = self.open.pop(number, None)
-            if job is not None:
-                ended.append((job, answer))
-            elif self.overdue.pop(number, None) is None:
+        for number in strangers:
+            if self.overdue.pop(number, None) is None:
                 self.strikes += 1
         self.answered += len(ended)
-        return ended
+        return ended, len(strangers)
+
+    def _settle_unusual(self, body: bytes) -> tuple[list[tuple[JobT, Answer]], list[int]]:
+        ended: list[tuple[JobT, Answer]] = []
+        strangers = []
+        for number, answer in decode_replies(body):
+            job = self.open.pop(number, None)
+            if job is None:
+                strangers.append(number)
+            else:
+                ended.append((job, answer))
+        return ended, strangers
 
     def take_overdue(self, given_before: float) -> list[JobT]:
         """Take away and return the jobs given before that moment; their credit is not free until they are answered."""

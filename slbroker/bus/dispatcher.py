@@ -14,11 +14,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic
 
 from slbroker.bus import envelope
-from slbroker.bus.account import Account, JobT, Offer
+from slbroker.bus.account import Account, Offer
 from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.envelope import Answer, Kind
 from slbroker.bus.pool import Pool
 from slbroker.errors import EnvelopeError
+from slbroker.inner import JobT, number_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +121,21 @@ class Dispatcher(Generic[JobT]):
         else:
             pool.put(job)
 
+    def submit_all(self, jobs: list[JobT], now: float) -> None:
+        """Do as `submit` for jobs that any worker of the default pool may have."""
+        settings, pool = self.settings, self.pools[DEFAULT_POOL]
+        size = number_jobs(jobs, self._next_id, now)
+        if (
+            pool.accounts
+            and len(pool) + len(jobs) <= settings.max_waiting
+            and pool.waiting_bytes + size <= settings.max_waiting_bytes
+        ):
+            self._next_id += len(jobs)
+            pool.put_all(jobs, size)
+        else:
+            for job in jobs:
+                self.submit(job, now)
+
     def _pool_of(self, job: JobT) -> str:
         choice = job.choice
         if len(choice.pools) == 1:
@@ -142,8 +158,7 @@ class Dispatcher(Generic[JobT]):
         for account, batch in pool.assign():
             route = self._new_route() if account.identity in self._brokers else b""
             account.give(batch, now, route)
-            items = [(job.number, job.reading.packed) for job in batch]
-            self._outgoing.append((account.identity, envelope.encode_packed(items, route)))
+            self._outgoing.append((account.identity, envelope.encode_jobs(batch, route)))
 
     def _new_route(self) -> bytes:
         """Return the name of a batch, by which a broker can say what became of it."""
@@ -167,20 +182,20 @@ class Dispatcher(Generic[JobT]):
         try:
             head = envelope.decode_head(frames)
             if head.kind is Kind.REPLIES:
-                return self._replies(identity, envelope.decode_replies(frames[1]), now)
+                return self._replies(identity, frames[1], now)
             self._control(head.kind, identity, envelope.decode_info(frames[1]), now)
         except EnvelopeError as error:
             self._refuse(identity, head, error, now)
         return []
 
-    def _replies(self, identity: bytes, answers: list[tuple[int, Answer]], now: float) -> list[tuple[JobT, Answer]]:
+    def _replies(self, identity: bytes, body: bytes, now: float) -> list[tuple[JobT, Answer]]:
         account = self.workers.get(identity)
         if account is None:
-            self.late += len(answers)
+            self.late += len(envelope.decode_replies(body))
             self._say(identity, Kind.WHO)
             return []
-        ended = account.settle(answers, now)
-        self.late += len(answers) - len(ended)
+        ended, late = account.settle(body, now)
+        self.late += late
         self.pools[account.pool].ready.refresh(account)
         if account.strikes > account.credit + MAX_STRIKES and identity not in self._brokers:
             self._shun(account, "answers what it was never given", now)

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import msgpack
 
 from slbroker.errors import EnvelopeError
-from slbroker.inner import unpack_requests
+from slbroker.inner import Item, pack_jobs, unpack_requests
 from slbroker.sip.message import Message, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from slbroker.inner import JobT
 
 
 VERSION: Final = 1
@@ -58,8 +60,6 @@ class Head(NamedTuple):
 # What HELLO asks for to be told of ACKs that the edge absorbs, and the method that such an item has: no SIP method can.
 FILTERED_ACK: Final = b"sl:filtered-ack"
 
-# A request on the bus: the edge's id for it, what was read, where it came from.
-Item: TypeAlias = tuple[int, Message, Source]
 # What a worker answers: one reply's bytes, None for none at all, or several in order.
 Answer: TypeAlias = bytes | None | tuple[bytes, ...]
 
@@ -99,10 +99,15 @@ def encode_packed(items: Sequence[tuple[int, bytes]], route: bytes = b"") -> lis
     return [msgpack.packb((VERSION, 3, route, len(items))), b"".join(parts)]
 
 
+def encode_jobs(jobs: list[JobT], route: bytes = b"") -> list[bytes]:
+    """Return the frames of one batch of requests that are jobs; what `encode_packed` makes of their readings."""
+    return [msgpack.packb((VERSION, 3, route, len(jobs))), pack_jobs(jobs)]
+
+
 HEARTBEAT: Final = encode(Kind.HEARTBEAT)  # said and heard more often than all else
 
 
-def encode_requests(items: Sequence[Item], route: bytes = b"") -> list[bytes]:
+def encode_requests(items: Iterable[tuple[int, Message, Source]], route: bytes = b"") -> list[bytes]:
     """Return the frames of one batch of requests."""
     return encode_packed([(number, pack_request(message, source)) for number, message, source in items], route)
 
@@ -163,7 +168,7 @@ def decode_requests(body: bytes) -> list[Item]:
                 or len(headers) % 2
             ):
                 raise EnvelopeError("a field of a request is of the wrong type")
-            items.append((number, _new(Message, message), _new(Source, source)))
+            items.append(Item(number, _new(Message, message), _new(Source, source)))
     except _DECODE_ERRORS as error:
         raise EnvelopeError(f"not a batch of requests: {error}") from error
     return items

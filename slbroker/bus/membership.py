@@ -11,11 +11,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope
-from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Item, Kind
+from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Kind
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from slbroker.inner import Item
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class Membership:
                 if head.route:
                     self._note_routes(items, head.route)
                 else:
-                    self._routes.update(dict.fromkeys([item[0] for item in items], b""))
+                    self._routes.update(dict.fromkeys([item.number for item in items], b""))
                 return items
             self._control(head.kind, frames[1])
         except EnvelopeError:
@@ -87,7 +89,7 @@ class Membership:
 
     def _note_routes(self, items: list[Item], route: bytes) -> None:
         """Keep the route of each request. A broker may give us one again, in another batch, while we still have it."""
-        for number, _message, _source in items:
+        for number in [item.number for item in items]:
             if self._routes.setdefault(number, route) != route:
                 self._repeated.setdefault(number, []).append(route)
 
@@ -128,6 +130,20 @@ class Membership:
             self._routes[number] = further.pop()
             if further:
                 self._repeated[number] = further
+
+    def answer_all(self, answers: Iterable[tuple[int, Answer]]) -> None:
+        """Answer several requests: what `answer` does, without its cost for each."""
+        if self._repeated:
+            for number, answer in answers:
+                self.answer(number, answer)
+            return
+        last, together = None, []
+        for pair in answers:
+            route = self._routes.pop(pair[0], None)
+            if route is not None:
+                if route != last:
+                    last, together = route, self._answers.setdefault(route, [])
+                together.append(pair)
 
     def send(self, now: float) -> list[list[bytes]]:
         """Return the envelopes to send now: answers, and a HELLO or HEARTBEAT when one is due."""

@@ -13,10 +13,11 @@ import math
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
-from slbroker.bus.account import Account, JobT
+from slbroker.bus.account import Account
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
 from slbroker.bus.ready import Ready
 from slbroker.bus.sharing import share
+from slbroker.inner import JobT, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -98,6 +99,11 @@ class Pool(Generic[JobT]):
         self._queue_of(job).append(job)
         self.waiting_bytes += job.size
 
+    def put_all(self, jobs: list[JobT], size: int) -> None:
+        """Let jobs wait that any worker may have, `size` bytes in all."""
+        self.waiting.extend(jobs)
+        self.waiting_bytes += size
+
     def put_back(self, jobs: list[JobT]) -> None:
         """Let jobs that a worker had wait before all others, in their order."""
         for job in reversed(jobs):
@@ -139,12 +145,16 @@ class Pool(Generic[JobT]):
         waiting = self.waiting
         if waiting:
             for account, count in self._share(len(waiting)):
-                batch = [waiting.popleft() for _ in range(count)]
+                if count == len(waiting):
+                    batch = list(waiting)
+                    waiting.clear()
+                else:
+                    batch = [waiting.popleft() for _ in range(count)]
                 yield from self._cut(account, batch)
 
     def _cut(self, account: Account[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
         """Cut one worker's share into batches: behind a broker there are several workers, and SIP can be large."""
-        size = sum([job.size for job in jobs])
+        size = size_of(jobs)
         self.waiting_bytes -= size
         most = min(MAX_BATCH, account.batch)
         if account.workers > 1:

@@ -10,8 +10,9 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slbroker.bus.account import Account, JobT
+    from slbroker.bus.account import Account
     from slbroker.bus.ready import Ready
+    from slbroker.inner import JobT
 
 
 def share(ready: Ready[Account[JobT]], count: int) -> list[tuple[Account[JobT], int]]:

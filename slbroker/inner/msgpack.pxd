@@ -1,4 +1,7 @@
-"""The little of msgpack that is written in C, in the shortest form for each value; `at` has room, the caller sees to it."""
+"""The little of msgpack that is read and written in C.
+
+What is put has the shortest form for each value; `at` has room, the caller sees to it. What is taken may have any form.
+"""
 
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
@@ -58,3 +61,60 @@ cdef inline char *put_int(char *at, uint64_t value) noexcept:
     if value < 0x100000000:
         return put_head(at, 0xce, value, 4)
     return put_head(at, 0xcf, value, 8)
+
+# Taking --------------------------------------------------------------------------------------------------------
+
+cdef struct Input:
+    const unsigned char *at
+    const unsigned char *end
+    bint failed  # something is not as it should be, or not all there
+
+
+cdef inline uint64_t take_bytes(Input *source, int size) noexcept:
+    """Take a number of `size` bytes, the highest first."""
+    cdef uint64_t value = 0
+    cdef int place
+    if source.end - source.at < size:
+        source.failed = True
+        return 0
+    for place in range(size):
+        value = value << 8 | source.at[place]
+    source.at += size
+    return value
+
+
+cdef inline uint64_t take_array(Input *source) noexcept:
+    cdef uint64_t kind = take_bytes(source, 1)
+    if kind & 0xf0 == 0x90:
+        return kind & 0x0f
+    if kind == 0xdc:
+        return take_bytes(source, 2)
+    source.failed = True
+    return 0
+
+
+cdef inline uint64_t take_number(Input *source) noexcept:
+    cdef uint64_t kind = take_bytes(source, 1)
+    if kind < 0x80:
+        return kind
+    if 0xcc <= kind <= 0xcf:
+        return take_bytes(source, 1 << (kind - 0xcc))
+    source.failed = True
+    return 0
+
+
+cdef inline const unsigned char *take_data(Input *source, uint64_t *length) noexcept:
+    """Take a bin; return where it begins."""
+    cdef uint64_t kind = take_bytes(source, 1)
+    cdef const unsigned char *data
+    if not 0xc4 <= kind <= 0xc6:
+        source.failed = True
+        length[0] = 0
+        return source.at
+    length[0] = take_bytes(source, 1 << (kind - 0xc4))
+    data = source.at
+    if length[0] > <uint64_t>(source.end - source.at):
+        source.failed = True
+        length[0] = 0
+    source.at += length[0]
+    return data

@@ -9,11 +9,14 @@ and `address` call ordinary.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, PyTypeObject
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp, memcpy, strlen
 
 from slbroker.inner.compiled cimport Span, find_name
+from slbroker.inner.jobs cimport Job
 from slbroker.inner.msgpack cimport put_array, put_bin, put_bin_head, put_int, put_str
 from slbroker.sip import grammar
 from slbroker.sip.reading import Reading
@@ -32,8 +35,17 @@ if grammar.MAX_HEADERS > HEADER_ROOM or grammar.MAX_DATAGRAM > LONGEST or gramma
 cdef Py_ssize_t MAX_HEADERS = grammar.MAX_HEADERS
 cdef long long MAX_CSEQ = grammar.MAX_CSEQ
 cdef object canonical_name = grammar.canonical_name
-cdef object new_tuple = tuple.__new__
-cdef list METHODS = [method for method in (b"OPTIONS", b"INVITE", b"ACK", b"REGISTER", *sorted(grammar.METHODS))]
+cdef bytes NOTHING = b""
+cdef bytes ACK = b"ACK"
+cdef bytes CANCEL = b"CANCEL"
+cdef list METHODS = [b"OPTIONS", b"INVITE", ACK, b"REGISTER", CANCEL, *sorted(grammar.METHODS)]
+
+cdef extern from "<Python.h>":
+    object PyType_GenericAlloc(PyTypeObject *kind, Py_ssize_t items)
+
+cdef enum:  # which field of a Reading
+    METHOD = 0
+    REPLY_PORT = 7
 cdef char out[ROOM]
 
 # Characters -----------------------------------------------------------------------------------------------------
@@ -321,6 +333,11 @@ def read_ordinary(data, tuple address not None, str listen not None):
 
     An ACK is read for the filter alone: `packed` is empty.
     """
+    return read(data, address, listen)
+
+
+cdef object read(data, tuple address, str listen):
+    """Do what `read_ordinary` does."""
     cdef Span spans[HEADER_ROOM]
     cdef PyObject *names[HEADER_ROOM]
     cdef list kept = None  # names that are not among the common ones
@@ -368,10 +385,62 @@ def read_ordinary(data, tuple address not None, str listen not None):
         request.reply_port = 0
     else:
         packed = pack(&request, spans, names, count, host_text, host_length, port, listen)
-    return new_tuple(Reading, (
-        method_of(&request.method), make(&request.uri), make(&request.call_id), make(&request.from_tag),
-        make(&request.to_tag), request.cseq, packed, request.reply_port,
-    ))
+    reading = PyType_GenericAlloc(<PyTypeObject *>Reading, 8)
+    put(reading, METHOD, method_of(request.method.at, request.method.length))
+    put(reading, 1, make(&request.uri))
+    put(reading, 2, make(&request.call_id))
+    put(reading, 3, make(&request.from_tag))
+    put(reading, 4, make(&request.to_tag))
+    put(reading, 5, request.cseq)
+    put(reading, 6, packed)
+    put(reading, REPLY_PORT, request.reply_port)
+    return reading
+
+
+cdef inline void put(object row, Py_ssize_t at, object value):
+    Py_INCREF(value)  # PyTuple_SET_ITEM takes a reference over
+    PyTuple_SET_ITEM(row, at, value)
+
+
+def take_in(datagrams, listener, str listen not None, choice, is_answerable):
+    """Do what `pure_jobs.take_in` says; most of a turn's datagrams come from one peer, which is judged once."""
+    cdef list jobs = [], acks = [], rest = []
+    cdef Job job
+    cdef bytes data, method
+    cdef tuple address
+    answerable = None  # the last address that was
+    for pair in datagrams:
+        data, address = pair
+        reading = read(data, address, listen)
+        if reading is None:
+            rest.append((len(jobs), data, address))
+            continue
+        method = <bytes>PyTuple_GET_ITEM(reading, METHOD)  # the object that METHODS has
+        if method is ACK:
+            acks.append((reading, data, address))
+            continue
+        if method is CANCEL or (address is not answerable and not is_answerable(address[0], address[1])):
+            rest.append((len(jobs), data, address))
+            continue
+        answerable = address
+        job = Job.__new__(Job)
+        job.reading = reading
+        job.number = 0
+        job.asks = NOTHING
+        job.batch = NOTHING
+        job.choice = choice
+        job.size = PyBytes_GET_SIZE(data)
+        job.listener = listener
+        job.reply_to = reply_address(address, <object>PyTuple_GET_ITEM(reading, REPLY_PORT))
+        jobs.append(job)
+    return jobs, acks, rest
+
+
+cdef tuple reply_address(tuple address, object port):
+    """`slbroker_edge.reader.reply_address`."""
+    if port == address[1]:
+        return address
+    return (address[0], port) if len(address) == 2 else (address[0], port, address[2], address[3])
 
 
 cdef inline const char *end_of_line(const char *line, const char *end) noexcept:
@@ -458,13 +527,13 @@ cdef inline bytes make(Text *text):
     return PyBytes_FromStringAndSize(text.at, text.length)
 
 
-cdef bytes method_of(Text *text):
+cdef bytes method_of(const char *text, Py_ssize_t length):
     """Return the method; one object for each that is known."""
     cdef bytes method
     for method in METHODS:
-        if PyBytes_GET_SIZE(method) == text.length and not memcmp(PyBytes_AS_STRING(method), text.at, text.length):
+        if PyBytes_GET_SIZE(method) == length and not memcmp(PyBytes_AS_STRING(method), text, length):
             return method
-    return make(text)
+    return PyBytes_FromStringAndSize(text, length)
 
 
 cdef bytes pack(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import TYPE_CHECKING, Final, TypeAlias
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from slbroker.errors import Drop
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS, canonical_name, unfold
@@ -80,7 +81,36 @@ def read_ordinary(_data: bytes, _address: Address, _listen: str) -> Reading | No
     return None
 
 
-def unpack_requests(_body: bytes, _most: int) -> list[tuple[int, Message, Source]] | None:
+class Item(NamedTuple):
+    """A request on the bus: the edge's id for it, what was read, where it came from.
+
+    A twin makes `message` and `source` when they are asked for, which few handlers of an OPTIONS do.
+    """
+
+    number: int
+    message: Message
+    source: Source
+
+    @property
+    def method(self) -> bytes:
+        """Return the request's method."""
+        return self.message.method
+
+    def reply(self, line: bytes, tail: bytes, mac: Mac) -> bytes:
+        """Return a reply: status line, what `join_reply` echoes, a To-tag of `mac` where one is due, and `tail`.
+
+        Raises ValueError for a line whose status is not to be read.
+        """
+        message, status = self.message, int(line[8:11])
+        has_tag = status <= 100 or message.to_tag  # RFC 3261 8.2.6.2: a 100 needs none
+        tag = b"" if has_tag else mac.tag(message.call_id, message.from_tag, message.cseq)
+        return join_reply(line, tuple(message.headers), status, tag, tail)
+
+    def keep(self) -> None:
+        """Hold no more than this request: it is answered later than the rest of its batch, whose bytes may go."""
+
+
+def unpack_requests(_body: bytes, _most: int) -> list[Item] | None:
     """Return the items of a batch of requests, or None where `envelope.decode_requests` has to look: always, here.
 
     A twin may unpack what has the usual form, and no array longer than `most`.
@@ -107,19 +137,26 @@ def join_reply(line: bytes, headers: Sequence[bytes], status: int, tag: bytes, t
 
 
 class Mac:
-    """A keyed hash over what a request has in common with its repetitions and its ACK: BLAKE2b, 96 bits."""
+    """A keyed hash over what a request has in common with its repetitions and its ACK: BLAKE2b, 96 bits.
 
-    __slots__ = ("_keyed",)
+    As a tag it has `prefix` before its 24 hex digits.
+    """
 
-    def __init__(self, secret: bytes, person: bytes) -> None:
-        """`secret` has 32 bytes, `person` at most 16: the same secret used elsewhere gives other hashes."""
-        if len(secret) != 32:
-            raise ValueError("a secret has 32 bytes, a personalisation at most 16")
+    __slots__ = ("_keyed", "_prefix")
+
+    def __init__(self, secret: bytes, person: bytes, prefix: bytes = b"") -> None:
+        """`secret` has 32 bytes, `person` at most 16: the same secret used elsewhere gives other hashes.
+
+        Raises ValueError for other sizes, and for a prefix longer than 16 bytes.
+        """
+        if len(secret) != 32 or len(person) > 16 or len(prefix) > 16:
+            raise ValueError("a secret has 32 bytes, a personalisation and a prefix have 16 at most")
         # The hash with the key already in it; a copy costs a tenth of keying anew.
         self._keyed = hashlib.blake2b(key=secret, digest_size=12, person=person)
+        self._prefix = prefix
 
-    def hexdigest(self, call_id: bytes, from_tag: bytes, cseq: int) -> bytes:
-        """Return the MAC of Call-ID, From tag and CSeq number in 24 hex digits; the texts go in behind their lengths.
+    def tag(self, call_id: bytes, from_tag: bytes, cseq: int) -> bytes:
+        """Return the prefix and the MAC of Call-ID, From tag and CSeq number; the texts go in behind their lengths.
 
         Raises ValueError when `cseq` is not within 0 to 2**32 - 1.
         """
@@ -129,7 +166,11 @@ class Mac:
             state.update(b"%b%b%b%b%b" % (_pack(len(call_id)), call_id, _pack(len(from_tag)), from_tag, _pack(cseq)))
         except struct.error:
             raise ValueError(f"CSeq number {cseq} is not within 0 to {2**32 - 1}") from None
-        return state.hexdigest().encode()
+        return self._prefix + state.hexdigest().encode()
+
+    def matches(self, tag: bytes, call_id: bytes, from_tag: bytes, cseq: int) -> bool:
+        """Return whether `tag` is theirs, in a time that tells nothing about the right one; raises as `tag` does."""
+        return compare_digest(tag, self.tag(call_id, from_tag, cseq))
 
 
 def receive_batch(sock: socket.socket, limit: int) -> list[tuple[bytes, Address]]:

@@ -8,12 +8,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from slbroker.inner.signing cimport DIGEST, MAX_PREFIX
+
 cdef enum:
     BLOCK = 128  # bytes
-    DIGEST = 12
     SECRET = 32
     PERSON = 16
     ROUNDS = 12
+    ROOM = 8 * BLOCK  # of the texts that most requests have; longer ones are put together on the heap
 
 # RFC 7693 2.6 and 2.7
 cdef uint64_t *IV = [
@@ -91,30 +93,29 @@ cdef void compress(uint64_t *state, const unsigned char *block, uint64_t length,
         state[at] ^= v[at] ^ v[at + 8]
 
 
-cdef inline char *put_length(char *at, uint32_t value) noexcept:
+cdef inline unsigned char *put_length(unsigned char *at, uint32_t value) noexcept:
     """Write a number in 4 bytes, the highest first."""
     cdef int place
     for place in range(4):
-        at[place] = <char>(value >> 8 * (3 - place))
+        at[place] = <unsigned char>(value >> 8 * (3 - place))
     return at + 4
 
 
-cdef inline char *put_text(char *at, bytes text) noexcept:
-    at = put_length(at, <uint32_t>PyBytes_GET_SIZE(text))
-    memcpy(at, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-    return at + PyBytes_GET_SIZE(text)
+cdef inline unsigned char *put_text(unsigned char *at, const char *text, Py_ssize_t length) noexcept:
+    at = put_length(at, <uint32_t>length)
+    memcpy(at, text, length)
+    return at + length
 
 
 cdef class Mac:
     """Do what `pure.Mac` does."""
 
-    cdef uint64_t keyed[8]  # the state behind the key's block
-
-    def __init__(self, bytes secret not None, bytes person not None):
+    def __init__(self, bytes secret not None, bytes person not None, bytes prefix not None = b""):
         cdef unsigned char block[BLOCK]
         cdef int at
-        if len(secret) != SECRET or len(person) > PERSON:
-            raise ValueError("a secret has 32 bytes, a personalisation at most 16")
+        if len(secret) != SECRET or len(person) > PERSON or len(prefix) > MAX_PREFIX:
+            raise ValueError("a secret has 32 bytes, a personalisation and a prefix have 16 at most")
+        self.prefix = prefix
         memset(block, 0, BLOCK)
         block[0], block[1], block[2], block[3] = DIGEST, SECRET, 1, 1  # the parameter block, RFC 7693 2.8
         memcpy(block + 48, PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
@@ -124,19 +125,59 @@ cdef class Mac:
         memcpy(block, PyBytes_AS_STRING(secret), SECRET)
         compress(self.keyed, block, BLOCK, False)  # never the last: a text of 12 bytes and more follows
 
-    def hexdigest(self, bytes call_id not None, bytes from_tag not None, cseq):
-        """Do what `pure.Mac.hexdigest` does."""
-        if not 0 <= cseq <= 0xFFFFFFFF:
-            raise ValueError(f"CSeq number {cseq} is not within 0 to 4294967295")
-        cdef Py_ssize_t size = 12 + PyBytes_GET_SIZE(call_id) + PyBytes_GET_SIZE(from_tag)
-        cdef bytes text = PyBytes_FromStringAndSize(NULL, size)
-        put_length(put_text(put_text(PyBytes_AS_STRING(text), call_id), from_tag), <uint32_t>cseq)
-        return self.digest_of(<const unsigned char *>PyBytes_AS_STRING(text), size)
+    def tag(self, bytes call_id not None, bytes from_tag not None, cseq):
+        """Do what `pure.Mac.tag` does."""
+        cdef char out[MAX_PREFIX + 2 * DIGEST]
+        cdef Py_ssize_t length = self.write_tag(
+            out, PyBytes_AS_STRING(call_id), PyBytes_GET_SIZE(call_id),
+            PyBytes_AS_STRING(from_tag), PyBytes_GET_SIZE(from_tag), checked(cseq),
+        )
+        return PyBytes_FromStringAndSize(out, length)
 
-    cdef bytes digest_of(self, const unsigned char *text, Py_ssize_t size):
+    def matches(self, bytes tag not None, bytes call_id not None, bytes from_tag not None, cseq):
+        """Do what `pure.Mac.matches` does; every byte is looked at, right or wrong."""
+        cdef char right[MAX_PREFIX + 2 * DIGEST]
+        cdef const char *given = PyBytes_AS_STRING(tag)
+        cdef int wrong = 0
+        cdef Py_ssize_t at, length = self.write_tag(
+            right, PyBytes_AS_STRING(call_id), PyBytes_GET_SIZE(call_id),
+            PyBytes_AS_STRING(from_tag), PyBytes_GET_SIZE(from_tag), checked(cseq),
+        )
+        if PyBytes_GET_SIZE(tag) != length:
+            return False
+        for at in range(length):
+            wrong |= right[at] ^ given[at]
+        return wrong == 0
+
+    cdef Py_ssize_t write_tag(
+        self, char *out, const char *call_id, Py_ssize_t call_id_length,
+        const char *from_tag, Py_ssize_t from_tag_length, uint32_t cseq,
+    ) except -1:
+        """Write a tag, MAX_PREFIX + 2 * DIGEST bytes at most; return how many."""
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(self.prefix)
+        memcpy(out, PyBytes_AS_STRING(self.prefix), length)
+        self.write_digits(out + length, call_id, call_id_length, from_tag, from_tag_length, cseq)
+        return length + 2 * DIGEST
+
+    cdef int write_digits(
+        self, char *out, const char *call_id, Py_ssize_t call_id_length,
+        const char *from_tag, Py_ssize_t from_tag_length, uint32_t cseq,
+    ) except -1:
+        """Write the MAC in hex digits, 2 * DIGEST of them."""
+        cdef Py_ssize_t size = 12 + call_id_length + from_tag_length
+        cdef unsigned char room[ROOM]
+        cdef unsigned char *text = room
+        cdef bytes longer
+        if size > ROOM:
+            longer = PyBytes_FromStringAndSize(NULL, size)
+            text = <unsigned char *>PyBytes_AS_STRING(longer)
+        put_length(put_text(put_text(text, call_id, call_id_length), from_tag, from_tag_length), cseq)
+        self.digest(text, size, out)
+        return 0
+
+    cdef void digest(self, const unsigned char *text, Py_ssize_t size, char *out) noexcept:
         cdef uint64_t state[8]
         cdef unsigned char block[BLOCK]
-        cdef char digest[2 * DIGEST]
         cdef unsigned char byte
         cdef Py_ssize_t done = 0
         cdef int at
@@ -149,6 +190,11 @@ cdef class Mac:
         compress(state, block, BLOCK + size, True)
         for at in range(DIGEST):
             byte = <unsigned char>(state[at >> 3] >> 8 * (at & 7))
-            digest[2 * at] = HEX[byte >> 4]
-            digest[2 * at + 1] = HEX[byte & 15]
-        return PyBytes_FromStringAndSize(digest, 2 * DIGEST)
+            out[2 * at] = HEX[byte >> 4]
+            out[2 * at + 1] = HEX[byte & 15]
+
+
+cdef uint32_t checked(cseq) except? 0xFFFFFFFF:
+    if not 0 <= cseq <= 0xFFFFFFFF:
+        raise ValueError(f"CSeq number {cseq} is not within 0 to 4294967295")
+    return cseq

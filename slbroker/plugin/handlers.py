@@ -153,7 +153,7 @@ class Handlers:
 
     def find(self, request: Request) -> Handler:
         """Return what answers `request`; there is always something. ACK and CANCEL never fall to `otherwise`."""
-        method = request.message.method
+        method = request.item.method
         handler = self._direct.get(method)
         if handler is not None:
             return handler

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.reasons import reason_for
+from slbroker.sip.reply import MAX_REMEMBERED_PHRASE, status_line
 
 Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str]]
 
@@ -28,25 +29,29 @@ class Reply:
     reason or header, a header that slbroker writes itself, and a body without a Content-Type (RFC 3261 7.4.1).
     """
 
-    __slots__ = ("body", "extra", "reason", "status")
+    __slots__ = ("_reason", "_status", "body", "extra", "line")
 
     def __init__(
         self, status: int, reason: str | None = None, headers: Headers | None = None, body: bytes | str = b""
     ) -> None:
-        if not 100 <= status <= 699:
-            raise ValueError(f"status {status} is not between 100 and 699")
-        if reason is None:
-            reason = reason_for(status)
-        elif not reason or _has_line_end(reason):
-            raise ValueError(f"reason {reason!r} is empty or has a line end in it")
-        elif not reason.isascii():  # RFC 3261 25.1: UTF-8; what a peer wrote, and a plugin repeats, may be anything
-            reason = reason.encode(errors="replace").decode()
-        self.status = status
-        self.reason = reason
+        is_short = reason is None or len(reason) <= MAX_REMEMBERED_PHRASE
+        # `line` is the status line as it goes out.
+        self._reason, self.line = _remember_phrase(status, reason) if is_short else _write_phrase(status, reason)
+        self._status = status
         self.extra = header_lines(headers) if headers else b""
         self.body = body.encode() if isinstance(body, str) else body
         if body and not _has_content_type(self.extra):
             raise ValueError("a body needs a Content-Type header")
+
+    @property
+    def status(self) -> int:
+        """Return the status code, 100 to 699."""
+        return self._status
+
+    @property
+    def reason(self) -> str:
+        """Return the reason phrase."""
+        return self._reason
 
     def with_headers(self, headers: Headers) -> Reply:
         """Return this reply with further headers: a new one, for an `after` hook. Raises ValueError as `Reply` does."""
@@ -68,9 +73,31 @@ class Drop(Enum):
 DROP: Final = Drop.DROP
 
 
+def _write_phrase(status: int, reason: str | None) -> tuple[str, bytes]:
+    """Return the reason phrase of a reply, and its status line."""
+    checked = _check_phrase(status, reason)
+    return checked, status_line(status, checked)
+
+
+def _check_phrase(status: int, reason: str | None) -> str:
+    """Return the reason phrase of a reply; raise ValueError when it or the status cannot be."""
+    if not 100 <= status <= 699:
+        raise ValueError(f"status {status} is not between 100 and 699")
+    if reason is None:
+        return reason_for(status)
+    if not reason or _has_line_end(reason):
+        raise ValueError(f"reason {reason!r} is empty or has a line end in it")
+    # RFC 3261 25.1: UTF-8; what a peer wrote, and a plugin repeats, may be anything
+    return reason if reason.isascii() else reason.encode(errors="replace").decode()
+
+
+_remember_phrase: Final = lru_cache(maxsize=1_024)(_write_phrase)
+
+
 def header_lines(headers: Headers) -> bytes:
     """Return headers as lines, each with its CRLF before it; raise ValueError for one that cannot be sent."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    # A dict is asked for by name first: what is behind isinstance(..., Mapping) takes longer than all the rest.
+    pairs = headers.items() if type(headers) is dict or isinstance(headers, Mapping) else headers
     lines: list[bytes] = []
     for name, value in pairs:
         if isinstance(value, str):

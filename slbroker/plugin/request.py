@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
+from slbroker.inner import Item
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
 from slbroker.plugin.slerrors import SlError, error_reply
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from slbroker.sip.message import Message, Source
+
+
+_new: Final = object.__new__
 
 
 class RequestHeaders:
@@ -58,15 +62,33 @@ class RequestHeaders:
 
 
 class Request:
-    """One SIP request. `message` holds its bytes, `source` where it came from (host, port, transport, listen)."""
+    """One SIP request."""
 
-    __slots__ = ("_uri", "context", "message", "source")
+    __slots__ = ("_uri", "context", "item")
 
     def __init__(self, message: Message, source: Source, context: Context = ALONE) -> None:
-        self.message = message
-        self.source = source
-        self.context = context
+        self.item = Item(0, message, source)
         self._uri: Uri | None = None
+        self.context = context
+
+    @classmethod
+    def of(cls, item: Item, context: Context) -> Request:
+        """Return what a handler is given of an item of the bus."""
+        request = _new(cls)
+        request.item = item
+        request._uri = None
+        request.context = context
+        return request
+
+    @property
+    def message(self) -> Message:
+        """Return the request's bytes, as the edge read them."""
+        return self.item.message
+
+    @property
+    def source(self) -> Source:
+        """Return where the request came from: host, port, transport, listen."""
+        return self.item.source
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {text(self.message.uri)}>"
@@ -76,7 +98,8 @@ class Request:
     @property
     def method(self) -> str:
         """Return the method, as written: methods are case-sensitive (RFC 3261 7.1). An absorbed ACK's is ACK."""
-        return "ACK" if self.message.method == FILTERED_ACK else text(self.message.method)
+        method = self.item.method
+        return "ACK" if method == FILTERED_ACK else text(method)
 
     @property
     def uri(self) -> Uri:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
+from slbroker.inner import Item
 from slbroker.plugin.faults import describe, place
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.settings import Context
-from slbroker.sip.reply import build_reply
+from slbroker.sip.reply import NO_BODY, tail
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Responder:
     def use_keys(self, signer: Signer, nonces: NonceKeys | None = None) -> None:
         """Sign with other keys from now on."""
         self.signer = signer
+        self._mac = signer.mac
         self._nonces = nonces
         self.use_app(self.app)
 
@@ -54,14 +56,20 @@ class Responder:
         self._is_plain = app.settings.provisional and not (app.after_hooks or app.local_response_hooks)
 
     def respond(self, message: Message, source: Source) -> Answer | Pending:
+        """Do as `answer`, for a request that did not come over the bus."""
+        return self.answer(Item(0, message, source))
+
+    def answer(self, item: Item) -> Answer | Pending:
         """Return the answer to a request, or a coroutine that will when its handler is an `async def`. Never raises."""
-        request = Request(message, source, self._context)
+        request = Request.of(item, self._context)
         try:
             decision = self.app.find(request)(request)
             # The good path, kept short.
-            if type(decision) is Reply and self._is_plain and message.method not in NEVER_ANSWERED:
-                return self._build(request, decision)
+            if type(decision) is Reply and self._is_plain and item.method not in NEVER_ANSWERED:
+                rest = tail(decision.extra, decision.body) if decision.extra or decision.body else NO_BODY
+                return item.reply(decision.line, rest, self._mac)
             if isinstance(decision, Awaitable):
+                item.keep()
                 return self._await(request, decision)
             return self._finish(request, decision)
         except (Exception, SystemExit) as error:
@@ -74,10 +82,10 @@ class Responder:
             return self._finish(request, self._failed(request, error))
 
     def _finish(self, request: Request, decision: object) -> Answer:
-        if request.message.method in NEVER_ANSWERED or decision is DROP:
+        if request.item.method in NEVER_ANSWERED or decision is DROP:
             return None  # an ACK is never answered (RFC 3261 17.1.1.3), whatever its handler returned
         if isinstance(decision, Reply):
-            return self._build(request, decision) if self._is_plain else self._build_all(request, [decision])
+            return self._build(request.item, decision) if self._is_plain else self._build_all(request, [decision])
         if isinstance(decision, list | tuple) and all(isinstance(reply, Reply) for reply in decision):
             return self._build_all(request, decision)
         self.errors += 1
@@ -90,7 +98,7 @@ class Responder:
     def _build_all(self, request: Request, replies: Sequence[Reply]) -> Answer:
         if not self._is_plain:
             replies = [self._shown(request, reply) for reply in self._permitted(request, replies)]
-        answers = tuple(self._build(request, reply) for reply in replies)
+        answers = tuple(self._build(request.item, reply) for reply in replies)
         if self.app.local_response_hooks:
             self.sent += [(request, reply) for reply in replies]
         return answers[0] if len(answers) == 1 else answers or None
@@ -118,13 +126,8 @@ class Responder:
                 self._log(request, error)
         return reply
 
-    def _build(self, request: Request, reply: Reply) -> bytes:
-        message = request.message
-        if message.to_tag or reply.status == 100:
-            tag = b""
-        else:
-            tag = self.signer.sign(message.call_id, message.from_tag, message.cseq)
-        return build_reply(message, reply.status, reply.reason, tag, reply.extra, reply.body)
+    def _build(self, item: Item, reply: Reply) -> bytes:
+        return item.reply(reply.line, tail(reply.extra, reply.body), self._mac)
 
     def _failed(self, request: Request, error: BaseException) -> Reply:
         """Return the reply to a request whose handler raised."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Characters. Longer ones are a peer's words, repeated by a plugin: a thousand of these would be many megabytes.
 MAX_REMEMBERED_PHRASE: Final = 128
-_NO_BODY: Final = b"\r\nContent-Length: 0\r\n\r\n"
+NO_BODY: Final = b"\r\nContent-Length: 0\r\n\r\n"
 
 
 def status_line(status: int, reason: str) -> bytes:
@@ -34,9 +34,12 @@ def build_reply(message: Message, status: int, reason: str, tag: bytes, extra: b
     `status` is above 100. `extra` holds whole header lines, each with a CRLF *before* it. The caller has checked that
     reason and extra bring no line ends of their own.
     """
-    if body:
-        tail = b"%b\r\nContent-Length: %d\r\n\r\n%b" % (extra, len(body), body)
-    else:
-        tail = extra + _NO_BODY if extra else _NO_BODY
     tag = tag if status > 100 and not message.to_tag else b""
-    return join_reply(status_line(status, reason), tuple(message.headers), status, tag, tail)
+    return join_reply(status_line(status, reason), tuple(message.headers), status, tag, tail(extra, body))
+
+
+def tail(extra: bytes, body: bytes) -> bytes:
+    """Return what follows the headers that a reply echoes: header lines of its own, Content-Length, body."""
+    if body:
+        return b"%b\r\nContent-Length: %d\r\n\r\n%b" % (extra, len(body), body)
+    return extra + NO_BODY if extra else NO_BODY

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from slbroker.bus import envelope
-from slbroker.bus.account import Job
-from slbroker.inner import read_ordinary
+from slbroker.bus.choice import ANY
+from slbroker.inner import Job, read_ordinary
 from slbroker.sip.parser import parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL
@@ -99,7 +99,9 @@ def bus_tasks() -> dict[str, Task]:
         "decode requests": Task(lambda: envelope.decode_requests(requests), BATCH),
         "encode replies": Task(lambda: envelope.encode_replies(answers), BATCH),
         "decode replies": Task(lambda: envelope.decode_replies(replies), BATCH),
-        "submit, send, receive": Task(lambda: path.dispatch([Job(reading) for _ in numbers], reply), BATCH),
+        "submit, send, receive": Task(
+            lambda: path.dispatch([Job(reading, b"", ANY, 0) for _ in numbers], reply), BATCH
+        ),
     }
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from slbroker import Handlers
-    from slbroker.bus.account import Job
     from slbroker.bus.envelope import Answer
+    from slbroker.inner import Job
     from slbroker.inner.pure import Address
 
 PEER: Final = ("127.0.0.1", 34_567)

@@ -82,7 +82,7 @@ def by_keys(number: int) -> float:
     dialog = (invite.call_id, invite.from_tag, invite.cseq)
     data = request("ACK", to_tag=sign(*dialog))
     ack = read_ordinary(data, PEER, SOURCE.listen) or read(data, PEER, SOURCE.listen, USUAL)
-    ack_filter.arm(invite, NOW)
+    ack_filter.arm([invite], NOW)
     assert ack_filter.absorbs(ack, NOW)
     return lowest_us(lambda: [(sign(*dialog), ack_filter.absorbs(ack, NOW)) for _ in range(2_000)], 2_000)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from slbroker import Handlers
-    from slbroker.bus.account import Job
     from slbroker.bus.envelope import Answer
+    from slbroker.inner import Job
     from slbroker.inner.pure import Address
     from slbroker.sip.message import Message, Source
     from slbroker.stats import Fates

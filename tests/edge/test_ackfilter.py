@@ -51,42 +51,42 @@ def test_before_the_first_reply_every_ack_is_let_through() -> None:
 
 def test_a_final_reply_arms_it() -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert acks.absorbs(ack(signed()), NOW)
 
 
 def test_repeated_acks_are_absorbed() -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert all(acks.absorbs(ack(signed()), NOW + seconds) for seconds in (0.1, 0.1, 4.0, WINDOW - 0.001))
 
 
 @pytest.mark.parametrize("later", [WINDOW, WINDOW + 0.001, 1e9])
 def test_when_the_window_has_passed_all_are_let_through(later: float) -> None:
     acks = make_filter()
-    acks.arm(invite(b"theirs"), NOW)
+    acks.arm([invite(b"theirs")], NOW)
     assert not acks.absorbs(ack(signed()), NOW + later)
     assert not acks.absorbs(ack(b"theirs"), NOW + later)
 
 
 def test_each_reply_winds_it_up_again() -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
-    acks.arm(invite(call_id=b"another"), NOW + 20)
+    acks.arm([invite()], NOW)
+    acks.arm([invite(call_id=b"another")], NOW + 20)
     assert acks.absorbs(ack(signed()), NOW + 20 + WINDOW - 0.001)
     assert not acks.absorbs(ack(signed()), NOW + 20 + WINDOW)
 
 
 def test_the_window_may_be_that_of_the_sl_module() -> None:
     acks = make_filter(2.0)
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert acks.absorbs(ack(signed()), NOW + 1.999)
     assert not acks.absorbs(ack(signed()), NOW + 2)
 
 
 def test_a_window_of_nothing_absorbs_nothing() -> None:
     acks = make_filter(0.0)
-    acks.arm(invite(b"theirs"), NOW)
+    acks.arm([invite(b"theirs")], NOW)
     assert not acks.absorbs(ack(signed()), NOW)
     assert not acks.absorbs(ack(b"theirs"), NOW)
 
@@ -97,14 +97,14 @@ def test_a_window_of_nothing_absorbs_nothing() -> None:
 def test_another_process_s_reply_is_known_by_its_signature() -> None:
     """The reply was another edge's, or this one's before it was restarted: one reply of our own is enough."""
     acks = make_filter()
-    acks.arm(invite(call_id=b"another"), NOW)
+    acks.arm([invite(call_id=b"another")], NOW)
     assert acks.absorbs(ack(signed()), NOW + 1)
 
 
 @pytest.mark.parametrize("position", range(31))
 def test_an_altered_tag_is_not_ours(position: int) -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     tag = bytearray(signed())
     tag[position] ^= 1
     assert not acks.absorbs(ack(bytes(tag)), NOW)
@@ -117,26 +117,26 @@ def test_an_altered_tag_is_not_ours(position: int) -> None:
 )
 def test_a_made_up_tag_is_not_ours(tag: bytes) -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert not acks.absorbs(ack(tag), NOW)
 
 
 @pytest.mark.parametrize("field", [{"call_id": b"c2"}, {"from_tag": b"f2"}, {"from_tag": b""}, {"cseq": 8}])
 def test_a_tag_is_good_for_its_own_request_only(field: dict[str, Any]) -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert not acks.absorbs(ack(signed(), **field), NOW)
 
 
 def test_a_tag_by_a_key_of_others_is_not_ours() -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert not acks.absorbs(ack(signed(KeyRing.generate())), NOW)
 
 
 def test_after_a_rotation_old_and_new_tags_are_absorbed() -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     rotated = RING.rotate(0.0)
     acks.signer = signer(rotated)
     assert acks.absorbs(ack(signed(RING)), NOW)
@@ -145,7 +145,7 @@ def test_after_a_rotation_old_and_new_tags_are_absorbed() -> None:
 
 def test_before_it_has_heard_of_a_rotation_too() -> None:
     acks = make_filter()
-    acks.arm(invite(), NOW)
+    acks.arm([invite()], NOW)
     assert acks.absorbs(ack(signed(RING.rotate(0.0))), NOW)
 
 
@@ -154,7 +154,7 @@ def test_before_it_has_heard_of_a_rotation_too() -> None:
 
 def test_the_ack_to_a_refused_re_invite_is_absorbed() -> None:
     acks = make_filter()
-    acks.arm(invite(b"theirs"), NOW)
+    acks.arm([invite(b"theirs")], NOW)
     assert acks.absorbs(ack(b"theirs"), NOW + 1)
     assert acks.absorbs(ack(b"theirs"), NOW + 2)
 
@@ -164,23 +164,23 @@ def test_the_ack_to_a_refused_re_invite_is_absorbed() -> None:
 )
 def test_an_ack_that_differs_from_the_re_invite_is_not(field: dict[str, Any]) -> None:
     acks = make_filter()
-    acks.arm(invite(b"theirs"), NOW)
+    acks.arm([invite(b"theirs")], NOW)
     assert not acks.absorbs(ack(b"theirs")._replace(**field), NOW)
 
 
 def test_our_own_tag_of_an_earlier_request_is_the_peers_own_now() -> None:
     """A re-INVITE inside a dialog that one of our replies began: the tag's signature is for the first CSeq number."""
     acks = make_filter()
-    acks.arm(invite(signed(cseq=7), cseq=8), NOW)
+    acks.arm([invite(signed(cseq=7), cseq=8)], NOW)
     assert acks.absorbs(ack(signed(cseq=7), cseq=8), NOW)
     assert not acks.absorbs(ack(signed(cseq=7), cseq=9), NOW)
 
 
 def test_a_remembered_reply_outlasts_one_window_and_no_more_than_two() -> None:
     acks = make_filter()
-    acks.arm(invite(b"theirs"), NOW)
+    acks.arm([invite(b"theirs")], NOW)
     for seconds in range(1, 100):
-        acks.arm(invite(), NOW + seconds)  # keeps it armed
+        acks.arm([invite()], NOW + seconds)  # keeps it armed
         absorbed = acks.absorbs(ack(b"theirs"), NOW + seconds)
         assert absorbed or seconds >= WINDOW
         assert not absorbed or seconds < 2 * WINDOW
@@ -188,8 +188,8 @@ def test_a_remembered_reply_outlasts_one_window_and_no_more_than_two() -> None:
 
 def test_a_long_silence_forgets_both_generations() -> None:
     acks = make_filter()
-    acks.arm(invite(b"theirs"), NOW)
-    acks.arm(invite(b"theirs", call_id=b"c2"), NOW + 1_000)
+    acks.arm([invite(b"theirs")], NOW)
+    acks.arm([invite(b"theirs", call_id=b"c2")], NOW + 1_000)
     assert not acks.absorbs(ack(b"theirs"), NOW + 1_000)
     assert acks.absorbs(ack(b"theirs", call_id=b"c2"), NOW + 1_000)
 
@@ -198,7 +198,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ackfilter, "MAX_REMEMBERED", 100)
     acks = make_filter()
     for number in range(1_000):
-        acks.arm(invite(b"theirs", cseq=number), NOW)
+        acks.arm([invite(b"theirs", cseq=number)], NOW)
     remembered = [number for number in range(1_000) if acks.absorbs(ack(b"theirs", cseq=number), NOW)]
     assert remembered[-1] == 999
     assert 100 <= len(remembered) <= 200
@@ -208,6 +208,6 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_replies_with_our_own_tag_cost_no_memory() -> None:
     acks = make_filter()
     for number in range(100):
-        acks.arm(invite(cseq=number), NOW)
+        acks.arm([invite(cseq=number)], NOW)
     assert not acks.absorbs(ack(b"", cseq=5), NOW)
     assert not acks.absorbs(ack(b"theirs", cseq=5), NOW)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from slbroker.bus.account import Job
     from slbroker.bus.envelope import Answer
+    from slbroker.inner import Job
 
 
 TICKS = 10  # in the time after which a silent broker is called anew

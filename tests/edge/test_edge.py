@@ -8,7 +8,8 @@ import pytest
 
 from slbroker import Handlers, Reply, Request
 from slbroker.bus.dispatcher import DispatchSettings
-from slbroker_edge.edge import MAX_REPLY, NO_WORKER_LOG_INTERVAL
+from slbroker.inner.pure_jobs import MAX_REPLY
+from slbroker_edge.edge import NO_WORKER_LOG_INTERVAL
 from tests.edge.rig import PEER, SIGNER, FakeListener, Rig
 from tests.support.sip import read_reply, request
 

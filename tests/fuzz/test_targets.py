@@ -123,8 +123,8 @@ def test_a_codec_that_lets_an_error_through_is_seen(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_dispatcher_that_forgets_a_request_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(account: object, answers: object, now: float) -> list[object]:
-        return []
+    def forget(account: object, body: bytes, now: float) -> tuple[list[object], int]:
+        return [], 0
 
     monkeypatch.setattr("slbroker.bus.account.Account.settle", forget)
     broken(dispatcher, dispatcher.SEEDS[0])

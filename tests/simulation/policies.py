@@ -6,9 +6,9 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from slbroker.bus.account import Job
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.pool import Pool
+from slbroker.inner import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope
-from slbroker.bus.account import Job
-from slbroker.bus.choice import DEFAULT_POOL
+from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.sockets import MAX_PER_TURN
+from slbroker.inner import Job
 from slbroker_edge.service import TICK
 from tests.support.bus import READING
 
@@ -29,7 +29,7 @@ class Call(Job):
     __slots__ = ("arrived", "begun", "cause", "done", "runs")
 
     def __init__(self, arrived: float) -> None:
-        super().__init__(READING)
+        super().__init__(READING, b"", ANY, 0)
         self.arrived = arrived
         self.begun = arrived  # when its handler was started for the last time
         self.done: float | None = None  # when it was answered, or given up

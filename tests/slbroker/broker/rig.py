@@ -26,8 +26,7 @@ from tests.support.bus import ANSWER, START, STEP, hello, job, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from slbroker.bus.account import Job
-    from slbroker.bus.envelope import Item
+    from slbroker.inner import Item, Job
 
 Frames: TypeAlias = list[bytes]
 

@@ -17,7 +17,7 @@ from tests.support.bus import ANSWER, MESSAGE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.bus.account import Job
+    from slbroker.inner import Job
     from tests.slbroker.broker.rig import Pipe
 
 
@@ -30,7 +30,7 @@ def test_requests_go_out_and_answers_come_back() -> None:
     worker = rig.join("a", credit=8)
     jobs = rig.submit(4)
     rig.roundtrip()
-    assert [item[1] for _member, item in worker.held] == [MESSAGE for _ in jobs]
+    assert [item.message for _member, item in worker.held] == [MESSAGE for _ in jobs]
     worker.answer(1)
     rig.roundtrip()
     worker.answer(2, None)
@@ -202,7 +202,7 @@ def test_a_worker_whose_answers_the_edge_cannot_read_is_cut_off() -> None:
     rig.roundtrip()
     (member, _item), *_ = bad.held
     _head, pipe = bad.members[0]
-    route = member._routes[bad.held[0][1][0]]
+    route = member._routes[bad.held[0][1].number]
     count = len(bad.held)
     head, _body = envelope.encode_replies([(1, b"")] * count, route)
     assert pipe.send([head, bytes([0x90 + count]) + b"\xc1" * count])

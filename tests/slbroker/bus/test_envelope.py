@@ -16,17 +16,19 @@ from slbroker.bus.account import MAX_CREDIT, MAX_NAME
 from slbroker.bus.dispatcher import MAX_WORKERS, DispatchSettings
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
 from slbroker.errors import EnvelopeError
+from slbroker.inner.pure_jobs import MAX_REPLY
 from slbroker.keys import Key
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse
 from slbroker.totag import Signer
-from slbroker_edge.edge import MAX_REPLY
 from tests.support.bus import MESSAGE, SOURCE
 from tests.support.sip import TYPICAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from slbroker.inner import Item
 
 PAGE = Path(__file__).parents[3] / "docs" / "bus.md"
 
@@ -186,7 +188,7 @@ answers = st.none() | st.binary() | st.lists(st.binary()).map(tuple)
 
 
 @given(batches, st.binary())
-def test_requests_come_back_as_they_were(items: list[envelope.Item], route: bytes) -> None:
+def test_requests_come_back_as_they_were(items: list[Item], route: bytes) -> None:
     head, body = envelope.encode_requests(items, route)
     assert envelope.decode_head([head, body]) == (Kind.REQUESTS, route, len(items))
     decoded = envelope.decode_requests(body)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker.bus.account import MAX_CREDIT, Account, Job, Offer
+from slbroker.bus.account import MAX_CREDIT, Account, Offer
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
 from slbroker.bus.pool import Pool
 from slbroker.bus.ready import STALE_ENTRIES
@@ -18,6 +18,8 @@ from tests.support.bus import job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from slbroker.inner import Job
 
 _names = itertools.count()
 _numbers = itertools.count(1)

@@ -13,7 +13,7 @@ from tests.support.bus import FIRST_ID, Desk, hello, waiting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.bus.account import Job
+    from slbroker.inner import Job
 
 SETTINGS = DispatchSettings()
 

@@ -30,7 +30,7 @@ def test_requests_go_out_and_answers_come_back(link: Link) -> None:
     assert worker.membership.edge["edge"] == "edge"
     jobs = link.submit(3)
     link.roundtrip()
-    assert [item[1] for item in worker.held] == [MESSAGE for _ in jobs]
+    assert [item.message for item in worker.held] == [MESSAGE for _ in jobs]
     worker.answer(2)
     worker.answer(1, None)
     link.roundtrip()

@@ -30,8 +30,9 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     wanted = "pure" if setting == "1" else load("compiled").__name__.rpartition(".")[2]
     kind, modules = chosen._choose()
     names = [module.__name__.rpartition(".")[2] for module in modules]
-    twins = ["compiled", "ordinary", "replying", "signing"]
-    assert (kind, names) == (wanted, ["pure"] * 4 if wanted == "pure" else twins)
+    pures = ["pure", "pure_jobs", "pure", "pure_jobs", "pure", "pure"]
+    twins = ["compiled", "jobs", "ordinary", "ordinary", "replying", "signing"]
+    assert (kind, names) == (wanted, pures if wanted == "pure" else twins)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,5 @@
+cdef class Job:
+    cdef public object reading, choice, listener, reply_to, number, last_worker
+    cdef public bytes asks, batch
+    cdef public Py_ssize_t size, tries
+    cdef public double queued, given

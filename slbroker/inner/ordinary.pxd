@@ -1,0 +1,1 @@
+cdef bytes method_of(const char *text, Py_ssize_t length)

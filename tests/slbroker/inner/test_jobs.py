@@ -1,0 +1,257 @@
+"""The way of jobs through an edge: what both twins do with a turn's requests and answers."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from slbroker.bus import envelope
+from slbroker.bus.choice import ANY
+from slbroker.errors import Drop
+from slbroker.inner import pure_jobs
+from slbroker.sip.parser import BadRequest
+from slbroker.sip.reading import Reading
+from slbroker.sip.validate import USUAL
+from slbroker_edge.reader import is_answerable, read, reply_address
+from tests.slbroker.inner.twins import OPTIONS, growth, load
+from tests.support.sip import TYPICAL, request
+from tests.torture.corpus import CASES
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from slbroker.inner.pure import Address
+
+LISTEN = "udp:192.0.2.7:5060"
+PEER: Address = ("192.0.2.1", 40_000)
+OK = b"SIP/2.0 200 OK\r\n\r\n"
+MOST = envelope.MAX_ARRAY
+
+
+@pytest.fixture(scope="module", params=["pure_jobs", "jobs"])
+def jobs(request: pytest.FixtureRequest) -> ModuleType:
+    return load(request.param)
+
+
+def reading(method: bytes = b"OPTIONS", to_tag: bytes = b"", packed: bytes = b"packed") -> Reading:
+    return Reading(method, b"sip:a", b"c", b"f", to_tag, 1, packed, 5060)
+
+
+def some(jobs: ModuleType, count: int, listener: object = "listener") -> list[Any]:
+    return [jobs.Job(reading(packed=b"p%d" % at), b"", ANY, 10 + at, listener, ("h", at)) for at in range(count)]
+
+
+# One job --------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_job(jobs: ModuleType) -> None:
+    job = jobs.Job(reading(), b"CANCEL", ANY, 7)
+    assert (job.reading, job.asks, job.choice, job.size) == (reading(), b"CANCEL", ANY, 7)
+    assert (job.listener, job.reply_to, job.last_worker) == (None, None, None)
+    assert (job.number, job.queued, job.given, job.tries, job.batch) == (0, 0.0, 0.0, 0, b"")
+
+
+def test_a_job_has_what_a_subclass_adds(jobs: ModuleType) -> None:
+    class Special(jobs.Job):  # type: ignore[name-defined,misc]
+        __slots__ = ("more",)
+
+        def __init__(self, more: int) -> None:
+            super().__init__(reading(), b"", ANY, 1)
+            self.more = more
+
+    job = Special(3)
+    assert jobs.size_of([job]) == 1
+    assert (job.more, job.asks) == (3, b"")
+
+
+# To the bus -----------------------------------------------------------------------------------------------------
+
+
+def test_jobs_are_numbered(jobs: ModuleType) -> None:
+    few = some(jobs, 3)
+    assert jobs.number_jobs(few, 2**63, 4.5) == jobs.size_of(few) == 33
+    assert [(job.number, job.queued) for job in few] == [(2**63 + at, 4.5) for at in range(3)]
+    assert (jobs.number_jobs([], 1, 0.0), jobs.size_of([])) == (0, 0)
+
+
+def test_jobs_are_given(jobs: ModuleType) -> None:
+    few, account = some(jobs, 2), object()
+    held: dict[int, Any] = {}
+    jobs.number_jobs(few, 7, 0.0)
+    jobs.give(few, account, held, 1.5, b"route")
+    jobs.give(few[1:], account, held, 2.5, b"")
+    assert held == {7: few[0], 8: few[1]}
+    assert [(job.given, job.tries, job.batch) for job in few] == [(1.5, 1, b"route"), (2.5, 2, b"")]
+    assert all(job.last_worker is account for job in few)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 300])
+def test_jobs_are_packed_as_the_codec_does(jobs: ModuleType, count: int) -> None:
+    few = some(jobs, count)
+    jobs.number_jobs(few, 2**64 - count - 1, 0.0)
+    packed = [(job.number, job.reading.packed) for job in few]
+    assert jobs.pack_jobs(few) == envelope.encode_packed(packed)[1]
+
+
+# From the bus ---------------------------------------------------------------------------------------------------
+
+
+def settled(body: object, held: dict[int, str]) -> Any:
+    """What the compiled one makes of a body; where it leaves it, nothing has changed."""
+    before = dict(held)
+    found = load("jobs").settle(body, held, MOST)
+    if found is None:
+        assert held == before
+    return found
+
+
+answers = st.lists(st.tuples(st.integers(0, 20), st.one_of(st.none(), st.binary(max_size=300))), max_size=30)
+
+
+@given(answers, st.sets(st.integers(0, 20)))
+@example([(3, None), (3, b"x"), (4, b"y")], {3})
+def test_answers_are_settled(answers: list[tuple[int, bytes | None]], numbers: set[int]) -> None:
+    held = {number: f"job {number}" for number in numbers}
+    left, ended, strangers = dict(held), [], []
+    for number, answer in answers:
+        job = left.pop(number, None)
+        if job is None:
+            strangers.append(number)
+        else:
+            ended.append((job, answer))
+    assert settled(envelope.encode_replies(answers)[1], held) == (ended, strangers)
+    assert held == left
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"\x80", b"\xc0", b"\x91", b"\x91\xc0", b"\x92\x92\x01\xc0", b"\xdd\x00\x00\x00\x01",
+        msgpack.packb([(1, OK)]) + b"\x00", msgpack.packb([(1, OK)])[:-1], msgpack.packb([(1, (OK, OK))]),
+        msgpack.packb([(1, OK), (2, "text")]), msgpack.packb([(1, OK), (-1, OK)]), msgpack.packb([(1, OK), (2,)]),
+        msgpack.packb([(1, OK)] * (MOST + 1)), bytearray(msgpack.packb([(1, OK)])),
+    ],
+)  # fmt: skip
+def test_what_is_unusual_is_left_whole(body: object) -> None:
+    assert settled(body, {1: "one", 2: "two"}) is None
+
+
+def test_the_pure_one_leaves_all(jobs: ModuleType) -> None:
+    assert pure_jobs.settle(envelope.encode_replies([(1, OK)])[1], {1: jobs.Job(reading(), b"", ANY, 0)}, MOST) is None
+
+
+replies = st.one_of(
+    st.none(), st.just(()), st.just((OK, OK)), st.binary(max_size=40), st.just(b"SIP/2.0 200 OK\r\n" + b"x" * 65_492),
+    st.builds(
+        b"".join,
+        st.tuples(
+            st.sampled_from([b"SIP/2.0 ", b"SIP/3.0 ", b"sip/2.0 "]),
+            st.sampled_from([b"100 ", b"200 ", b"699 ", b"700 ", b"099 ", b"20x ", b"200"]),
+            st.sampled_from([b"", b"OK", b"O\rK", b"O\nK", b"\x00"]),
+            st.sampled_from([b"\r\n", b"\n", b"\r", b"", b"\r\n\r\nbody\n"]),
+        ),
+    ),
+)  # fmt: skip
+pairs = st.lists(
+    st.tuples(
+        st.sampled_from([b"INVITE", b"OPTIONS"]), st.sampled_from([b"", b"theirs"]), st.sampled_from([b"", b"ACK"]),
+        st.sampled_from(["one", "other"]), replies,
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(pairs)
+def test_replies_are_posted_alike(pairs: list[tuple[bytes, bytes, bytes, str, Any]]) -> None:
+    results = []
+    for module in (pure_jobs, load("jobs")):
+        ended = [
+            (module.Job(reading(method, to_tag), asks, ANY, 1, listener, (listener, at)), answer)
+            for at, (method, to_tag, asks, listener, answer) in enumerate(pairs)
+        ]
+        outbox: dict[Any, Any] = {}
+        arming: dict[Any, Any] = {}
+        stops = [-1]
+        while stops[-1] < len(ended):
+            stops.append(module.post_replies(ended, stops[-1] + 1, outbox, arming))
+        results.append((stops, outbox, arming))
+    assert results[0] == results[1]
+
+
+def test_a_provisional_reply_arms_nothing(jobs: ModuleType) -> None:
+    invite = jobs.Job(reading(b"INVITE", b"theirs"), b"", ANY, 1, "here", "there")
+    outbox: dict[str, Any] = {"here": [(b"before", "there")]}
+    arming: dict[str, Any] = {}
+    assert jobs.post_replies([(invite, b"SIP/2.0 180 Ringing\r\n\r\n")], 0, outbox, arming) == 1
+    assert (len(outbox["here"]), arming) == (2, {})
+    assert jobs.post_replies([(invite, OK), (invite, None)], 0, outbox, arming) == 1
+    assert (outbox["here"][-1], arming) == ((OK, "there"), {"here": [invite.reading]})
+
+
+# From SIP -------------------------------------------------------------------------------------------------------
+
+MESSAGES = [*TYPICAL.values(), *(case.data for case in CASES.values()), OPTIONS, request("ACK"), request("CANCEL")]
+
+
+def one_by_one(data: bytes, address: Address) -> tuple[Reading, Any] | None:
+    """What the whole grammar makes of a datagram, and where its reply goes."""
+    try:
+        found = read(data, address, LISTEN, USUAL)
+    except (Drop, BadRequest):
+        return None
+    return found, reply_address(address, found.reply_port)
+
+
+@pytest.mark.parametrize("address", [PEER, ("2001:db8::9", 40_000, 0, 0), ("224.0.0.1", 40_000), ("192.0.2.1", 0)])
+def test_what_is_taken_in_is_what_the_grammar_reads(address: Address) -> None:
+    datagrams = [(data, address) for data in MESSAGES]
+    taken, acks, rest = load("ordinary").take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
+    assert len(taken) + len(acks) + len(rest) == len(datagrams)
+    assert bool(taken) == is_answerable(*address[:2])
+    left = {data for _before, data, _address in rest}
+    mine = iter(taken)
+    for data, _address in datagrams:
+        if data in left or data.startswith(b"ACK"):
+            continue
+        job = next(mine)
+        assert (job.reading, job.reply_to) == one_by_one(data, address)
+        assert type(job.reading) is Reading
+        assert (job.listener, job.choice, job.asks, job.size) == ("listener", ANY, b"", len(data))
+    for ack, data, from_address in acks:
+        assert (ack, from_address) == (read(data, address, LISTEN, USUAL), address)
+    assert any(data.startswith(b"CANCEL") for data in left), "a worker has to ask for it"
+
+
+def test_order_can_be_kept() -> None:
+    odd, good = b"nonsense", request("OPTIONS")
+    datagrams = [(data, PEER) for data in (odd, good, good, odd, good, odd)]
+    taken, _acks, rest = load("ordinary").take_in(datagrams, None, LISTEN, ANY, is_answerable)
+    assert (len(taken), [before for before, _data, _address in rest]) == (3, [0, 2, 3])
+
+
+def test_the_pure_one_takes_nothing_in() -> None:
+    assert pure_jobs.take_in([(OPTIONS, PEER)], None, LISTEN, ANY, is_answerable) == ([], [], [(0, OPTIONS, PEER)])
+
+
+def test_nothing_is_left_behind() -> None:
+    twin, take_in = load("jobs"), load("ordinary").take_in
+    datagrams = [(bytes(bytearray(OPTIONS)), PEER) for _ in range(50)]
+
+    def work() -> None:
+        taken, _acks, _rest = take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
+        twin.number_jobs(taken, 2**40, 0.0)
+        held: dict[int, Any] = {}
+        twin.give(taken, None, held, 0.0, b"")
+        twin.pack_jobs(taken)
+        ended, _strangers = twin.settle(envelope.encode_replies([(job.number, OK) for job in taken])[1], held, MOST)
+        twin.post_replies(ended, 0, {}, {})
+        assert not held
+
+    blocks, pages, *references = growth(work, 300, datagrams, PEER, OK)
+    assert (blocks < 200, pages < 100, references) == (True, True, [0, 0, 0])
+    assert sys.getrefcount(datagrams[0]) < 10
