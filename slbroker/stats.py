@@ -20,9 +20,9 @@ class Fates:
         self.failed = 0  # answered 500 because no worker answered
         self.dropped: dict[str, int] = {}  # left unanswered, by cause
 
-    def drop(self, cause: str) -> None:
-        """Count one message that is left unanswered because of `cause`."""
-        self.dropped[cause] = self.dropped.get(cause, 0) + 1
+    def drop(self, cause: str, count: int = 1) -> None:
+        """Count one message, or several, left unanswered because of `cause`."""
+        self.dropped[cause] = self.dropped.get(cause, 0) + count
 
     def ended(self) -> int:
         """Return how many messages have met their fate."""

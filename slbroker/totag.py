@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from slbroker.inner import Mac
+from slbroker.inner import Mac, unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from slbroker.inner.pure_jobs import Ack
     from slbroker.keys import Key
 
 _VERSION: Final = b"s1"  # a changed format takes another, or an upgrade would misread the tags before it
 _PERSON: Final = b"slbroker-totag"  # the same secret used elsewhere gives no MAC that is valid here
 
+_KEY_ID: Final = slice(2, 6)  # where in a tag it stands
 TAG_LENGTH: Final = 31  # the MAC's 24 digits make a guess one in 2**96, and keep small replies small
 MAX_CSEQ: Final = 2**32 - 1  # what four bytes hold; RFC 3261 8.1.1.5 stays below 2**31
 
@@ -48,12 +50,16 @@ class Signer:
         """
         return self.mac.tag(call_id, from_tag, cseq)
 
+    def unsigned(self, acks: list[Ack]) -> list[Ack]:
+        """Return the ACKs whose To-tag does not verify; their CSeq numbers are within 0 to 2**32 - 1."""
+        return unsigned(acks, self._macs, _KEY_ID.start, _KEY_ID.stop)
+
     def verify(self, tag: bytes, call_id: bytes, from_tag: bytes, cseq: int) -> bool:
         """Return whether `tag` was signed, for this Call-ID, From tag and CSeq number, with an accepted key.
 
         Takes any bytes and any number, and never raises. The time taken tells nothing about the right MAC.
         """
-        mac = self._macs.get(tag[2:6])
+        mac = self._macs.get(tag[_KEY_ID])
         return mac is not None and 0 <= cseq <= MAX_CSEQ and mac.matches(tag, call_id, from_tag, cseq)
 
 

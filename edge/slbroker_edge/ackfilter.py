@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from slbroker.inner.pure_jobs import Ack
     from slbroker.sip.reading import Dialog
     from slbroker.totag import Signer
 
@@ -52,8 +53,16 @@ class AckFilter:
         """Return whether `ack` answers one of our replies; repetitions of it do too."""
         if now >= self._deadline or not ack.to_tag:
             return False
-        if self.signer.verify(ack.to_tag, ack.call_id, ack.from_tag, ack.cseq):
-            return True
+        signed = self.signer.verify(ack.to_tag, ack.call_id, ack.from_tag, ack.cseq)
+        return signed or self._remembers(ack, now)
+
+    def absorb(self, acks: list[Ack], now: float) -> list[Ack]:
+        """Return those of many ACKs that answer none of our replies."""
+        if now >= self._deadline:
+            return acks
+        return [ack for ack in self.signer.unsigned(acks) if not self._remembers(ack[0], now)]
+
+    def _remembers(self, ack: Dialog, now: float) -> bool:
         if not self._young and not self._old:
             return False
         self._rotate(now)

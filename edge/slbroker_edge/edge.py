@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.envelope import Answer
     from slbroker.inner.pure import Address
+    from slbroker.inner.pure_jobs import Ack
     from slbroker.sip.framer import Fault
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Dialog, Reading
@@ -67,6 +68,7 @@ class Edge:
         self.checks = checks
         self.policies = policies
         self.routes = Routes(policies.routes)
+        self._anywhere = self.routes.everywhere
         self.shadow = Shadow(*policies.shadow) if policies.shadow else None
         self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
         self.fates = Fates()
@@ -91,8 +93,8 @@ class Edge:
                 self._take_one(data, address, listener, now)
                 done = before
             self._take_jobs(jobs[done:] if done else jobs, now)
-            for ack, data, address in acks:
-                self._take_ack(ack, data, address, listener, now)
+            if acks:
+                self._take_acks(acks, listener, now)
         else:
             for data, address in datagrams:
                 self._take_one(data, address, listener, now)
@@ -137,6 +139,17 @@ class Edge:
                 raise Drop("cancel")
             asks = reading.method
         self._take_job(Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port)), now)
+
+    def _take_acks(self, acks: list[Ack], listener: Listener, now: float) -> None:
+        """Take ACKs, together where no worker anywhere has asked for them."""
+        if self.dispatcher.takes(b"ACK", self._anywhere) or self.dispatcher.takes(FILTERED_ACK, self._anywhere):
+            for ack, data, address in acks:
+                self._take_ack(ack, data, address, listener, now)
+            return
+        rest = len(self.ack_filter.absorb(acks, now))
+        self.fates.absorbed += len(acks) - rest
+        if rest:
+            self.fates.drop("ack", rest)
 
     def _take_ack(self, reading: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
         choice = self.routes.choose(reading, listener.name)

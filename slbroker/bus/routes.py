@@ -88,6 +88,12 @@ class Routes:
         """Return the names of all pools that a request may go to."""
         return frozenset({DEFAULT_POOL}.union(*(route.choice.pools for route in self._routes)))
 
+    @property
+    def everywhere(self) -> Choice:
+        """Return the choice of all these pools, for asking what any of their workers takes."""
+        pools = tuple(self.pools)
+        return Choice(pools, (1,) * len(pools))
+
     def _choose(self, request: Routable, listen: str) -> Choice:
         """Return where `request` goes: what the first route that matches says, else the pool `default`."""
         for route in self._routes:

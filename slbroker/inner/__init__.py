@@ -8,7 +8,7 @@ environment forces the pure ones. `KIND` says which are in use.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slbroker.inner import pure, pure_jobs
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def _choose() -> tuple[str, list[ModuleType]]:
-    """Return what is in use: its name; the modules for datagrams, jobs, reading, taking in, replying and signing."""
-    pure_ones = [pure, pure_jobs, pure, pure_jobs, pure, pure]
+    """Return what is in use: its name, and the modules that have the functions."""
+    pure_ones = [pure, pure_jobs]
     if os.environ.get("SLBROKER_PURE", "") not in ("", "0"):
         return "pure", pure_ones
     try:
@@ -31,10 +31,15 @@ def _choose() -> tuple[str, list[ModuleType]]:
         )
     except ImportError:
         return "pure", pure_ones
-    return "compiled", [compiled, jobs, ordinary, ordinary, replying, signing]
+    return "compiled", [compiled, jobs, ordinary, replying, signing]
 
 
-KIND, (_datagrams, _jobs, _reading, _taking, _replying, _signing) = _choose()
+KIND, _modules = _choose()
+
+
+def _find(name: str) -> Any:
+    return next(getattr(module, name) for module in _modules if hasattr(module, name))
+
 
 if TYPE_CHECKING:
     from slbroker.inner.pure import (
@@ -47,43 +52,33 @@ if TYPE_CHECKING:
         send_batch,
         unpack_requests,
     )  # fmt: skip
-    from slbroker.inner.pure_jobs import Job, JobT, give, number_jobs, pack_jobs, post_replies, settle, size_of, take_in
+    from slbroker.inner.pure_jobs import (
+        Job,
+        JobT,
+        give,
+        number_jobs,
+        pack_jobs,
+        post_replies,
+        settle,
+        size_of,
+        take_in,
+        unsigned,
+    )  # fmt: skip
 else:
-    JobT = pure_jobs.JobT
-    scan = _datagrams.scan
-    receive_batch = _datagrams.receive_batch
-    send_batch = _datagrams.send_batch
-    Job = _jobs.Job
-    number_jobs = _jobs.number_jobs
-    size_of = _jobs.size_of
-    give = _jobs.give
-    pack_jobs = _jobs.pack_jobs
-    settle = _jobs.settle
-    post_replies = _jobs.post_replies
-    read_ordinary = _reading.read_ordinary
-    take_in = _taking.take_in
+    # Datagrams
+    receive_batch, send_batch = _find("receive_batch"), _find("send_batch")
+    scan, read_ordinary = _find("scan"), _find("read_ordinary")
+    # Jobs, in the order of what happens to them
+    Job, JobT = _find("Job"), pure_jobs.JobT
+    take_in, unsigned, number_jobs = _find("take_in"), _find("unsigned"), _find("number_jobs")
+    size_of, give, pack_jobs = _find("size_of"), _find("give"), _find("pack_jobs")
+    settle, post_replies = _find("settle"), _find("post_replies")
+    # Replies
     Item = pure.Item  # of what is made here; a batch unpacks into the twin's
-    unpack_requests = _replying.unpack_requests
-    join_reply = _replying.join_reply
-    Mac = _signing.Mac
+    unpack_requests, join_reply, Mac = _find("unpack_requests"), _find("join_reply"), _find("Mac")
 
 __all__ = [
-    "KIND",
-    "Item",
-    "Job",
-    "JobT",
-    "Mac",
-    "give",
-    "join_reply",
-    "number_jobs",
-    "pack_jobs",
-    "post_replies",
-    "read_ordinary",
-    "receive_batch",
-    "scan",
-    "send_batch",
-    "settle",
-    "size_of",
-    "take_in",
-    "unpack_requests",
+    "KIND", "Item", "Job", "JobT", "Mac", "give", "join_reply", "number_jobs", "pack_jobs", "post_replies",
+    "read_ordinary", "receive_batch", "scan", "send_batch", "settle", "size_of", "take_in", "unpack_requests",
+    "unsigned",
 ]  # fmt: skip

@@ -10,11 +10,11 @@ import struct
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from slbroker.bus.choice import Choice
     from slbroker.bus.envelope import Answer
-    from slbroker.inner.pure import Address
+    from slbroker.inner.pure import Address, Mac
     from slbroker.sip.reading import Dialog, Reading
 
 # What msgpack begins an array of 3 and a number of 8 bytes with.
@@ -79,6 +79,21 @@ def take_in(
     the address that its reply goes to.
     """
     return [], [], [(0, data, address) for data, address in datagrams]
+
+
+def unsigned(acks: Sequence[Ack], macs: Mapping[bytes, Mac], start: int, stop: int) -> list[Ack]:
+    """Return the ACKs whose To-tag is none of `macs`; the bytes from `start` to `stop` of a tag say which it would be.
+
+    The CSeq number of an ACK is within 0 to 2**32 - 1.
+    """
+    rest = []
+    for ack in acks:
+        reading = ack[0]
+        tag = reading.to_tag
+        mac = macs.get(tag[start:stop])
+        if mac is None or not mac.matches(tag, reading.call_id, reading.from_tag, reading.cseq):
+            rest.append(ack)
+    return rest
 
 
 def number_jobs(jobs: Sequence[Job], first: int, now: float) -> int:

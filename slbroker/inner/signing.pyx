@@ -194,6 +194,20 @@ cdef class Mac:
             out[2 * at + 1] = HEX[byte & 15]
 
 
+def unsigned(list acks not None, dict macs not None, Py_ssize_t start, Py_ssize_t stop):
+    """Do what `pure_jobs.unsigned` does."""
+    cdef list rest = []
+    cdef tuple ack
+    cdef bytes call_id, from_tag, to_tag
+    cdef Mac mac
+    for ack in acks:
+        _method, _uri, call_id, from_tag, to_tag, cseq, _packed, _port = ack[0]
+        mac = <Mac>macs.get(to_tag[start:stop])
+        if mac is None or not mac.matches(to_tag, call_id, from_tag, cseq):
+            rest.append(ack)
+    return rest
+
+
 cdef uint32_t checked(cseq) except? 0xFFFFFFFF:
     if not 0 <= cseq <= 0xFFFFFFFF:
         raise ValueError(f"CSeq number {cseq} is not within 0 to 4294967295")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slbroker.keys import KeyRing
 from slbroker.sip.message import Message
+from slbroker.sip.reading import Reading
 from slbroker.totag import Signer
 from slbroker_edge import ackfilter
 from slbroker_edge.ackfilter import AckFilter
+
+if TYPE_CHECKING:
+    from slbroker.inner.pure_jobs import Ack
 
 NOW = 1_000.0
 WINDOW = 32.0
@@ -211,3 +215,15 @@ def test_replies_with_our_own_tag_cost_no_memory() -> None:
         acks.arm([invite(cseq=number)], NOW)
     assert not acks.absorbs(ack(b"", cseq=5), NOW)
     assert not acks.absorbs(ack(b"theirs", cseq=5), NOW)
+
+
+def test_many_acks_at_once() -> None:
+    """What `absorb` leaves is what `absorbs` says of each."""
+    acks = make_filter()
+    tags = [signed(), b"theirs", b"", b"s1", signed(cseq=99), signed()]
+    readings = [Reading(b"ACK", b"sip:bob@example.com", b"c1", b"f1", tag, 7, b"", 0) for tag in tags]
+    many: list[Ack] = [(reading, b"data", ("192.0.2.1", 5060)) for reading in readings]
+    assert acks.absorb(many, NOW) == many, "not armed"
+    acks.arm([invite(b"theirs")], NOW)
+    assert acks.absorb(many, NOW) == [one for one in many if not acks.absorbs(one[0], NOW)] == many[2:5]
+    assert acks.absorb(many, NOW + 1_000) == many

@@ -255,3 +255,31 @@ def test_nothing_is_left_behind() -> None:
     blocks, pages, *references = growth(work, 300, datagrams, PEER, OK)
     assert (blocks < 200, pages < 100, references) == (True, True, [0, 0, 0])
     assert sys.getrefcount(datagrams[0]) < 10
+
+
+# ACKs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("module", "macs"), [("pure_jobs", "pure"), ("signing", "signing")])
+def test_signed_acks_are_known(module: str, macs: str) -> None:
+    first, second = (load(macs).Mac(bytes((at,)) * 32, b"test", b"s1%04d-" % at) for at in (1, 2))
+    ring = {b"0001": first, b"0002": second}
+    tags = {tag: mac.tag(b"c", b"f", 1) for tag, mac in (("first", first), ("second", second))}
+    acks = [
+        (reading(b"ACK", to_tag), b"data", PEER)
+        for to_tag in (
+            tags["first"], tags["second"], b"", b"s1", b"s10001-", tags["first"][:-1] + b"0", tags["first"] + b"0",
+            tags["first"].replace(b"0001", b"0002"), tags["first"].replace(b"0001", b"0003"), second.tag(b"c", b"f", 2),
+        )
+    ]  # fmt: skip
+    rest = load(module).unsigned(acks, ring, 2, 6)
+    assert rest == acks[2:]
+    assert all(one is other for one, other in zip(rest, acks[2:], strict=True))
+    assert load(module).unsigned([], ring, 2, 6) == []
+
+
+def test_unsigned_leaves_nothing_behind() -> None:
+    mac = load("signing").Mac(bytes(32), b"test", b"s10001-")
+    acks = [(reading(b"ACK", tag), b"data", PEER) for tag in (mac.tag(b"c", b"f", 1), b"s10001-x", b"")]
+    blocks, pages, references = growth(lambda: load("signing").unsigned(acks, {b"0001": mac}, 2, 6), 3_000, mac)
+    assert (blocks < 100, pages < 100, references) == (True, True, 0)
