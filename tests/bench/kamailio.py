@@ -26,16 +26,33 @@ loadmodule "sl.so"
 
 NATIVE = """
 # The same answers as slbroker's bundled plugin. The sl module absorbs the ACKs of its replies on its own.
-request_route {
-    if (method == "OPTIONS") {
+request_route {{
+{checks}    if (method == "OPTIONS") {{
         sl_send_reply("200", "OK");
         exit;
-    }
-    if (method == "ACK") {
+    }}
+    if (method == "ACK") {{
+        exit;
+    }}
+    sl_send_reply("404", "Not Found");
+}}
+"""
+
+# What Kamailio's default configuration asks of each request before anything else, with the same numbers; an edge of
+# slbroker judges as much.
+CHECK_MODULES = """\
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "sanity.so"
+"""
+CHECKS = """\
+    if (!mf_process_maxfwd_header("10")) {
+        sl_send_reply("483", "Too Many Hops");
         exit;
     }
-    sl_send_reply("404", "Not Found");
-}
+    if (!sanity_check("17895", "7")) {
+        exit;
+    }
 """
 
 KEMI_ENGINE = """
@@ -84,6 +101,11 @@ def native_name(children: int) -> str:
     return f"Kamailio native, {several(children, 'child', 'children')}"
 
 
+def checked_name(children: int) -> str:
+    """Return what the subject with the native script and its checks is called in the tables."""
+    return f"Kamailio native with checks, {several(children, 'child', 'children')}"
+
+
 def kemi_name(children: int) -> str:
     """Return what the subject with the KEMI script is called in the tables."""
     return f"Kamailio KEMI Python, {several(children, 'child', 'children')}"
@@ -98,6 +120,16 @@ def native(program: str, children: int) -> Subject:
     return Subject(native_name(children), programs)
 
 
+def checked(program: str, children: int) -> Subject:
+    """Return the same server with the checks of Kamailio's default configuration."""
+
+    def programs(folder: Path, port: int) -> list[Program]:
+        config = write_native(folder, port, children, checks=True)
+        return [Program("server", arguments(program, config, folder))]
+
+    return Subject(checked_name(children), programs)
+
+
 def kemi(program: str, children: int) -> Subject:
     """Return the same server as a KEMI script, which Kamailio runs in each UDP receiver."""
 
@@ -107,10 +139,11 @@ def kemi(program: str, children: int) -> Subject:
     return Subject(kemi_name(children), programs)
 
 
-def write_native(folder: Path, port: int, children: int) -> Path:
+def write_native(folder: Path, port: int, children: int, *, checks: bool = False) -> Path:
     """Write the native script into `folder` and return its path."""
     config = folder / "kamailio.cfg"
-    config.write_text(COMMON.format(port=port, children=children) + NATIVE, encoding="utf-8")
+    common = COMMON.format(port=port, children=children) + (CHECK_MODULES if checks else "")
+    config.write_text(common + NATIVE.format(checks=CHECKS if checks else ""), encoding="utf-8")
     return config
 
 

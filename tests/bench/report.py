@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from tests.bench.kamailio import kemi_name, native_name
+from tests.bench.kamailio import checked_name, kemi_name, native_name
 from tests.bench.measure import oddities
 from tests.bench.subjects import C_ECHO
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Figure = Callable[[Sample], float | None]
     Table = Sequence[Sequence[str]]
 
-REFERENCES = (native_name(2), kemi_name(2), C_ECHO)
+REFERENCES = (native_name(2), checked_name(2), kemi_name(2), C_ECHO)
 """What the others are compared with, as far as it was measured."""
 
 COLUMNS: dict[str, Figure] = {

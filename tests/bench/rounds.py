@@ -110,7 +110,7 @@ def describe_plan(plan: Plan, rounds: int, loop: str) -> str:
 
 
 def all_subjects(
-    echo: Path, folder: Path, workers: Iterable[int], children: Iterable[int], kemi_children: Iterable[int] = ()
+    echo: Path, folder: Path, workers: Iterable[int], children: Iterable[int], kemi_children: Sequence[int] = ()
 ) -> tuple[list[Subject], list[str]]:
     """Return what can be measured on this machine, and a line for each thing that cannot.
 
@@ -132,12 +132,13 @@ def slbroker_subjects(folder: Path, workers: Iterable[int]) -> tuple[list[Subjec
     return [slbroker(each, number) for each in kinds for number in workers], [] if kind == "compiled" else notes
 
 
-def kamailio_subjects(children: Iterable[int], kemi_children: Iterable[int]) -> tuple[list[Subject], list[str]]:
+def kamailio_subjects(children: Iterable[int], kemi_children: Sequence[int]) -> tuple[list[Subject], list[str]]:
     """Return Kamailio with its two kinds of script."""
     program = kamailio.find_kamailio()
     if program is None:
         return [], ["Not measured: Kamailio is not installed, so there are no ratios to it."]
     subjects = [kamailio.native(program, number) for number in children]
+    subjects += [kamailio.checked(program, number) for number in kemi_children[-1:]]
     wanted = list(kemi_children)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         if wanted and not kamailio.runs_python(program, Path(name)):

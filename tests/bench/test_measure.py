@@ -15,6 +15,7 @@ from tests.bench.tcpload import TcpLoad, TcpLoadError
 from tests.support.peers import missing_peer, require_peer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.bench.measure import Tools
@@ -43,8 +44,9 @@ def test_slbroker(tools: Tools, method: str, code: str) -> None:
 
 @pytest.mark.peer
 @pytest.mark.parametrize(("method", "code"), METHODS)
-def test_kamailio(tools: Tools, method: str, code: str) -> None:
-    check(tools, kamailio.native(require_peer("kamailio"), 1), method, code, ["server"])
+@pytest.mark.parametrize("subject", [kamailio.native, kamailio.checked])
+def test_kamailio(tools: Tools, subject: Callable[[str, int], Subject], method: str, code: str) -> None:
+    check(tools, subject(require_peer("kamailio"), 1), method, code, ["server"])
 
 
 @pytest.mark.peer
