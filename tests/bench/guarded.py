@@ -17,18 +17,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY
-from slbroker.inner import Job, read_ordinary
+from slbroker.inner import Job, read_ordinary, take_in
 from slbroker.sip.parser import parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL
 from slbroker.sip.via import stamp, stamp_top
-from slbroker_edge.reader import read
+from slbroker_edge.reader import is_answerable, read
 from slbroker_handlers.bundled import app
 from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, responder, signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slbroker.inner.pure_jobs import Ack
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Reading
 
@@ -62,8 +63,10 @@ def parsed(data: bytes) -> Message:
 
 def edge_tasks() -> dict[str, Task]:
     """Return what the edge does with one message."""
-    message, via, ack = parse(OPTIONS), parse(OPTIONS).first(b"via") or b"", read_one(ACK)
-    absorbs = in_service().edge.ack_filter.absorbs
+    message, via = parse(OPTIONS), parse(OPTIONS).first(b"via") or b""
+    acks: list[Ack] = [(read_one(ACK), ACK, PEER)] * BATCH
+    absorb = in_service().edge.ack_filter.absorb
+    listen, datagrams = SOURCE.listen, [(OPTIONS, PEER)] * BATCH
     return {
         "read OPTIONS": Task(lambda: read_one(OPTIONS)),
         "read INVITE": Task(lambda: read_one(INVITE)),
@@ -71,18 +74,20 @@ def edge_tasks() -> dict[str, Task]:
         "parse OPTIONS by the whole grammar": Task(lambda: parse(OPTIONS)),
         "stamp Via": Task(lambda: stamp(via, *PEER)),
         "pack request": Task(lambda: envelope.pack_request(message, SOURCE)),
-        "decide ACK": Task(lambda: absorbs(ack, NOW)),
+        "take in OPTIONS": Task(lambda: take_in(datagrams, None, listen, ANY, is_answerable), BATCH),
+        "decide ACK": Task(lambda: absorb(acks, NOW), BATCH),
     }
 
 
 def worker_tasks() -> dict[str, Task]:
     """Return what a worker does with one request."""
     options, invite = parsed(OPTIONS), parsed(INVITE)
-    respond, sign = responder(app).respond, signer().sign
+    answer, sign = responder(app).answer, signer().sign
+    (item,) = envelope.decode_requests(envelope.encode_packed([(1, read_one(OPTIONS).packed)])[1])
     return {
         "sign tag": Task(lambda: sign(invite.call_id, invite.from_tag, invite.cseq)),
         "build reply": Task(lambda: build_reply(options, 200, "OK", TAG)),
-        "respond, by the bundled plugin": Task(lambda: respond(options, SOURCE)),
+        "answer, by the bundled plugin": Task(lambda: answer(item)),
     }
 
 

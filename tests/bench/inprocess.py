@@ -106,10 +106,9 @@ class InProcess:
         self.edge.take([(data, PEER) for data in datagrams], self.sink, NOW)
         self._carry(self._hand_out())
 
-    def dispatch(self, jobs: Sequence[Job], answer: Answer) -> None:
+    def dispatch(self, jobs: list[Job], answer: Answer) -> None:
         """Let jobs go to the workers, and `answer` come back for each: the edge's end of the bus alone."""
-        for job in jobs:
-            self.dispatcher.submit(job, NOW)
+        self.dispatcher.submit_all(jobs, NOW)
         numbers = [job.number for job in jobs]
         self.dispatcher.send(NOW)
         replies = envelope.encode_replies([(number, answer) for number in numbers])
@@ -133,7 +132,9 @@ class InProcess:
 
     def _work(self, identity: bytes, frames: list[bytes]) -> None:
         membership, its_responder = self._workers[identity]
-        for number, message, source in membership.receive(frames, NOW):
-            answer = its_responder.respond(message, source)
-            assert answer is None or isinstance(answer, bytes | tuple)
-            membership.answer(number, answer)
+        answers: list[tuple[int, Answer]] = []
+        for item in membership.receive(frames, NOW):
+            answer = its_responder.answer(item)
+            assert isinstance(answer, (bytes, tuple)) or answer is None
+            answers.append((item.number, answer))
+        membership.answer_all(answers)

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from slbroker import Handlers
     from slbroker.bus.envelope import Answer
-    from slbroker.inner import Job
+    from slbroker.inner import Item, Job
     from slbroker.inner.pure import Address
-    from slbroker.sip.message import Message, Source
     from slbroker.stats import Fates
 
 PEER: Address = ("192.0.2.1", 5060)
@@ -60,14 +59,14 @@ class MemoryWorker:
         self.membership = Membership({"name": name, "pool": pool, "credit": credit, "takes": app.takes})
         self.responder = Responder(app, SIGNER)
         self.frozen = False
-        self.respond: Callable[[Message, Source], Answer] = self._respond
+        self.respond: Callable[[Item], Answer] = self._respond
 
     def take(self, frames: list[bytes], now: float) -> None:
-        for number, message, source in self.membership.receive(frames, now):
-            self.membership.answer(number, self.respond(message, source))
+        items = self.membership.receive(frames, now)
+        self.membership.answer_all([(item.number, self.respond(item)) for item in items])
 
-    def _respond(self, message: Message, source: Source) -> Answer:
-        answer = self.responder.respond(message, source)
+    def _respond(self, item: Item) -> Answer:
+        answer = self.responder.answer(item)
         return answer if answer is None or isinstance(answer, bytes | tuple) else asyncio.run(answer)
 
 

@@ -14,7 +14,7 @@ from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
-    from slbroker.sip.message import Message, Source
+    from slbroker.inner import Item
     from tests.edge.streamrig import StreamRig
 
 rig = tcprig.rig
@@ -120,12 +120,12 @@ def test_a_closed_connection_is_a_send_failure_and_no_more(rig: StreamRig) -> No
     answers: list[Answer] = []
     respond = worker.respond
 
-    def hang_up_first(message: Message, source: Source) -> Answer:
+    def hang_up_first(item: Item) -> Answer:
         if not answers:
             phone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             phone.sock.close()
             rig.streams.serve(rig.now)
-        answers.append(respond(message, source))
+        answers.append(respond(item))
         return answers[-1]
 
     worker.respond = hang_up_first

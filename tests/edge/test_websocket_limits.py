@@ -19,7 +19,7 @@ from tests.support.sip import read_reply
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
-    from slbroker.sip.message import Message, Source
+    from slbroker.inner import Item
 
 
 rig = wsrig.rig
@@ -50,7 +50,7 @@ def test_closed_in_the_middle_of_a_request(rig: WsRig, politely: bool) -> None:
     answers: list[Answer] = []
     respond = worker.respond
 
-    def hang_up_first(message: Message, source: Source) -> Answer:
+    def hang_up_first(item: Item) -> Answer:
         if not answers:
             if politely:
                 phone.protocol.send_close(1001)
@@ -59,7 +59,7 @@ def test_closed_in_the_middle_of_a_request(rig: WsRig, politely: bool) -> None:
                 phone.phone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 phone.phone.sock.close()
             rig.streams.serve(rig.now)
-        answers.append(respond(message, source))
+        answers.append(respond(item))
         return answers[-1]
 
     worker.respond = hang_up_first
