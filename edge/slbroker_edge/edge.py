@@ -87,14 +87,14 @@ class Edge:
         self.fates.received += len(datagrams)
         if self.checks.usual:
             jobs, acks, rest = take_in(datagrams, listener, listener.name, ANY, is_answerable)
+            if acks:  # they answer what was replied to before, so they come before what is new
+                self._take_acks(acks, listener, now)
             done = 0
             for before, data, address in rest:
                 self._take_jobs(jobs[done:before], now)
                 self._take_one(data, address, listener, now)
                 done = before
             self._take_jobs(jobs[done:] if done else jobs, now)
-            if acks:
-                self._take_acks(acks, listener, now)
         else:
             for data, address in datagrams:
                 self._take_one(data, address, listener, now)
