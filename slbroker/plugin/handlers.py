@@ -143,7 +143,10 @@ class Handlers:
         """Declare what is told of each ACK that an edge absorbs: `event_route[sl:filtered-ack]`. Nothing is answered.
 
         One worker that asks is told, a moment after the ACK was absorbed; one that is too busy may not be told at all.
+        `before` hooks are not asked: there is nothing to decide. Raises ValueError for a second one.
         """
+        if FILTERED_ACK in self._by_method:
+            raise ValueError("there is an @app.filtered_ack handler already")
         route = make_route(guard(handler, None, None), None, None, None, None, None)
         self._by_method.setdefault(FILTERED_ACK, []).append(route)
         self._changed()
@@ -184,7 +187,10 @@ class Handlers:
         direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
-            hooked = [route._replace(handler=self._hooked(route.handler)) for route in routes]
+            hooked = [
+                route if method == FILTERED_ACK else route._replace(handler=self._hooked(route.handler))
+                for route in routes
+            ]
             self._tables[method] = Table(hooked, fallback)
             if hooked[0].is_open:
                 direct[method] = hooked[0].handler

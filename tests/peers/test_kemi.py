@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).with_name("kemi")
 SCRIPT = HERE / "redirect.py"
+EVENTS = HERE / "events.py"
 ALIAS = "core.alias=example.com"
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
@@ -207,7 +208,7 @@ def require_module(name: str, package: str) -> None:
         missing_peer(f"Kamailio's {name} is not installed (Debian: apt-get install {package})")
 
 
-def start_kamailio_with(start: Start, script: Path, folder: Path) -> int:
+def start_kamailio_with(start: Start, script: Path, folder: Path, *defines: str) -> int:
     """Start a Kamailio that runs `script`; return its port once it answers."""
     program = require_peer("kamailio")
     require_module("app_python3", "kamailio-python3-modules")
@@ -219,6 +220,7 @@ def start_kamailio_with(start: Start, script: Path, folder: Path) -> int:
             program,
             *("-f", str(HERE / "kamailio.cfg"), "-DD", "-E", "-m", "16", "-M", "8", "-w", str(run), "-Y", str(run)),
             *("-A", f"LISTEN=udp:127.0.0.1:{port}", "-A", f'SCRIPT="{script}"'),
+            *(word for define in defines for word in ("-A", define)),
             cwd=run,
         )
         try:
@@ -280,6 +282,55 @@ def test_kamailio_and_slbroker_answer_alike(name: str, both: tuple[int, int]) ->
     with client() as caller:
         theirs = exchange(kamailio, CASES[name], caller, number)
         assert exchange(ours, CASES[name], caller, number) == theirs
+
+
+@pytest.fixture(scope="module")
+def both_with_events(servers: Servers) -> tuple[int, int]:
+    """The ports of both, running the script that keeps a diary of events."""
+    kamailio = start_kamailio_with(servers.program, EVENTS, servers.folder / "events", "WITH_EVENTS")
+    folder = servers.folder / "our events"
+    folder.mkdir()
+    return kamailio, start_slbroker_with(servers.slbroker, EVENTS, folder).port
+
+
+DIARIES = {
+    "INVITE": ["route INVITE", "sl:local-response INVITE", "route goes on after 1 INVITE"],
+    # The callback ends with sys.exit(), with an exception; replies itself, once.
+    "MESSAGE": ["route MESSAGE", "sl:local-response MESSAGE", "route goes on after 1 MESSAGE"],
+    "PUBLISH": ["route PUBLISH", "sl:local-response PUBLISH", "route goes on after 1 PUBLISH"],
+    "REFER": [
+        "route REFER", "sl:local-response REFER", "sl:local-response REFER", "replied 1 REFER",
+        "route goes on after 1 REFER",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", DIARIES)
+def test_both_tell_a_script_of_its_replies(method: str, both_with_events: tuple[int, int]) -> None:
+    for port in both_with_events:
+        with Phone(port) as phone:
+            assert phone.ask(phone.call().request(method)).status == 404
+            if method == "REFER":
+                assert phone.receive() is not None
+            assert read_diary(phone) == DIARIES[method]
+
+
+def test_both_tell_a_script_of_absorbed_acks(both_with_events: tuple[int, int]) -> None:
+    """An ACK that is none to their own replies comes to the route. Both have one process, which keeps the order."""
+    expected = ["sl:filtered-ack ACK True 1 ACK", "replied -1 ACK", "route ACK"]
+    for port in both_with_events:
+        with Phone(port) as phone:
+            call = phone.call()
+            reply = phone.ask(call.request("INVITE"))
+            assert read_diary(phone) == DIARIES["INVITE"]
+            phone.send(call.ack(reply["To"]))
+            phone.send(call.ack("<sip:bob@example.com>;tag=someone-else"))
+            assert read_diary(phone) == expected
+
+
+def read_diary(phone: Phone) -> list[str]:
+    """What the script has heard since the last time."""
+    return phone.ask(phone.call().request("INFO")).all("X-Diary")
 
 
 CONTACT = "contact: <sip:one@192.0.2.11>"

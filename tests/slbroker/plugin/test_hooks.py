@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from slbroker.plugin import lifecycle
 from slbroker.plugin.slerrors import SlError
 from slbroker.testing import Client
 from tests.support.timing import within
+
+if TYPE_CHECKING:
+    from slbroker.plugin.reply import Drop
 
 SORRY = (500, "I'm terribly sorry, server error occurred (1/SL)")
 
@@ -28,6 +31,47 @@ def fail(_request: Request) -> Reply:
 def outcome(app: Handlers, method: str = "OPTIONS", uri: str = "sip:bob@example.com") -> tuple[int, str] | None:
     response = Client(app).request(method, uri)
     return None if response is None else (response.status, response.reason.decode())
+
+
+# filtered_ack ---------------------------------------------------------------------------------------------------
+
+
+def test_absorbed_acks_are_told_and_nobody_else_is_asked() -> None:
+    app = Handlers()
+    asked: list[str] = []
+    told: list[str] = []
+    app.before(lambda request: asked.append(request.method))
+    app.on("ACK")(fail)
+
+    @app.filtered_ack
+    def tell(request: Request) -> Reply:
+        told.append(request.headers["X-Why"])
+        return request.reply(200)
+
+    client = Client(app)
+    client.filtered_ack(headers={"X-Why": "because"})
+    assert (told, asked, client.errors) == (["because"], [], 0)
+
+
+def test_a_filtered_ack_handler_may_be_async() -> None:
+    app = Handlers()
+    told: list[str] = []
+
+    @app.filtered_ack
+    async def tell(request: Request) -> Drop:
+        await asyncio.sleep(0)
+        told.append(request.method)
+        return request.drop()
+
+    Client(app).filtered_ack()
+    assert told == ["ACK"]
+
+
+def test_there_is_one_filtered_ack_handler() -> None:
+    app = Handlers()
+    app.filtered_ack(ok)
+    with pytest.raises(ValueError, match=r"there is an @app\.filtered_ack handler already"):
+        app.filtered_ack(ok)
 
 
 # before ---------------------------------------------------------------------------------------------------------
