@@ -240,7 +240,6 @@ def test_the_old_message_object_still_reads(tmp_path: Path) -> None:
         "KSR.sl.sl_send_reply(200, 'OK', 1)",
         "KSR.pv.get()",
         "KSR.pv.get(1)",
-        "KSR.is_ACK(1)",
         "KSR.setflag('1')",
         "KSR.maxfwd.process_maxfwd(None)",
     ],

@@ -523,7 +523,7 @@ class _maxfwd:
 class _sanity:
     @staticmethod
     def sanity_check(checks: int, uris: int, /) -> int:
-        """Judge the request by the checks and URIs whose bits are set: 1, or -1 when one failed, which has then replied. Here: version, required headers, CSeq, Content-Length, Via, duplicate tags and sizes were judged by the edge, which answers in its own words."""
+        """Judge the request by the checks and URIs whose bits are set: 1, or -1 when one failed, which has then replied. Here: version, required headers, CSeq, Content-Length, Via and duplicate tags were judged by the edge, which answers in its own words; bits 32768 and 65536 (sizes) check nothing, as in Kamailio 5.6."""
     @staticmethod
     def sanity_check_defaults() -> int:
         """Judge the request by the usual checks. Here: the module's default checks (999 and 7); its parameters are not read."""
@@ -1032,11 +1032,23 @@ class _cfgutils:
 
 class _nathelper:
     @staticmethod
+    def fix_nated_contact() -> int:
+        """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def fix_nated_register() -> int:
+        """Note where a REGISTER came from, for the location service. Here: nothing is registered here: always 1."""
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad. Here: it changes the Request-URI and $du as in Kamailio, and nothing is forwarded."""
+    @staticmethod
     def is_rfc1918(address: str, /) -> int:
-        """Return 1 for a private IPv4 address (RFC 1918)."""
+        """Return 1 for a private IPv4 address: RFC 1918, or RFC 6598."""
     @staticmethod
     def nat_uac_test(tests: int, /) -> int:
-        """Return 1 when one of the tests says that the client is behind NAT. Here: bits 1 (private address in Contact), 2 and 16 (the Via is not where it came from)."""
+        """Return 1 when one of the tests says that the client is behind NAT, else -1. Here: bits 1 to 128; 256 (ports in SDP) tests nothing."""
+    @staticmethod
+    def set_contact_alias() -> int:
+        """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
 
 sl: _sl
 pv: _pv
