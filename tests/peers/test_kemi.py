@@ -21,7 +21,7 @@ from tests.handlers.kemi.observations import OBSERVATIONS, PROBE, answer, questi
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
 from tests.peers.phone import Phone
 from tests.support.peers import free_udp_port, missing_peer, require_peer
-from tests.support.processes import Process, slbroker
+from tests.support.processes import ROOT, Process, slbroker
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).with_name("kemi")
 SCRIPT = HERE / "redirect.py"
 EVENTS = HERE / "events.py"
+EXAMPLE = ROOT / "handlers" / "examples" / "kemi_redirect.py"
 ALIAS = "core.alias=example.com"
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
@@ -441,6 +442,37 @@ def test_both_see_a_private_address_in_sdp(addresses: tuple[str, str], both_prob
         theirs, ours = (exchange(port, case, caller, 3000) for port in both_probes)
     assert ours == theirs
     assert ours[-1] == ("1" if addresses[1] != "192.0.2.1" else "-1")
+
+
+EXAMPLE_CASES = {
+    "options": Case("OPTIONS"),
+    "two gateways": Case("INVITE", "sip:+1555@example.com"),
+    "one gateway": Case("INVITE", "sip:4989@example.com"),
+    "no gateway": Case("INVITE", "sip:331@example.com"),
+    "no number": Case("INVITE", "sip:example.com"),
+    "no hops left": Case("INVITE", without=["Max-Forwards"], headers=[("Max-Forwards", "0")]),
+    "scanner": Case("INVITE", headers=[("User-Agent", "friendly-scanner")]),
+    "another method": Case("BYE"),
+    "ack": Case("ACK"),
+}
+
+
+@pytest.fixture(scope="module")
+def both_examples(servers: Servers) -> tuple[int, int]:
+    """The ports of both, running the script that people copy."""
+    folder = servers.folder / "our example"
+    folder.mkdir()
+    kamailio = start_kamailio_with(servers.program, EXAMPLE, servers.folder / "example")
+    return kamailio, start_slbroker_with(servers.slbroker, EXAMPLE, folder).port
+
+
+@pytest.mark.parametrize("name", EXAMPLE_CASES)
+def test_the_example_answers_alike_in_both(name: str, both_examples: tuple[int, int]) -> None:
+    kamailio, ours = both_examples
+    number = 4000 + list(EXAMPLE_CASES).index(name)
+    with client() as caller:
+        theirs = exchange(kamailio, EXAMPLE_CASES[name], caller, number)
+        assert exchange(ours, EXAMPLE_CASES[name], caller, number) == theirs
 
 
 def test_both_redirect_to_a_request_uri_without_its_alias(both_probes: tuple[int, int]) -> None:
