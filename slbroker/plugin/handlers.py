@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.plugin.guard import Guarded, behind, guard
+from slbroker.plugin.guard import Guarded, behind, guard, name_of
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
@@ -172,6 +172,20 @@ class Handlers:
         """Return the route of `request`, None where the `otherwise` handler, or nobody, takes it."""
         routes = self._by_method.get(request.message.method)
         return Table(routes, _drop).route(request) if routes else None
+
+    def describe(self, request: Request) -> str:
+        """Return the name of the handler that `request` is for, and where it stands."""
+        route = self.route_of(request)
+        handler = self._otherwise if route is None else route.handler
+        if handler is None:
+            return "nobody's handler"
+        function = unwrapped(handler)
+        code = getattr(function, "__code__", None)
+        return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
+
+    def suspects(self, request: Request) -> str:
+        """Return, for a complaint, who may have decided what becomes of `request`."""
+        return f"{self.describe(request)}{', or a before hook,' if self._before else ''}"
 
     @property
     def has_otherwise(self) -> bool:

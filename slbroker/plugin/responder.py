@@ -90,8 +90,8 @@ class Responder:
             return self._build_all(request, decision)
         self.errors += 1
         logger.error(
-            "%s %s: the handler returned %.80r; return request.reply(...), request.drop() or a list of replies",
-            request.method, text(request.message.uri), decision,
+            "%s %s: %s returned %.80r; return request.reply(...), request.drop() or a list of replies",
+            request.method, text(request.message.uri), self.app.suspects(request), decision,
         )  # fmt: skip
         return self._build_all(request, [request.reply_error()])
 

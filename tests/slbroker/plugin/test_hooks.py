@@ -102,6 +102,14 @@ def test_the_first_hook_that_decides_has_decided(hooks: list[Any], asynchronous:
     assert outcome(app, uri="sip:later@h") == (403, "Later")
 
 
+def test_what_a_hook_returns_and_is_no_decision_may_be_the_hooks(caplog: pytest.LogCaptureFixture) -> None:
+    app = Handlers()
+    app.before(lambda _request: True)  # type: ignore[type-var]
+    app.on("OPTIONS")(ok)
+    assert outcome(app) == SORRY
+    assert f"ok at {__file__}:{ok.__code__.co_firstlineno}, or a before hook, returned True" in caplog.text
+
+
 def test_hooks_are_asked_in_order_and_no_further_than_needed() -> None:
     app, asked = Handlers(), []
     app.before(lambda _request: asked.append("first"))
