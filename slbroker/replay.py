@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from slbroker.authnonce import NonceKeys
 from slbroker.plugin import Request, lifecycle
+from slbroker.plugin.handlers import ASKED_FOR
 from slbroker.plugin.responder import Responder
 from slbroker.sip.response import Response, parse_response
 from slbroker.totag import TAG_LENGTH, Signer
@@ -76,9 +77,11 @@ class Player:
         route = self.app.route_of(request)
         if route is not None:
             yield "route", f"on({message.method.decode()!r}) {route.words}".strip()
-            yield "handler", self.app.describe(request)
+        elif message.method in ASKED_FOR or not self.app.has_otherwise:
+            yield "route", "none matches: nobody"
         else:
-            yield "route", "none matches" + (": the otherwise handler" if self.app.has_otherwise else ": nobody")
+            yield "route", "none matches: the otherwise handler"
+        yield "handler", self.app.describe(request)
         run = self.play(record)
         yield "time", f"{run.seconds * 1e6:.0f} us"
         for reply in run.replies:

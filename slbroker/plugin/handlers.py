@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -174,12 +175,15 @@ class Handlers:
         return Table(routes, _drop).route(request) if routes else None
 
     def describe(self, request: Request) -> str:
-        """Return the name of the handler that `request` is for, and where it stands."""
+        """Return the name of the handler that `request` is for, and where it stands; "none" where there is none."""
         route = self.route_of(request)
-        handler = self._otherwise if route is None else route.handler
+        if route is not None:
+            handler: Handler | None = route.handler
+        else:
+            handler = None if request.message.method in ASKED_FOR else self._otherwise
         if handler is None:
-            return "nobody's handler"
-        function = unwrapped(handler)
+            return "none"
+        function = inspect.unwrap(unwrapped(handler))
         code = getattr(function, "__code__", None)
         return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
 

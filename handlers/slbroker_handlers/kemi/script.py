@@ -6,6 +6,7 @@ where the routes are functions without arguments.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import traceback
@@ -136,8 +137,10 @@ class Script:
         self._on_ack = self._find_event(owner, absorbed, FILTERED_ACK.decode())
         stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
         self.app = Handlers()
-        self.app.on("ACK", "CANCEL")(self.answer)
-        self.app.otherwise(self.answer)
+        # Under the name of the script's route, for who asks what handles a request.
+        answer = functools.wraps(getattr(owner, ROUTE))(lambda request: self.answer(request))
+        self.app.on("ACK", "CANCEL")(answer)
+        self.app.otherwise(answer)
         if self._on_ack is not None:
             self.app.filtered_ack(self.hear_ack)
         self.app.startup(self._start)
