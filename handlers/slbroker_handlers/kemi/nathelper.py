@@ -11,7 +11,7 @@ from slbroker.sip.address import parse_address_list
 from slbroker.sip.uri import text
 from slbroker.sip.vialist import parse_vias
 from slbroker_handlers.kemi.exports import Module
-from slbroker_handlers.kemi.uris import DEFAULT_PORTS, UriParts, split_uri
+from slbroker_handlers.kemi.uris import UriParts, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +101,7 @@ def _is_port_another(call: Call) -> bool:
 def _is_contact_port_another(call: Call) -> bool:
     """Ask the last Contact, as Kamailio does."""
     contacts = _contacts(call)
-    return bool(contacts) and int(contacts[-1].port or DEFAULT_PORTS.get(contacts[-1].scheme, "5060")) != (
-        call.source.port
-    )
+    return bool(contacts) and int(contacts[-1].port or 5060) != call.source.port
 
 
 _TESTS: Final[dict[int, Callable[[Call], bool]]] = {

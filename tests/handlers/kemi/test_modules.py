@@ -275,3 +275,10 @@ def test_broken_expressions_are_logged(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_sleeping_is_short(tmp_path: Path) -> None:
     assert ask(tmp_path, "KSR.cfgutils.usleep(1), KSR.cfgutils.sleep(0), KSR.cfgutils.sleep(-5)") == "(1, 1, 1)"
+
+
+def test_text_is_counted_in_bytes_and_case_is_ascii_s(tmp_path: Path) -> None:
+    values = (
+        "KSR.pv.sets('$var(v)', 'gr\u00fc\u00df'), KSR.pv.get('$(var(v){s.len})'), KSR.pv.get('$(var(v){s.toupper})')"
+    )
+    assert ask(tmp_path, f"{values}, KSR.pv.get('$(var(v){{s.strip,4}})')") == "(True, 6, 'GR\u00fc\u00df', '\u00df')"

@@ -12,6 +12,7 @@ from slbroker_handlers.kemi.ksr import MODULES, install
 from slbroker_handlers.kemi.params import NAMES
 from slbroker_handlers.kemi.stubwriter import PATH, write_stubs
 from slbroker_handlers.kemi.tablewriter import write_functions, write_variables
+from slbroker_handlers.kemi.transform import KNOWN
 
 
 def test_the_stubs_are_up_to_date() -> None:
@@ -96,4 +97,5 @@ def test_the_tables_in_the_docs_are_up_to_date() -> None:
     docs = (Path(__file__).parents[3] / "docs" / "kemi.md").read_text(encoding="utf-8")
     assert write_functions() in docs
     assert write_variables() in docs
+    assert [name for name in sorted(KNOWN) if f"`{name}`" not in docs] == []
     assert [name for name in NAMES if f"`{name}`" not in docs and not name.startswith("siputils.options_")] == []
