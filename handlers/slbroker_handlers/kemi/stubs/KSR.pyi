@@ -642,7 +642,7 @@ class _textops:
         """Return 1 for equal texts, -1 when the first is greater, -2 when it is less."""
     @staticmethod
     def ends_with(subject: str, suffix: str, /) -> int:
-        """Return 1 when a text ends with another one, -1 when it is shorter, else -2."""
+        """Return 1 when a text ends with another one, else -1 when it is shorter or sorts behind it, or -2."""
     @staticmethod
     def has_body() -> int:
         """Return 1 when the request has a body."""
@@ -732,7 +732,7 @@ class _textops:
         """Put a body into every reply to this request that is made from now on. Here: a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type."""
     @staticmethod
     def starts_with(subject: str, prefix: str, /) -> int:
-        """Return 1 when a text begins with another one, -1 when it is shorter, else -2."""
+        """Return 1 when a text begins with another one, else -1 when it is shorter or sorts behind it, or -2."""
     @staticmethod
     def str_find(subject: str, part: str, /) -> int:
         """Return where a text has another one, 1 for its beginning, -1 when it has not."""
