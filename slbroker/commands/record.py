@@ -14,15 +14,7 @@ if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
     from slbroker.config import BusSecurity
 
-POOL: Final = "record"
-_pool = options.option(
-    "--pool",
-    type=options.PoolType(),
-    default=POOL,
-    show_default=True,
-    help="Name by which --shadow of the edge finds this worker. In a pool that serves, its share of the requests would"
-    " stay unanswered.",
-)
+POOL: Final = "record"  # no option: in a pool that serves, its share of the requests would stay unanswered
 
 
 @click.command()
@@ -33,7 +25,6 @@ _pool = options.option(
 @busoptions.insecure
 @options.keys
 @options.credit
-@_pool
 @options.log_level
 def record(
     file: Path,
@@ -42,7 +33,6 @@ def record(
     insecure_bus: bool,
     keys: Path,
     credit: int,
-    pool: str,
     log_level: str,
 ) -> int:
     """Append to FILE the requests that edges copy to the pool `record`, for: slbroker replay. It answers none.
@@ -52,6 +42,6 @@ def record(
     from slbroker.config import HandlerSettings, default_bus
 
     settings = HandlerSettings(
-        bus or (default_bus(),), keys, "slbroker_handlers.silent", credit, pool, security, record=file
+        bus or (default_bus(),), keys, "slbroker_handlers.silent", credit, POOL, security, record=file
     )
     return serve_handlers(settings, insecure_bus=insecure_bus, log_level=log_level)

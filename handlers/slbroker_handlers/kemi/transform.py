@@ -133,7 +133,7 @@ def transform(value: Xval, transformation: str) -> Xval:
             parts = split_uri(text)
             return None if parts is None else _URIS[name](parts, *arguments)
         return _transform_list(text, name, arguments) if text else None
-    except (TypeError, ValueError, IndexError):  # too few arguments, or one that is no number
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):  # arguments, or a number that cannot be
         return None
 
 
