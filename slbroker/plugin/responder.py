@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -80,6 +81,11 @@ class Responder:
             return self._finish(request, await pending)
         except (Exception, SystemExit) as error:
             return self._finish(request, self._failed(request, error))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the worker ends
+            return self._finish(request, self._failed(request, error))  # what the handler awaited was cancelled
 
     def _finish(self, request: Request, decision: object) -> Answer:
         if request.item.method in NEVER_ANSWERED or decision is DROP:

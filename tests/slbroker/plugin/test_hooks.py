@@ -347,3 +347,43 @@ def test_a_startup_that_fails_says_where() -> None:
     app.startup(lambda: 1 // 0)
     with pytest.raises(PluginError, match=r"startup failed: ZeroDivisionError: .* at .*test_hooks\.py:\d+ in <lambda>"):
         asyncio.run(lifecycle.start(app))
+
+
+# What is cancelled ----------------------------------------------------------------------------------------------
+
+
+async def await_what_is_cancelled(_request: Request) -> Reply:
+    inner = asyncio.ensure_future(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    inner.cancel()
+    await inner
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_a_handler_that_awaits_what_is_cancelled_has_failed(
+    timeout: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Handlers()
+    app.on("OPTIONS", timeout=timeout)(await_what_is_cancelled)
+    assert outcome(app) == SORRY
+    assert "CancelledError" in caplog.text
+
+
+def test_a_handler_that_is_cancelled_itself_answers_nothing() -> None:
+    """As when its worker is stopped for good."""
+    app = Handlers()
+
+    @app.on("OPTIONS")
+    async def wait(_request: Request) -> Reply:
+        await asyncio.sleep(60)
+        raise AssertionError("unreachable")
+
+    async def play() -> None:
+        asking = asyncio.ensure_future(Client(app).ask("OPTIONS"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(play())
