@@ -16,7 +16,7 @@ PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants calls fire simulate clean
+.PHONY: help setup run test lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants calls load fire simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -114,6 +114,9 @@ fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a
 
 calls: setup ## SIPp's calls for 10 s each, where `make test` has 3
 	@SLBROKER_TEST_CALLS=10 SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/peers/test_sipp.py tests/peers/test_digest.py $(ARGS)
+
+load: setup ## 2,000 requests a second to handlers that wait for an HTTP server, for SQLite; one that sleeps for 30 s
+	@SLBROKER_TEST_LOAD=2000 $(BIN)/pytest tests/handlers/test_load_live.py -s $(ARGS)
 
 simulate: setup ## how far does this go: the tables of docs/scale.md, from a simulation; ARGS="--crowd" adds real sockets
 	@$(BIN)/python tests/simulation/simulate.py $(ARGS)

@@ -11,6 +11,7 @@ from slbroker.commands.author import explain, new, replay
 from slbroker.commands.broker import broker
 from slbroker.commands.keys import keys
 from slbroker.commands.look import check, ping
+from slbroker.commands.record import record
 from slbroker.commands.serve import edge, handler, run
 from slbroker.commands.stats import stats
 from slbroker.errors import Exit, UserError
@@ -22,7 +23,7 @@ def cli() -> None:
     """Answer SIP requests statelessly: a light edge, your Python handlers, a message queue between them."""
 
 
-for command in (run, edge, handler, broker, keys, ping, stats, check, new, replay, explain):
+for command in (run, edge, handler, broker, keys, ping, stats, check, new, record, replay, explain):
     cli.add_command(command)
 
 

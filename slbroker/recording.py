@@ -2,6 +2,7 @@
 
 {"time": 1760000000.1, "source": ["192.0.2.1", 5060, "udp:192.0.2.7:5060"], "request": "OPTIONS sip:... SIP/2.0\\r\\n"}
 
+An ACK that the edge absorbed has `"absorbed": true` behind that.
 The request is written anew from what the edge has read: header names in full, folded lines on one, the top Via stamped.
 Bytes that are no UTF-8 come as lone surrogates (\\udc80 to \\udcff), so that none is lost.
 """
@@ -12,6 +13,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import ConfigError, Drop, Reject
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import BadRequest, parse
@@ -47,8 +49,15 @@ def title(name: bytes) -> bytes:
 
 def write_record(record: Record) -> str:
     """Return a record's line, with its line end."""
-    request = write_request(record.message).decode(errors="surrogateescape")
-    return json.dumps({"time": round(record.time, 3), "source": list(record.source), "request": request}) + "\n"
+    message, absorbed = record.message, record.message.method == FILTERED_ACK
+    request = write_request(message._replace(method=b"ACK") if absorbed else message)
+    content = {
+        "time": round(record.time, 3),
+        "source": list(record.source),
+        "request": request.decode(errors="surrogateescape"),
+        **({"absorbed": True} if absorbed else {}),
+    }
+    return json.dumps(content) + "\n"
 
 
 def read_record(line: str) -> Record:
@@ -62,7 +71,10 @@ def read_record(line: str) -> Record:
         raise ValueError("it is no record: host, listen and request have to be texts")
     if isinstance(port, bool) or not isinstance(port, int) or not isinstance(time, int | float):
         raise ValueError("it is no record: port and time have to be numbers")
-    return Record(float(time), Source(host, port, listen), read_request(request.encode(errors="surrogateescape")))
+    message = read_request(request.encode(errors="surrogateescape"))
+    if content.get("absorbed") is True:
+        message = message._replace(method=FILTERED_ACK)
+    return Record(float(time), Source(host, port, listen), message)
 
 
 def read_request(data: bytes) -> Message:

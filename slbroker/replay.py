@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from slbroker.authnonce import NonceKeys
 from slbroker.plugin import Request, lifecycle
-from slbroker.plugin.guard import name_of
-from slbroker.plugin.handlers import unwrapped
+from slbroker.plugin.handlers import ASKED_FOR
 from slbroker.plugin.responder import Responder
 from slbroker.sip.response import Response, parse_response
 from slbroker.totag import TAG_LENGTH, Signer
@@ -78,9 +77,11 @@ class Player:
         route = self.app.route_of(request)
         if route is not None:
             yield "route", f"on({message.method.decode()!r}) {route.words}".strip()
-            yield "handler", describe_handler(route.handler)
+        elif message.method in ASKED_FOR or not self.app.has_otherwise:
+            yield "route", "none matches: nobody"
         else:
-            yield "route", "none matches" + (": the otherwise handler" if self.app.has_otherwise else ": nobody")
+            yield "route", "none matches: the otherwise handler"
+        yield "handler", self.app.describe(request)
         run = self.play(record)
         yield "time", f"{run.seconds * 1e6:.0f} us"
         for reply in run.replies:
@@ -88,14 +89,6 @@ class Player:
             yield from _explain_tag(reply, message.to_tag)
         if not run.replies:
             yield "reply", "none"
-
-
-def describe_handler(handler: Any) -> str:
-    """Return a handler's name and where it stands."""
-    function = unwrapped(handler)
-    code = getattr(function, "__code__", None)
-    place = f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else ""
-    return name_of(function) + place
 
 
 def _explain_tag(reply: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:

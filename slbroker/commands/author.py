@@ -42,7 +42,7 @@ _to = options.option(
 @options.own_keys
 @options.log_level
 def replay(file: Path, plugin: str | None, against: str | None, keys: Path | None, log_level: str) -> int:
-    """Run the requests in FILE, made by `slbroker handler --record FILE`, through a plugin, and show its replies.
+    """Run the requests in FILE, made by `slbroker record FILE`, through a plugin, and show its replies.
 
     With --against, show only where the replies of two plugins differ, and end with code 1 if they do.
     """
@@ -72,8 +72,11 @@ def replay(file: Path, plugin: str | None, against: str | None, keys: Path | Non
 
 
 def _title(number: int, record: Record) -> str:
+    from slbroker.bus.envelope import FILTERED_ACK
+
     message = record.message
-    return f"{number} {message.method.decode()} {message.uri.decode(errors='replace')} from {record.source.host}"
+    method = "absorbed ACK" if message.method == FILTERED_ACK else message.method.decode()
+    return f"{number} {method} {message.uri.decode(errors='replace')} from {record.source.host}"
 
 
 def _short(replies: tuple[bytes, ...]) -> str:

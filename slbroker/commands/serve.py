@@ -223,20 +223,26 @@ def handler(
     log_level: str,
 ) -> int:
     """Start handler workers: your plugin, answering what the edges hand over."""
-    from slbroker import keys as keyring
-    from slbroker import process
-    from slbroker.bus.curve import load_client
     from slbroker.config import HandlerSettings, default_bus
-    from slbroker.supervisor import Supervisor
 
-    process.set_up_logging(log_level)
-    keyring.load(keys)
     settings = HandlerSettings(
         bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security, reload=reload, record=record
     )
-    busoptions.refuse_open(settings.bus, security, insecure=insecure_bus)
-    if security is not None:
-        load_client(security, settings.bus)  # what is wrong with the keys is said once, not by each worker
+    return serve_handlers(settings, workers, insecure_bus=insecure_bus, log_level=log_level)
+
+
+def serve_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus: bool, log_level: str) -> int:
+    """Run workers until they are stopped; return the exit code."""
+    from slbroker import keys as keyring
+    from slbroker import process
+    from slbroker.bus.curve import load_client
+    from slbroker.supervisor import Supervisor
+
+    process.set_up_logging(log_level)
+    keyring.load(settings.keys)
+    busoptions.refuse_open(settings.bus, settings.security, insecure=insecure_bus)
+    if settings.security is not None:
+        load_client(settings.security, settings.bus)  # what is wrong with the keys is said once, not by each worker
     if workers == 1:
         _handler_program(settings)[1](None)
         return Exit.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import sys
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import ConfigError
@@ -97,7 +98,10 @@ def write_project(folder: Path) -> list[Path]:
     """Write the project into `folder`, which must not exist; return its files. Raises ConfigError."""
     project = folder.name
     module = project.replace("-", "_")
-    if not module.isidentifier() or not module.isascii() or keyword.iskeyword(module) or module in ("slbroker", "test"):
+    taken = sys.stdlib_module_names | {"slbroker", "pytest", "test"}  # a neighbour of that name would shadow it
+    if module in taken:
+        raise ConfigError(f"{project!r} is the name of a module that Python has; choose another, such as my-{project}")
+    if not module.isidentifier() or not module.isascii() or keyword.iskeyword(module):
         raise ConfigError(f"{project!r} cannot be a module's name; use letters, digits and -, such as my-answers")
     words = {"project": project, "module": module, "title": project.replace("-", " ").replace("_", " ").capitalize()}
     files = {

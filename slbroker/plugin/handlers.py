@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.plugin.guard import Guarded, behind, guard
+from slbroker.plugin.guard import Guarded, behind, guard, name_of
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
@@ -143,7 +144,10 @@ class Handlers:
         """Declare what is told of each ACK that an edge absorbs: `event_route[sl:filtered-ack]`. Nothing is answered.
 
         One worker that asks is told, a moment after the ACK was absorbed; one that is too busy may not be told at all.
+        `before` hooks are not asked: there is nothing to decide. Raises ValueError for a second one.
         """
+        if FILTERED_ACK in self._by_method:
+            raise ValueError("there is an @app.filtered_ack handler already")
         route = make_route(guard(handler, None, None), None, None, None, None, None)
         self._by_method.setdefault(FILTERED_ACK, []).append(route)
         self._changed()
@@ -170,6 +174,23 @@ class Handlers:
         routes = self._by_method.get(request.message.method)
         return Table(routes, _drop).route(request) if routes else None
 
+    def describe(self, request: Request) -> str:
+        """Return the name of the handler that `request` is for, and where it stands; "none" where there is none."""
+        route = self.route_of(request)
+        if route is not None:
+            handler: Handler | None = route.handler
+        else:
+            handler = None if request.message.method in ASKED_FOR else self._otherwise
+        if handler is None:
+            return "none"
+        function = inspect.unwrap(unwrapped(handler))
+        code = getattr(function, "__code__", None)
+        return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
+
+    def suspects(self, request: Request) -> str:
+        """Return, for a complaint, who may have decided what becomes of `request`."""
+        return f"{self.describe(request)}{', or a before hook,' if self._before else ''}"
+
     @property
     def has_otherwise(self) -> bool:
         """Return whether there is a handler for what no route matches."""
@@ -184,7 +205,10 @@ class Handlers:
         direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
-            hooked = [route._replace(handler=self._hooked(route.handler)) for route in routes]
+            hooked = [
+                route if method == FILTERED_ACK else route._replace(handler=self._hooked(route.handler))
+                for route in routes
+            ]
             self._tables[method] = Table(hooked, fallback)
             if hooked[0].is_open:
                 direct[method] = hooked[0].handler

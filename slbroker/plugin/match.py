@@ -26,8 +26,13 @@ _REMEMBERED_HOSTS: Final = 1_024  # addresses; reading one costs 2 us
 
 
 def several(given: Patterns) -> tuple[Pattern, ...]:
-    """Return what may be given as one or as several, as several."""
-    return (given,) if isinstance(given, str | re.Pattern) else tuple(given)
+    """Return what may be given as one or as several, as several; raise ValueError for what is no pattern."""
+    if isinstance(given, str | re.Pattern):
+        return (given,)
+    patterns = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(pattern, str | re.Pattern) for pattern in patterns):
+        raise ValueError(f"user= and domain= want text, such as '900*', or re.compile(...), not {given!r:.80}")
+    return patterns
 
 
 def is_exact(pattern: Pattern) -> bool:

@@ -102,8 +102,10 @@ def header_lines(headers: Headers) -> bytes:
     for name, value in pairs:
         if isinstance(value, str):
             lines.append(_header_line(name, value))
-        else:
+        elif isinstance(value, Iterable) and all(isinstance(single, str) for single in value):
             lines += [_header_line(name, single) for single in value]
+        else:
+            raise ValueError(f"header {name} wants text, or several in a list, not {value!r:.80}")
     return b"".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
@@ -288,6 +289,8 @@ class Request:
     ) -> Reply:
         """Return a 3xx reply to the given URIs or name-addrs, each alone or with its q (RFC 3261 8.3, 20.10).
 
+        A sip or sips URI gets the escapes that it lacks, so `f"sip:{request.uri.user}@gw"` will do for any user.
+
         Raises ValueError for none, for no 3xx, and for a q that is not from 0 to 1.
         """
         if not contacts or not 300 <= status <= 399:
@@ -301,8 +304,25 @@ class Request:
         return DROP
 
 
+# RFC 3261 25.1: what does not stand in a SIP URI as it is, and a % that begins no escape.
+_forbidden = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^!$-;=?-Z\[\]_a-z~]")
+_is_sip_uri = re.compile(r"sips?:", re.IGNORECASE).match
+
+
+def _escaped(uri: str) -> str:
+    """Return a SIP URI that a handler has put together, with escapes where its parts, such as a user, have lost them.
+
+    Only the last @ ends a user: neither parameters nor headers may have one (RFC 3261 25.1).
+    """
+    before, at, behind = uri.encode(errors="surrogateescape").rpartition(b"@")
+    raw = before.replace(b"@", b"%40") + at + behind
+    return _forbidden.sub(lambda found: b"%%%02X" % ord(found[0]), raw).decode()
+
+
 def _contact(contact: str | tuple[str, float]) -> str:
     target, q = (contact, None) if isinstance(contact, str) else contact
+    if _is_sip_uri(target):
+        target = _escaped(target)
     written = target if "<" in target else f"<{target}>"
     if q is None:
         return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -80,6 +81,11 @@ class Responder:
             return self._finish(request, await pending)
         except (Exception, SystemExit) as error:
             return self._finish(request, self._failed(request, error))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the worker ends
+            return self._finish(request, self._failed(request, error))  # what the handler awaited was cancelled
 
     def _finish(self, request: Request, decision: object) -> Answer:
         if request.item.method in NEVER_ANSWERED or decision is DROP:
@@ -90,8 +96,8 @@ class Responder:
             return self._build_all(request, decision)
         self.errors += 1
         logger.error(
-            "%s %s: the handler returned %.80r; return request.reply(...), request.drop() or a list of replies",
-            request.method, text(request.message.uri), decision,
+            "%s %s: %s returned %.80r; return request.reply(...), request.drop() or a list of replies",
+            request.method, text(request.message.uri), self.app.suspects(request), decision,
         )  # fmt: skip
         return self._build_all(request, [request.reply_error()])
 

@@ -11,6 +11,7 @@ reply = "404"
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,7 +68,7 @@ def _read(file: RuleTable, folder: Path) -> Handlers:
     for rule in file.tables("on"):
         _rule(app, rule)
     if otherwise := file.table("otherwise"):
-        app.otherwise(_handler(otherwise))
+        app.otherwise(_named(_handler(otherwise), otherwise.path))
         otherwise.finish()
     file.finish()
     return app
@@ -130,7 +131,7 @@ def _rule(app: Handlers, rule: RuleTable) -> None:
     handler = _handler(rule)
     rule.finish()
     try:
-        app.on(*methods, **given)(handler)
+        app.on(*methods, **given)(_named(handler, rule.path))
     except ValueError as error:
         raise ValueError(f"{rule.path}: {error}") from None
 
@@ -157,10 +158,17 @@ def _handler(rule: RuleTable) -> Handler:
     return lambda request: request.reply(status, reason, headers, body)
 
 
+def _named(handler: Handler, path: str) -> Handler:
+    """Return `handler` so that it is known by its table's name, and not by a line of this file."""
+    named: Handler = functools.partial(handler)
+    named.__name__ = path
+    return named
+
+
 def _fill(contact: str, request: Request) -> str:
-    """Put the number that was called, as it was written, into a contact: {user}."""
+    """Put the number that was called, as it was written, into a contact: {user}. Without one, no @ remains either."""
     user = str(request.uri).partition(":")[2].rpartition("@")[0].partition(":")[0] or request.uri.user
-    return contact.replace("{user}", user)
+    return contact.replace("{user}" if user else "{user}@", user)
 
 
 def _answer(table: RuleTable) -> Decision:

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from slbroker.authnonce import NonceKeys
+from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Drop, Reject
 from slbroker.keys import KeyRing
 from slbroker.plugin import lifecycle
@@ -127,6 +128,13 @@ class Client:
             return response
         answer = credentials(response, method, uri, username, password)
         return self.request(method, uri, {**(headers or {}), **answer}, body, source)
+
+    def filtered_ack(self, uri: str = URI, headers: RequestHeaders | None = None, source: Source = SOURCE) -> None:
+        """Tell the plugin's `@app.filtered_ack` of an absorbed ACK, as an edge does."""
+        message = parse(self._factory.request("ACK", uri, headers))._replace(method=FILTERED_ACK)
+        answer = self._responder.respond(message, source)
+        if isinstance(answer, Coroutine):
+            self._run(answer)
 
     def exchange(self, data: bytes, source: Source = SOURCE) -> list[bytes]:
         """Send one datagram as it is; return the replies' bytes. Malformed ones are answered as an edge would."""

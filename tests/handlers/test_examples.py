@@ -22,7 +22,8 @@ EXAMPLES = Path(__file__).parents[2] / "handlers" / "examples"
 
 
 def example(name: str) -> Client:
-    return Client(load_plugin(str(EXAMPLES / f"{name}.py")))
+    kind = "kemi:" if name.startswith("kemi_") else ""
+    return Client(load_plugin(f"{kind}{EXAMPLES / name}.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,9 @@ def final(response: Response | None) -> Response:
 
 def test_every_example_can_be_loaded() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert {"blocklist", "httplookup", "keepalive", "redirect", "redirect_table", "registrar"} <= names
+    assert {
+        "blocklist", "httplookup", "keepalive", "kemi_redirect", "redirect", "redirect_table", "registrar"
+    } <= names  # fmt: skip
     for name in names:
         assert example(name).replies("OPTIONS")
     for rules in EXAMPLES.glob("*.toml"):
@@ -171,6 +174,31 @@ def test_registrar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert final(client.authenticated("bob", "builder", "REGISTER", "sip:example.com", alice)).status == 403
     replies = [client.request("REGISTER") for _ in range(60)]
     assert None in replies  # too fast
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "contacts"),
+    [
+        ("+1555", 302, ["<sip:+1555@us1.example.com>, <sip:+1555@us2.example.com>;q=0.9"]),
+        ("4989", 302, ["<sip:+4989@de1.example.com;transport=tcp>"]),
+        ("331", 404, []),
+        ("1st", 404, []),
+        ("", 404, []),
+    ],
+)
+def test_kemi_redirect(number: str, status: int, contacts: list[str]) -> None:
+    response = final(example("kemi_redirect").request("INVITE", f"sip:{number}@example.com" if number else "sip:h"))
+    assert (response.status, response.all("Contact")) == (status, contacts)
+
+
+def test_kemi_redirect_turns_away_what_it_does_not_want() -> None:
+    client = example("kemi_redirect")
+    assert client.request("INVITE", headers={"User-Agent": "friendly-scanner"}) is None
+    assert final(client.request("INVITE", headers={"Max-Forwards": "0"})).status == 483
+    assert final(client.request("BYE")).first("Allow") == "INVITE, ACK, OPTIONS"
+    assert client.request("ACK") is None
+    client.filtered_ack()
+    assert client.errors == 0
 
 
 def test_maintenance_in_rules(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from slbroker.sip.response import parse_response
 from slbroker.testing import RequestFactory
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
+from tests.support.processes import run_slbroker
 from tests.support.timing import until, within
 
 if TYPE_CHECKING:
@@ -33,10 +35,10 @@ async def answer(request):
 class Site:
     """An edge, one worker, and a caller."""
 
-    def __init__(self, start: Start, folder: Path) -> None:
+    def __init__(self, start: Start, folder: Path, *options: str) -> None:
         self._start, self._folder = start, folder
         self._keys = new_keys(folder)
-        self.edge: Edge = start_edge(start, self._keys, free_bus_address("ipc", folder))
+        self.edge: Edge = start_edge(start, self._keys, free_bus_address("ipc", folder), options=options)
         self.plugin = folder / "answers.py"
         self.write(1)
         self.sent = 0
@@ -121,9 +123,23 @@ def test_a_reload_may_ask_for_acks(site: Site) -> None:
     until(arrived, what="an ACK at the handler")
 
 
-def test_what_is_recorded_can_be_played_again(site: Site, tmp_path: Path) -> None:
-    from tests.support.processes import run_slbroker
+def test_a_copy_of_the_requests_is_recorded_and_nothing_else_changes(start_slbroker: Start, tmp_path: Path) -> None:
+    site = Site(start_slbroker, tmp_path, "--shadow", "record")
+    site.handler()
+    recording = tmp_path / "requests.jsonl"
+    words = ("record", str(recording), "--bus", site.edge.bus, "--keys", str(tmp_path / "keys.ring"))
+    recorder = start_slbroker(*words)
+    recorder.wait_for("handler ready")
+    with closing(site):
+        assert site.serves(1)
+    until(lambda: len(recording.read_text().splitlines()) == BURST, what="the copies in the file")
+    assert recorder.stop() == 0
+    played = run_slbroker("replay", str(recording), "--plugin", str(site.plugin))
+    assert played.wait() == 0, played
+    assert played.output.count(": 200 Version 1") == BURST
 
+
+def test_what_is_recorded_can_be_played_again(site: Site, tmp_path: Path) -> None:
     recording = tmp_path / "requests.jsonl"
     handler = site.handler("--record", str(recording))
     assert site.serves(1)

@@ -1,50 +1,20 @@
-"""One KEMI script, unmodified, in Kamailio's app_python3 and in slbroker: the same requests get the same replies.
-
-What may differ: the To-tag, Server, a nonce, and the spelling of what both copy from the request: compact header names,
-and where in the top Via received and rport stand.
-"""
+"""One KEMI script, unmodified, in Kamailio's app_python3 and in slbroker: the same requests get the same replies."""
 
 from __future__ import annotations
 
-import re
-import socket
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from slbroker.sip.grammar import canonical_name
 from slbroker_handlers.kemi.script import examine
-from tests.handlers.kemi.observations import OBSERVATIONS, PROBE, answer, question
-from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
-from tests.peers.phone import Phone
-from tests.support.peers import free_udp_port, missing_peer, require_peer
-from tests.support.processes import Process, slbroker
+from tests.peers.pair import ALIAS, SCRIPTS, Case, Servers, client, exchange, start_kamailio_with
+from tests.support.processes import ROOT
 from tests.support.timing import within
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from tests.conftest import Start
-
-HERE = Path(__file__).with_name("kemi")
-SCRIPT = HERE / "redirect.py"
-ALIAS = "core.alias=example.com"
+SCRIPT = SCRIPTS / "redirect.py"
+EXAMPLE = ROOT / "handlers" / "examples" / "kemi_redirect.py"
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
-
-
-class Case(NamedTuple):
-    """A request: what is not said is as in most; None leaves a header out."""
-
-    method: str
-    uri: str = "sip:bob@example.com"
-    headers: Sequence[tuple[str, str]] = ()
-    without: Sequence[str] = ()
-    body: str = ""
-
 
 AGENT = ("User-Agent", "phone/1.0")
 CASES = {
@@ -84,7 +54,6 @@ CASES = {
     "number": Case("INVITE", "sip:4930123@example.com;user=phone"),
     "unknown": Case("INVITE", "sip:nobody@example.com"),
     "unknown, escaped": Case("INVITE", "sip:no%20body@EXAMPLE.com"),
-    "error reply": Case("INVITE", "sip:broken@example.com"),
     "several replies": Case("INVITE", "sip:ring@example.com"),
     "several replies, record-routed": Case(
         "INVITE", "sip:ring@example.com", headers=[("Record-Route", "<sip:p1;lr>"), ("Record-Route", "<sip:p2;lr>")]
@@ -133,144 +102,10 @@ CASES = {
 }  # fmt: skip
 
 
-# What is sent and what comes back -------------------------------------------------------------------------------
-
-
-def write(case: Case, port: int, number: int) -> bytes:
-    """The request's bytes, from a client at `port`."""
-    usual = {
-        "Via": f"SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK-kemi-{number};rport",
-        "From": "<sip:alice@example.org>;tag=from",
-        "To": "<sip:bob@example.com>",
-        "Call-ID": f"kemi-{number}",
-        "CSeq": f"{number} {case.method}",
-        "Max-Forwards": "70",
-        "Contact": "<sip:alice@127.0.0.1>",
-    }
-    lines = [f"{name}: {value}" for name, value in usual.items() if name not in case.without]
-    lines += [f"{name}: {value}" for name, value in case.headers]
-    head = [f"{case.method} {case.uri} SIP/2.0", *lines, f"Content-Length: {len(case.body)}", "", ""]
-    return "\r\n".join(head).encode() + case.body.encode()
-
-
-def exchange(port: int, case: Case, client: socket.socket, number: int) -> list[str]:
-    """The lines of all replies to a request, in a form in which two servers' can be compared.
-
-    An OPTIONS goes behind it: its answer tells that all others have come. Both servers work one request off at a time.
-    """
-    server = ("127.0.0.1", port)
-    own = client.getsockname()[1]
-    client.settimeout(within(5))
-    client.sendto(write(case, own, number), server)
-    client.sendto(write(Case("OPTIONS", headers=[("Call-ID", "marker")], without=["Call-ID"]), own, number), server)
-    replies: list[str] = []
-    while True:
-        reply = client.recv(65_535).decode()
-        if "Call-ID: marker\r\n" in reply:
-            return replies
-        replies += comparable(reply)
-
-
-def comparable(reply: str) -> list[str]:
-    """A reply in lines, without what may differ."""
-    head, _, body = reply.partition("\r\n\r\n")
-    start, *lines = head.split("\r\n")
-    kept = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        title = canonical_name(name.encode()).decode()
-        if title == "server":
-            continue
-        if title == "to":
-            value = re.sub(r";tag=(?:s1[0-9a-f]{4}-[0-9a-f]{24}|[0-9a-f]{32}\.[0-9a-f]{8})$", ";tag=*", value)
-        if title == "via":
-            value = ";".join(sorted(value.split(";")))
-        value = re.sub(r'nonce="[^"]*"', "nonce=*", value)
-        kept.append(f"{title}: {value.strip()}")
-    return [start, *kept, "", *body.split("\r\n")]
-
-
-@contextmanager
-def client() -> Iterator[socket.socket]:
-    """A caller's socket: the same for both servers, since its port is in what they reply."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-        caller.bind(("127.0.0.1", 0))
-        yield caller
-
-
-# The two servers ------------------------------------------------------------------------------------------------
-
-
-def require_module(name: str, package: str) -> None:
-    """Without this module of Kamailio's the test is skipped, or fails where peers are required."""
-    if not any(Path("/usr").glob(f"lib*/*/kamailio/modules/{name}.so")):
-        missing_peer(f"Kamailio's {name} is not installed (Debian: apt-get install {package})")
-
-
-def start_kamailio_with(start: Start, script: Path, folder: Path) -> int:
-    """Start a Kamailio that runs `script`; return its port once it answers."""
-    program = require_peer("kamailio")
-    require_module("app_python3", "kamailio-python3-modules")
-    for attempt in range(2):  # once in some dozens of starts it comes up and answers nothing
-        run = folder / f"kamailio-{attempt}"
-        run.mkdir(parents=True)
-        port = free_udp_port()
-        process = start(
-            program,
-            *("-f", str(HERE / "kamailio.cfg"), "-DD", "-E", "-m", "16", "-M", "8", "-w", str(run), "-Y", str(run)),
-            *("-A", f"LISTEN=udp:127.0.0.1:{port}", "-A", f'SCRIPT="{script}"'),
-            cwd=run,
-        )
-        try:
-            with Phone(port) as phone:
-                phone.wait_for_server()
-        except AssertionError:
-            if attempt:
-                raise AssertionError(str(process)) from None
-            process.stop()
-        else:
-            return port
-    raise AssertionError("unreachable")
-
-
-def start_slbroker_with(start: Start, script: Path, folder: Path, *options: str) -> Edge:
-    """Start an edge, and a handler that runs `script`; return the edge once they know each other."""
-    keys, bus = new_keys(folder), free_bus_address("ipc", folder)
-    edge = start_edge(start, keys, bus)
-    handler = start("handler", "--bus", bus, "--keys", str(keys), "--kemi", str(script), *options)
-    handler.wait_for("handler ready")
-    return edge
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Starts what is stopped when the module's tests have ended."""
-
-    folder: Path
-    stack: ExitStack
-
-    def program(self, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
-        """Start any program."""
-        return self.stack.enter_context(Process(*words, env=env, cwd=cwd))
-
-    def slbroker(self, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
-        """Start a command of slbroker's."""
-        return self.stack.enter_context(slbroker(*words, env=env, cwd=cwd))
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """One Kamailio serves many tests: it takes two seconds to start."""
-    with ExitStack() as stack:
-        yield Servers(tmp_path_factory.mktemp("kemi"), stack)
-
-
 @pytest.fixture(scope="module")
 def both(servers: Servers) -> tuple[int, int]:
     """The ports of Kamailio and of slbroker, both running the script."""
-    kamailio = start_kamailio_with(servers.program, SCRIPT, servers.folder)
-    edge = start_slbroker_with(servers.slbroker, SCRIPT, servers.folder, "--kemi-param", ALIAS)
-    return kamailio, edge.port
+    return servers.both("script", SCRIPT, "--kemi-param", ALIAS)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -280,6 +115,16 @@ def test_kamailio_and_slbroker_answer_alike(name: str, both: tuple[int, int]) ->
     with client() as caller:
         theirs = exchange(kamailio, CASES[name], caller, number)
         assert exchange(ours, CASES[name], caller, number) == theirs
+
+
+def test_the_error_reply_is_the_same(both: tuple[int, int], servers: Servers) -> None:
+    """Where there was no error before: Kamailio's describes the last one of its process, be it another request's."""
+    kamailio = start_kamailio_with(servers.program, SCRIPT, servers.folder / "without errors")
+    case = Case("INVITE", "sip:broken@example.com")
+    with client() as caller:
+        theirs, ours = (exchange(port, case, caller, 900) for port in (kamailio, both[1]))
+    assert ours == theirs
+    assert ours[0] == "SIP/2.0 500 I'm terribly sorry, server error occurred (1/SL)"
 
 
 CONTACT = "contact: <sip:one@192.0.2.11>"
@@ -317,17 +162,32 @@ def test_the_differences_are_those_that_are_documented(name: str, both: tuple[in
     assert [[line for line in lines if line.startswith(("SIP/2.0", "contact"))] for lines in seen] == expected
 
 
-def test_kamailio_says_still_what_was_observed(servers: Servers) -> None:
-    """tests/handlers/kemi/test_observed.py holds slbroker to the same."""
-    port = start_kamailio_with(servers.program, PROBE, servers.folder / "probe")
+EXAMPLE_CASES = {
+    "options": Case("OPTIONS"),
+    "two gateways": Case("INVITE", "sip:+1555@example.com"),
+    "one gateway": Case("INVITE", "sip:4989@example.com"),
+    "no gateway": Case("INVITE", "sip:331@example.com"),
+    "no number": Case("INVITE", "sip:example.com"),
+    "no hops left": Case("INVITE", without=["Max-Forwards"], headers=[("Max-Forwards", "0")]),
+    "scanner": Case("INVITE", headers=[("User-Agent", "friendly-scanner")]),
+    "another method": Case("BYE"),
+    "ack": Case("ACK"),
+}
+
+
+@pytest.fixture(scope="module")
+def both_examples(servers: Servers) -> tuple[int, int]:
+    """The ports of both, running the script that people copy."""
+    return servers.both("example", EXAMPLE)
+
+
+@pytest.mark.parametrize("name", EXAMPLE_CASES)
+def test_the_example_answers_alike_in_both(name: str, both_examples: tuple[int, int]) -> None:
+    kamailio, ours = both_examples
+    number = 4000 + list(EXAMPLE_CASES).index(name)
     with client() as caller:
-        caller.connect(("127.0.0.1", port))
-        caller.settimeout(within(5))
-        seen = []
-        for number, observation in enumerate(OBSERVATIONS):
-            caller.send(question(observation.expression, caller.getsockname()[1], number))
-            seen.append(answer(caller.recv(65_535)))
-    assert seen == [observation.result for observation in OBSERVATIONS]
+        theirs = exchange(kamailio, EXAMPLE_CASES[name], caller, number)
+        assert exchange(ours, EXAMPLE_CASES[name], caller, number) == theirs
 
 
 def test_kamailios_own_example_gets_a_useful_report() -> None:

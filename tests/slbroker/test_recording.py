@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker import Handlers, Reply, Request
+from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import ConfigError
 from slbroker.keys import KeyRing
 from slbroker.plugin import Digest
+from slbroker.plugin.rulefile import load_rules
 from slbroker.recording import Record, Recorder, read_file, read_record, read_request, title, write_record
 from slbroker.replay import Player, differences
 from slbroker.sip.message import Source
@@ -45,6 +47,27 @@ def test_no_byte_is_lost(body: bytes, subject: bytes) -> None:
     read = read_record(line)
     assert read.message.body == body
     assert read.message.first(b"subject") == written.message.first(b"subject")
+
+
+def test_an_absorbed_ack_is_played_again_as_one() -> None:
+    written = record(request("ACK"))
+    written = written._replace(message=written.message._replace(method=FILTERED_ACK))
+    line = write_record(written)
+    assert json.loads(line)["absorbed"] is True
+    assert json.loads(line)["request"].startswith("ACK ")
+    read = read_record(line)
+    assert read.message.method == FILTERED_ACK
+    told: list[str] = []
+    app = Handlers()
+
+    @app.filtered_ack
+    def tell(request: Request) -> Reply:
+        told.append(request.method)
+        return request.reply(200)
+
+    with Player(app, RING) as player:
+        assert player.play(read).replies == ()
+    assert told == ["ACK"]
 
 
 def test_header_names_are_written_as_people_do() -> None:
@@ -180,6 +203,32 @@ def test_one_request_explained() -> None:
     assert f"version s1, key {RING.current.id.decode()}, MAC " in told["to-tag"]
     told = explained(app, factory.request("BYE", headers={"To": "<sip:a@h>;tag=x"}))
     assert (told["route"], told["reply"]) == ("none matches: the otherwise handler", "none")
+    assert told["handler"].startswith(f"<lambda> at {Path(__file__)}:")
+    told = explained(app, factory.request("ACK"))
+    assert (told["route"], told["handler"], told["reply"]) == ("none matches: nobody", "none", "none")
+
+
+def test_a_handler_is_explained_by_its_own_line_whatever_is_put_around_it() -> None:
+    users = Digest("r", lambda _name: None)
+    app = Handlers()
+
+    @app.on("REGISTER")
+    @users.required
+    def register(request: Request) -> Reply:
+        return request.reply(200)
+
+    told = explained(app, RequestFactory().register())
+    assert told["handler"] == f"register at {Path(__file__)}:{register.__wrapped__.__code__.co_firstlineno}"  # type: ignore[attr-defined]
+
+
+def test_rules_are_explained_by_their_tables(tmp_path: Path) -> None:
+    rules = tmp_path / "answers.toml"
+    rules.write_text(
+        '[[on]]\nmethod = "BYE"\nreply = "200"\n[[on]]\nmethod = "INVITE"\ndrop = true\n[otherwise]\nreply = "404"\n'
+    )
+    app = load_rules(rules)
+    assert explained(app, RequestFactory().invite())["handler"] == "[[on]] 2"
+    assert explained(app, RequestFactory().request("OPTIONS"))["handler"] == "[otherwise]"
 
 
 def test_a_tag_that_is_not_ours_is_said_to_be_theirs() -> None:

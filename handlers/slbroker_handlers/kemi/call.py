@@ -53,8 +53,8 @@ class Call:
 
     __slots__ = (
         "_by_name", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags", "headers",
-        "is_told", "iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request",
-        "sanity", "source", "state", "uri", "xflags",
+        "iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request", "sanity",
+        "source", "state", "uri", "xflags",
     )  # fmt: skip
 
     def __init__(self, state: State, request: Request | None = None) -> None:
@@ -79,7 +79,6 @@ class Call:
         self.reply_body = b""
         self.replies: list[Reply] = []
         self.on_reply: Callable[[], object] | None = None
-        self.is_told = False  # whether `on_reply` is running
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -157,22 +156,14 @@ class Call:
             logger.error("a reply %d %.80r cannot be sent: %s", status, reason, error)
             return -1
         self.replies.append(reply)
-        self._tell()
+        if self.on_reply is not None:
+            self.on_reply()  # may reply in its turn, and is told of that too, up to MAX_REPLIES
         return 1
 
     def reply_error(self) -> int:
         """Send the reply that describes the last internal error."""
         reply = self.request.reply_error(self.error)
         return self.reply(reply.status, reply.reason)
-
-    def _tell(self) -> None:
-        """Run the script's event callback, which may reply itself, but is not told of that."""
-        if self.on_reply is not None and not self.is_told:
-            self.is_told = True
-            try:
-                self.on_reply()
-            finally:
-                self.is_told = False
 
 
 # One request at a time: KEMI scripts are synchronous, and KSR is one for the whole process. At the bottom, once a

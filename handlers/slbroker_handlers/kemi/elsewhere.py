@@ -11,6 +11,7 @@ from typing import Final
 # Why a module has no place here, for those that scripts use.
 REASONS: Final = {
     "acc": "accounting needs a transaction",
+    "app_python3": "call the script's own functions",
     "auth_db": "it reads a database; use KSR.auth.pv_auth_check, or a Python library",
     "dialog": "there are no dialogs",
     "dispatcher": "nothing is forwarded",
@@ -26,6 +27,7 @@ REASONS: Final = {
     "tm": "there are no transactions",
     "tmx": "there are no transactions",
     "uac": "it changes or sends requests",
+    "x": "there are no functions of a kamailio.cfg",
     "": "nothing is forwarded, and there are no routes of a kamailio.cfg",
 }
 NO_REASON: Final = "it has no place in a stateless worker"
@@ -51,6 +53,9 @@ LISTED: Final[dict[str, dict[str, str]]] = {
     },
     "acc": {
         "int": "acc_db_request acc_log_request acc_request",
+    },
+    "app_python3": {
+        "int": "exec exec_p1 execx",
     },
     "avpops": {
         "int": "avp_check avp_copy",
@@ -143,9 +148,8 @@ LISTED: Final[dict[str, dict[str, str]]] = {
     },
     "nathelper": {
         "int": (
-            "add_contact_alias add_contact_alias_addr add_rcv_param fix_nated_contact fix_nated_register "
-            "fix_nated_sdp fix_nated_sdp_ip handle_ruri_alias handle_ruri_alias_mode set_alias_to_pv "
-            "set_contact_alias set_contact_alias_trim"
+            "add_contact_alias add_contact_alias_addr add_rcv_param fix_nated_sdp fix_nated_sdp_ip "
+            "handle_ruri_alias_mode set_alias_to_pv set_contact_alias_trim"
         ),
     },
     "path": {
@@ -319,6 +323,9 @@ LISTED: Final[dict[str, dict[str, str]]] = {
             "uac_reg_refresh uac_reg_request_to uac_reg_status uac_replace_from uac_replace_from_uri "
             "uac_replace_to uac_replace_to_uri uac_req_send uac_restore_from uac_restore_to"
         ),
+    },
+    "x": {
+        "int": "modf",
     },
 }
 

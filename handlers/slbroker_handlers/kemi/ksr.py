@@ -16,6 +16,7 @@ from slbroker_handlers.kemi import (
     ipops,
     kx,
     maxfwd,
+    nathelper,
     pike,
     pv,
     pvx,
@@ -41,7 +42,7 @@ MODULES: Final[dict[str, Module]] = {
     for module in (
         core, sl.sl, pv.pv, pvx.pvx, hdr.hdr, kx.kx, maxfwd.maxfwd, sanity.sanity, siputils.siputils, corex.corex,
         textops.textops, textopsx.textopsx, htable.htable, pike.pike, xlog.xlog, auth.auth, ipops.ipops,
-        small.statistics, small.counters, small.uuid, small.regex, small.cfgutils, small.nathelper,
+        small.statistics, small.counters, small.uuid, small.regex, small.cfgutils, nathelper.nathelper,
     )
 }  # fmt: skip
 
@@ -54,7 +55,7 @@ def find(module: str, name: str) -> Export | None:
 
 def is_module(name: str) -> bool:
     """Return whether KSR has a module called `name`, or Kamailio has."""
-    return name in MODULES or name == "x" or elsewhere.is_known_module(name)
+    return name in MODULES or elsewhere.is_known_module(name)
 
 
 def install() -> ModuleType:
@@ -66,7 +67,6 @@ def install() -> ModuleType:
     vars(ksr)["__slbroker__"] = True
     for name in sorted({*MODULES, *elsewhere.LISTED, *elsewhere.UNLISTED} - {""}):
         setattr(ksr, name, _make_module(name))
-    ksr.x = _make_x()  # type: ignore[attr-defined]
     _fill(ksr, "")
     sys.modules["KSR"] = ksr
     return ksr
@@ -101,10 +101,3 @@ def _make_failing(module: str, name: str, kind: str) -> Callable[..., Xval]:
     fail.__name__ = fail.__qualname__ = name
     fail.__doc__ = f"Cannot work here: {elsewhere.reason_for(module)}."
     return fail
-
-
-def _make_x() -> ModuleType:
-    """KSR.x.modf calls a function that kamailio.cfg has and KEMI has not; there is none here."""
-    module = ModuleType("KSR.x")
-    vars(module)["modf"] = _make_failing("x", "modf", "int")
-    return module

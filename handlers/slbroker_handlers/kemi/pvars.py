@@ -13,7 +13,7 @@ from slbroker.plugin import Request
 from slbroker.sip.grammar import is_digits
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.rebuilt import rebuild
-from slbroker_handlers.kemi.uris import DEFAULT_PORTS, read_address, split_uri
+from slbroker_handlers.kemi.uris import read_address, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def uri_of(uri: Callable[[Call], str | None], part: str) -> Getter:
         if part == "whole":
             return written
         if part == "port":
-            return parts.port or DEFAULT_PORTS.get(parts.scheme, "5060")
+            return parts.port or ("5061" if parts.param("transport") == "tls" else "5060")  # whatever the scheme
         if part == "transport":
             return parts.param("transport") or "UDP"
         return getattr(parts, part) or None
@@ -91,7 +91,10 @@ def next_hop(call: Call) -> str:
 
 
 def _next_hop(call: Call, spec: Spec) -> Xval:
-    part = {"u": "whole", "U": "user", "d": "host", "p": "port", "P": "transport"}.get(spec.inner)
+    if spec.inner == "p":
+        parts = split_uri(next_hop(call))
+        return (parts.port or "5060") if parts is not None else None  # for tls, too
+    part = {"u": "whole", "U": "user", "d": "host", "P": "transport"}.get(spec.inner)
     return uri_of(next_hop, part)(call, spec) if part else None
 
 
@@ -258,7 +261,7 @@ READERS: Final[dict[str, Getter]] = {
     "cT": _first("Content-Type"),
     "cl": _contents_length,
     "ua": _first("User-Agent"),
-    "di": _first("Diversion"),
+    "di": uri_of(lambda call: read_address(call.first(b"diversion")).uri, "whole"),
     "hdr": _header,
     "hdrc": _header_count,
     "hfl": _header,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker_handlers.kemi import elsewhere
 from slbroker_handlers.kemi.ksr import find, is_module
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker_handlers.kemi.source import Use
+
+
+_UNKNOWN: Final = "Kamailio 5.6 has no such function; is it spelt right?"
+_NOT_IN_PYTHON: Final = "Kamailio has it for Lua and JavaScript only; Python says sys.exit()"
+_LUA: Final = {("x", "exit"): _NOT_IN_PYTHON, ("x", "drop"): _NOT_IN_PYTHON}
 
 
 class Entry(NamedTuple):
@@ -100,11 +105,11 @@ def _sort_in(report: Report, module: str, name: str, is_reached: bool, mentions:
             target.append(Entry(title, lines, export.partial))
         else:  # mentioned in what is reached and in what is not
             target[known] = Entry(title, tuple(sorted({*target[known].lines, *lines})), export.partial)
-    elif elsewhere.result_of(module, name) or module == "x":
+    elif elsewhere.result_of(module, name):
         remark = elsewhere.reason_for(module)
         (report.missing if is_reached else report.unreached).append(Entry(title, lines, remark))
     else:
-        report.unknown.append(Entry(title, lines, "Kamailio 5.6 has no such function; is it spelt right?"))
+        report.unknown.append(Entry(title, lines, _LUA.get((module, name), _UNKNOWN)))
 
 
 def _null_variables(uses: Sequence[Use]) -> list[Entry]:

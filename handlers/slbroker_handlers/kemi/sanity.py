@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.errors import Reject
-from slbroker.sip.credentials import Credentials, parse_credentials
+from slbroker.sip.credentials import parse_credentials
 from slbroker.sip.grammar import is_digits
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.exports import Module
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from slbroker_handlers.kemi.call import Call
 
-    Fault: TypeAlias = tuple[int, str, str]  # status, reason, Unsupported
+    Fault: TypeAlias = tuple[int, str, str]  # status, 0 where nothing is replied, reason, Unsupported
 
 sanity = Module("sanity")
 
@@ -31,6 +31,7 @@ EXPIRES_VALUE: Final = 256
 PROXY_REQUIRE: Final = 512
 PARSE_URIS: Final = 1024
 CHECK_DIGEST: Final = 2048
+CHECK_AUTHORIZATION: Final = 8192
 DEFAULT_CHECKS: Final = 999
 # Bits of the second one.
 RURI: Final = 1
@@ -39,9 +40,10 @@ TO: Final = 4
 CONTACT: Final = 8
 DEFAULT_URIS: Final = 7
 
-MAX_SECONDS: Final = 2**32 - 1
+MAX_SECONDS: Final = 2**32  # one too many, as in Kamailio
 _is_known_scheme = re.compile(r"(?:sips?|tels?|urn):", re.IGNORECASE).match
-_DIGEST_PARTS: Final = ("username", "nonce", "response")
+_is_digest = re.compile(r"digest[ \t]", re.IGNORECASE).match
+_DIGEST_PARTS: Final = ("username", "realm", "nonce", "uri", "response")
 
 
 def _check_scheme(call: Call, _uris: int) -> Fault | None:
@@ -50,6 +52,8 @@ def _check_scheme(call: Call, _uris: int) -> Fault | None:
 
 def _check_expires(call: Call, _uris: int) -> Fault | None:
     value = call.first(b"expires")
+    if value == b"":
+        return 400, "Bad Expires Header", ""
     if value is None or (is_digits(value) and int(value) <= MAX_SECONDS):
         return None
     return 400, "Expires value is illegal", ""
@@ -77,17 +81,30 @@ def _is_uri_in(call: Call, name: bytes) -> bool:
     return split_uri(read_address(call.first(name)).uri) is not None
 
 
-def _check_digest(call: Call, _uris: int) -> Fault | None:
-    for value in (*call.all("Authorization"), *call.all("Proxy-Authorization")):
+def _check_digest(call: Call, uris: int) -> Fault | None:
+    """Take Digest credentials only; others fail, and Kamailio replies nothing then."""
+    if all(map(_is_digest, _authorizations(call))):
+        return _check_authorization(call, uris)
+    return 0, "", ""
+
+
+def _check_authorization(call: Call, _uris: int) -> Fault | None:
+    for value in filter(_is_digest, _authorizations(call)):
         try:
-            found: Credentials = parse_credentials(value.encode(errors="surrogateescape"))
+            found = parse_credentials(value.encode(errors="surrogateescape"))
         except Reject:
             return 400, "Bad Auth Header", ""
-        if found.scheme == "digest" and found.token:
+        if found.token:
             return 400, "Bad Auth Header", ""
-        if found.scheme == "digest" and not all(found.params.get(part) for part in _DIGEST_PARTS):
+        if not all(part in found.params for part in _DIGEST_PARTS):
             return 400, "Bad Auth Credentials", ""
+        if not found.params["username"]:
+            return 400, "Auth Empty User", ""
     return None
+
+
+def _authorizations(call: Call) -> list[str]:
+    return [*call.all("Authorization"), *call.all("Proxy-Authorization")]
 
 
 _CHECKS: Final[dict[int, Callable[[Call, int], Fault | None]]] = {
@@ -96,12 +113,13 @@ _CHECKS: Final[dict[int, Callable[[Call, int], Fault | None]]] = {
     PROXY_REQUIRE: _check_proxy_require,
     PARSE_URIS: _check_uris,
     CHECK_DIGEST: _check_digest,
+    CHECK_AUTHORIZATION: _check_authorization,
 }
 
 
 @sanity.export(
-    partial="version, required headers, CSeq, Content-Length, Via, duplicate tags and sizes were judged by the edge,"
-    " which answers in its own words"
+    partial="version, required headers, CSeq, Content-Length, Via and duplicate tags were judged by the edge, which"
+    " answers in its own words; bits 32768 and 65536 (sizes) check nothing, as in Kamailio 5.6"
 )
 def sanity_check(call: Call, checks: int, uris: int) -> int:
     """Judge the request by the checks and URIs whose bits are set: 1, or -1 when one failed, which has then replied."""
@@ -109,8 +127,9 @@ def sanity_check(call: Call, checks: int, uris: int) -> int:
         if checks & bit:
             fault = check(call, uris)
             if fault is not None:
-                call.sanity = fault
-                sanity_reply(call)
+                if fault[0]:
+                    call.sanity = fault
+                    sanity_reply(call)
                 return -1
     return 1
 

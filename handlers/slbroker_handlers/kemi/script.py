@@ -6,6 +6,7 @@ where the routes are functions without arguments.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import traceback
@@ -15,9 +16,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
+from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.config import KEMI
 from slbroker.errors import ConfigError, PluginError
-from slbroker.plugin import DROP, Handlers
+from slbroker.plugin import DROP, Handlers, Request
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.call import Active, Call, stand_by
 from slbroker_handlers.kemi.legacy import LegacyMessage
@@ -27,13 +29,15 @@ from slbroker_handlers.kemi.source import ENTRIES, find_uses
 from slbroker_handlers.kemi.state import State
 
 if TYPE_CHECKING:
-    from slbroker.plugin import Decision, Request
+    from slbroker.plugin import Decision
+    from slbroker.plugin.reply import Drop
 
 logger = logging.getLogger(__name__)
 
 ROUTE: Final = "ksr_request_route"
 RANK: Final = 1  # the first SIP worker's, in Kamailio; every worker here is one of its own
-# A request's route, and what is told of its replies; both run with their request as the current one.
+LOCAL_RESPONSE: Final = "sl:local-response"
+# A request's route, and what is told of an event; both run with their request as the current one.
 Routine: TypeAlias = Callable[[Call], object]
 
 
@@ -100,8 +104,9 @@ def _report(wanted: ScriptName, source: str) -> Report:
         raise PluginError(f"script {wanted.path}:{error.lineno}: {error.msg}") from error
 
 
-def _events(params: Params) -> tuple[str, ...]:
-    return tuple(params.texts[name] for name in ("sl.event_callback_lres_sent",))
+def _events(params: Params) -> tuple[str, str]:
+    """Return the names of what is told of replies, and of absorbed ACKs."""
+    return params.texts["sl.event_callback_lres_sent"], params.texts["sl.event_callback_fl_ack"]
 
 
 def _refusal(path: Path, report: Report) -> str:
@@ -120,16 +125,24 @@ class Script:
     def __init__(self, wanted: ScriptName, source: str) -> None:
         self.path = wanted.path
         self.state = State(wanted.params)
-        self._params = wanted.params
         ksr.install()
         idle = Call(self.state)
-        stand_by(idle)
         with Active(idle):
             module = self._import(source)
-            self._route, self._child_init, self._on_reply = self._find_routines(module)
+            owner = self._find_owner(module)
+        self._route = self._find_route(owner)
+        self._child_init = self._find_child_init(owner)
+        replied, absorbed = _events(wanted.params)
+        self._on_reply = self._find_event(owner, replied, LOCAL_RESPONSE)
+        self._on_ack = self._find_event(owner, absorbed, FILTERED_ACK.decode())
+        stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
         self.app = Handlers()
-        self.app.on("ACK", "CANCEL")(self.answer)
-        self.app.otherwise(self.answer)
+        # Under the name of the script's route, for who asks what handles a request.
+        answer = functools.wraps(getattr(owner, ROUTE))(lambda request: self.answer(request))
+        self.app.on("ACK", "CANCEL")(answer)
+        self.app.otherwise(answer)
+        if self._on_ack is not None:
+            self.app.filtered_ack(self.hear_ack)
         self.app.startup(self._start)
         self.app.shutdown(self._stop)
 
@@ -151,56 +164,60 @@ class Script:
             raise PluginError(self._failure(error)) from error
         return module
 
-    def _find_routines(self, module: ModuleType) -> tuple[Routine, Callable[[], object] | None, Routine | None]:
-        """Return the route, what each worker calls before it serves, and what is told of replies."""
-        event = self._params.texts["sl.event_callback_lres_sent"]
-        unheard = self._params.texts["sl.event_callback_fl_ack"]
+    def _find_owner(self, module: ModuleType) -> object:
+        """Return what has the routes: the object that mod_init() makes, or a module without one."""
         make = getattr(module, "mod_init", None)
         if callable(make):
-            owner: object = self._call("mod_init", make)
+            owner = self._call("mod_init", make)
             if owner is None:
                 raise PluginError(
                     f"script {self.path}: mod_init() returned None; it returns the object with the routes"
                 )
-        elif callable(getattr(module, ROUTE, None)):
-            owner = module
-            if callable(begin := getattr(module, "script_init", None)):
-                self._call("script_init", begin)
-        else:
+            return owner
+        if not callable(getattr(module, ROUTE, None)):
             raise PluginError(f"script {self.path}: it has neither mod_init() nor {ROUTE}()")
-        if callable(getattr(owner, unheard, None)):
-            logger.warning("%s: %s is never called: edges absorb ACKs, and tell nobody", self.path, unheard)
-        is_class = owner is not module
+        if callable(begin := getattr(module, "script_init", None)):
+            self._call("script_init", begin)
+        return module
+
+    def _find_route(self, owner: object) -> Routine:
         route = getattr(owner, ROUTE, None)
         if not callable(route):
             raise PluginError(f"script {self.path}: what mod_init() returned has no {ROUTE}(self, msg)")
-        return (
-            self._with_message(route, is_class),
-            self._child_routine(owner, is_class),
-            self._event_routine(owner, event),
-        )
-
-    @staticmethod
-    def _with_message(route: Callable[..., object], is_class: bool) -> Routine:
-        return (lambda call: route(LegacyMessage(call))) if is_class else (lambda _call: route())
-
-    def _child_routine(self, owner: object, is_class: bool) -> Callable[[], object] | None:
-        name = "child_init" if is_class else "script_child_init"
-        routine = getattr(owner, name, None)
-        if not callable(routine):
-            if is_class:
-                raise PluginError(f"script {self.path}: what mod_init() returned has no child_init(self, rank)")
-            return None
-        return lambda: routine(RANK)
-
-    @staticmethod
-    def _event_routine(owner: object, name: str) -> Routine | None:
-        routine = getattr(owner, name, None)
-        if not callable(routine):
-            return None
         if isinstance(owner, ModuleType):
-            return lambda _call: routine("sl:local-response")
-        return lambda call: routine(LegacyMessage(call), "sl:local-response")
+            return lambda _call: route()
+        return lambda call: route(LegacyMessage(call))
+
+    def _find_child_init(self, owner: object) -> Callable[[], object] | None:
+        is_module = isinstance(owner, ModuleType)
+        routine = getattr(owner, "script_child_init" if is_module else "child_init", None)
+        if callable(routine):
+            return lambda: routine(RANK)
+        if is_module:
+            return None
+        raise PluginError(f"script {self.path}: what mod_init() returned has no child_init(self, rank)")
+
+    def _find_event(self, owner: object, name: str, event: str) -> Routine | None:
+        """Return what tells a script of an event; None where it has no callback called `name`.
+
+        Whatever becomes of a callback, what went before it goes on, as in Kamailio.
+        """
+        routine = getattr(owner, name, None)
+        if not callable(routine):
+            return None
+
+        def tell(call: Call) -> None:
+            try:
+                if isinstance(owner, ModuleType):
+                    routine(event)
+                else:
+                    routine(LegacyMessage(call), event)
+            except SystemExit:
+                pass
+            except Exception as error:
+                logger.error("%s: %s", event, self._failure(error))
+
+        return tell
 
     def _call(self, name: str, function: Callable[[], object]) -> object:
         try:
@@ -236,6 +253,15 @@ class Script:
                 logger.error("%s: %s", request.method, self._failure(error))
         replies = call.replies
         return replies[0] if len(replies) == 1 else replies or DROP
+
+    def hear_ack(self, request: Request) -> Drop:
+        """Tell the script of an ACK that an edge has absorbed; to its functions it is an ACK as any other."""
+        assert self._on_ack is not None
+        message = request.message._replace(method=b"ACK")
+        call = Call(self.state, Request(message, request.source, request.context))
+        with Active(call):
+            self._on_ack(call)
+        return DROP
 
     def _start(self) -> None:
         if self._child_init is not None:

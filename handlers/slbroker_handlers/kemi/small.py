@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 import time
 import uuid as uuids
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.exports import Module, Xval
-from slbroker_handlers.kemi.ipops import is_ip_rfc1918
 from slbroker_handlers.kemi.textops import search_in
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ counters = Module("counters")
 uuid = Module("uuid")
 regex = Module("regex")
 cfgutils = Module("cfgutils")
-nathelper = Module("nathelper")
 
 MAX_SLEEP: Final = 5.0  # seconds; the edge gives a request up after its handler timeout
 _LOCAL: Final = "local to a worker, which logs them when it stops; names need no declaration"
@@ -120,30 +117,3 @@ def usleep(_call: Call, microseconds: int) -> int:
     """Wait."""
     time.sleep(min(max(0.0, microseconds / 1_000_000), MAX_SLEEP))
     return 1
-
-
-@nathelper.export
-def is_rfc1918(call: Call, address: str) -> int:
-    """Return 1 for a private IPv4 address (RFC 1918)."""
-    return is_ip_rfc1918(call, address)
-
-
-@nathelper.export(partial="bits 1 (private address in Contact), 2 and 16 (the Via is not where it came from)")
-def nat_uac_test(call: Call, tests: int) -> int:
-    """Return 1 when one of the tests says that the client is behind NAT."""
-    via = next(iter(call.request.vias), None)
-    contact = next(iter(call.all("Contact")), "")
-    host = contact.rpartition("@")[2].partition(">")[0].partition(":")[0].partition(";")[0]
-    if tests & 1 and is_ip_rfc1918(call, host) > 0:
-        return 1
-    if via is None:
-        return -1
-    differs = _address(via.host) != _address(call.source.host)
-    return 1 if (tests & 2 and differs) or (tests & 16 and (via.port or 5060) != call.source.port) else -1
-
-
-def _address(host: str) -> object:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return host

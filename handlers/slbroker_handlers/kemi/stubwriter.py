@@ -18,11 +18,15 @@ Functions that return int succeed above 0 and fail below: they are neither True 
 reading: KSR takes no keywords.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-Xval: TypeAlias = str | int | None
+# Scripts join and search what they get without asking first whether it is there, so neither makes them ask.
+Xval: TypeAlias = Any  # str, int or None, as the pseudo-variable is
+Text: TypeAlias = str | Any  # str, or None where there is none
 
 '''
+# The modules whose values are text, but for ports; get_ gives None where there is none, gete_ and getw_ never.
+_OF_TEXT: Final = ("corex", "hdr", "kx", "textopsx", "uuid")
 
 
 def write_stubs() -> str:
@@ -44,11 +48,17 @@ def _function(export: Export) -> str:
     params = [f"{name}: {kind}" for name, kind in export.params]
     if params:
         params.append("/")
-    head = f"def {export.name}({', '.join(params)}) -> {export.result}:"
+    head = f"def {export.name}({', '.join(params)}) -> {_result(export)}:"
     remark = f" Here: {export.partial}." if export.partial else ""
     summary = (inspect.getdoc(export.function) or "").partition("\n")[0]
     indent = "        " if export.module else "    "
     return f'{head}\n{indent}"""{summary.replace(chr(92), chr(92) * 2)}{remark}{_closing(summary + remark)}'
+
+
+def _result(export: Export) -> str:
+    if export.result != "Xval" or export.module not in _OF_TEXT or export.name.endswith("port"):
+        return export.result
+    return "str" if export.name.startswith(("gete", "getw")) else "Text"
 
 
 def _closing(text: str) -> str:

@@ -152,14 +152,21 @@ def search_str(_call: Call, subject: str, expression: str) -> int:
 
 @textops.export
 def starts_with(_call: Call, subject: str, prefix: str) -> int:
-    """Return 1 when a text begins with another one, -1 when it is shorter, else -2."""
-    return 1 if subject.startswith(prefix) else -1 if len(prefix) > len(subject) else -2
+    """Return 1 when a text begins with another one, else -1 when it is shorter or sorts behind it, or -2."""
+    return _compare(subject, prefix, subject[: len(prefix)])
 
 
 @textops.export
 def ends_with(_call: Call, subject: str, suffix: str) -> int:
-    """Return 1 when a text ends with another one, -1 when it is shorter, else -2."""
-    return 1 if subject.endswith(suffix) else -1 if len(suffix) > len(subject) else -2
+    """Return 1 when a text ends with another one, else -1 when it is shorter or sorts behind it, or -2."""
+    return _compare(subject, suffix, subject[max(0, len(subject) - len(suffix)) :])
+
+
+def _compare(subject: str, wanted: str, part: str) -> int:
+    """Return what Kamailio does: it tells the two ways of differing apart."""
+    if part == wanted:
+        return 1
+    return -1 if len(wanted) > len(subject) or part > wanted else -2
 
 
 def _find(subject: str, part: str) -> int:

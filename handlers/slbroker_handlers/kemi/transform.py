@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import re
 from typing import TYPE_CHECKING, Final
 
+from slbroker.errors import Reject
+from slbroker.sip.address import parse_address
+from slbroker_handlers.kemi.strings import STRINGS, transform_string
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from slbroker_handlers.kemi.exports import Xval
-
-
-def _substr(value: str, start: str, length: str) -> str | None:
-    first, count = int(start), int(length)
-    first = first + len(value) if first < 0 else first
-    if not 0 <= first < len(value) or count < 0:
-        return None
-    return value[first : first + count] if count else value[first:]
-
-
-def _select(value: str, index: str, separator: str) -> str | None:
-    pieces, at = value.split(separator), int(index)
-    return pieces[at] if -len(pieces) <= at < len(pieces) else None
-
-
-def _number(value: str) -> int:
-    digits = value.strip()
-    sign, digits = (-1, digits[1:]) if digits[:1] == "-" else (1, digits)
-    return sign * int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else 0
 
 
 def _raw(value: str) -> bytes:
     return value.encode(errors="surrogateescape")
 
 
-_STRINGS: Final[dict[str, Callable[..., Xval]]] = {
-    "s.len": lambda value: len(_raw(value)),
-    "s.int": _number,
-    "s.toupper": str.upper,
-    "s.tolower": str.lower,
-    "s.substr": _substr,
-    "s.select": _select,
-    "s.strip": lambda value, count: value[int(count) :],
-    "s.striptail": lambda value, count: value[: max(0, len(value) - int(count))],
-    "s.trim": str.strip,
-    "s.rm": lambda value, what: value.replace(what, ""),
-    "s.rmws": lambda value: "".join(value.split()),
-    "s.replace": lambda value, what, by: value.replace(what, by),
-    "s.md5": lambda value: hashlib.md5(_raw(value), usedforsecurity=False).hexdigest(),
-    "s.sha256": lambda value: hashlib.sha256(_raw(value)).hexdigest(),
-    "s.encode.hexa": lambda value: _raw(value).hex(),
-    "s.encode.base64": lambda value: base64.b64encode(_raw(value)).decode(),
-}
+# URIs -----------------------------------------------------------------------------------------------------------
 
 
 def _port(parts: UriParts) -> int:
     return int(parts.port or 0)
+
+
+def _params(parts: UriParts) -> str:
+    """Return the parameters; those of a tel URI count as part of nothing, as in Kamailio."""
+    return parts.params[1:] if parts.host else ""
 
 
 _URIS: Final[dict[str, Callable[..., Xval]]] = {
@@ -67,20 +38,86 @@ _URIS: Final[dict[str, Callable[..., Xval]]] = {
     "uri.host": lambda parts: parts.host,
     "uri.port": _port,
     "uri.scheme": lambda parts: parts.scheme,
-    "uri.params": lambda parts: parts.params[1:],
-    "uri.param": lambda parts, name: parts.param(name) or "",
+    "uri.params": _params,
+    "uri.param": lambda parts, name: (parts.host and parts.param(name)) or "",
     "uri.headers": lambda parts: parts.headers[1:],
     "uri.transport": lambda parts: parts.param("transport") or "",
+    "uri.maddr": lambda parts: parts.param("maddr") or "",
 }
-_ADDRESSES: Final = {"uri": 1, "name": 0, "tag": 2}
+
+# Addresses ------------------------------------------------------------------------------------------------------
+
+# What is repeated is never given back: so a match takes linear time.
+_match_name = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^"<]++)*+)<([^>]*+)>', re.DOTALL).match
 
 
-def _param(value: str, name: str) -> str | None:
-    for piece in value.split(";"):
-        key, equals, content = piece.strip().partition("=")
-        if equals and key.strip().lower() == name.lower():
-            return content.strip()
-    return None
+def _name_and_uri(value: str) -> tuple[str, str]:
+    found = _match_name(value.lstrip())
+    return (found[1], found[2]) if found else ("", value)
+
+
+_NAMES: Final[dict[str, Callable[[str], Xval]]] = {
+    "nameaddr.name": lambda value: _name_and_uri(value)[0],
+    "nameaddr.uri": lambda value: _name_and_uri(value)[1],
+}
+_BODIES: Final = ("uri", "tag", "user", "host", "display", "params")
+
+
+def _body(value: str, part: str) -> Xval:
+    """Return a part of one address, as From and To have it; None for what is none."""
+    try:
+        parse_address(_raw(value))
+    except Reject:
+        return None
+    address = read_address(_raw(value))
+    uri = split_uri(address.uri)
+    if uri is None:
+        return None
+    behind = value.rpartition(">")[2] if ">" in value else value[len(address.uri) :]
+    return {
+        "uri": address.uri, "tag": address.tag, "user": uri.user, "host": uri.host, "display": address.display,
+        "params": behind.lstrip(" \t;"),
+    }[part]  # fmt: skip
+
+
+# Parameters -----------------------------------------------------------------------------------------------------
+
+
+def _split_params(value: str) -> Iterator[str]:
+    """Yield what stands between semicolons; those in quotes do not count."""
+    begun, is_quoted, is_escaped = 0, False, False
+    for at, character in enumerate(value):
+        if is_escaped:
+            is_escaped = False
+        elif character == '"':
+            is_quoted = not is_quoted
+        elif character == "\\":
+            is_escaped = is_quoted
+        elif character == ";" and not is_quoted:
+            yield value[begun:at]
+            begun = at + 1
+    yield value[begun:]
+
+
+def _pairs(value: str) -> list[tuple[str, str]]:
+    """Return names and values, quotes taken off."""
+    pieces = (piece.partition("=") for piece in _split_params(value) if piece.strip())
+    return [(name.strip(), STRINGS["s.unquote"](content.strip())) for name, _, content in pieces]  # type: ignore[misc]
+
+
+def _at(values: list[str], index: str) -> str:
+    return values[int(index)] if -len(values) <= int(index) < len(values) else ""
+
+
+_PARAMS: Final[dict[str, Callable[..., Xval]]] = {
+    "param.value": lambda pairs, name: next((value for key, value in pairs if key.lower() == name.lower()), ""),
+    "param.valueat": lambda pairs, index: _at([value for _, value in pairs], index),
+    "param.name": lambda pairs, index: _at([key for key, _ in pairs], index),
+    "param.count": len,
+    "param.in": lambda pairs, name: int(any(key.lower() == name.lower() for key, _ in pairs)),
+}
+
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def transform(value: Xval, transformation: str) -> Xval:
@@ -90,25 +127,29 @@ def transform(value: Xval, transformation: str) -> Xval:
     name, *arguments = transformation.split(",")
     text = str(value)
     try:
-        if name in _STRINGS:
-            return _STRINGS[name](text, *arguments)
+        if name in STRINGS:
+            return transform_string(name, text, arguments)
         if name in _URIS:
             parts = split_uri(text)
             return None if parts is None else _URIS[name](parts, *arguments)
-        if name == "param.value":
-            return _param(text, *arguments)
-        kind, _, part = name.partition(".")
-        if kind in ("nameaddr", "tobody") and part in _ADDRESSES:
-            return read_address(_raw(text))[_ADDRESSES[part]]
-    except (TypeError, ValueError):  # too few arguments, or one that is no number
+        return _transform_list(text, name, arguments) if text else None
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):  # arguments, or a number that cannot be
         return None
-    return None
+
+
+def _transform_list(text: str, name: str, arguments: list[str]) -> Xval:
+    """Return a part of an address, or of parameters."""
+    if name in _PARAMS:
+        return _PARAMS[name](_pairs(text), *arguments)
+    if name in _NAMES:
+        return _NAMES[name](text)
+    kind, _, part = name.partition(".")
+    return _body(text, part) if kind == "tobody" and part in _BODIES else None
+
+
+KNOWN: Final = frozenset((*STRINGS, *_URIS, *_PARAMS, *_NAMES, *(f"tobody.{part}" for part in _BODIES)))
 
 
 def is_known(transformation: str) -> bool:
     """Return whether there is such a transformation here."""
-    name = transformation.split(",")[0]
-    kind, _, part = name.partition(".")
-    return name in _STRINGS or name in _URIS or name == "param.value" or (
-        kind in ("nameaddr", "tobody") and part in _ADDRESSES
-    )  # fmt: skip
+    return transformation.split(",")[0] in KNOWN

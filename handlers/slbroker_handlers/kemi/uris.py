@@ -19,7 +19,6 @@ _match_sip = re.compile(
 _match_other = re.compile(rf"(tels?|urn):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?.*)?)", re.IGNORECASE).fullmatch
 _match_quoted = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL).match
 
-DEFAULT_PORTS: Final = {"sips": "5061"}
 # A script asks for the same parts again and again. Longer ones are not kept: a thousand would be many megabytes.
 MAX_REMEMBERED: Final = 1_024
 MAX_REMEMBERED_LENGTH: Final = 256

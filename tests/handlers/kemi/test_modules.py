@@ -120,12 +120,35 @@ def test_max_forwards(tmp_path: Path, hops: str | None, result: str) -> None:
         ({"Contact": "<sip:>"}, 400, b"Bad Contact URI"),
         ({"Authorization": "Digest x"}, 400, b"Bad Auth Header"),
         ({"Authorization": 'Digest realm="r", nonce="n"'}, 400, b"Bad Auth Credentials"),
+        ({"Expires": ""}, 400, b"Bad Expires Header"),
     ],
 )
 def test_a_failed_sanity_check_has_replied(tmp_path: Path, headers: dict[str, str], status: int, reason: bytes) -> None:
     client = serve(tmp_path, "if KSR.sanity.sanity_check(131071, 15) > 0:\n    KSR.sl.sl_send_reply(200, 'OK')")
     replies = client.replies("INVITE", headers=headers)
     assert [(reply.status, reply.reason) for reply in replies] == [(status, reason)]
+
+
+COMPLETE = 'Digest username="{}", realm="r", nonce="n", uri="sip:x", response="0"'
+
+
+@pytest.mark.parametrize(
+    ("checks", "value", "statuses"),
+    [
+        (2048, COMPLETE.format("al"), [200]),
+        (8192, COMPLETE.format("al"), [200]),
+        (8192, COMPLETE.format(""), [400]),
+        (8192, 'Digest username="al", nonce="n", response="0"', [400]),
+        (8192, "Digest x", [400]),
+        (8192, "Basic abc", [200]),
+        (2048, "Basic abc", []),  # fails, and replies nothing
+        (2048, "Digest", []),
+    ],
+)
+def test_credentials_are_judged(tmp_path: Path, checks: int, value: str, statuses: list[int]) -> None:
+    client = serve(tmp_path, f"if KSR.sanity.sanity_check({checks}, 0) > 0:\n    KSR.sl.sl_send_reply(200, 'OK')")
+    for name in ("Authorization", "Proxy-Authorization"):
+        assert [reply.status for reply in client.replies("INVITE", headers={name: value})] == statuses
 
 
 def test_a_check_whose_bit_is_not_set_is_not_made(tmp_path: Path) -> None:
@@ -216,6 +239,33 @@ def test_nat_is_seen_in_the_via(tmp_path: Path, via: str, tests: int, result: in
     assert ask(tmp_path, f"KSR.nathelper.nat_uac_test({tests})", headers=headers) == str(result)
 
 
+NAT_TESTS = "[bit for bit in (1, 2, 4, 8, 16, 32, 64, 128) if KSR.nathelper.nat_uac_test(bit) > 0]"
+
+
+@pytest.mark.parametrize(
+    ("headers", "bits"),
+    [
+        ({"Contact": "<sip:a@192.0.2.1>"}, []),
+        ({"Contact": "<sip:10.0.0.1>"}, [1]),
+        ({"Contact": "<sip:a@100.64.1.1:5070>"}, [1, 128]),
+        ({"Contact": "<sip:a@b>, <sip:c@10.0.0.1>"}, [1]),
+        ({"Contact": "*"}, []),
+        ({"Contact": None}, []),
+        ({"Via": "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKx"}, [2, 4, 16]),
+    ],
+)
+def test_nat_is_seen(tmp_path: Path, headers: dict[str, str | None], bits: list[int]) -> None:
+    assert ask(tmp_path, NAT_TESTS, headers=headers) == str(bits)
+
+
+def test_nat_is_seen_in_where_it_came_from(tmp_path: Path) -> None:
+    client = serve(tmp_path, f"KSR.sl.sl_send_reply(200, repr({NAT_TESTS}))")
+    headers = {"Via": "SIP/2.0/WS 10.0.0.7:5060;branch=z9hG4bKx", "Contact": "<sip:a@h>"}
+    reply = client.request("INVITE", headers=headers, source=Source("10.0.0.7", 5060, "ws:192.0.2.2:80"))
+    assert reply is not None
+    assert reply.reason == b"[4, 32, 64]"
+
+
 def test_broken_expressions_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken = "KSR.textops.search('('), KSR.textops.subst_uri('/a/'), KSR.textops.subst_uri('/(/x/')"
     assert ask(tmp_path, broken) == "(-1, -1, -1)"
@@ -225,3 +275,16 @@ def test_broken_expressions_are_logged(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_sleeping_is_short(tmp_path: Path) -> None:
     assert ask(tmp_path, "KSR.cfgutils.usleep(1), KSR.cfgutils.sleep(0), KSR.cfgutils.sleep(-5)") == "(1, 1, 1)"
+
+
+def test_text_is_counted_in_bytes_and_case_is_ascii_s(tmp_path: Path) -> None:
+    values = (
+        "KSR.pv.sets('$var(v)', 'gr\u00fc\u00df'), KSR.pv.get('$(var(v){s.len})'), KSR.pv.get('$(var(v){s.toupper})')"
+    )
+    assert ask(tmp_path, f"{values}, KSR.pv.get('$(var(v){{s.strip,4}})')") == "(True, 6, 'GR\u00fc\u00df', '\u00df')"
+
+
+def test_a_date_that_cannot_be_is_null(tmp_path: Path) -> None:
+    for number in ("9" * 30, "9" * 5_000, "-1e9"):
+        headers = {"Subject": number}
+        assert ask(tmp_path, "KSR.pv.get('$(hdr(Subject){s.ftime,%Y})')", headers=headers) == "None"

@@ -1,4 +1,4 @@
-"""KSR against what Kamailio 5.6.3 was seen to answer; tests/peers/test_kemi.py asks Kamailio itself again."""
+"""KSR against what Kamailio 5.6.3 was seen to answer; tests/peers/test_kemi_probe.py asks Kamailio itself again."""
 
 from __future__ import annotations
 

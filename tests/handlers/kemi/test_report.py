@@ -106,6 +106,46 @@ def test_the_text_says_why_and_where() -> None:
     assert "KSR.sl.sned  line 5: Kamailio 5.6 has no such function" in text
 
 
+# The functions that Kamailio's own two basic examples of KEMI in Python call, and what becomes of each here.
+WHOLE = """
+    pv.get sl.sl_send_reply setflag info dbg is_REGISTER is_method_in err siputils.has_totag is_ACK is_INVITE
+    corex.has_ruri_user isbflagset isflagset siputils.is_request sl.sl_reply_error corex.has_user_agent is_BYE
+    is_CANCEL is_NOTIFY is_OPTIONS kx.get_furi kx.get_method maxfwd.process_maxfwd set_drop siputils.is_first_hop
+    siputils.is_reply kx.get_srcip kx.gete_ua pv.gete pv.is_null pv.seti set_reply_no_connect
+"""
+PARTIAL = """
+    is_myself_ruri setbflag is_myself_furi nathelper.set_contact_alias sanity.sanity_check sl.send_reply force_rport
+    auth.auth_challenge auth.consume_credentials hdr.append hdr.remove isdsturiset nathelper.fix_nated_register
+    nathelper.handle_ruri_alias nathelper.nat_uac_test pike.pike_check_req htable.sht_match_name htable.sht_seti
+    is_myself is_myself_srcip
+"""
+MISSING = """
+    tm.t_check_trans tm.t_is_set rr.record_route auth_db.auth_check permissions.allow_source_address
+    registrar.lookup registrar.save rr.add_rr_param rr.check_route_param rr.loose_route rtpproxy.rtpproxy_manage
+    tm.t_is_canceled tm.t_newtran tm.t_on_branch tm.t_on_failure tm.t_on_reply tm.t_relay tmx.t_is_branch_route
+    tmx.t_precheck_trans
+"""
+
+
+def test_what_kamailios_own_examples_call_is_sorted_as_it_works_here() -> None:
+    calls = [f"KSR.{name}" for name in (WHOLE + PARTIAL + MISSING).split()]
+    found = report("\n".join(("import KSR", *(f"{call}()" for call in calls))))
+    for entries, names in ((found.whole, WHOLE), (found.partial, PARTIAL), (found.missing, MISSING)):
+        assert {entry.title: entry.lines for entry in entries} == {
+            f"KSR.{name}": (calls.index(f"KSR.{name}") + 2,) for name in names.split()
+        }
+    assert all(entry.remark for entry in found.partial + found.missing)
+    assert found.unknown == []
+
+
+def test_what_only_other_languages_have_is_said() -> None:
+    found = report("import KSR\nKSR.x.exit()\nKSR.x.modf('f')")
+    assert [entry.remark for entry in found.unknown] == [
+        "Kamailio has it for Lua and JavaScript only; Python says sys.exit()"
+    ]
+    assert [entry.title for entry in found.missing] == ["KSR.x.modf"]
+
+
 def test_a_script_of_many_lines_is_read_in_a_time_that_grows_with_it() -> None:
     """10,000 calls within the time limit of a test: nothing is searched for each of them."""
     text = "import KSR\ndef mod_init():\n" + "    KSR.pv.get('$ru')\n" * 10_000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import ConfigError, PluginError
 from slbroker.testing import Client
 from slbroker_handlers.kemi.script import examine, load_script
@@ -118,11 +119,90 @@ def test_the_callback_of_replies_sees_the_request(tmp_path: Path, caplog: pytest
         "KSR.sl.sl_send_reply(404, 'A')",
         methods="""
         def ksr_event_sl_local_response(self, msg, event):
-            KSR.info(f"{event} {KSR.pv.get('$rm')} {msg.Method} {KSR.sl.sl_send_reply(500, 'again')}")
+            KSR.info(f"{event} {KSR.pv.get('$rm')} {msg.Method}")
         """,
     )
-    assert [reply.status for reply in client.replies("INVITE")] == [404, 500]
-    assert caplog.text.count("sl:local-response INVITE INVITE 1") == 1
+    assert [reply.status for reply in client.replies("INVITE")] == [404]
+    assert caplog.text.count("sl:local-response INVITE INVITE") == 1
+
+
+def test_a_callback_that_replies_each_time_is_ended(tmp_path: Path) -> None:
+    client = serve(
+        tmp_path,
+        "KSR.sl.sl_send_reply(404, 'A')",
+        methods="def ksr_event_sl_local_response(self, msg, event):\n    KSR.sl.sl_send_reply(500, 'B')",
+    )
+    assert [reply.status for reply in client.replies("INVITE")] == [404, *[500] * 15]
+
+
+@pytest.mark.parametrize(
+    ("end", "logged"), [("sys.exit()", ""), ("raise ValueError('x')", "script.py:15: ValueError: x")]
+)
+def test_the_route_goes_on_whatever_becomes_of_a_callback(
+    tmp_path: Path, end: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serve(
+        tmp_path,
+        "KSR.sl.sl_send_reply(180, 'A')\nKSR.sl.sl_send_reply(486, 'B')",
+        methods=f"def ksr_event_sl_local_response(self, msg, event):\n    {end}",
+    )
+    assert [reply.status for reply in client.replies("INVITE")] == [180, 486]
+    assert logged in caplog.text
+    assert client.errors == 0
+
+
+def test_the_callback_of_absorbed_acks_sees_the_ack(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client = serve(
+        tmp_path,
+        "KSR.info('the route')",
+        methods="""
+        def ksr_event_sl_filtered_ack(self, msg, event):
+            KSR.info(f"{event} {KSR.pv.get('$rm')} {msg.Method} {KSR.is_ACK()} {KSR.sl.sl_send_reply(200, 'OK')}")
+            KSR.info(KSR.pv.get("$hdr(X-Why)"))
+            sys.exit()
+        """,
+    )
+    client.filtered_ack(headers={"X-Why": "because"})
+    assert "sl:filtered-ack ACK ACK True -1" in caplog.text
+    assert "because" in caplog.text
+    assert "the route" not in caplog.text
+    assert client.errors == 0
+
+
+def test_absorbed_acks_are_asked_for_only_by_scripts_with_a_callback(tmp_path: Path) -> None:
+    callback = "def told(self, msg, event):\n    pass"
+    without = load_script(write(tmp_path, route("pass", methods=callback)))
+    named = load_script(write(tmp_path, route("pass", methods=callback)) + "?param=sl.event_callback_fl_ack=told")
+    assert without.takes == [b"ACK", b"CANCEL"]
+    assert named.takes == [b"ACK", b"CANCEL", FILTERED_ACK]
+
+
+def test_what_a_callback_calls_and_cannot_work_keeps_the_script_from_being_loaded(tmp_path: Path) -> None:
+    callback = "def ksr_event_sl_filtered_ack(self, msg, event):\n    KSR.tm.t_relay()"
+    with pytest.raises(PluginError, match=r"KSR\.tm\.t_relay: there are no transactions"):
+        load_script(write(tmp_path, route("pass", methods=callback)))
+
+
+def test_callbacks_without_a_class_are_given_the_event_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    script = """
+        import KSR
+
+        def ksr_request_route():
+            KSR.sl.sl_send_reply(404, "A")
+
+        def ksr_event_sl_local_response(event):
+            KSR.info(f"told of {event}")
+
+        def ksr_event_sl_filtered_ack(event):
+            KSR.info(f"told of {event}")
+        """
+    client = Client(load_script(write(tmp_path, script)))
+    client.replies("INVITE")
+    client.filtered_ack()
+    assert "told of sl:local-response" in caplog.text
+    assert "told of sl:filtered-ack" in caplog.text
 
 
 def test_requests_do_not_see_one_another(tmp_path: Path) -> None:
@@ -160,7 +240,6 @@ def test_the_old_message_object_still_reads(tmp_path: Path) -> None:
         "KSR.sl.sl_send_reply(200, 'OK', 1)",
         "KSR.pv.get()",
         "KSR.pv.get(1)",
-        "KSR.is_ACK(1)",
         "KSR.setflag('1')",
         "KSR.maxfwd.process_maxfwd(None)",
     ],
@@ -313,11 +392,6 @@ def test_a_changed_script_is_loaded_again(tmp_path: Path) -> None:
     reply = Client(source.load_again()).request("INVITE")
     assert reply is not None
     assert reply.reason == b"New"
-
-
-def test_the_filtered_ack_callback_is_said_to_be_unheard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    serve(tmp_path, "pass", methods="def ksr_event_sl_filtered_ack(self, msg, event):\n    pass")
-    assert "ksr_event_sl_filtered_ack is never called" in caplog.text
 
 
 def test_examining_does_not_run_the_script(tmp_path: Path) -> None:

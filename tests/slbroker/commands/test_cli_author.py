@@ -31,7 +31,7 @@ def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
     assert checked.wait() == 0, checked
 
 
-@pytest.mark.parametrize("name", ["1st", "class", "slbroker", "a b", "."])
+@pytest.mark.parametrize("name", ["1st", "class", "slbroker", "json", "a b", "."])
 def test_a_name_that_no_module_can_have(tmp_path: Path, name: str) -> None:
     made = run_slbroker("new", name, cwd=tmp_path)
     assert made.wait() == 3

@@ -71,8 +71,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     def invoke(name: str, *words: str) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         monkeypatch.setattr(COMMANDS[name], "callback", lambda **values: seen.update(values))
-        needed = ["--keys", "ring"] if name in ("edge", "handler") else []
-        arguments = {"ping": ["sip:h"], "replay": ["requests"]}.get(name, [])
+        needed = ["--keys", "ring"] if name in ("edge", "handler", "record") else []
+        arguments = {"ping": ["sip:h"], "replay": ["requests"], "record": ["requests"]}.get(name, [])
         cli.main([name, *needed, *words, *arguments], standalone_mode=False)
         return seen
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from slbroker.plugin import lifecycle
 from slbroker.plugin.slerrors import SlError
 from slbroker.testing import Client
 from tests.support.timing import within
+
+if TYPE_CHECKING:
+    from slbroker.plugin.reply import Drop
 
 SORRY = (500, "I'm terribly sorry, server error occurred (1/SL)")
 
@@ -28,6 +31,47 @@ def fail(_request: Request) -> Reply:
 def outcome(app: Handlers, method: str = "OPTIONS", uri: str = "sip:bob@example.com") -> tuple[int, str] | None:
     response = Client(app).request(method, uri)
     return None if response is None else (response.status, response.reason.decode())
+
+
+# filtered_ack ---------------------------------------------------------------------------------------------------
+
+
+def test_absorbed_acks_are_told_and_nobody_else_is_asked() -> None:
+    app = Handlers()
+    asked: list[str] = []
+    told: list[str] = []
+    app.before(lambda request: asked.append(request.method))
+    app.on("ACK")(fail)
+
+    @app.filtered_ack
+    def tell(request: Request) -> Reply:
+        told.append(request.headers["X-Why"])
+        return request.reply(200)
+
+    client = Client(app)
+    client.filtered_ack(headers={"X-Why": "because"})
+    assert (told, asked, client.errors) == (["because"], [], 0)
+
+
+def test_a_filtered_ack_handler_may_be_async() -> None:
+    app = Handlers()
+    told: list[str] = []
+
+    @app.filtered_ack
+    async def tell(request: Request) -> Drop:
+        await asyncio.sleep(0)
+        told.append(request.method)
+        return request.drop()
+
+    Client(app).filtered_ack()
+    assert told == ["ACK"]
+
+
+def test_there_is_one_filtered_ack_handler() -> None:
+    app = Handlers()
+    app.filtered_ack(ok)
+    with pytest.raises(ValueError, match=r"there is an @app\.filtered_ack handler already"):
+        app.filtered_ack(ok)
 
 
 # before ---------------------------------------------------------------------------------------------------------
@@ -56,6 +100,14 @@ def test_the_first_hook_that_decides_has_decided(hooks: list[Any], asynchronous:
     assert outcome(app) == (200, "OK")
     assert outcome(app, uri="sip:now@h") == (403, "Now")
     assert outcome(app, uri="sip:later@h") == (403, "Later")
+
+
+def test_what_a_hook_returns_and_is_no_decision_may_be_the_hooks(caplog: pytest.LogCaptureFixture) -> None:
+    app = Handlers()
+    app.before(lambda _request: True)  # type: ignore[type-var]
+    app.on("OPTIONS")(ok)
+    assert outcome(app) == SORRY
+    assert f"ok at {__file__}:{ok.__code__.co_firstlineno}, or a before hook, returned True" in caplog.text
 
 
 def test_hooks_are_asked_in_order_and_no_further_than_needed() -> None:
@@ -295,3 +347,43 @@ def test_a_startup_that_fails_says_where() -> None:
     app.startup(lambda: 1 // 0)
     with pytest.raises(PluginError, match=r"startup failed: ZeroDivisionError: .* at .*test_hooks\.py:\d+ in <lambda>"):
         asyncio.run(lifecycle.start(app))
+
+
+# What is cancelled ----------------------------------------------------------------------------------------------
+
+
+async def await_what_is_cancelled(_request: Request) -> Reply:
+    inner = asyncio.ensure_future(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    inner.cancel()
+    await inner
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_a_handler_that_awaits_what_is_cancelled_has_failed(
+    timeout: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Handlers()
+    app.on("OPTIONS", timeout=timeout)(await_what_is_cancelled)
+    assert outcome(app) == SORRY
+    assert "CancelledError" in caplog.text
+
+
+def test_a_handler_that_is_cancelled_itself_answers_nothing() -> None:
+    """As when its worker is stopped for good."""
+    app = Handlers()
+
+    @app.on("OPTIONS")
+    async def wait(_request: Request) -> Reply:
+        await asyncio.sleep(60)
+        raise AssertionError("unreachable")
+
+    async def play() -> None:
+        asking = asyncio.ensure_future(Client(app).ask("OPTIONS"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(play())

@@ -75,6 +75,9 @@ def test_a_body_has_a_type_and_a_length(content_type: str) -> None:
         ({"status": 200, "headers": {"X:": "a"}}, "no header name"),
         ({"status": 200, "headers": {"": "a"}}, "no header name"),
         ({"status": 200, "headers": [("Ä", "a")]}, "no header name"),
+        ({"status": 200, "headers": {"Expires": 60}}, "header Expires wants text, or several in a list, not 60"),
+        ({"status": 200, "headers": {"Expires": ["60", 70]}}, "header Expires wants text"),
+        ({"status": 200, "headers": {"X": b"a"}}, "header X wants text"),
         ({"status": 200, "headers": {"X": "\ud800"}}, "surrogates"),
         ({"status": 200, "body": "text"}, "Content-Type"),
         ({"status": 200, "body": "text", "headers": {"X-Content-Type": "c: d"}}, "Content-Type"),
@@ -106,21 +109,43 @@ def test_a_reply_shows_what_it_is() -> None:
 # The sl module's error reply ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "reason"),
-    [
-        (SlError.E_UNSPEC, 500, "I'm terribly sorry, server error occurred (1/SL)"),
-        (SlError.E_SEND, 477, "Unfortunately error on sending to next hop occurred (477/SL)"),
-        (SlError.E_BAD_ADDRESS, 478, "Unresolvable destination (478/SL)"),
-        (SlError.E_BAD_URI, 479, "Regretfully, we were not able to process the URI (479/SL)"),
-        (SlError.E_BAD_TO, 400, "Bad To (13/SL)"),
-        (SlError.E_OUT_OF_MEM, 500, "Message processing error (2/SL)"),
-        (SlError.E_OK, 500, "No error (0/SL)"),
-    ],
-)
-def test_error_replies_are_kamailio_s(error: SlError, status: int, reason: str) -> None:
-    reply = error_reply(error)
-    assert (reply.status, reply.reason) == (status, reason)
+# Kamailio's error.h and error.c: name, number without its sign, status, text.
+KAMAILIO = """
+E_SEND 477 477 Unfortunately error on sending to next hop occurred
+E_BAD_ADDRESS 478 478 Unresolvable destination
+E_BAD_URI 479 479 Regretfully, we were not able to process the URI
+E_BAD_REQ 400 400 Bad Request
+E_BAD_TUPEL 9 400 Transaction tuple incomplete
+E_BAD_TO 13 400 Bad To
+E_Q_INV_CHAR 15 400 Invalid character in q parameter
+E_Q_EMPTY 16 400 Empty q parameter
+E_Q_TOO_BIG 17 400 Q parameter too big
+E_Q_DEC_MISSING 18 400 Decimal part missing in q
+E_EXEC 11 500 Error in external logic
+E_TOO_MANY_BRANCHES 12 500 Forking capacity exceeded
+E_CANCELED 487 487 Transaction canceled
+E_OUT_OF_MEM 2 500 Message processing error
+E_UNEXPECTED_STATE 20 500 Internal processing error
+E_OK 0 500 No error
+"""
+SORRY = {
+    "E_UNSPEC": 1, "E_BAD_RE": 3, "E_BUG": 5, "E_CFG": 6, "E_NO_SOCKET": 7, "E_BAD_VIA": 8, "E_SCRIPT": 10,
+    "E_INVALID_PARAMS": 14, "E_DROP": 19, "E_BAD_PROTO": 480, "E_BAD_SERVER": 500, "E_ADM_PROHIBITED": 510,
+    "E_BLOCKLISTED": 520,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", KAMAILIO.strip().splitlines())
+def test_error_replies_are_kamailio_s(line: str) -> None:
+    name, number, status, phrase = line.split(" ", 3)
+    reply = error_reply(SlError[name])
+    assert (reply.status, reply.reason) == (int(status), f"{phrase} ({number}/SL)")
+
+
+@pytest.mark.parametrize("name", SORRY)
+def test_the_rest_is_terribly_sorry(name: str) -> None:
+    reply = error_reply(SlError[name])
+    assert (reply.status, reply.reason) == (500, f"I'm terribly sorry, server error occurred ({SORRY[name]}/SL)")
 
 
 @pytest.mark.parametrize(

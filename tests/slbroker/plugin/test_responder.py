@@ -158,9 +158,15 @@ def test_an_exception_becomes_the_error_reply_and_one_line(
 def test_what_is_no_decision_becomes_the_error_reply_and_one_line(
     decision: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert outcome(lambda _: decision) == SORRY
+    def undecided(_request: Request) -> Any:
+        return decision
+
+    assert outcome(undecided) == SORRY
     (line,) = caplog.messages
-    assert "the handler returned" in line
+    assert (
+        f": undecided at {__file__}:{undecided.__code__.co_firstlineno} returned {decision!r:.80}; return request.reply"
+        in line
+    )
 
 
 def bent(**fields: object) -> Reply:

@@ -113,6 +113,8 @@ def test_several_users_and_regular_expressions(conditions: dict[str, Any], uri: 
         ({"transport": []}, "none of udp, tcp"),
         ({"header": "no name: x"}, "write 'Name' or"),
         ({"user": []}, "match nothing"),
+        ({"user": 900}, "want text, such as '900*'"),
+        ({"domain": ["a", None]}, "want text, such as '900*'"),
     ],
 )
 def test_what_cannot_be_is_refused_where_it_stands(wrong: dict[str, Any], said: str) -> None:

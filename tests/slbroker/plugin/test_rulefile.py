@@ -94,6 +94,8 @@ def test_rules_are_handlers_in_order(tmp_path: Path) -> None:
     assert (moved.status, moved.all("Contact")) == (
         302, ["<sip:a%20b@new.example.com>;q=0.7", "<sip:help@example.com>"],
     )  # fmt: skip
+    moved = sure(asked.request("INVITE", "sip:old.example.com"))
+    assert moved.all("Contact") == ["<sip:new.example.com>;q=0.7", "<sip:help@example.com>"]
     moved = sure(asked.request("INVITE", "sip:info@example.com"))
     assert (moved.status, moved.reason) == (301, b"For Good")
     assert sure(asked.request("MESSAGE")).body == b"no such user"

@@ -4,9 +4,11 @@ Functions that return int succeed above 0 and fail below: they are neither True 
 reading: KSR takes no keywords.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-Xval: TypeAlias = str | int | None
+# Scripts join and search what they get without asking first whether it is there, so neither makes them ask.
+Xval: TypeAlias = Any  # str, int or None, as the pseudo-variable is
+Text: TypeAlias = str | Any  # str, or None where there is none
 
 def add_local_rport() -> bool:
     """Ask for rport in the own Via. Here: there is no forwarding here: nothing comes of it."""
@@ -273,22 +275,22 @@ class _hdr:
     def append_to_reply(text: str, /) -> int:
         """Put header lines, each with its line end, into every reply to this request that is made from now on."""
     @staticmethod
-    def get(name: str, /) -> Xval:
+    def get(name: str, /) -> Text:
         """Return the first such header's value, None where there is none."""
     @staticmethod
-    def get_idx(name: str, index: int, /) -> Xval:
+    def get_idx(name: str, index: int, /) -> Text:
         """Return the value of the header at `index`, from the end when that is negative; None where there is none."""
     @staticmethod
-    def gete(name: str, /) -> Xval:
+    def gete(name: str, /) -> str:
         """Return the first such header's value, "" where there is none."""
     @staticmethod
-    def gete_idx(name: str, index: int, /) -> Xval:
+    def gete_idx(name: str, index: int, /) -> str:
         """Return the value of the header at `index`, "" where there is none."""
     @staticmethod
-    def getw(name: str, /) -> Xval:
+    def getw(name: str, /) -> str:
         """Return the first such header's value, "<null>" where there is none."""
     @staticmethod
-    def getw_idx(name: str, index: int, /) -> Xval:
+    def getw_idx(name: str, index: int, /) -> str:
         """Return the value of the header at `index`, "<null>" where there is none."""
     @staticmethod
     def insert(text: str, /) -> int:
@@ -314,52 +316,52 @@ class _hdr:
 
 class _kx:
     @staticmethod
-    def get_au() -> Xval:
+    def get_au() -> Text:
         """Return the user name in the credentials, None where there is none."""
     @staticmethod
-    def get_body() -> Xval:
+    def get_body() -> Text:
         """Return the body, None where there is none."""
     @staticmethod
     def get_bodylen() -> int:
         """Return the body's length in bytes."""
     @staticmethod
-    def get_callid() -> Xval:
+    def get_callid() -> Text:
         """Return the Call-ID, None where there is none."""
     @staticmethod
     def get_conid() -> int:
         """Return the number of the connection that the request came on. Here: always -1: the edge keeps its connections to itself."""
     @staticmethod
-    def get_cturi() -> Xval:
+    def get_cturi() -> Text:
         """Return the URI of the first Contact, None where there is none."""
     @staticmethod
-    def get_def(name: str, /) -> Xval:
+    def get_def(name: str, /) -> Text:
         """Return the value of a definition, "" where there is none. Here: there is no kamailio.cfg to define anything."""
     @staticmethod
     def get_defn(name: str, /) -> int:
         """Return a definition as a number, 0 where there is none. Here: there is no kamailio.cfg to define anything."""
     @staticmethod
-    def get_duri() -> Xval:
+    def get_duri() -> Text:
         """Return the destination URI, None where there is none."""
     @staticmethod
-    def get_env(name: str, /) -> Xval:
+    def get_env(name: str, /) -> Text:
         """Return an environment variable, "" where there is none."""
     @staticmethod
     def get_envn(name: str, /) -> int:
         """Return an environment variable as a number, 0 where there is none."""
     @staticmethod
-    def get_fhost() -> Xval:
+    def get_fhost() -> Text:
         """Return the host of From's URI, None where there is none."""
     @staticmethod
-    def get_furi() -> Xval:
+    def get_furi() -> Text:
         """Return From's URI, None where there is none."""
     @staticmethod
-    def get_fuser() -> Xval:
+    def get_fuser() -> Text:
         """Return the user of From's URI, None where there is none."""
     @staticmethod
-    def get_method() -> Xval:
+    def get_method() -> Text:
         """Return the method, None where there is none."""
     @staticmethod
-    def get_msgbuf() -> Xval:
+    def get_msgbuf() -> Text:
         """Return the whole request, None where there is none. Here: written out again from what the edge has read: long header names, the top Via stamped."""
     @staticmethod
     def get_msglen() -> int:
@@ -368,142 +370,142 @@ class _kx:
     def get_msgtype() -> int:
         """Return 1, which means a request."""
     @staticmethod
-    def get_nhuri() -> Xval:
+    def get_nhuri() -> Text:
         """Return the next hop's URI, None where there is none."""
     @staticmethod
-    def get_ouri() -> Xval:
+    def get_ouri() -> Text:
         """Return the Request-URI as it came, None where there is none."""
     @staticmethod
-    def get_proto() -> Xval:
+    def get_proto() -> Text:
         """Return the transport, in lower case, None where there is none."""
     @staticmethod
     def get_protoid() -> int:
         """Return the transport's number."""
     @staticmethod
-    def get_rcv_sock_name() -> Xval:
+    def get_rcv_sock_name() -> Text:
         """Return the socket's name, None where there is none. Here: sockets have no names: always None."""
     @staticmethod
-    def get_rcvaddr_sock() -> Xval:
+    def get_rcvaddr_sock() -> Text:
         """Return the socket that the request came to, None where there is none."""
     @staticmethod
-    def get_rcvadvip() -> Xval:
+    def get_rcvadvip() -> Text:
         """Return the address that the request came to, None where there is none. Here: nothing else is advertised."""
     @staticmethod
     def get_rcvadvport() -> Xval:
         """Return the port that the request came to, None where there is none. Here: nothing else is advertised."""
     @staticmethod
-    def get_rcvip() -> Xval:
+    def get_rcvip() -> Text:
         """Return the address that the request came to, None where there is none."""
     @staticmethod
     def get_rcvport() -> Xval:
         """Return the port that the request came to, None where there is none."""
     @staticmethod
-    def get_rhost() -> Xval:
+    def get_rhost() -> Text:
         """Return the host of the Request-URI, None where there is none."""
     @staticmethod
-    def get_ruri() -> Xval:
+    def get_ruri() -> Text:
         """Return the Request-URI, None where there is none."""
     @staticmethod
-    def get_ruser() -> Xval:
+    def get_ruser() -> Text:
         """Return the user of the Request-URI, None where there is none."""
     @staticmethod
-    def get_srcaddr_sock() -> Xval:
+    def get_srcaddr_sock() -> Text:
         """Return the peer as proto:host:port, None where there is none."""
     @staticmethod
-    def get_srcip() -> Xval:
+    def get_srcip() -> Text:
         """Return the peer's address, None where there is none."""
     @staticmethod
     def get_srcport() -> Xval:
         """Return the peer's port, None where there is none."""
     @staticmethod
-    def get_srcuri() -> Xval:
+    def get_srcuri() -> Text:
         """Return the peer as a URI, None where there is none."""
     @staticmethod
     def get_status() -> int:
         """Return -1: a request has no status."""
     @staticmethod
-    def get_thost() -> Xval:
+    def get_thost() -> Text:
         """Return the host of To's URI, None where there is none."""
     @staticmethod
     def get_timestamp() -> int:
         """Return the unix time."""
     @staticmethod
-    def get_turi() -> Xval:
+    def get_turi() -> Text:
         """Return To's URI, None where there is none."""
     @staticmethod
-    def get_tuser() -> Xval:
+    def get_tuser() -> Text:
         """Return the user of To's URI, None where there is none."""
     @staticmethod
-    def get_ua() -> Xval:
+    def get_ua() -> Text:
         """Return User-Agent, None where there is none."""
     @staticmethod
-    def gete_au() -> Xval:
+    def gete_au() -> str:
         """Return the user name in the credentials, "" where there is none."""
     @staticmethod
-    def gete_body() -> Xval:
+    def gete_body() -> str:
         """Return the body, "" where there is none."""
     @staticmethod
-    def gete_cturi() -> Xval:
+    def gete_cturi() -> str:
         """Return the URI of the first Contact, "" where there is none."""
     @staticmethod
-    def gete_duri() -> Xval:
+    def gete_duri() -> str:
         """Return the destination URI, "" where there is none."""
     @staticmethod
-    def gete_fhost() -> Xval:
+    def gete_fhost() -> str:
         """Return the host of From's URI, "" where there is none."""
     @staticmethod
-    def gete_fuser() -> Xval:
+    def gete_fuser() -> str:
         """Return the user of From's URI, "" where there is none."""
     @staticmethod
-    def gete_rhost() -> Xval:
+    def gete_rhost() -> str:
         """Return the host of the Request-URI, "" where there is none."""
     @staticmethod
-    def gete_ruser() -> Xval:
+    def gete_ruser() -> str:
         """Return the user of the Request-URI, "" where there is none."""
     @staticmethod
-    def gete_thost() -> Xval:
+    def gete_thost() -> str:
         """Return the host of To's URI, "" where there is none."""
     @staticmethod
-    def gete_tuser() -> Xval:
+    def gete_tuser() -> str:
         """Return the user of To's URI, "" where there is none."""
     @staticmethod
-    def gete_ua() -> Xval:
+    def gete_ua() -> str:
         """Return User-Agent, "" where there is none."""
     @staticmethod
-    def gets_status() -> Xval:
+    def gets_status() -> Text:
         """Return None: a request has no status."""
     @staticmethod
-    def getw_au() -> Xval:
+    def getw_au() -> str:
         """Return the user name in the credentials, "<null>" where there is none."""
     @staticmethod
-    def getw_body() -> Xval:
+    def getw_body() -> str:
         """Return the body, "<null>" where there is none."""
     @staticmethod
-    def getw_cturi() -> Xval:
+    def getw_cturi() -> str:
         """Return the URI of the first Contact, "<null>" where there is none."""
     @staticmethod
-    def getw_duri() -> Xval:
+    def getw_duri() -> str:
         """Return the destination URI, "<null>" where there is none."""
     @staticmethod
-    def getw_fhost() -> Xval:
+    def getw_fhost() -> str:
         """Return the host of From's URI, "<null>" where there is none."""
     @staticmethod
-    def getw_fuser() -> Xval:
+    def getw_fuser() -> str:
         """Return the user of From's URI, "<null>" where there is none."""
     @staticmethod
-    def getw_rhost() -> Xval:
+    def getw_rhost() -> str:
         """Return the host of the Request-URI, "<null>" where there is none."""
     @staticmethod
-    def getw_ruser() -> Xval:
+    def getw_ruser() -> str:
         """Return the user of the Request-URI, "<null>" where there is none."""
     @staticmethod
-    def getw_thost() -> Xval:
+    def getw_thost() -> str:
         """Return the host of To's URI, "<null>" where there is none."""
     @staticmethod
-    def getw_tuser() -> Xval:
+    def getw_tuser() -> str:
         """Return the user of To's URI, "<null>" where there is none."""
     @staticmethod
-    def getw_ua() -> Xval:
+    def getw_ua() -> str:
         """Return User-Agent, "<null>" where there is none."""
     @staticmethod
     def ifdef(name: str, /) -> bool:
@@ -523,7 +525,7 @@ class _maxfwd:
 class _sanity:
     @staticmethod
     def sanity_check(checks: int, uris: int, /) -> int:
-        """Judge the request by the checks and URIs whose bits are set: 1, or -1 when one failed, which has then replied. Here: version, required headers, CSeq, Content-Length, Via, duplicate tags and sizes were judged by the edge, which answers in its own words."""
+        """Judge the request by the checks and URIs whose bits are set: 1, or -1 when one failed, which has then replied. Here: version, required headers, CSeq, Content-Length, Via and duplicate tags were judged by the edge, which answers in its own words; bits 32768 and 65536 (sizes) check nothing, as in Kamailio 5.6."""
     @staticmethod
     def sanity_check_defaults() -> int:
         """Judge the request by the usual checks. Here: the module's default checks (999 and 7); its parameters are not read."""
@@ -607,7 +609,7 @@ class _corex:
     def append_branch_uri_q(uri: str, q: str, /) -> int:
         """Add a branch with a q value, 0 to 1."""
     @staticmethod
-    def file_read(path: str, /) -> Xval:
+    def file_read(path: str, /) -> Text:
         """Return a file's text, None when it cannot be read."""
     @staticmethod
     def has_ruri_user() -> int:
@@ -640,7 +642,7 @@ class _textops:
         """Return 1 for equal texts, -1 when the first is greater, -2 when it is less."""
     @staticmethod
     def ends_with(subject: str, suffix: str, /) -> int:
-        """Return 1 when a text ends with another one, -1 when it is shorter, else -2."""
+        """Return 1 when a text ends with another one, else -1 when it is shorter or sorts behind it, or -2."""
     @staticmethod
     def has_body() -> int:
         """Return 1 when the request has a body."""
@@ -730,7 +732,7 @@ class _textops:
         """Put a body into every reply to this request that is made from now on. Here: a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type."""
     @staticmethod
     def starts_with(subject: str, prefix: str, /) -> int:
-        """Return 1 when a text begins with another one, -1 when it is shorter, else -2."""
+        """Return 1 when a text begins with another one, else -1 when it is shorter or sorts behind it, or -2."""
     @staticmethod
     def str_find(subject: str, part: str, /) -> int:
         """Return where a text has another one, 1 for its beginning, -1 when it has not."""
@@ -776,10 +778,10 @@ class _textopsx:
     def hf_iterator_end(name: str, /) -> int:
         """Stop going through the headers."""
     @staticmethod
-    def hf_iterator_hbody(name: str, /) -> Xval:
+    def hf_iterator_hbody(name: str, /) -> Text:
         """Return the value of the header that the iterator is at, None when it is at none."""
     @staticmethod
-    def hf_iterator_hname(name: str, /) -> Xval:
+    def hf_iterator_hname(name: str, /) -> Text:
         """Return the name of the header that the iterator is at, None when it is at none. Here: the long name."""
     @staticmethod
     def hf_iterator_next(name: str, /) -> int:
@@ -996,13 +998,13 @@ class _counters:
 
 class _uuid:
     @staticmethod
-    def get() -> Xval:
+    def get() -> Text:
         """Return a random UUID."""
     @staticmethod
-    def rget() -> Xval:
+    def rget() -> Text:
         """Return a random UUID."""
     @staticmethod
-    def tget() -> Xval:
+    def tget() -> Text:
         """Return a UUID made from the time."""
 
 class _regex:
@@ -1032,11 +1034,23 @@ class _cfgutils:
 
 class _nathelper:
     @staticmethod
+    def fix_nated_contact() -> int:
+        """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def fix_nated_register() -> int:
+        """Note where a REGISTER came from, for the location service. Here: nothing is registered here: always 1."""
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad. Here: it changes the Request-URI and $du as in Kamailio, and nothing is forwarded."""
+    @staticmethod
     def is_rfc1918(address: str, /) -> int:
-        """Return 1 for a private IPv4 address (RFC 1918)."""
+        """Return 1 for a private IPv4 address: RFC 1918, or RFC 6598."""
     @staticmethod
     def nat_uac_test(tests: int, /) -> int:
-        """Return 1 when one of the tests says that the client is behind NAT. Here: bits 1 (private address in Contact), 2 and 16 (the Via is not where it came from)."""
+        """Return 1 when one of the tests says that the client is behind NAT, else -1. Here: bits 1 to 128; 256 (ports in SDP) tests nothing."""
+    @staticmethod
+    def set_contact_alias() -> int:
+        """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
 
 sl: _sl
 pv: _pv

@@ -1,0 +1,168 @@
+"""KSR.nathelper: is the client behind NAT? And an alias in the Request-URI. What it does for proxies is lost here."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final
+
+from slbroker.errors import Reject
+from slbroker.sip.address import parse_address_list
+from slbroker.sip.uri import text
+from slbroker.sip.vialist import parse_vias
+from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.uris import UriParts, split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.sip.vialist import Via
+    from slbroker_handlers.kemi.call import Call
+
+nathelper = Module("nathelper")
+
+_LOST: Final = "it changes the request that is forwarded, and nothing is forwarded here"
+# RFC 1918, and two that Kamailio counts among them: RFC 6598 (carriers), RFC 6890 (protocol assignments).
+_PRIVATE: Final = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24"))
+)
+_find_media_addresses = re.compile(rb"^c=IN IP4 ([0-9.]{7,15})", re.MULTILINE).findall
+# The numbers of protocols as Kamailio writes them into ;alias=HOST~PORT~PROTOCOL; 6 is wss.
+_ALIAS_TRANSPORTS: Final = {"1": "", "2": "tcp", "3": "tls", "4": "sctp", "5": "ws", "6": "ws"}
+_match_alias = re.compile(r"(\[[0-9A-Fa-f:.]++\]|[0-9A-Za-z._-]++)~([0-9]{1,5})~([1-6])").fullmatch
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _PRIVATE)
+
+
+@nathelper.export
+def is_rfc1918(_call: Call, address: str) -> int:
+    """Return 1 for a private IPv4 address: RFC 1918, or RFC 6598."""
+    return 1 if _is_private(address) else -1
+
+
+# Tests ----------------------------------------------------------------------------------------------------------
+
+
+def _first_via(call: Call) -> Via | None:
+    try:
+        return parse_vias(call.first(b"via") or b"")[0]
+    except Reject:
+        return None
+
+
+def _contacts(call: Call) -> list[UriParts]:
+    """Return the SIP URIs of the first Contact header."""
+    try:
+        addresses = parse_address_list(call.first(b"contact") or b"")
+    except Reject:
+        return []
+    parts = (split_uri(text(address.uri_bytes)) for address in addresses)
+    return [uri for uri in parts if uri is not None and uri.host]
+
+
+def _is_contact_private(call: Call) -> bool:
+    return any(_is_private(uri.host) for uri in _contacts(call))
+
+
+def _is_via_elsewhere(call: Call) -> bool:
+    via = _first_via(call)
+    return via is not None and _address(via.host) != _address(call.source.host)
+
+
+def _address(host: str) -> object:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host
+
+
+def _is_via_private(call: Call) -> bool:
+    via = _first_via(call)
+    return via is not None and _is_private(via.host)
+
+
+def _is_media_private(call: Call) -> bool:
+    return b"sdp" in (call.first(b"content-type") or b"").lower() and any(
+        _is_private(address.decode()) for address in _find_media_addresses(call.message.body)
+    )
+
+
+def _is_port_another(call: Call) -> bool:
+    via = _first_via(call)
+    return via is not None and (via.port or 5060) != call.source.port
+
+
+def _is_contact_port_another(call: Call) -> bool:
+    """Ask the last Contact, as Kamailio does."""
+    contacts = _contacts(call)
+    return bool(contacts) and int(contacts[-1].port or 5060) != call.source.port
+
+
+_TESTS: Final[dict[int, Callable[[Call], bool]]] = {
+    1: _is_contact_private,
+    2: _is_via_elsewhere,
+    4: _is_via_private,
+    8: _is_media_private,
+    16: _is_port_another,
+    32: lambda call: _is_private(call.source.host),
+    64: lambda call: call.local.transport in ("ws", "wss"),
+    128: _is_contact_port_another,
+}
+
+
+@nathelper.export(partial="bits 1 to 128; 256 (ports in SDP) tests nothing")
+def nat_uac_test(call: Call, tests: int) -> int:
+    """Return 1 when one of the tests says that the client is behind NAT, else -1.
+
+    Private addresses: 1 in Contact, 4 in the first Via, 8 in SDP, 32 where the request came from. Other than where it
+    came from: 2 the Via's host, 16 its port, 128 Contact's port. 64: it came over WebSocket.
+    """
+    return 1 if any(test(call) for bit, test in _TESTS.items() if tests & bit) else -1
+
+
+# What is forwarded or registered --------------------------------------------------------------------------------
+
+
+@nathelper.export(partial=_LOST)
+def set_contact_alias(call: Call) -> int:
+    """Put where the request came from into Contact: 1, or -1 where there is no URI in it."""
+    return 1 if _contacts(call) else -1
+
+
+@nathelper.export(partial=_LOST)
+def fix_nated_contact(call: Call) -> int:
+    """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it."""
+    return 1 if _contacts(call) else -1
+
+
+@nathelper.export(partial="nothing is registered here: always 1")
+def fix_nated_register(_call: Call) -> int:
+    """Note where a REGISTER came from, for the location service."""
+    return 1
+
+
+@nathelper.export(partial="it changes the Request-URI and $du as in Kamailio, and nothing is forwarded")
+def handle_ruri_alias(call: Call) -> int:
+    """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad."""
+    parts = call.parts
+    if parts is None or parts.scheme not in ("sip", "sips"):
+        return 2
+    params = parts.params.split(";")
+    alias = next((param for param in params if param.startswith("alias=")), "")
+    if "~" not in alias:
+        return 2
+    found = _match_alias(alias.removeprefix("alias="))
+    if found is None:
+        return -1
+    host, port, protocol = found.groups()
+    params.remove(alias)
+    call.set_uri(str(parts._replace(params=";".join(params))))
+    transport = _ALIAS_TRANSPORTS[protocol]
+    call.destination = f"sip:{host}:{port}{f';transport={transport}' if transport else ''}"
+    return 1

@@ -1,0 +1,47 @@
+"""`slbroker record`: what edges push, into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from slbroker.commands import busoptions, options
+from slbroker.commands.serve import serve_handlers
+
+if TYPE_CHECKING:
+    from slbroker.bus.address import BusAddress
+    from slbroker.config import BusSecurity
+
+POOL: Final = "record"  # no option: in a pool that serves, its share of the requests would stay unanswered
+
+
+@click.command()
+@options.config
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@options.buses
+@busoptions.client
+@busoptions.insecure
+@options.keys
+@options.credit
+@options.log_level
+def record(
+    file: Path,
+    bus: tuple[BusAddress, ...],
+    security: BusSecurity | None,
+    insecure_bus: bool,
+    keys: Path,
+    credit: int,
+    log_level: str,
+) -> int:
+    """Append to FILE the requests that edges copy to the pool `record`, for: slbroker replay. It answers none.
+
+    Start the edge with --shadow record, or --shadow record:10 for one call in ten. FILE holds names and credentials.
+    """
+    from slbroker.config import HandlerSettings, default_bus
+
+    settings = HandlerSettings(
+        bus or (default_bus(),), keys, "slbroker_handlers.silent", credit, POOL, security, record=file
+    )
+    return serve_handlers(settings, insecure_bus=insecure_bus, log_level=log_level)
