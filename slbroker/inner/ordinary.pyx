@@ -187,11 +187,11 @@ cdef const char *skip_host(const char *at, const char *end) noexcept:
 
 
 cdef const char *skip_port(const char *at, const char *end) noexcept:
-    """Return where a port ends that is one at the first look, below 60000; NULL when there is none."""
+    """Return where a port ends, five digits at most, and the fifth not for a zero in front; NULL when there is none."""
     cdef const char *start = at
     while at < end and c"0" <= at[0] <= c"9":
         at += 1
-    if not 1 <= at - start <= 5 or (at - start == 5 and not c"1" <= start[0] <= c"5"):
+    if not 1 <= at - start <= 5 or (at - start == 5 and (start[0] == c"0" or number(start, at, 5) > 65_535)):
         return NULL
     return at
 

@@ -29,8 +29,8 @@ is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
 _URI_PARAMS: Final = rb"(?:;[^;?@%%\x00-\x20<>\"\x7f]*+){0,%d}+" % MAX_URI_PARAMS
 match_ordinary_request_line = re.compile(
     rb"([0-9A-Za-z.!%*_+`'~-]++) "
-    rb"(sips?:(?:[^@:%\x00-\x20<>\"\x7f]++@)?"  # user
-    rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?"  # host and port
+    rb"(sips?:(?:[^@:%\x00-\x20<>\"\x7f]++@)?"  # user; then host and port
+    rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
     + _URI_PARAMS
     + rb") SIP/2\.0"
 ).fullmatch

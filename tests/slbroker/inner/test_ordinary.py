@@ -61,6 +61,8 @@ VIA = "SIP/2.0/UDP {};branch=z9hG4bK1"
     "data",
     [
         request(uri="sips:a;b?c@example.com:59999;transport=tcp;lr;;x=y"),
+        request(uri="sip:a@example.com:60000"),
+        request(uri="sip:a@example.com:65535"),
         request(uri="sip:[2001:db8::1]:5060"),
         request(via=VIA.format("192.0.2.1")),
         request(via=VIA.format("192.0.2.1:65535") + ";rport"),
@@ -103,7 +105,8 @@ def test_what_is_packed_is_what_workers_unpack() -> None:
         b"", b"\r\n\r\n", b"\x00", b"OPTIONS", OPTIONS[:-6], OPTIONS[:200],
         b"SIP/2.0 200 OK\r\n\r\n",
         request(version="SIP/2.1"), request(version="sip/2.0"),
-        request(uri="sip:a:b@c"), request(uri="sip:a%20b@c"), request(uri="tel:1"), request(uri="sip:a@b:60000"),
+        request(uri="sip:a:b@c"), request(uri="sip:a%20b@c"), request(uri="tel:1"),
+        request(uri="sip:a@b:65536"), request(uri="sip:a@b:00080"), request(uri="sip:a@b:123456"),
         request(uri="sip:a@b?c=d"), request(uri="sip:a@b" + ";x" * 65), request(uri="sip:[::1"), request(uri="sip:"),
         request(from_='"a\\"b" <sip:a@b>;tag=1'), request(from_="<sip:a@b>;tag=1;x"), request(from_="sip:a@b;x=y"),
         request(from_="<sip:a@b> ;tag=1"), request(from_="<sip:a@b>;TAG=1"), request(from_=""), request(to="<>"),
