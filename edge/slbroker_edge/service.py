@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import zmq
@@ -28,9 +29,10 @@ from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from slbroker_edge.edge import Edge
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.connection import Connection
+from slbroker_edge.transports.pacing import PacedReader
 from slbroker_edge.transports.streams import Streams
 from slbroker_edge.transports.tls import TlsConnections
-from slbroker_edge.transports.udp import UdpListener
+from slbroker_edge.transports.udp import BATCH, UdpListener
 
 if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
@@ -59,6 +61,7 @@ class EdgeService:
         )
         self.edge = Edge(dispatcher, AckFilter(signer, settings.ack_window), settings.checks, settings.policies)
         self._listeners: list[UdpListener] = []
+        self._readers: list[PacedReader] = []
         self._streams: Streams | None = None
         self._tls = TlsConnections(server_context(settings.tls)) if settings.tls else None
         self._websockets: WebSockets | None = None
@@ -67,7 +70,7 @@ class EdgeService:
         self._bus: BusSocket | None = None
         self._links: BrokerLinks | None = None
         if settings.brokers.addresses:
-            self._links = BrokerLinks(dispatcher, self._on_envelope, self._turn, ticks=TICK)
+            self._links = BrokerLinks(dispatcher, self._on_envelope, self._on_bus, ticks=TICK)
         self._ticker: asyncio.TimerHandle | None = None
 
     def _load_signer(self) -> Signer:
@@ -88,7 +91,8 @@ class EdgeService:
             brokers = load_keys(settings.brokers, settings.security)
             self._links.open(self._context, brokers, self._pools())
         for listener in self._listeners:
-            loop.add_reader(listener.fileno(), self._on_datagrams, listener)
+            take = partial(self._on_datagrams, listener)
+            self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=settings.gather))
         if self._streams is not None:
             loop.add_reader(self._streams.fileno(), self._on_streams, self._streams)
         self._tick()
@@ -99,11 +103,11 @@ class EdgeService:
     def _bind_bus(self, address: BusAddress) -> BusSocket:
         loop, zap = asyncio.get_running_loop(), self._zap
         if zap is None:
-            return BusSocket(loop, bind_router(self._context, address), self._on_envelope, self._turn)
+            return BusSocket(loop, bind_router(self._context, address), self._on_envelope, self._on_bus)
         zap.start(loop, self._context)
         router = bind_router(self._context, address, zap.pair)
         receive = zap.receiver(router, self._on_revoked)
-        return BusSocket(loop, router, self._on_envelope, self._turn, receive)
+        return BusSocket(loop, router, self._on_envelope, self._on_bus, receive)
 
     def _make_room(self) -> Room:
         has_streams = any(address.transport != "udp" for address in self.settings.listen)
@@ -137,13 +141,13 @@ class EdgeService:
 
     # Serving ----------------------------------------------------------------------------------------------------
 
-    def _on_datagrams(self, listener: UdpListener) -> bool:
-        """Take a batch; return whether there was one."""
+    def _on_datagrams(self, listener: UdpListener) -> int:
+        """Take a batch; return how many there were."""
         datagrams = listener.receive()
         if datagrams:
             self.edge.take(datagrams, listener, time.monotonic())
             self._turn()
-        return bool(datagrams)
+        return len(datagrams)
 
     def _on_streams(self, streams: Streams) -> bool:
         """Take what connections have brought; return whether there was something."""
@@ -162,6 +166,12 @@ class EdgeService:
 
     def _on_revoked(self, identity: bytes) -> None:
         self.edge.dispatcher.lose(identity, time.monotonic())
+
+    def _on_bus(self) -> None:
+        """End a turn in which workers spoke."""
+        self._turn()
+        for reader in self._readers:
+            reader.nudge()
 
     def _turn(self) -> None:
         """End a turn of the loop: replies to the network, requests to the workers."""
@@ -250,9 +260,9 @@ class EdgeService:
             logger.info("serving on for %g s; OPTIONS gets 503, so that dispatchers look elsewhere", notice)
             self.edge.draining = True
             await asyncio.sleep(notice)
-        loop = asyncio.get_running_loop()
+        for reader in self._readers:
+            reader.stop()
         for listener in self._listeners:
-            loop.remove_reader(listener.fileno())
             for _ in range(DRAIN_BATCHES):  # what the kernel had for us already
                 if not self._on_datagrams(listener):
                     break
@@ -273,6 +283,8 @@ class EdgeService:
         """Close everything; log what became of the messages."""
         if self._ticker is not None:
             self._ticker.cancel()
+        for reader in self._readers:
+            reader.stop()
         for listener in self._listeners:
             listener.close()
         if self._streams is not None:

@@ -12,7 +12,7 @@ import click
 
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.routes import read_pool
-from slbroker.config import ListenAddress, StreamSettings, TlsSettings, parse_listen_address, parse_origin
+from slbroker.config import GATHER, ListenAddress, StreamSettings, TlsSettings, parse_listen_address, parse_origin
 from slbroker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -186,6 +186,13 @@ pool = option(
     default="default",
     show_default=True,
     help="Name by which --route and --shadow of the edge find these workers.",
+)
+gather = option(
+    "--gather",
+    type=click.FloatRange(0, 0.1),
+    default=GATHER,
+    show_default=True,
+    help="Seconds between two looks at a busy UDP socket, so that requests travel together; 0: each as it comes.",
 )
 ack_window = option(
     "--ack-window",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @options.own_keys
 @options.credit
 @options.ack_window
+@options.gather
 @dispatchoptions.dispatching
 @options.connections
 @checkoptions.checks
@@ -53,6 +54,7 @@ def run(
     keys: Path | None,
     credit: int,
     ack_window: float,
+    gather: float,
     dispatch: DispatchSettings,
     policies: Policies,
     streams: StreamSettings,
@@ -84,7 +86,7 @@ def run(
         handler_settings = HandlerSettings((bus,), keys, plugin, credit, reload=reload)
         edge_settings = EdgeSettings(
             listen, bus, keys, ack_window,
-            dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks,
+            dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, gather=gather,
         )  # fmt: skip
         programs = [_edge_program(edge_settings)]
         programs += [_handler_program(handler_settings, number) for number in range(workers)]
@@ -128,6 +130,7 @@ def _say_hello(listen: tuple[ListenAddress, ...], workers: int, plugin: str) -> 
 @options.keys
 @options.processes
 @options.ack_window
+@options.gather
 @dispatchoptions.dispatching
 @dispatchoptions.routing
 @options.connections
@@ -142,6 +145,7 @@ def edge(
     keys: Path,
     processes: int,
     ack_window: float,
+    gather: float,
     dispatch: DispatchSettings,
     policies: Policies,
     routes: tuple[Route, ...],
@@ -178,7 +182,7 @@ def edge(
     settings = EdgeSettings(
         listen, bus, keys, ack_window, processes,
         dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, security=security,
-        brokers=brokers,
+        brokers=brokers, gather=gather,
     )  # fmt: skip
     if processes == 1:
         _edge_program(settings)[1](None)
