@@ -129,7 +129,10 @@ def slbroker_subjects(folder: Path, workers: Iterable[int]) -> tuple[list[Subjec
         return [], [f"Not measured: {error}"]
     kinds = ["compiled", "pure"] if kind == "compiled" else ["pure"]
     notes = ["The compiled twin of slbroker.inner is not built here: slbroker ran in pure Python only."]
-    return [slbroker(each, number) for each in kinds for number in workers], [] if kind == "compiled" else notes
+    subjects = [slbroker(each, number) for each in kinds for number in workers]
+    if kind == "compiled":
+        subjects.insert(len(subjects) // 2, slbroker(kind, 1, kemi=kamailio.KEMI_SCRIPT))
+    return subjects, [] if kind == "compiled" else notes
 
 
 def kamailio_subjects(children: Iterable[int], kemi_children: Sequence[int]) -> tuple[list[Subject], list[str]]:

@@ -66,10 +66,11 @@ def slbroker_kind(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def slbroker(kind: str, workers: int, *more: str) -> Subject:
+def slbroker(kind: str, workers: int, *more: str, kemi: str = "") -> Subject:
     """Return an edge and `workers` workers with the bundled plugin; `kind` is "compiled" or "pure".
 
-    `more` are further options of the edge; "{port}" in them is the port that it listens on.
+    `more` are further options of the edge; "{port}" in them is the port that it listens on. `kemi` is the text of a
+    KEMI script to run instead of the plugin.
     """
     environment = slbroker_environment(pure=kind == "pure")
     command = [sys.executable, "-m", "slbroker"]
@@ -80,12 +81,17 @@ def slbroker(kind: str, workers: int, *more: str) -> Subject:
         edge = [*command, "edge", "--listen", f"udp:127.0.0.1:{port}", "--bus", bus, "--keys", keys]
         edge += [option.format(port=port) for option in more]
         worker = [*command, "handler", "--bus", bus, "--keys", keys, "--workers", "1"]
+        if kemi:
+            script = folder / "answers.py"
+            script.write_text(kemi, encoding="utf-8")
+            worker += ["--kemi", str(script)]
         return [
             Program("edge", edge, "edge ready", environment),
             *[Program("workers", worker, "handler ready", environment)] * workers,
         ]
 
-    return Subject(f"slbroker {kind}, edge + {several(workers, 'worker', 'workers')}", programs)
+    name = "slbroker, the same KEMI script" if kemi else f"slbroker {kind}"
+    return Subject(f"{name}, edge + {several(workers, 'worker', 'workers')}", programs)
 
 
 def make_keys(argv: list[str], environment: dict[str, str], folder: Path) -> None:

@@ -42,6 +42,11 @@ def test_slbroker(tools: Tools, method: str, code: str) -> None:
     check(tools, slbroker("pure", 1), method, code, ["edge", "workers"])
 
 
+@pytest.mark.parametrize(("method", "code"), METHODS)
+def test_slbroker_with_a_kemi_script(tools: Tools, method: str, code: str) -> None:
+    check(tools, slbroker("pure", 1, kemi=kamailio.KEMI_SCRIPT), method, code, ["edge", "workers"])
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize(("method", "code"), METHODS)
 @pytest.mark.parametrize("subject", [kamailio.native, kamailio.checked])
