@@ -278,7 +278,7 @@ def test_signed_acks_are_known(module: str, macs: str) -> None:
     assert load(module).unsigned([], ring, 2, 6) == []
 
 
-def test_unsigned_leaves_nothing_behind() -> None:
+def test_nothing_of_unsigned_is_left_behind() -> None:
     mac = load("signing").Mac(bytes(32), b"test", b"s10001-")
     acks = [(reading(b"ACK", tag), b"data", PEER) for tag in (mac.tag(b"c", b"f", 1), b"s10001-x", b"")]
     blocks, pages, references = growth(lambda: load("signing").unsigned(acks, {b"0001": mac}, 2, 6), 3_000, mac)

@@ -270,7 +270,7 @@ def test_a_cseq_that_no_tag_can_have() -> None:
     assert outcome(pure.Item(1, message, SOURCE).reply, LINES[2], b"", MAC)[0] == "ValueError"
 
 
-def test_items_leave_nothing_behind() -> None:
+def test_nothing_of_items_is_left_behind() -> None:
     mac = mac_of_the_twin()
 
     def work() -> None:
