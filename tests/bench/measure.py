@@ -31,6 +31,9 @@ OVERTIME_SECONDS = 10.0
 LATENCY_SHARE = 0.1
 """Of its capacity that a subject is offered when its latency is measured: hardly a request meets another."""
 
+PORTS_TRIED = 20
+"""How often another free port is looked for."""
+
 PROBE = (
     "OPTIONS sip:probe@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {by};rport;branch=z9hG4bK-probe{number}\r\n"
     "Max-Forwards: 70\r\nFrom: <sip:probe@{by}>;tag=probe{number}\r\nTo: <sip:probe@{to}>\r\n"
@@ -132,11 +135,15 @@ def compile_tools(folder: Path) -> Tools:
 
 
 def free_port() -> int:
-    """Return a UDP port of 127.0.0.1 that nobody holds at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody holds at the moment, over UDP or TCP; ToolError when none is found."""
+    for _ in range(PORTS_TRIED):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port: int = udp.getsockname()[1]
+            with contextlib.suppress(OSError):  # it may be the near end of somebody's connection
+                tcp.bind(("127.0.0.1", port))
+                return port
+    raise ToolError(f"no port of 127.0.0.1 is free over UDP and TCP; {PORTS_TRIED} were tried")
 
 
 def run_load(sipload: Path, port: int, method: str, plan: Plan, *more: str) -> Load:

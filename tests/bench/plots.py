@@ -97,6 +97,7 @@ def label(axes: Any, at: int, rounds: Mapping[int, Sample], column: str, form: s
 def finish_bars(axes: Any, by_subject: Samples, what: str) -> None:
     """Name the bars, and leave room for what is written behind them."""
     axes.set_xlim(0, axes.get_xlim()[1] * 1.15)
+    axes.locator_params(axis="x", nbins=4)  # or long figures run into each other
     name_rows(axes, by_subject, what)
 
 
