@@ -133,7 +133,7 @@ class BrokerAccess:
     keys: tuple[Path, ...] = ()
 
 
-# Seconds; an asyncio loop rounds that up to a whole millisecond after whatever it did last. SIP counts in T1, half a second.
+# Seconds; an asyncio loop rounds that up to a whole millisecond after whatever it did last. SIP counts in T1: 0.5 s.
 GATHER: Final = 0.0005
 
 
