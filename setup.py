@@ -17,8 +17,9 @@ class BuildIfPossible(build_ext):
             self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin")
 
 
+shared = [f"slbroker/inner/{name}.pxd" for name in ("compiled", "jobs", "msgpack", "ordinary", "signing")]
 twins = [
-    Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], optional=True)
+    Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], depends=shared, optional=True)
     for name in ("compiled", "jobs", "ordinary", "replying", "signing")
 ]
 setup(ext_modules=twins, cmdclass={"build_ext": BuildIfPossible})
