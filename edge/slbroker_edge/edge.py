@@ -258,7 +258,6 @@ class Edge:
                 assert self.shadow is not None
                 self.shadow.gave_up(job, now)
                 continue
-            assert isinstance(job, Job)
             if self.shadow is not None:
                 self.shadow.original_gave_up(job, now)
             if job.asks == b"ACK":

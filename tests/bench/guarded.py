@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY
-from slbroker.inner import Job, read_ordinary, take_in
+from slbroker.inner import Job, number_jobs, read_ordinary, take_in
 from slbroker.sip.parser import parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL
@@ -99,8 +99,10 @@ def bus_tasks() -> dict[str, Task]:
     packed = [(number, read_one(OPTIONS).packed) for number in numbers]
     requests, replies = envelope.encode_packed(packed)[1], envelope.encode_replies(answers)[1]
     path, reading = in_service(), read_one(OPTIONS)
+    jobs = [Job(reading, b"", ANY, 0) for _ in numbers]
+    number_jobs(jobs, numbers[0], NOW)
     return {
-        "encode requests": Task(lambda: envelope.encode_packed(packed), BATCH),
+        "encode requests": Task(lambda: envelope.encode_jobs(jobs), BATCH),
         "decode requests": Task(lambda: envelope.decode_requests(requests), BATCH),
         "encode replies": Task(lambda: envelope.encode_replies(answers), BATCH),
         "decode replies": Task(lambda: envelope.decode_replies(replies), BATCH),
