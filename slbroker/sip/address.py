@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WS: Final = rb"[ \t]*+"
 _TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
 # RFC 3261 25.1: quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; neither holds a bare CR or LF.
-_QUOTED: Final = rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"'
+_QUOTED: Final = rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*"'
 # display-name = *(token LWS): phones put anything here, so only what would change the structure is refused.
 _PLAIN: Final = rb'[^"<>;,\x00-\x08\x0a-\x1f\x7f]*+'
 # 20.10: an addr-spec with a comma, a question mark or a semicolon must stand inside <>.

@@ -21,7 +21,7 @@ _TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
 _match_scheme = re.compile(rb"(%b)[ \t]++" % _TOKEN).match
 # RFC 3261 25.1: auth-param = auth-param-name EQUAL ( token / quoted-string )
 _match_param = re.compile(
-    rb'%b(%b)%b=%b(?:(%b)|"([^"\\]*+(?:\\.[^"\\]*+)*+)")%b(?:,|\Z)' % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS), re.DOTALL
+    rb'%b(%b)%b=%b(?:(%b)|"([^"\\]*+(?:\\.[^"\\]*+)*)")%b(?:,|\Z)' % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS), re.DOTALL
 ).match
 # RFC 7235 2.1, for schemes such as Basic and Bearer: one word, which may end in "=".
 _is_token68 = re.compile(rb"[0-9A-Za-z._~+/-]++=*+").fullmatch

@@ -31,7 +31,7 @@ _STARTS: Final = frozenset(code for code in range(128) if is_token(bytes((code,)
 # RFC 3261 20.14, and "l", its compact form. The value goes to the next CRLF: a CR or LF alone is part of it, and bad.
 # The name stands whole at the beginning of a line, white space before the colon is allowed (25.1, HCOLON).
 _find_lengths = re.compile(
-    rb"\r\n(?:[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]|[Ll])[ \t]*+:((?:[^\r]|\r(?!\n))*+)"
+    rb"\r\n(?:[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]|[Ll])[ \t]*+:([^\r]*+(?:\r(?!\n)[^\r]*+)*)"
 ).findall
 
 

@@ -26,7 +26,7 @@ is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
 # RFC 3261 7.1: Request-Line = Method SP Request-URI SP SIP-Version CRLF, in the form of nearly all requests: a sip URI
 # (19.1.1) without password, headers and escapes, whose port is a port at the first look, and with no more parameters
 # than `uri` takes. `uri` reads all others.
-_URI_PARAMS: Final = rb"(?:;[^;?@%%\x00-\x20<>\"\x7f]*+){0,%d}+" % MAX_URI_PARAMS
+_URI_PARAMS: Final = rb"(?:;[^;?@%%\x00-\x20<>\"\x7f]*+){0,%d}" % MAX_URI_PARAMS
 match_ordinary_request_line = re.compile(
     rb"([0-9A-Za-z.!%*_+`'~-]++) "
     rb"(sips?:(?:[^@:%\x00-\x20<>\"\x7f]++@)?"  # user; then host and port

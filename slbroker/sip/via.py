@@ -13,15 +13,15 @@ MAX_PORT = 65_535
 MAX_PARAMS = vialist.MAX_PARAMS - 1  # with the `received` that may be added, workers still read it
 MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies write so many
 
-# The Via that nearly every request has: no list, quote or white space, and of what is stamped only an empty rport; two
-# runs of parameters, which `vialist` reads. What is repeated is never given back ("*+", "++"), so a match takes linear
-# time.
-_PARAMS = rb"(?:;[0-9A-QS-Za-qs-z.!%%*_+`'~-][0-9A-Za-z.!%%*_+`'~-]*+(?:=[^\x00-\x20;,\"\x7f]*+)?+){0,%d}+" % (
+# The Via that nearly every request has: no list, quote or white space, and of what is stamped only an empty rport, with
+# a run of parameters before it and one behind it, two that `vialist` reads. What is repeated of a class is never given
+# back ("*+", "++"), and a parameter that is given back leaves its ";" where none is wanted: a match takes linear time.
+_PARAMS = rb"(?:;[0-9A-QS-Za-qs-z.!%%*_+`'~-][0-9A-Za-z.!%%*_+`'~-]*+(?:=[^\x00-\x20;,\"\x7f]*+)?){0,%d}" % (
     MAX_PARAMS // 2
 )
 _match_ordinary = re.compile(
-    rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]{1,5}))?+"
-    rb"%b(;rport)?(%b)" % (_PARAMS, _PARAMS)
+    rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]{1,5}))?"
+    rb"%b(?:(;rport)(%b))?" % (_PARAMS, _PARAMS)
 ).fullmatch
 
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by *( SEMI via-params ). Every run of white space is followed by a
@@ -34,7 +34,7 @@ _match_via = re.compile(
 ).match
 
 # RFC 3261 25.1: quoted-string = DQUOTE *(qdtext / quoted-pair ) DQUOTE; a quote found alone is one never closed.
-_find_marks = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[;,"]').finditer
+_find_marks = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"|[;,"]').finditer
 
 
 def stamp_top(headers: list[bytes], host: str, port: int, *, strict: bool = False) -> int:

@@ -22,7 +22,7 @@ MAX_PARAMS: Final = 64
 # What is repeated is never given back ("*+", "++"): so every match takes linear time.
 _WS: Final = rb"[ \t]*+"
 _TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
-_QUOTED: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_QUOTED: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by; sent-by = host [ COLON port ]. "_" and zones are in use.
 _match_head = re.compile(
     rb"%b%b%b/%b%b%b/%b(%b)[ \t]++" % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS, _WS, _TOKEN)

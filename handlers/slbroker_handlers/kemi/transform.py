@@ -48,7 +48,7 @@ _URIS: Final[dict[str, Callable[..., Xval]]] = {
 # Addresses ------------------------------------------------------------------------------------------------------
 
 # What is repeated is never given back: so a match takes linear time.
-_match_name = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^"<]++)*+)<([^>]*+)>', re.DOTALL).match
+_match_name = re.compile(r'((?:"[^"\\]*+(?:\\.[^"\\]*+)*"|[^"<]++)*)<([^>]*+)>', re.DOTALL).match
 
 
 def _name_and_uri(value: str) -> tuple[str, str]:

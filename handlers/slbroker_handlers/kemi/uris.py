@@ -17,7 +17,7 @@ _match_sip = re.compile(
     re.IGNORECASE | re.ASCII,
 ).fullmatch
 _match_other = re.compile(rf"(tels?|urn):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?.*)?)", re.IGNORECASE).fullmatch
-_match_quoted = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL).match
+_match_quoted = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL).match
 
 # A script asks for the same parts again and again. Longer ones are not kept: a thousand would be many megabytes.
 MAX_REMEMBERED: Final = 1_024

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("module", [address, uri])
 def test_no_pattern_ever_goes_back(module: Any) -> None:
-    """Every open-ended repetition is possessive, so a match looks at each byte a bounded number of times."""
+    """Every open-ended repetition of a character is possessive, so a match looks at each byte so many times at most.
+
+    That of a group is not, since Python 3.11.2 errs there: what it gives back, an escaped pair, is no end of a string.
+    """
     patterns = [
         found.__self__.pattern
         for name, found in vars(module).items()
@@ -28,7 +31,7 @@ def test_no_pattern_ever_goes_back(module: Any) -> None:
     assert len(patterns) >= 4
     for pattern in patterns:
         bare = re.sub(rb"\\.", b"", re.sub(rb"\[(?:\\.|[^\]\\])*\]", b"", pattern, flags=re.DOTALL), flags=re.DOTALL)
-        assert not re.search(rb"(?<![*+?}])[*+](?!\+)|\{\d*,\}", bare), pattern
+        assert not re.search(rb"(?<![*+?})])[*+](?!\+)|\{\d*,\}", bare), pattern
 
 
 HOSTILE = [
