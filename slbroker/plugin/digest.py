@@ -28,7 +28,7 @@ from slbroker.plugin.reply import Reply
 from slbroker.sip.credentials import parse_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from slbroker.authnonce import NonceKeys
     from slbroker.plugin.handlers import Decision, Handler
@@ -41,6 +41,7 @@ Binding: TypeAlias = Literal["", "source", "call-id"]
 
 LIFETIME: Final = 300.0  # seconds; what Kamailio's nonce_expire is by default
 _BINDINGS: Final = ("", "source", "call-id")
+_NEEDED: Final = frozenset(("username", "realm", "nonce", "uri", "response"))  # RFC 3261 22.4
 _NEVER: Final = frozenset((b"ACK", b"CANCEL"))  # RFC 3261 22.1: they cannot be sent again with credentials
 
 
@@ -48,7 +49,9 @@ class Outcome(Enum):
     """What was found. Only GOOD is good."""
 
     GOOD = "good"
-    MISSING = "missing"  # no credentials for our realm, or of an algorithm that we do not offer
+    MISSING = (
+        "missing"  # no credentials for our realm, or none that can be judged: incomplete, another algorithm or qop
+    )
     WRONG = "wrong"  # nobody of that name, or not that password
     STALE = "stale"  # the right password, but the nonce has expired or is none of ours
 
@@ -127,7 +130,11 @@ class Digest:
     # Checking ---------------------------------------------------------------------------------------------------
 
     def check(self, request: Request) -> Verdict:
-        """Return whether `request` has good credentials; raise Reject(400) for what cannot be read."""
+        """Return whether `request` has good credentials.
+
+        What cannot be read, or lacks something, counts as none and is challenged (RFC 7235 2.1): phones that name
+        themselves before they are asked send just that.
+        """
         params = self._presented(request)
         secret = self._credentials(params["username"]) if params else None
         if isinstance(secret, Awaitable):
@@ -146,20 +153,35 @@ class Digest:
         return params["username"] if params else ""
 
     def _presented(self, request: Request) -> Mapping[str, str] | None:
-        """Return the credentials for our realm; a request through several proxies has one for each (RFC 3261 22.3)."""
+        """Return the credentials to judge: complete, for our realm, as we have asked for them.
+
+        A request through several proxies has one for each realm (RFC 3261 22.3), and some clients keep those of
+        their last challenge beside the new ones: so who has a nonce that is still good comes first. One is judged and
+        no more, or a single request could try many passwords.
+        """
         realm = self.realm_of(request)
-        for value in request.message.all(self._header):
-            found = parse_credentials(value)
-            if found.scheme == "digest" and found.params.get("realm") == realm:
-                if not {"username", "nonce", "uri", "response"} <= set(found.params):
-                    raise Reject(400, "Bad Credentials")
-                return found.params
-        return None
+        ours = [params for params in _digests(request, self._header) if self._is_answer(params, realm)]
+        if len(ours) > 1:
+            ours.sort(key=lambda params: not self._is_fresh(request, params))  # keeps the order of equals
+        return ours[0] if ours else None
+
+    def _is_answer(self, params: Mapping[str, str], realm: str) -> bool:
+        return (
+            params.get("realm") == realm
+            and params.keys() >= _NEEDED
+            and params.get("algorithm", auth.MD5).upper() in self._algorithms
+            and params.get("qop", "auth").lower() == "auth"
+        )
+
+    def _is_fresh(self, request: Request, params: Mapping[str, str]) -> bool:
+        realm = params["realm"].encode(errors="surrogateescape")
+        age = _nonces(request).age(params["nonce"], realm, self._binding(request), self._clock())
+        return age is not None and age <= self._lifetime
 
     def _judge(self, request: Request, params: Mapping[str, str] | None, secret: Secret) -> Verdict:
-        algorithm = (params or {}).get("algorithm", auth.MD5).upper()
-        if params is None or algorithm not in self._algorithms or params.get("qop", "auth").lower() != "auth":
+        if params is None:
             return Verdict(Outcome.MISSING, "", self.challenge(request))
+        algorithm = params.get("algorithm", auth.MD5).upper()
         username, realm = params["username"], params["realm"]
         kept = secret.of(algorithm) if isinstance(secret, Ha1) else ""
         if isinstance(secret, str):
@@ -168,10 +190,7 @@ class Digest:
         right = auth.is_right(algorithm, kept or "-", request.method, params)
         if not (right and kept):
             return Verdict(Outcome.WRONG, username, self.challenge(request))
-        age = _nonces(request).age(
-            params["nonce"], realm.encode(errors="surrogateescape"), self._binding(request), self._clock()
-        )
-        if age is None or age > self._lifetime:
+        if not self._is_fresh(request, params):
             return Verdict(Outcome.STALE, username, self.challenge(request, stale=True))
         return Verdict(Outcome.GOOD, username, None)
 
@@ -213,6 +232,17 @@ class Digest:
 
     async def _ask_later(self, request: Request) -> Reply | None:
         return (await self.check_async(request)).reply
+
+
+def _digests(request: Request, name: bytes) -> Iterator[Mapping[str, str]]:
+    """Yield the Digest credentials in the headers called `name`, passing over what cannot be read."""
+    for value in request.message.all(name):
+        try:
+            found = parse_credentials(value)
+        except Reject:
+            continue
+        if found.scheme == "digest":
+            yield found.params
 
 
 def _nonces(request: Request) -> NonceKeys:

@@ -23,6 +23,8 @@ _match_scheme = re.compile(rb"(%b)[ \t]++" % _TOKEN).match
 _match_param = re.compile(
     rb'%b(%b)%b=%b(?:(%b)|"([^"\\]*+(?:\\.[^"\\]*+)*)")%b(?:,|\Z)' % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS), re.DOTALL
 ).match
+# RFC 7230 7: who reads a list takes empty elements between its commas.
+_match_empty = re.compile(rb"[ \t,]*+").match
 # RFC 7235 2.1, for schemes such as Basic and Bearer: one word, which may end in "=".
 _is_token68 = re.compile(rb"[0-9A-Za-z._~+/-]++=*+").fullmatch
 _unquote = re.compile(rb"\\(.)", re.DOTALL).sub
@@ -43,7 +45,10 @@ class Credentials:
 
 
 def parse_credentials(raw: bytes) -> Credentials:
-    """Parse the value of an Authorization header. Raises Reject(400, reason), also where a parameter stands twice."""
+    """Parse the value of an Authorization header, whose list may have empty elements.
+
+    Raises Reject(400, reason), also for a scheme alone (RFC 3261 25.1) and where a parameter stands twice.
+    """
     found = _match_scheme(raw)
     if found is None:
         raise Reject(400, "Bad Credentials")
@@ -52,13 +57,18 @@ def parse_credentials(raw: bytes) -> Credentials:
     if _is_token68(rest):
         return Credentials(raw, scheme, MappingProxyType({}), text(rest))
     params: dict[str, str] = {}
-    at = 0
+    at = _end_of_empty(rest, 0)
     while at < len(rest):
         param = _match_param(rest, at)
         if param is None or len(params) == MAX_PARAMS or (name := text(param[1]).lower()) in params:
             raise Reject(400, "Bad Credentials")
         params[name] = text(param[2] if param[2] is not None else _unquote(rb"\1", param[3]))
-        at = param.end()
-    if not params or rest.endswith(b","):
+        at = _end_of_empty(rest, param.end())
+    if not params:
         raise Reject(400, "Bad Credentials")
     return Credentials(raw, scheme, MappingProxyType(params))
+
+
+def _end_of_empty(rest: bytes, at: int) -> int:
+    found = _match_empty(rest, at)
+    return found.end() if found else at

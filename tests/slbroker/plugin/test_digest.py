@@ -178,22 +178,77 @@ def test_the_credentials_for_our_realm_are_found_among_others() -> None:
     assert response.status == 200
 
 
+NAMED = 'Digest username="alice", realm="example.com", nonce="", uri="sip:example.com", response=""'
+UNREADABLE = ['Digest realm="other', "Digest a=b c=d", "Digest username=a, username=a", "@", "", "Basic", "NTLM "]
+
+
+@pytest.mark.parametrize("proxy", [False, True])
 @pytest.mark.parametrize(
-    ("value", "status"),
+    "value",
     [
-        ("Digest", 400),
-        ('Digest realm="example.com"', 400),
-        ('Digest realm="example.com", username="alice", nonce="x", uri="sip:h"', 400),
-        ("Basic eA==", 401),
-        ('Digest realm="example.org", username="alice"', 401),
-        ('Digest realm="example.com", username="alice", nonce="x", uri="u", response="r", qop=auth-int', 401),
-        ('Digest realm="example.com", username="alice", nonce="x", uri="u", response="r", algorithm=SHA-1', 401),
+        *UNREADABLE,
+        "Digest",
+        "Digest ,",
+        NAMED,  # how IMS phones begin (3GPP TS 24.229 5.1.1.2.2)
+        *(f"Digest {', '.join(part for part in NAMED[7:].split(', ') if not part.startswith(name))}"
+          for name in ("username", "realm", "nonce", "uri", "response")),
+        "Basic eA==",
+        "Basic alice:wonderland",
+        "Bearer word",
+        NAMED.replace("example.com", "example.org"),
+        NAMED.replace('nonce=""', 'nonce="x", qop=auth-int'),
+        NAMED.replace('nonce=""', 'nonce="x", qop=""'),
+        NAMED.replace('nonce=""', 'nonce="x", algorithm=SHA-1'),
+        NAMED.replace('nonce=""', 'nonce="x", algorithm=MD5-sess'),
+        NAMED.replace('nonce=""', 'nonce="x", algorithm=""'),
+        NAMED + ", nonce=n",
+        f"{NAMED}, {NAMED}",
     ],
-)
-def test_what_is_no_use(value: str, status: int) -> None:
-    response = Site().first.request("REGISTER", URI, {"Authorization": value})
+)  # fmt: skip
+def test_what_is_no_answer_to_our_challenge_is_challenged(value: str, proxy: bool) -> None:
+    header = "Proxy-Authorization" if proxy else "Authorization"
+    site = Site(proxy=proxy)
+    response = site.challenge(headers={header: value})
+    assert response.status == (407 if proxy else 401)
+    assert site.answer(response).status == 200
+
+
+@pytest.mark.parametrize("beside", [*UNREADABLE, "Digest", NAMED, NAMED.replace("example.com", "other")])
+@pytest.mark.parametrize("first", [True, False])
+def test_good_credentials_count_beside_what_is_no_use(beside: str, first: bool) -> None:
+    site = Site()
+    good = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")["Authorization"]
+    response = site.second.request("REGISTER", URI, {"Authorization": [beside, good] if first else [good, beside]})
     assert response is not None
-    assert response.status == status
+    assert (response.status, response.reason) == (200, b"Hello alice")
+
+
+def test_good_credentials_count_beside_those_of_an_older_challenge() -> None:
+    site = Site(lifetime=60.0)
+    old = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")["Authorization"]
+    site.now += 61
+    new = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")["Authorization"]
+    for values in ([old, new], [new, old]):
+        response = site.second.request("REGISTER", URI, {"Authorization": values})
+        assert response is not None
+        assert response.status == 200
+
+
+def test_one_request_tries_one_password() -> None:
+    site = Site()
+    challenge = site.challenge()
+    tries = [credentials(challenge, "REGISTER", URI, "alice", word)["Authorization"] for word in ("a", "wonderland")]
+    response = site.second.request("REGISTER", URI, {"Authorization": tries})
+    assert response is not None
+    assert response.status == 401
+
+
+def test_credentials_with_empty_elements_in_their_list_are_good() -> None:
+    site = Site()
+    good = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")["Authorization"]
+    response = site.second.request("REGISTER", URI, {"Authorization": good.replace(", ", ", ,") + ","})
+    assert response is not None
+    assert response.status == 200
 
 
 def test_the_method_is_part_of_what_is_signed() -> None:

@@ -57,8 +57,8 @@ def test_the_unknown_scheme_of_a_torture_message() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        b"", b"Digest", b"Digest ", b" Digest a=b", b"Dig(est a=b", b"Digest a=b c=d", b"Digest a=b,",
-        b"Digest a=b,,c=d", b"Digest =b,c=d",
+        b"", b"Digest", b"Digest ", b"Digest ,", b" Digest a=b", b"Dig(est a=b", b"Digest,a=b", b"Digest a=b c=d",
+        b"Digest =b,c=d",
         b'Digest a="b', b'Digest a="b"c', b"Digest a=b, A=c", b"Digest a=,b=c", b"Digest a=b;c=d",
         b"Digest " + b",".join(b"a%d=b" % number for number in range(MAX_PARAMS + 1)),
     ],
@@ -66,6 +66,12 @@ def test_the_unknown_scheme_of_a_torture_message() -> None:
 def test_what_are_no_credentials(value: bytes) -> None:
     with pytest.raises(Reject, match="400 Bad Credentials"):
         parse_credentials(value)
+
+
+@pytest.mark.parametrize("rest", [b"a=b,,c=d", b"a=b,c=d,", b", a=b ,c=d", b' ,,\ta="b" , ,\t, c=d ,, '])
+def test_a_list_may_have_empty_elements(rest: bytes) -> None:
+    """RFC 7230 7."""
+    assert parse_credentials(b"Digest " + rest).params == {"a": "b", "c": "d"}
 
 
 @given(st.binary(max_size=30))
