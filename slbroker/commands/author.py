@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from slbroker.commands import options
+from slbroker.commands import options, pluginoptions
 from slbroker.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _to = options.option(
 @click.command()
 @options.config
 @click.argument("file", type=_file)
-@options.plugin
+@pluginoptions.plugin
 @_against
 @options.own_keys
 @options.log_level
@@ -87,7 +87,7 @@ def _short(replies: tuple[bytes, ...]) -> str:
 @click.command()
 @options.config
 @click.argument("file", type=click.File("rb"), default="-")
-@options.plugin
+@pluginoptions.plugin
 @options.own_keys
 @_source
 @_to

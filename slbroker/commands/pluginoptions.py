@@ -21,6 +21,11 @@ _kemi_param = options.option(
     multiple=True,
     help="modparam for the script, such as core.alias=example.com or htable.htable='ban=>autoexpire=300'; repeatable.",
 )
+_kemi_version = options.option(
+    "--kemi-version",
+    metavar="5.6|5.7|5.8|6.0|6.1|6.2",
+    help="The release of Kamailio that KSR follows where releases differ; 6.1 without.",
+)
 _kemi_allow_missing = options.option(
     "--kemi-allow-missing",
     is_flag=True,
@@ -34,6 +39,7 @@ def plugin(function: Callable[..., Any]) -> Any:
     @options.plugin
     @_kemi
     @_kemi_param
+    @_kemi_version
     @_kemi_allow_missing
     @functools.wraps(function)
     def gather(
@@ -41,22 +47,28 @@ def plugin(function: Callable[..., Any]) -> Any:
         plugin: str | None,
         kemi: str | None,
         kemi_param: tuple[str, ...],
+        kemi_version: str | None,
         kemi_allow_missing: bool,
         **rest: Any,
     ) -> Any:
-        return function(**rest, plugin=_name(plugin, kemi, kemi_param, kemi_allow_missing))
+        return function(**rest, plugin=_name(plugin, kemi, kemi_param, kemi_version, kemi_allow_missing))
 
     return gather
 
 
-def _name(plugin: str | None, kemi: str | None, params: tuple[str, ...], allow_missing: bool) -> str | None:
+def _name(
+    plugin: str | None, kemi: str | None, params: tuple[str, ...], version: str | None, allow_missing: bool
+) -> str | None:
     """Return the plugin's name; that of a script has its settings behind it, for whoever loads it."""
     if kemi is None:
-        if params or allow_missing:
-            raise click.UsageError("--kemi-param and --kemi-allow-missing are for a script: name it with --kemi")
+        if params or version is not None or allow_missing:
+            raise click.UsageError(
+                "--kemi-param, --kemi-version and --kemi-allow-missing are for a script: name it with --kemi"
+            )
         return plugin
     if plugin is not None:
         raise click.UsageError("--plugin and --kemi: which one?")
     settings = [f"param={quote(param, safe='.=:>/;')}" for param in params]
+    settings += [f"version={quote(version)}"] if version is not None else []
     settings += ["allow-missing=1"] if allow_missing else []
     return f"{KEMI}{kemi}{'?' if settings else ''}{'&'.join(settings)}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from slbroker.sip.grammar import canonical_name
+from slbroker_handlers.kemi.release import read_release
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
 from tests.peers.phone import Phone
 from tests.support.peers import free_udp_port, missing_peer, require_peer
@@ -113,6 +115,20 @@ def require_module(name: str, package: str) -> None:
         missing_peer(f"Kamailio's {name} is not installed (Debian: apt-get install {package})")
 
 
+def installed_version() -> str:
+    """The version of the Kamailio that is installed, such as "5.6.3": what slbroker's --kemi-version is to say."""
+    program = require_peer("kamailio")
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"^version: kamailio (\S+)", said, re.MULTILINE)
+    assert found is not None, said
+    return found[1]
+
+
+def installed_release() -> tuple[int, int]:
+    """The release that it belongs to."""
+    return read_release(installed_version())
+
+
 def start_kamailio_with(start: Start, script: Path, folder: Path, *defines: str) -> int:
     """Start a Kamailio that runs `script`; return its port once it answers."""
     program = require_peer("kamailio")
@@ -165,8 +181,12 @@ class Servers:
         return self.stack.enter_context(slbroker(*words, env=env, cwd=cwd))
 
     def both(self, name: str, script: Path, *options: str, defines: Sequence[str] = ()) -> tuple[int, int]:
-        """Start both with a script, `options` for slbroker and `defines` for Kamailio; return their ports."""
+        """Start both with a script, `options` for slbroker and `defines` for Kamailio; return their ports.
+
+        slbroker follows the release of the Kamailio that is installed.
+        """
         folder = self.folder / name
         folder.mkdir()
         kamailio = start_kamailio_with(self.program, script, folder / "theirs", *defines)
-        return kamailio, start_slbroker_with(self.slbroker, script, folder, *options).port
+        follow = ("--kemi-version", installed_version())
+        return kamailio, start_slbroker_with(self.slbroker, script, folder, *follow, *options).port

@@ -71,8 +71,9 @@ def sht_setxs(call: Call, table: str, name: str, value: str, seconds: int) -> in
 
 @htable.export(partial=_LOCAL)
 def sht_setxi(call: Call, table: str, name: str, value: int, seconds: int) -> int:
-    """Set an entry to a number for some seconds; return 0, -1 when it cannot be kept."""
-    return 0 if _set(call, table, name, value, float(seconds)) > 0 else -1
+    """Set an entry to a number for some seconds; return 1, before Kamailio 6.0 0; -1 when it cannot be kept."""
+    kept = _set(call, table, name, value, float(seconds))
+    return 0 if kept > 0 and call.state.release < (6, 0) else kept
 
 
 @htable.export(partial=_LOCAL)

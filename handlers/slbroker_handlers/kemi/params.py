@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from slbroker.errors import ConfigError
+from slbroker_handlers.kemi.release import NEWEST, Release
 from slbroker_handlers.kemi.tables import Table
 
 # Those that mean something here, with Kamailio's defaults.
@@ -36,11 +37,15 @@ class Params:
     numbers: dict[str, int] = field(default_factory=lambda: dict(NUMBERS))
     texts: dict[str, str] = field(default_factory=lambda: dict(TEXTS))
     aliases: tuple[str, ...] = ()  # as written: host, host:port or proto:host:port
+    release: Release = NEWEST  # of Kamailio, that the script is to see
     tables: tuple[str, ...] = ()  # as htable's modparam has them: "ipban=>size=8;autoexpire=300"
 
 
-def read_params(words: tuple[str, ...]) -> Params:
-    """Return what `--kemi-param` says; raise ConfigError for a name that means nothing here, or a bad value."""
+def read_params(words: tuple[str, ...], release: Release = NEWEST) -> Params:
+    """Return what `--kemi-param` says, for a script of a release of Kamailio's.
+
+    Raises ConfigError for a name that means nothing here, or a bad value.
+    """
     params = Params()
     lists: dict[str, list[str]] = {name: [] for name in LISTS}
     for word in words:
@@ -58,4 +63,5 @@ def read_params(words: tuple[str, ...]) -> Params:
             params.texts[name] = value
     for definition in lists["htable.htable"]:
         Table.define(definition)
-    return Params(params.numbers, params.texts, tuple(lists["core.alias"]), tuple(lists["htable.htable"]))
+    aliases, tables = (tuple(lists[name]) for name in LISTS)
+    return Params(params.numbers, params.texts, aliases, release, tables)

@@ -24,6 +24,7 @@ from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.call import Active, Call, stand_by
 from slbroker_handlers.kemi.legacy import LegacyMessage
 from slbroker_handlers.kemi.params import Params, read_params
+from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
 from slbroker_handlers.kemi.report import Report, make_report
 from slbroker_handlers.kemi.source import ENTRIES, find_uses
 from slbroker_handlers.kemi.state import State
@@ -42,7 +43,7 @@ Routine: TypeAlias = Callable[[Call], object]
 
 
 class ScriptName(NamedTuple):
-    """What a plugin's name says that is a KEMI script: `kemi:FILE.py?param=core.alias=example.com&allow-missing=1`."""
+    """What a plugin's name says that is a KEMI script: `kemi:FILE.py?param=core.alias=example.com&version=6.1`."""
 
     path: Path
     params: Params
@@ -53,10 +54,11 @@ def read_name(name: str) -> ScriptName:
     """Return what a plugin's name says; raises ConfigError."""
     where, _, query = name.removeprefix(KEMI).partition("?")
     settings = parse_qsl(query, keep_blank_values=True)
-    unknown = [key for key, _ in settings if key not in ("param", "allow-missing")]
+    unknown = [key for key, _ in settings if key not in ("param", "version", "allow-missing")]
     if unknown:
         raise ConfigError(f"script {where}: there is no setting {unknown[0]}")
-    params = read_params(tuple(value for key, value in settings if key == "param"))
+    version = next((value for key, value in reversed(settings) if key == "version"), name_release(NEWEST))
+    params = read_params(tuple(value for key, value in settings if key == "param"), read_release(version))
     return ScriptName(Path(where), params, any(key == "allow-missing" for key, _ in settings))
 
 
@@ -69,7 +71,9 @@ def examine(name: str) -> Report:
 def describe(name: str, report: Report) -> str:
     """Return a report in words, and where the type stubs for KSR are."""
     where = Path(__file__).with_name("stubs") / "KSR.pyi"
-    return f"{read_name(name).path}: {report.summary()}\n{report.text()}\n  type stubs for KSR: {where}"
+    wanted = read_name(name)
+    follows = f"KSR follows Kamailio {name_release(wanted.params.release)} (--kemi-version)"
+    return f"{wanted.path}: {report.summary()}\n{report.text()}\n  {follows}\n  type stubs for KSR: {where}"
 
 
 def load_script(name: str) -> Handlers:

@@ -32,6 +32,7 @@ class State:
         date: Callable[[], float] = time.time,
     ) -> None:
         self.params = params or Params()
+        self.release = self.params.release
         self.now = now
         self.date = date
         self.tables = {table.name: table for table in map(Table.define, self.params.tables)}

@@ -22,6 +22,7 @@ from slbroker.testing.factory import URI
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.call import Active, Call
 from slbroker_handlers.kemi.params import read_params
+from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
 from slbroker_handlers.kemi.state import State
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
 ksr.install()
 
 
-def new_state(*params: str) -> State:
-    """Return an empty memory: htables, `$shv`, statistics. `params` are those of --kemi-param; raises ConfigError."""
-    return State(read_params(params))
+def new_state(*params: str, version: str = name_release(NEWEST)) -> State:
+    """Return an empty memory: htables, `$shv`, statistics. `params` are those of --kemi-param; raises ConfigError.
+
+    `version` is that of --kemi-version: the release of Kamailio that KSR follows.
+    """
+    return State(read_params(params, read_release(version)))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ SOURCE = Source("127.0.0.1", 40_000, "udp:127.0.0.1:5060")
 @pytest.fixture(scope="module")
 def probe() -> Client:
     """The script that evaluates what it is asked, in slbroker."""
-    return Client(load_script(f"kemi:{PROBE}?param=core.alias=example.com"))
+    return Client(load_script(f"kemi:{PROBE}?param=core.alias=example.com&version=5.6"))
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS, ids=NAMES)

@@ -874,7 +874,7 @@ class _htable:
         """Set an entry to text. Here: local to a worker; a table that no parameter defines is made when it is first used."""
     @staticmethod
     def sht_setxi(table: str, name: str, value: int, seconds: int, /) -> int:
-        """Set an entry to a number for some seconds; return 0, -1 when it cannot be kept. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+        """Set an entry to a number for some seconds; return 1, before Kamailio 6.0 0; -1 when it cannot be kept. Here: local to a worker; a table that no parameter defines is made when it is first used."""
     @staticmethod
     def sht_setxs(table: str, name: str, value: str, seconds: int, /) -> int:
         """Set an entry to text for some seconds. Here: local to a worker; a table that no parameter defines is made when it is first used."""
