@@ -13,18 +13,21 @@ import re
 from typing import Final, NamedTuple
 
 from slbroker.errors import Reject
-from slbroker.sip.grammar import MAX_DATAGRAM, is_digits, is_token, unfold
+from slbroker.sip.grammar import GAP, MAX_DATAGRAM, is_digits, is_token, unfold
 
 # Limits, each with its reason -----------------------------------------------------------------------------------
 
 MAX_MESSAGE: Final = MAX_DATAGRAM  # so that a request that is served over one transport is served over all
 MAX_HEAD: Final = 32_768  # 256 headers, which is all the parser takes, of 128 bytes each; no proxy makes such heads
-MAX_LINE_ENDS: Final = 1_024  # CRs and LFs before a message in one piece of data: keepalives come one or two at a time
+# Bytes before a message in one piece of data that are none: keepalives come one or two at a time.
+MAX_GAP: Final = 1_024
 
 PONG: Final = b"\r\n"  # RFC 5626 3.5.1: the answer to a double CRLF
 _PING_LENGTH: Final = len(b"\r\n\r\n")
 
-_match_line_ends = re.compile(rb"[\r\n]*+").match
+_match_gap = re.compile(rb"[\r\n\x00 \t]*+").match
+_find_line_ends = re.compile(rb"[\r\n]++").finditer
+has_ping: Final = re.compile(rb"[\r\n]{4}").search  # for who has a gap whole
 # RFC 3261 7.1, 7.2: a message begins with a method or "SIP", both tokens.
 _STARTS: Final = frozenset(code for code in range(128) if is_token(bytes((code,))))
 
@@ -85,23 +88,32 @@ class Framer:
         return messages
 
     def _begin(self, buffer: bytes | bytearray, at: int) -> int:
-        """Return where a message begins: behind line ends (RFC 3261 7.5), of which pings are made (RFC 5626 3.5.1)."""
+        """Return where a message begins: behind a gap (RFC 3261 7.5), in which pings may be (RFC 5626 3.5.1)."""
         first = buffer[at]
         if first in _STARTS:
             self._line_ends = 0
             return at
-        if first not in b"\r\n":
+        if first not in GAP:
             self.fault = Fault(0, "Not SIP", b"")
             return at
-        found = _match_line_ends(buffer, at)
+        found = _match_gap(buffer, at)
         assert found is not None
         end = found.end()
-        if end - at > MAX_LINE_ENDS:
-            self.fault = Fault(0, "Too Many Line Ends", b"")
+        if end - at > MAX_GAP:
+            self.fault = Fault(0, "Too Much Between Messages", b"")
             return end
-        pings, self._line_ends = divmod(self._line_ends + end - at, _PING_LENGTH)
-        self.pings += pings
+        self._count_pings(buffer, at, end)
         return self._begin(buffer, end) if end < len(buffer) else end
+
+    def _count_pings(self, buffer: bytes | bytearray, at: int, end: int) -> None:
+        """Count the pings in a gap; what is no line end stands between two of them, and is in none."""
+        begun = self._line_ends
+        self._line_ends = 0
+        for run in _find_line_ends(buffer, at, end):
+            length = run.end() - run.start() + (begun if run.start() == at else 0)
+            pings, rest = divmod(length, _PING_LENGTH)
+            self.pings += pings
+            self._line_ends = rest if run.end() == end else 0
 
     def _measure(self, buffer: bytes | bytearray, at: int) -> None:
         """Find out how long the message at `at` is, if its head is there."""

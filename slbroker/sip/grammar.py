@@ -14,6 +14,10 @@ MAX_CACHED_NAME_LENGTH: Final = 64
 MAX_URI_PARAMS: Final = 64  # real URIs have a handful; 30,000 in one datagram would cost 10 ms and more
 MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees more of a peer's digits
 
+# What may stand between messages: line ends (RFC 3261 7.5), and what some keepalives are made of besides, such as the
+# NUL of Asterisk 12 and later.
+GAP: Final = b"\r\n\x00 \t"
+
 # RFC 3261 25.1: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
 is_token = re.compile(rb"[0-9A-Za-z.!%*_+`'~-]+").fullmatch
 

@@ -57,13 +57,13 @@ def parse(data: bytes, checks: Checks = USUAL) -> Message:
 
 
 def _skip_preamble(data: bytes) -> bytes:
-    """Return what follows leading CRLFs (RFC 3261 7.5); raise Drop when nothing does, or when it is STUN.
+    """Return what follows a gap; raise Drop when nothing does, or when it is STUN.
 
-    NULs and blanks, which some keepalives are made of, go as well: behind them a response or an ACK is still one.
+    Behind it a response or an ACK is still one.
     """
     if data[4:8] == STUN_MAGIC_COOKIE:
         raise Drop("stun")
-    data = data.lstrip(b"\x00\r\n \t")
+    data = data.lstrip(grammar.GAP)
     if not data:
         raise Drop("keepalive")
     return data

@@ -151,6 +151,23 @@ def test_a_ping_gets_a_pong(rig: StreamRig, count: int) -> None:
     assert rig.shown() == {}
 
 
+@pytest.mark.parametrize("keepalive", [b"\r\n\r\n\0", b"\r\n\0", b"\0", b" \t\r\n"])
+@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte by byte"])
+def test_a_keepalive_with_nul_or_blanks_keeps_the_connection(
+    rig: StreamRig, keepalive: bytes, bytewise: bool
+) -> None:
+    """Asterisk 12 and later keep connections alive with line ends and a NUL; only a double CRLF gets a pong."""
+    phone = rig.connect()
+    for piece in [keepalive[at : at + 1] for at in range(len(keepalive))] if bytewise else [keepalive]:
+        phone.say(piece)
+    if keepalive.startswith(PING):
+        assert phone.read() == b"\r\n"
+    assert phone.is_silent()
+    phone.say(numbered(1) + keepalive + numbered(2))
+    assert [read_reply(phone.hear()).status for _ in range(2)] == [200, 200]
+    assert (rig.open, rig.closed) == (1, {})
+
+
 def test_a_ping_in_two_halves(rig: StreamRig) -> None:
     phone = rig.connect()
     phone.say(b"\r\n")

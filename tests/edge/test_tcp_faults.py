@@ -51,7 +51,8 @@ def test_a_fault_is_answered_and_ends_the_connection(rig: StreamRig, data: bytes
     ("data", "fates"),
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01", {}),
-        (b" " + request(via=VIA), {}),
+        (b"\0\x0b" + request(via=VIA), {}),
+        (b"\0" * 1_100 + request(via=VIA), {}),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", {"dropped": {"no-via": 1}}),
         (request("ACK", via=VIA, content_length=None), {"dropped": {"bad-ack": 1}}),
         (request("CANCEL", via=VIA, content_length="x"), {"dropped": {"cancel": 1}}),
@@ -66,6 +67,15 @@ def test_a_fault_in_silence(rig: StreamRig, data: bytes, fates: dict[str, object
     assert phone.is_cut()
     assert rig.shown() == fates
     assert (rig.open, rig.closed) == (0, {"fault": 1})
+
+
+def test_a_ping_before_a_fault_still_gets_its_pong(rig: StreamRig) -> None:
+    phone = rig.connect()
+    phone.say(b"\r\n\r\n\0" + request(via=VIA, content_length=None))
+    data = b""
+    while piece := phone.read():
+        data += piece
+    assert data.startswith(b"\r\nSIP/2.0 400 Missing Content-Length Header\r\n")
 
 
 def test_after_a_fault_answers_that_are_on_their_way_still_come(rig: StreamRig) -> None:

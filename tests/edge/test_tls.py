@@ -61,8 +61,11 @@ def test_a_fault_is_answered_and_ends_the_connection(rig: TlsRig, authority: Aut
 
 def test_a_ping_gets_a_pong(rig: TlsRig, authority: Authority) -> None:
     phone = rig.call(authority.client())
-    phone.say(b"\r\n\r\n")
+    phone.say(b"\r\n\r\n\0")
     assert phone.read() == b"\r\n"
+    assert phone.is_silent()
+    phone.say(b"\0" + OPTIONS)
+    assert read_reply(phone.hear()).status == 200
 
 
 def test_a_peer_that_does_not_read_is_not_read_from(rig: TlsRig, authority: Authority) -> None:

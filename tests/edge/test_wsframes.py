@@ -160,7 +160,14 @@ def test_a_reply_is_of_the_kind_of_its_request_where_it_can_be(reply: bytes, is_
     assert (event.opcode, bytes(event.data), event.fin) == (opcode, reply, True)
 
 
-@pytest.mark.parametrize("data", [b"", b"\r\n", b"\r", b"\n\r\n"])
+@pytest.mark.parametrize("data", [b"\r\n\r\n", b"\r\n\r\n\0", b"\0\r\n\r\n", b"\r\n\r\n\r\n\r\n \t"])
+def test_a_ping_gets_a_pong_whatever_blanks_are_around(data: bytes) -> None:
+    session, protocol = opened()
+    assert session.feed(frame(Opcode.TEXT, data), NOW) == []
+    assert heard(protocol, session) == [(Opcode.TEXT, b"\r\n")]
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\r", b"\n\r\n", b"\0", b"\r\n\0", b" \t", b"\r\n\0\r\n"])
 def test_what_is_no_ping_gets_no_pong(data: bytes) -> None:
     session, protocol = opened()
     assert session.feed(frame(Opcode.TEXT, data), NOW) == []

@@ -118,11 +118,12 @@ class Connection:
             self.due = framer.begun + hub.settings.deadline
         if framer.held != held and not hub.holds(framer.held - held):
             self.close(LIMIT)
-        elif framer.fault is not None:
-            self._refuse(framer.fault)
-        elif framer.pings:
+            return
+        if framer.pings:
             framer.pings, pings = 0, framer.pings
             self._put(PONG * pings)
+        if framer.fault is not None and self.fd >= 0:
+            self._refuse(framer.fault)
 
     def _refuse(self, fault: Fault) -> None:
         """Say what is wrong, where that can be said, and end: nobody knows where the next message begins."""

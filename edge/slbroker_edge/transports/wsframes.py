@@ -19,8 +19,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from slbroker.sip.framer import PONG
-from slbroker.sip.grammar import MAX_DATAGRAM
+from slbroker.sip.framer import PONG, has_ping
+from slbroker.sip.grammar import GAP, MAX_DATAGRAM
 from slbroker_edge.transports.connection import FAULT, PEER
 from slbroker_edge.transports.tls import HANDSHAKE
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SUBPROTOCOL: Final = Subprotocol("sip")  # RFC 7118 4.1: who does not ask for it is no SIP client
 VERSION: Final = "13"  # of WebSocket; RFC 6455 4.4 wants those who ask for another to be told
-PING: Final = b"\r\n\r\n"  # RFC 5626 3.5.1, as one message
 
 # Limits, each with its reason -----------------------------------------------------------------------------------
 
@@ -143,9 +142,9 @@ class Session:
     def _on_message(self, data: bytes, messages: list[Received]) -> None:
         if self._is_text and not _is_utf8(data):
             self._fail(CloseCode.INVALID_DATA, "text that is not UTF-8")
-        elif data.strip(b"\r\n"):
+        elif data.strip(GAP):
             messages.append(Received(data, self._is_text))
-        elif len(data) >= len(PING) and self.is_open:  # a fault behind it in the same piece has closed it already
+        elif has_ping(data) and self.is_open:  # a fault behind it in the same piece has closed it already
             self._send(PONG, is_text=self._is_text)
 
     # The handshake (RFC 6455 4.2, RFC 7118 4.1) -----------------------------------------------------------------

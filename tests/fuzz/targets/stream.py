@@ -3,8 +3,8 @@
 The input is a byte for the way to cut, then the stream.
 
 Invariant: messages, pings, fault and the bytes held are the same for any cutting: whole, byte by byte, and in pieces.
-(But for a run of line ends, whose limit is for one piece of data.) Messages come in order with nothing but line ends
-between them, each with exactly the body that its Content-Length says; no more is held than a message may have. A fault
+(But for a long gap, whose limit is for one piece of data.) Messages come in order with nothing but line ends, NULs and
+blanks between them, each with exactly the body that its Content-Length says; no more is held than a message may have. A fault
 is answered once at most, or in silence.
 
 Allowed exceptions: Drop and BadRequest from `parse` of a message, never for its length.
@@ -16,7 +16,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Drop
-from slbroker.sip.framer import MAX_HEAD, MAX_LINE_ENDS, MAX_MESSAGE, Framer
+from slbroker.sip.framer import MAX_GAP, MAX_HEAD, MAX_MESSAGE, Framer
+from slbroker.sip.grammar import GAP
 from slbroker.sip.parser import BadRequest, parse
 from tests.fuzz.pair import SOURCE, Pair
 from tests.fuzz.seeds import MESSAGES
@@ -40,6 +41,7 @@ SEEDS = (
     b"\x20" + request(content_length="5\r\n 5", body=b"hello"),
     b"\x20" + request(lines=[b"X: " + b"x" * MAX_HEAD]),
     b"\xff" + b"\r\n" * 600,
+    b"\x01\r\n\0\r\n\r\n\0 \t" + request() + b"\r\n\r\n\0" + request() + b"\0",
 )
 
 BYTEWISE: Final = 512  # bytes of it that are fed one by one, for it takes long; the rest comes in one piece
@@ -77,8 +79,8 @@ def cut(stream: bytes, size: int) -> list[bytes]:
 def compare(framer: Framer, messages: list[bytes], pieces: list[bytes]) -> None:
     """The same stream, cut, gives the same."""
     other, others = feed(pieces)
-    if any(fault is not None and fault.reason == "Too Many Line Ends" for fault in (framer.fault, other.fault)):
-        assert re.search(rb"[\r\n]{%d}" % (MAX_LINE_ENDS + 1), b"".join(pieces))
+    if any(fault is not None and fault.reason == "Too Much Between Messages" for fault in (framer.fault, other.fault)):
+        assert re.search(rb"[\r\n\0 \t]{%d}" % (MAX_GAP + 1), b"".join(pieces))
         return
     assert others == messages
     assert (other.pings, other.fault, other.held) == (framer.pings, framer.fault, framer.held)
@@ -88,7 +90,7 @@ def check_messages(messages: list[bytes], stream: bytes) -> None:
     """The messages are the stream, and the parser reads each one's length as the framer did."""
     rest = stream
     for message in messages:
-        rest = rest.lstrip(b"\r\n")
+        rest = rest.lstrip(GAP)
         assert rest.startswith(message)
         rest = rest[len(message) :]
         try:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slbroker.errors import Drop
-from slbroker.sip.framer import MAX_HEAD, MAX_LINE_ENDS, MAX_MESSAGE, Fault, Framer
+from slbroker.sip.framer import MAX_GAP, MAX_HEAD, MAX_MESSAGE, Fault, Framer
+from slbroker.sip.grammar import GAP
 from slbroker.sip.parser import BadRequest, parse
 from tests.support.sip import SIPP_ACK, TYPICAL, request
 from tests.support.timing import within
@@ -67,6 +68,14 @@ STREAMS: dict[str, Stream] = {
     "message and ping": (OPTIONS + PING, [OPTIONS], 1),
     "pings around": (PING + OPTIONS + PING + PING + MESSAGE + PING, [OPTIONS, MESSAGE], 4),
     "half a ping before each": ((b"\r\n" + OPTIONS) * 3, [OPTIONS] * 3, 0),
+    "Asterisk's keepalive": (b"\r\n\r\n\0" + OPTIONS, [OPTIONS], 1),
+    "Asterisk's keepalives": (OPTIONS + b"\r\n\r\n\0" * 3 + OPTIONS, [OPTIONS, OPTIONS], 3),
+    "half a ping and NUL": ((b"\r\n\0" + OPTIONS) * 2, [OPTIONS] * 2, 0),
+    "NUL within a ping": (b"\r\n\0\r\n", [], 0),
+    "NUL before a ping": (b"\0\r\n\r\n", [], 1),
+    "NULs and pings": (b"\r\n\r\n\0\0\r\n\r\n\r\n\0\r\n", [], 2),
+    "NUL": (OPTIONS + b"\0" + OPTIONS + b"\0", [OPTIONS] * 2, 0),
+    "blanks": (b" " + OPTIONS + b"\t " + MESSAGE + b" ", [OPTIONS, MESSAGE], 0),
     "line feeds only": (b"\n\n" + OPTIONS, [OPTIONS], 0),
     "compact length": two(lined(b"l:5", body=b"hello")),
     "white space": two(lined(b"cOnTeNt-LeNgTh \t : \t 5 \t", body=b"hello")),
@@ -107,7 +116,7 @@ def test_with_bytes_trailing(stream: bytes, messages: list[bytes], pings: int, t
 
 
 @given(
-    parts=st.lists(st.sampled_from([OPTIONS, MESSAGE, PING, b"\r\n", *TYPICAL.values()]), max_size=8),
+    parts=st.lists(st.sampled_from([OPTIONS, MESSAGE, PING, b"\r\n", b"\0", b" \t", *TYPICAL.values()]), max_size=8),
     cuts=st.lists(st.integers(0, 4_000), max_size=12),
     rest=st.sampled_from([b"", OPTIONS[:200], MESSAGE[:-3]]),
 )
@@ -117,7 +126,7 @@ def test_any_split_gives_the_same(parts: list[bytes], cuts: list[int], rest: byt
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     pieces = [stream[start:end] for start, end in pairwise(edges)]
     whole, split = feed([stream]), feed(pieces)
-    assert split[0] == whole[0] == [part for part in parts if part.strip()]
+    assert split[0] == whole[0] == [part for part in parts if part.strip(GAP)]
     for framer in (whole[1], split[1]):
         assert (framer.pings, framer.held, framer.fault) == (whole[1].pings, len(rest), None)
 
@@ -157,8 +166,8 @@ FAULTS = {
     "head without an end": (request()[:-2] + b"X: x\r\n" * 6_000, 513, "Message Too Large"),
     "no token": (b"<OPTIONS sip:a SIP/2.0\r\n\r\n", 0, "Not SIP"),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00", 0, "Not SIP"),
-    "NUL": (b"\x00" + OPTIONS, 0, "Not SIP"),
-    "blank": (b" " + OPTIONS, 0, "Not SIP"),
+    "another control character": (b"\x00\x0b" + OPTIONS, 0, "Not SIP"),
+    "NUL before no length": (b"\x00" + request(content_length=None), 400, "Missing Content-Length Header"),
 }  # fmt: skip
 
 
@@ -178,7 +187,7 @@ def test_the_head_of_a_fault_is_all_that_was_sent_of_it(name: str) -> None:
     stream = FAULTS[name][0]
     _, framer = feed([stream])
     assert framer.fault is not None
-    assert framer.fault.head == stream.partition(PING)[0] + PING
+    assert framer.fault.head == stream.lstrip(GAP).partition(PING)[0] + PING
 
 
 def test_a_head_too_long_is_cut_at_a_line() -> None:
@@ -190,9 +199,11 @@ def test_a_head_too_long_is_cut_at_a_line() -> None:
         parse(head)
 
 
-def test_too_many_line_ends_in_one_piece() -> None:
-    assert feed([b"\r\n" * (MAX_LINE_ENDS // 2)])[1].fault is None
-    assert feed([b"\r\n" * (MAX_LINE_ENDS // 2 + 1)])[1].fault == Fault(0, "Too Many Line Ends", b"")
+@pytest.mark.parametrize("gap", [b"\r\n", b"\0", b" ", b"\t", b"\r\n\0", b"\0 \t\n"])
+def test_too_much_between_messages_in_one_piece(gap: bytes) -> None:
+    most = gap * (MAX_GAP // len(gap))
+    assert feed([most + OPTIONS])[1].fault is None
+    assert feed([most + gap + OPTIONS])[1].fault == Fault(0, "Too Much Between Messages", b"")
 
 
 def test_keepalives_go_on_for_ever() -> None:
@@ -249,6 +260,7 @@ HOSTILE = {
     "a name again and again": request(lines=[b"l"] * 9_000),
     "folds": request(lines=[b" l:"] * 6_000),
     "small messages": b"A\r\nl:0\r\n\r\n" * 6_000,
+    "short gaps": b"\r\0" * 500 + OPTIONS * 100,
     "small messages and line ends": b"\r\n\r\nA\r\nl:0\r\n\r\n" * 4_000,
 }
 
