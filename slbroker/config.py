@@ -13,6 +13,8 @@ from slbroker.broker.relay import RelaySettings
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.errors import ConfigError
+from slbroker.sip.retryafter import USUAL as USUAL_RETRY_AFTER
+from slbroker.sip.retryafter import RetryAfter
 from slbroker.sip.validate import USUAL, Checks
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 STREAMS = ("tcp", "tls", "ws", "wss")
 SECURE = ("tls", "wss")
 WEBSOCKETS = ("ws", "wss")
+TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
+MAX_SERVER = 128  # characters of a Server header: it goes into every reply
 KEMI = "kemi:"  # begins the name of a plugin that is a KEMI script
 # RFC 3261 19.1.2; RFC 7118 leaves WebSocket the ports of the web.
 _DEFAULT_PORTS = {"tls": 5061, "ws": 80, "wss": 443}
@@ -73,6 +77,15 @@ def parse_origin(text: str) -> str:
     return text.lower()
 
 
+def read_server(text: str) -> str:
+    """Return the value of a Server header, "" for the word off; raise ConfigError for what cannot be one."""
+    if text == "off":
+        return ""
+    if not text.strip() or not text.isprintable() or len(text) > MAX_SERVER:
+        raise ConfigError(f"server {text!r:.80}: write one line of {MAX_SERVER} characters at most, or off")
+    return text.strip()
+
+
 def default_bus() -> BusAddress:
     """Return the bus of an edge and handlers of one user on one machine: a socket file in a directory of that user."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -95,11 +108,16 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """The files of TLS listeners, in PEM. A client has to show a certificate when `clients` names who may sign it."""
+    """The files of TLS listeners, in PEM. A client has to show a certificate when `clients` names who may sign it.
+
+    `ciphers` is OpenSSL's list for TLS 1.2 and older, "" for ours; `oldest` is one of TLS_VERSIONS.
+    """
 
     certificate: Path
     key: Path
     clients: Path | None = None
+    ciphers: str = ""
+    oldest: str = "1.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,8 @@ class Policies:
     overload_budget: float = 2_000.0  # 503s a second for requests that are shed; those beyond it get no answer
     answer_failures: bool = True  # 500 to a request that no worker answered, else nothing
     drain_notice: float = 0.0  # seconds for which an edge that stops serves on and answers OPTIONS with 503
+    retry_after: RetryAfter = USUAL_RETRY_AFTER  # in each 503 of the edge's own
+    server: str = ""  # the Server header of all replies that bring none; "" for none
 
 
 USUAL_POLICIES: Final = Policies()

@@ -24,6 +24,8 @@ from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL, Checks
 from slbroker.stats import Fates
 from slbroker_edge.budget import Budget
+from slbroker_edge.complaints import RefusedTags
+from slbroker_edge.identity import ServerHeader
 from slbroker_edge.reader import is_answerable, read, read_ack, reply_address, stamp
 from slbroker_edge.shadow import Shadow, ShadowJob
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER: Final = b"\r\nRetry-After: 1"  # seconds; a worker that restarts is back sooner
 NO_WORKER_LOG_INTERVAL: Final = 10.0  # seconds between two lines that say the same
 
 
@@ -78,6 +79,8 @@ class Edge:
         # Listeners whose outbox has final replies to INVITE, and those of these with the peer's own To-tag.
         self._arming: dict[Listener, list[Dialog]] = {}
         self._budget = Budget(policies.overload_budget)
+        self._server = ServerHeader(policies.server) if policies.server else None
+        self._refused_tags = RefusedTags()
         self._silent_until = 0.0
 
     # A message comes in -----------------------------------------------------------------------------------------
@@ -177,6 +180,8 @@ class Edge:
             return
         self._reply_ourselves(bad.message, listener, reply_to, bad.status, bad.reason, bad.extra)
         self.fates.replied += 1
+        if bad.status == 420:
+            self._refused_tags.note(bad.message, bad.extra, address[0])
 
     def refuse(self, fault: Fault, address: Address, listener: Listener) -> bool:
         """Take in what a stream brought instead of a message, and say what is wrong; return whether that was possible.
@@ -290,7 +295,8 @@ class Edge:
             )  # fmt: skip
 
     def _refuse(self, job: Job) -> None:
-        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, 503, "Service Unavailable", RETRY_AFTER)
+        again = self.policies.retry_after.line(job.reading.call_id)
+        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, 503, "Service Unavailable", again)
         self.fates.shed += 1
 
     def _reply_ourselves(
@@ -314,6 +320,8 @@ class Edge:
         outbox, self._outbox = self._outbox, {}
         arming, self._arming = self._arming, {}
         for listener, replies in outbox.items():
+            if self._server is not None:
+                replies = self._server.add(replies)  # noqa: PLW2901 - the same replies, with a name
             sent = listener.send(replies)
             if sent < len(replies):
                 self.send_failures += len(replies) - sent

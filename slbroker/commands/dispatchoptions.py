@@ -11,8 +11,9 @@ import click
 from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.routes import Route, read_pool
 from slbroker.commands.options import option
-from slbroker.config import USUAL_POLICIES, Policies, parse_listen_address
+from slbroker.config import USUAL_POLICIES, Policies, parse_listen_address, read_server
 from slbroker.errors import ConfigError
+from slbroker.sip.retryafter import RetryAfter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +78,20 @@ _overload_budget = option(
     show_default=True,
     help="503s a second at most; beyond it there is silence.",
 )
+_retry_after = option(
+    "--retry-after",
+    metavar="SECONDS|FROM-TO|off",
+    default=str(USUAL_POLICIES.retry_after),
+    show_default=True,
+    help="Retry-After of these 503s: of a range, each call gets a figure of its own, lest all come back together.",
+)
+_server = option(
+    "--server",
+    metavar="TEXT|off",
+    default="off",
+    show_default=True,
+    help="Server header of every reply, but of those whose handler gives one.",
+)
 _drain_notice = option(
     "--drain-notice",
     type=click.FloatRange(0, 3600),
@@ -109,7 +124,9 @@ def dispatching(function: Callable[..., Any]) -> Any:
     @_max_wait
     @_overload
     @_overload_budget
+    @_retry_after
     @_drain_notice
+    @_server
     @functools.wraps(function)
     def gather(
         *,
@@ -121,7 +138,9 @@ def dispatching(function: Callable[..., Any]) -> Any:
         max_wait: float,
         overload: str,
         overload_budget: float,
+        retry_after: str,
         drain_notice: float,
+        server: str,
         **rest: Any,
     ) -> Any:
         settings = DispatchSettings(
@@ -135,6 +154,8 @@ def dispatching(function: Callable[..., Any]) -> Any:
             overload_budget=0.0 if overload == _SILENCE else overload_budget,
             answer_failures=on_failure != _SILENCE,
             drain_notice=drain_notice,
+            retry_after=_read_retry_after(retry_after),
+            server=read_server(server),
         )
         return function(**rest, dispatch=settings, policies=policies)
 
@@ -157,6 +178,13 @@ def _read_route(text: str) -> Route:
     """Return a route; its socket's name as the edge writes it, which is not what `*` or a missing port look like."""
     route = Route.read(text)
     return route if route.listen is None else route._replace(listen=str(parse_listen_address(route.listen)))
+
+
+def _read_retry_after(text: str) -> RetryAfter:
+    try:
+        return RetryAfter.read(text)
+    except ValueError as error:
+        raise ConfigError(f"--retry-after {error}") from None
 
 
 def _read_shadow(text: str) -> tuple[str, float]:

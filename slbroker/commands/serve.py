@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     )
     from slbroker.sip.validate import Checks
 
+# Where to reach a listener that has every address.
+_LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
 
 @click.command()
 @options.config
@@ -114,10 +117,18 @@ def _private_directory() -> tempfile.TemporaryDirectory[str]:
 def _say_hello(listen: tuple[ListenAddress, ...], workers: int, plugin: str) -> None:
     names = ", ".join(str(address) for address in listen)
     click.echo(f"slbroker: {names}; {workers} workers with {plugin}; Ctrl-C stops")
-    transport, _, address = str(listen[0]).partition(":")
     if listen[0].port:
-        uri = f"sip:{address}" if transport == "udp" else f"'sip:{address};transport={transport}'"
-        click.echo(f"try: slbroker ping {uri}")
+        click.echo(f"try: slbroker ping {_ping_words(listen[0])}")
+
+
+def _ping_words(listen: ListenAddress) -> str:
+    """Return what `slbroker ping` needs to reach an address of this machine."""
+    from slbroker.config import SECURE
+
+    here = listen._replace(host=_LOOPBACKS.get(listen.host, listen.host))
+    transport, _, address = str(here).partition(":")
+    uri = f"sip:{address}" if transport == "udp" else f"'sip:{address};transport={transport}'"
+    return f"{uri} --insecure" if transport in SECURE else uri
 
 
 @click.command()

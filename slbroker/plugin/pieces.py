@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.match import any_of, header_test, user_test
 from slbroker.plugin.reply import DROP, Reply
+from slbroker.sip.retryafter import RetryAfter
 from slbroker.sip.uri import text
 from slbroker.sip.validate import Checks
 
@@ -39,24 +40,29 @@ def keepalive(
 
 def maintenance(
     active: Callable[[], object] | str | Path | bool = True,
-    retry_after: int = 60,
+    retry_after: int | str = "60-90",
     reason: str = "Service Unavailable",
     exempt: Iterable[str] = (),
 ) -> Callable[[Request], Reply | None]:
     """Return a hook that answers 503 with Retry-After (RFC 3261 21.5.4) to all that can be answered.
 
     `active` is a function that says whether, or a file: while it exists. `exempt` are methods that are served on: BYE,
-    so that calls can end; or OPTIONS, if dispatchers are to keep sending.
+    so that calls can end; or OPTIONS, if dispatchers are to keep sending. `retry_after` is in seconds: 60, or a range
+    such as "60-90", of which each call gets a figure of its own, lest all come back together; "off" for none. Raises
+    ValueError for another.
     """
+    again = RetryAfter.read(str(retry_after))
     if isinstance(active, str | Path):
         is_active: Callable[[], object] = Path(active).exists
     else:
         is_active = active if callable(active) else lambda: active
     served = frozenset(("ACK", "CANCEL", *exempt))
-    headers = {"Retry-After": str(retry_after)}
 
     def hook(request: Request) -> Reply | None:
-        return request.reply(503, reason, headers) if request.method not in served and is_active() else None
+        if request.method in served or not is_active():
+            return None
+        headers = {"Retry-After": str(again.seconds(request.message.call_id))} if again.high else None
+        return request.reply(503, reason, headers)
 
     return hook
 

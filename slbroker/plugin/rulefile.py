@@ -97,8 +97,9 @@ def _maintenance(table: RuleTable, folder: Path) -> Any:
     active: Any = table.take("active", bool, True)
     if file := table.take("file", str, ""):
         active = folder / file
-    retry_after, reason = table.take("retry-after", int, 60), table.take("reason", str, "Service Unavailable")
-    hook = pieces.maintenance(active, retry_after, reason, table.words("exempt"))
+    retry_after = table.one_of("retry-after", (int, str), "60-90")
+    reason, exempt = table.take("reason", str, "Service Unavailable"), table.words("exempt")
+    hook = table.wrong("retry-after", lambda given: pieces.maintenance(active, given, reason, exempt), retry_after)
     table.finish()
     return hook
 

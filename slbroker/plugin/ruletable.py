@@ -32,6 +32,11 @@ class RuleTable:
             raise ValueError(f"{self._prefix}{key} = {value!r} is no {_NAMES[kind]}")
         return value
 
+    def one_of(self, key: str, kinds: tuple[type[Any], ...], default: Any) -> Any:
+        """Return the value of `key`, which has to be one of `kinds`, or `default`."""
+        kind = type(self._content.get(key, default))
+        return self.take(key, kind if kind in kinds else kinds[0], default)
+
     def need(self, key: str, kind: type[Value]) -> Any:
         """Return the value of `key`, which has to be there."""
         if key not in self._content:

@@ -147,5 +147,5 @@ def test_while_it_drains_options_is_refused_and_all_else_is_served() -> None:
     rig.edge.draining = True
     rig.receive(request("OPTIONS"), request("INVITE"))
     assert statuses(rig) == [503, 200]
-    assert read_reply(rig.replies[0]).one(b"Retry-After") == b"1"
+    assert 5 <= int(read_reply(rig.replies[0]).one(b"Retry-After")) <= 30
     assert rig.shown() == {"replied": 1, "shed": 1}

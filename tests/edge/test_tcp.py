@@ -153,9 +153,7 @@ def test_a_ping_gets_a_pong(rig: StreamRig, count: int) -> None:
 
 @pytest.mark.parametrize("keepalive", [b"\r\n\r\n\0", b"\r\n\0", b"\0", b" \t\r\n"])
 @pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte by byte"])
-def test_a_keepalive_with_nul_or_blanks_keeps_the_connection(
-    rig: StreamRig, keepalive: bytes, bytewise: bool
-) -> None:
+def test_a_keepalive_with_nul_or_blanks_keeps_the_connection(rig: StreamRig, keepalive: bytes, bytewise: bool) -> None:
     """Asterisk 12 and later keep connections alive with line ends and a NUL; only a double CRLF gets a pong."""
     phone = rig.connect()
     for piece in [keepalive[at : at + 1] for at in range(len(keepalive))] if bytewise else [keepalive]:

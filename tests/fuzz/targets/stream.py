@@ -3,9 +3,9 @@
 The input is a byte for the way to cut, then the stream.
 
 Invariant: messages, pings, fault and the bytes held are the same for any cutting: whole, byte by byte, and in pieces.
-(But for a long gap, whose limit is for one piece of data.) Messages come in order with nothing but line ends, NULs and
-blanks between them, each with exactly the body that its Content-Length says; no more is held than a message may have. A fault
-is answered once at most, or in silence.
+(But for a long gap, whose limit is for one piece of data.) Messages come in order with nothing but gaps between them,
+each with exactly the body that its Content-Length says; no more is held than a message may have. A fault is answered
+once at most, or in silence.
 
 Allowed exceptions: Drop and BadRequest from `parse` of a message, never for its length.
 """

@@ -30,7 +30,7 @@ OPTIONS = [
 ]
 
 
-SAMPLES = {"--gather": "0.01", "--ws-origin": "https://phone.example.com"}
+SAMPLES = {"--gather": "0.01", "--retry-after": "7-9", "--ws-origin": "https://phone.example.com"}
 
 
 def sample(param: click.Parameter) -> str:

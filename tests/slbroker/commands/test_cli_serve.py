@@ -236,7 +236,8 @@ def test_an_edge_without_handlers_says_so(site: Site) -> None:
     edge = site.edge()
     with Phone(edge.port) as phone:
         reply = phone.ask(phone.call().request("OPTIONS"))
-        assert (reply.status, reply["Retry-After"]) == (503, "1")
+        assert reply.status == 503
+        assert 5 <= int(reply["Retry-After"]) <= 30
     assert "no worker in pool default" in edge.process.wait_for("WARNING")
     start_handler(site.start, site.ring, site.bus).wait_for("handler ready")
     assert edge.wait_for_figures(shed=1)["workers"][0]["answered"] == 0

@@ -12,6 +12,7 @@ from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.commands import dispatchoptions
 from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import ConfigError
+from slbroker.sip.retryafter import RetryAfter
 
 
 @pytest.fixture(autouse=True)
@@ -44,15 +45,23 @@ def test_every_setting_has_its_option() -> None:
         *("--handler-timeout", "2", "--worker-liveness", "3", "--tries", "4"),
         *("--max-waiting", "5", "--max-wait", "0.6"),
         *("--overload-budget", "7", "--on-failure", "drop", "--drain-notice", "8"),
+        *("--retry-after", "9-10", "--server", "us"),
     )  # fmt: skip
     assert seen["dispatch"] == DispatchSettings(
         handler_timeout=2.0, liveness=3.0, max_tries=4, max_waiting=5, max_wait=0.6
     )
-    assert seen["policies"] == Policies(overload_budget=7.0, answer_failures=False, drain_notice=8.0)
+    assert seen["policies"] == Policies(
+        overload_budget=7.0, answer_failures=False, drain_notice=8.0, retry_after=RetryAfter(9, 10), server="us"
+    )
 
 
 def test_to_drop_is_to_have_no_budget() -> None:
     assert given("--overload", "drop", "--overload-budget", "9")["policies"].overload_budget == 0.0
+
+
+def test_the_word_off_is_no_header() -> None:
+    policies = given("--retry-after", "off", "--server", "off")["policies"]
+    assert (policies.retry_after.line(b"call"), policies.server) == (b"", "")
 
 
 def test_routes_keep_their_order_and_their_sockets_are_named_as_the_edge_names_them() -> None:
@@ -79,6 +88,9 @@ def test_a_shadow_and_its_share(text: str, shadow: tuple[str, float]) -> None:
     [
         (("--shadow", "next:0"), "write POOL"), (("--shadow", "next:101"), "write POOL"),
         (("--shadow", "next:"), "write POOL"), (("--shadow", "next:1e1"), "write POOL"),
+        (("--retry-after", "30-5"), "--retry-after '30-5': write"), (("--retry-after", "soon"), "write seconds"),
+        (("--server", "a\r\nX: y"), "write one line"), (("--server", " "), "write one line"),
+        (("--server", "x" * 129), "128 characters at most"), (("--server", "a\0"), "write one line"),
         (("--shadow", "a b"), "a name has letters"), (("--shadow", ":5"), "a name has letters"),
         (("--route", "method=INVITE"), "say where to"), (("--route", "pool=a listen=nowhere"), "listen address"),
     ],

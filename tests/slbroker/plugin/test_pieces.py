@@ -53,6 +53,22 @@ def test_maintenance_while_a_file_is_there(tmp_path: Path) -> None:
     assert status(client) == 200
 
 
+@pytest.mark.parametrize(("given", "low", "high"), [("60-90", 60, 90), ("7", 7, 7), (7, 7, 7)])
+def test_maintenance_gives_each_call_a_figure_of_its_own(given: int | str, low: int, high: int) -> None:
+    client = answers(maintenance(retry_after=given))
+    responses = [client.request("INVITE", headers={"Call-ID": f"call-{number}"}) for number in range(300)]
+    seconds = [int(response.first("Retry-After") or 0) for response in responses if response is not None]
+    assert (min(seconds), max(seconds), len(seconds)) == (low, high, 300)
+
+
+def test_maintenance_without_a_time() -> None:
+    response = answers(maintenance(retry_after="off")).request("INVITE")
+    assert response is not None
+    assert response.first("Retry-After") is None
+    with pytest.raises(ValueError, match="write seconds such as 10"):
+        maintenance(retry_after="soon")
+
+
 def test_maintenance_by_hand() -> None:
     busy: list[int] = []
     client = answers(maintenance(lambda: busy, reason="Moving House"))

@@ -1,0 +1,54 @@
+"""Option tags that were refused with 420: one log line for each, since to their callers nothing works here."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from slbroker.sip.uri import text
+
+if TYPE_CHECKING:
+    from slbroker.sip.message import Message
+
+logger = logging.getLogger(__name__)
+
+# The option tags that are registered (RFC 3261 27.1). For these there is always room, whatever a peer makes up.
+REGISTERED: Final = frozenset((
+    "100rel", "199", "answermode", "early-session", "eventlist", "explicitsub", "from-change", "geolocation-http",
+    "geolocation-sip", "gin", "gruu", "histinfo", "ice", "join", "multiple-refer", "norefersub", "nosub", "outbound",
+    "path", "policy", "precondition", "pref", "privacy", "recipient-list-invite", "recipient-list-message",
+    "recipient-list-subscribe", "record-aware", "replaces", "resource-priority", "sdp-anat", "sec-agree", "siprec",
+    "tdialog", "timer", "trickle-ice", "uui",
+))  # fmt: skip
+MOST_OTHERS: Final = 32  # tags of a peer's own that are remembered, and logged; a vendor has one or two
+MOST_LETTERS: Final = 40  # of one that are remembered
+
+
+class RefusedTags:
+    """Remembers which were said."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+        self._others = 0
+
+    def note(self, request: Message, extra: bytes, host: str) -> None:
+        """Log what `extra`, the Unsupported header of a 420 to `request` from `host`, names for the first time."""
+        for value in text(extra).partition(":")[2].split(","):
+            tag = value.strip().lower()[:MOST_LETTERS]
+            if tag in self._said:
+                continue
+            if tag not in REGISTERED:
+                if self._others >= MOST_OTHERS:
+                    continue
+                self._others += 1
+            self._said.add(tag)
+            logger.warning(
+                "420 to %s from %s, which requires %s: if your handlers may serve such requests, say --supported %s"
+                " (said once)",
+                _plain(text(request.method)), host, _plain(tag), _plain(tag),
+            )  # fmt: skip
+
+
+def _plain(words: str) -> str:
+    """Return a peer's words with escapes for all that a log should not hold."""
+    return ascii(words)[1:-1]
