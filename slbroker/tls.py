@@ -1,9 +1,10 @@
-"""TLS contexts from the files that the user names: TLS 1.2 at least, and errors that say which file is wrong."""
+"""TLS contexts from what the user names: TLS 1.2 at least unless told otherwise; errors say which file is wrong."""
 
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Final
 
 from slbroker.config import SECURE
 from slbroker.errors import ConfigError
@@ -15,12 +16,26 @@ if TYPE_CHECKING:
     from slbroker.config import ListenAddress, TlsSettings
 
 
+_VERSIONS: Final = {
+    "1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3,
+}  # fmt: skip
+_DEPRECATED: Final = ("1.0", "1.1")  # RFC 8996
+# Said here, since builds of Python differ: that of Debian leaves it to OpenSSL, others have a list of their own.
+_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM:@SECLEVEL=2"
+# ... of which TLS 1.0 and 1.1 know none: the same, with SHA-1 and RSA key exchange.
+_OLD_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:RSA+AES:!aNULL:!eNULL:!aDSS:!PSK:!SRP"
+# OpenSSL 3 signs no handshake of these versions at a higher level, since that takes SHA-1.
+_OLD_LEVEL: Final = "@SECLEVEL=0"
+
+
 def try_files(listen: Sequence[ListenAddress], settings: TlsSettings | None) -> str:
     """Read the files that TLS listeners need, and say what they are; raise ConfigError as `server_context` does."""
     if settings is not None:
         server_context(settings)
         clients = f", clients signed by {settings.clients}" if settings.clients else ""
-        return f"{settings.certificate} with key {settings.key}{clients}"
+        ciphers = f", ciphers {settings.ciphers}" if settings.ciphers else ""
+        return f"{settings.certificate} with key {settings.key}{clients}, TLS {settings.oldest} at least{ciphers}"
     for address in listen:
         if address.transport in SECURE:
             raise ConfigError(f"{address} needs a certificate: name it with --tls-cert FILE and --tls-key FILE")
@@ -28,9 +43,13 @@ def try_files(listen: Sequence[ListenAddress], settings: TlsSettings | None) -> 
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
-    """Return what a TLS listener needs; raise ConfigError when a file is missing, malformed or not the other's."""
+    """Return what a TLS listener needs; raise ConfigError when a file is missing, malformed or not the other's.
+
+    And for ciphers that OpenSSL does not know, or versions that it does not speak.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
+    _set_versions(context, settings)
     _load_pair(context, settings.certificate, settings.key)
     if settings.clients is not None:
         _load_signers(context, settings.clients)
@@ -59,6 +78,24 @@ def client_context(
 def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2: a peer could make us do the costly part again and again
+
+
+def _set_versions(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Set the oldest version and the ciphers; raise ConfigError."""
+    is_old = settings.oldest in _DEPRECATED
+    ciphers = settings.ciphers or (_OLD_CIPHERS if is_old else _CIPHERS)
+    if is_old and "@SECLEVEL" not in ciphers:
+        ciphers += f":{_OLD_LEVEL}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python's, about what the user has asked for
+        try:
+            context.minimum_version = _VERSIONS[settings.oldest]
+        except (ValueError, ssl.SSLError) as error:
+            raise ConfigError(f"--tls-min {settings.oldest}: this OpenSSL has no such version any more") from error
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError as error:
+        raise ConfigError(f"--tls-ciphers {ciphers!r}: OpenSSL knows none; openssl ciphers -v lists them") from error
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

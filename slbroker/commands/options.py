@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -12,7 +13,15 @@ import click
 
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.routes import read_pool
-from slbroker.config import GATHER, ListenAddress, StreamSettings, TlsSettings, parse_listen_address, parse_origin
+from slbroker.config import (
+    GATHER,
+    TLS_VERSIONS,
+    ListenAddress,
+    StreamSettings,
+    TlsSettings,
+    parse_listen_address,
+    parse_origin,
+)
 from slbroker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -245,6 +254,19 @@ insecure = option("--insecure", is_flag=True, help="Ping a TLS server whatever i
 _tls_verify_client = option(
     "--tls-verify-client", is_flag=True, help="Serve TLS clients with a certificate signed by one in --tls-ca only."
 )
+_tls_min = option(
+    "--tls-min",
+    type=click.Choice(TLS_VERSIONS),
+    default="1.2",
+    show_default=True,
+    help="Oldest version of TLS that is spoken; 1.0 and 1.1 are for phones that cannot be replaced.",
+)
+_tls_ciphers = option(
+    "--tls-ciphers",
+    metavar="LIST",
+    help="OpenSSL's list of ciphers for TLS 1.2 and older, such as ECDHE+AESGCM:AES128-SHA;"
+    " without it those that have forward secrecy.",
+)
 _tcp_connections = option(
     "--tcp-connections",
     type=click.IntRange(1, 1_000_000),
@@ -289,11 +311,25 @@ def tls(function: Callable[..., Any]) -> Any:
     @tls_key
     @tls_ca
     @_tls_verify_client
+    @_tls_min
+    @_tls_ciphers
     @functools.wraps(function)
     def gather(
-        *, tls_cert: Path | None, tls_key: Path | None, tls_ca: Path | None, tls_verify_client: bool, **rest: Any
+        *,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        tls_ca: Path | None,
+        tls_verify_client: bool,
+        tls_min: str,
+        tls_ciphers: str | None,
+        **rest: Any,
     ) -> Any:
-        return function(**rest, tls=_tls_settings(tls_cert, tls_key, tls_ca, tls_verify_client))
+        settings = _tls_settings(tls_cert, tls_key, tls_ca, tls_verify_client)
+        if settings is not None:
+            settings = replace(settings, ciphers=tls_ciphers or "", oldest=tls_min)
+        elif tls_ciphers:
+            raise ConfigError("--tls-ciphers needs a certificate: name it with --tls-cert FILE")
+        return function(**rest, tls=settings)
 
     return gather
 

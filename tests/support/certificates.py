@@ -37,9 +37,12 @@ class Authority:
         """What a verifier has to trust."""
         return self._own.certificate
 
-    def issue(self, name: str) -> Pair:
-        """A certificate for 127.0.0.1 and ::1 in the name of `name`, for a server or a client."""
-        request = self._make(name, suffix="csr")
+    def issue(self, name: str, key: str = "ec") -> Pair:
+        """A certificate for 127.0.0.1 and ::1 in the name of `name`, for a server or a client.
+
+        `key` is "ec" or such as "rsa:2048".
+        """
+        request = self._make(name, suffix="csr", key=key)
         extensions = self._folder / f"{name}.ext"
         extensions.write_text(
             "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost\n"
@@ -60,10 +63,11 @@ class Authority:
             context.load_cert_chain(pair.certificate, pair.key)
         return context
 
-    def _make(self, name: str, *options: str, suffix: str = "pem") -> Pair:
+    def _make(self, name: str, *options: str, suffix: str = "pem", key: str = "ec") -> Pair:
         pair = Pair(self._folder / f"{name}.{suffix}", self._folder / f"{name}.key")
         self._run(
-            *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}"),
+            *("req", "-newkey", key, "-nodes", "-subj", f"/CN={name}"),
+            *(("-pkeyopt", "ec_paramgen_curve:prime256v1") if key == "ec" else ()),
             *("-keyout", str(pair.key), "-out", str(pair.certificate), *options),
         )
         return pair
