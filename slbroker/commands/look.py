@@ -86,8 +86,9 @@ def _describe_plugin(name: str) -> str:
 
     if name.startswith(KEMI):
         return _describe_script(name)
-    methods = [method.decode() for method in load_plugin(name).methods]
-    return f"{name}: handlers for {', '.join(methods) or 'no method of its own'}"
+    app = load_plugin(name)
+    methods = [method.decode() for method in app.methods]
+    return f"{name}: handlers for {', '.join(methods) or 'no method of its own'}; pings (OPTIONS) get {app.pings}"
 
 
 def _describe_script(name: str) -> str:

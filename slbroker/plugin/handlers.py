@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.errors import Reject
 from slbroker.plugin.guard import Guarded, behind, guard, name_of
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
@@ -53,8 +54,9 @@ class Handlers:
         provisional: bool = True,
         timeout: float | None = None,
         on_timeout: Reply | Drop | None = None,
+        keepalive: bool = True,
     ) -> None:
-        self.settings = Settings(default_code, default_reason, errors, provisional, timeout, on_timeout)
+        self.settings = Settings(default_code, default_reason, errors, provisional, timeout, on_timeout, keepalive)
         self._by_method: dict[bytes, list[Route]] = {}
         self._otherwise: Handler | None = None
         self._before: list[Any] = []
@@ -182,7 +184,7 @@ class Handlers:
         else:
             handler = None if request.message.method in ASKED_FOR else self._otherwise
         if handler is None:
-            return "none"
+            return "the keepalive that each plugin has" if self._answers_ping(request) else "none"
         function = inspect.unwrap(unwrapped(handler))
         code = getattr(function, "__code__", None)
         return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
@@ -220,13 +222,46 @@ class Handlers:
     def _refuse(self, request: Request) -> Reply:
         """Answer what no handler matched.
 
-        That is 404 when the method has handlers, else 405 (RFC 3261 8.2.1), or 501 for one nobody knows (21.5.2).
+        That is 200 to a ping; else 404 when the method has handlers, else 405 (RFC 3261 8.2.1), or 501 for one nobody
+        knows (21.5.2).
         """
         method = request.message.method
+        allow = ", ".join(text(method) for method in self._allowed)
+        if self._answers_ping(request):
+            return Reply(200, headers={"Accept": "application/sdp", "Allow": allow})
         if method in self._by_method:
             return Reply(404)
-        status = 405 if method in METHODS else 501
-        return Reply(status, headers={"Allow": ", ".join(text(method) for method in self.methods)})
+        return Reply(405 if method in METHODS else 501, headers={"Allow": allow})
+
+    def _answers_ping(self, request: Request) -> bool:
+        """Return whether a request without a handler asks whether this server is there, and is to be told so.
+
+        That is an OPTIONS (RFC 3261 11) to a sip URI without a user, in no dialog: what dispatchers send. One to a user
+        asks what the user's phone can do, which nobody knows here; the host may be any name that led here.
+        """
+        message = request.message
+        if not self.settings.keepalive or message.method != b"OPTIONS" or message.to_tag:
+            return False
+        try:
+            uri = request.uri
+        except Reject:  # the operator has put that check off
+            return False
+        return uri.scheme in ("sip", "sips") and not uri.user
+
+    @property
+    def _allowed(self) -> list[bytes]:
+        """Return the methods that are answered with more than a refusal."""
+        extra = [b"OPTIONS"] if self.settings.keepalive and b"OPTIONS" not in self._by_method else []
+        return self.methods + extra
+
+    @property
+    def pings(self) -> str:
+        """Return, for people, what an OPTIONS that asks for this server itself meets."""
+        if b"OPTIONS" in self._by_method:
+            return "a handler"
+        if self._otherwise is not None:
+            return "the otherwise handler, and a dispatcher wants 200"
+        return "200" if self.settings.keepalive else "405"
 
     @property
     def methods(self) -> list[bytes]:

@@ -54,6 +54,7 @@ def _read(file: RuleTable, folder: Path) -> Handlers:
         default_code=file.take("default-code", int, 500),
         default_reason=file.take("default-reason", str, "Internal Server Error"),
         errors=file.take("errors", str, "kamailio"),
+        keepalive=file.take("keepalive", bool, True),
     )
     if screen := file.table("screen"):
         app.before(_screen(screen))

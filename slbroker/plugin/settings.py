@@ -23,6 +23,7 @@ class Settings:
     of these names. `errors` is whose error texts `request.reply_error()` uses. `provisional` says whether handlers may
     send 1xx: RFC 3261 8.2.7 forbids it to a stateless server, sl allows it. `timeout` is in seconds, for every `async
     def` handler without one of its own; `on_timeout` is what is answered then, None for the sl module's error reply.
+    `keepalive` says whether an OPTIONS that asks for this server itself, and has no handler, gets 200.
     """
 
     default_code: int = 500
@@ -31,6 +32,7 @@ class Settings:
     provisional: bool = True
     timeout: float | None = None
     on_timeout: Reply | Drop | None = None
+    keepalive: bool = True
 
     def __post_init__(self) -> None:
         Reply(self.default_code, self.default_reason)

@@ -140,7 +140,7 @@ class Script:
         self._on_reply = self._find_event(owner, replied, LOCAL_RESPONSE)
         self._on_ack = self._find_event(owner, absorbed, FILTERED_ACK.decode())
         stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
-        self.app = Handlers()
+        self.app = Handlers(keepalive=False)  # a script answers all itself, or nobody does
         # Under the name of the script's route, for who asks what handles a request.
         answer = functools.wraps(getattr(owner, ROUTE))(lambda request: self.answer(request))
         self.app.on("ACK", "CANCEL")(answer)

@@ -131,6 +131,75 @@ def test_without_a_handler_it_is_404_405_or_501() -> None:
         assert (refused.status, refused.first("Allow")) == (status, "INVITE, OPTIONS")
 
 
+def caller_only(keepalive: bool = True) -> Handlers:
+    app = Handlers(keepalive=keepalive)
+    app.on("INVITE")(named("calls"))
+    return app
+
+
+@pytest.mark.parametrize(
+    "uri", ["sip:127.0.0.1:5060", "sips:edge.example.com", "sip:[::1]:5060;transport=tcp", "sip:anything"]
+)
+def test_a_dispatchers_ping_gets_200_from_a_plugin_that_does_not_know_options(uri: str) -> None:
+    response = Client(caller_only()).request("OPTIONS", uri)
+    assert response is not None
+    assert response.status == 200
+    assert (response.first("Accept"), response.first("Allow")) == ("application/sdp", "INVITE, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("uri", "to"),
+    [
+        ("sip:bob@example.com", "<sip:bob@example.com>"),  # what bob's phone can do, nobody knows here
+        ("tel:+123", "<tel:+123>"),
+        ("sip:example.com", "<sip:example.com>;tag=1"),  # in a dialog that nobody has
+    ],
+)
+def test_an_options_that_is_no_ping_is_refused_as_any_method_is(uri: str, to: str) -> None:
+    response = Client(caller_only()).request("OPTIONS", uri, headers={"To": to})
+    assert response is not None
+    assert (response.status, response.first("Allow")) == (405, "INVITE, OPTIONS")
+
+
+def test_a_ping_that_no_pattern_takes_gets_200_and_one_to_a_user_404() -> None:
+    app = Handlers()
+    app.on("OPTIONS", user="9*")(named("nine"))
+    assert [chosen(app, "OPTIONS", uri) for uri in ("sip:9@h", "sip:8@h", "sip:h")] == ["nine", 404, "OK"]
+
+
+def test_the_keepalive_can_be_put_off() -> None:
+    response = Client(caller_only(keepalive=False)).request("OPTIONS", "sip:example.com")
+    assert response is not None
+    assert (response.status, response.first("Allow")) == (405, "INVITE")
+
+
+def test_a_plugins_own_answer_to_a_ping_comes_first() -> None:
+    app = Handlers()
+    app.otherwise(named("rest"))
+    assert chosen(app, "OPTIONS", "sip:h") == "rest"
+    app.on("OPTIONS")(named("mine"))
+    assert chosen(app, "OPTIONS", "sip:h") == "mine"
+    hooked = caller_only()
+    hooked.before(lambda request: request.reply(503))
+    assert chosen(hooked, "OPTIONS", "sip:h") == 503
+
+
+def test_a_ping_whose_uri_cannot_be_read_is_none() -> None:
+    client = Client(caller_only(), checks=Checks(names=frozenset()))
+    response = client.request("OPTIONS", "sip:bob@@example.com")
+    assert response is not None
+    assert response.status == 405
+
+
+def test_who_answers_pings_is_said() -> None:
+    app = caller_only()
+    assert (app.pings, caller_only(keepalive=False).pings) == ("200", "405")
+    app.otherwise(named("rest"))
+    assert app.pings == "the otherwise handler, and a dispatcher wants 200"
+    app.on("OPTIONS")(named("mine"))
+    assert app.pings == "a handler"
+
+
 @pytest.mark.parametrize("method", ["ACK", "CANCEL"])
 def test_ack_and_cancel_want_to_be_asked_for(method: str) -> None:
     app = Handlers()
