@@ -8,12 +8,14 @@ from slbroker.plugin.digest import Digest, Outcome, Verdict
 from slbroker.plugin.handlers import Decision, Handlers
 from slbroker.plugin.pieces import judge, keepalive, maintenance, screen
 from slbroker.plugin.rate import RateLimit
+from slbroker.plugin.registration import Binding, bindings
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.slerrors import SlError
 
 __all__ = [
     "DROP",
+    "Binding",
     "Decision",
     "Digest",
     "Ha1",
@@ -24,6 +26,7 @@ __all__ = [
     "Request",
     "SlError",
     "Verdict",
+    "bindings",
     "judge",
     "keepalive",
     "maintenance",

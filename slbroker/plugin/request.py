@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, overload
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
 from slbroker.inner import Item
+from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
 from slbroker.plugin.slerrors import SlError, error_reply
@@ -19,7 +20,7 @@ from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS
 from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from slbroker.sip.message import Message, Source
 
@@ -298,6 +299,27 @@ class Request:
         reply = Reply(status, reason, headers)
         reply.extra += header_lines({"Contact": [_contact(contact) for contact in contacts]})
         return reply
+
+    def registered(
+        self,
+        *,
+        minimum: int = MINIMUM,
+        maximum: int = MAXIMUM,
+        default: int = DEFAULT,
+        refuse: bool = True,
+        path: bool = False,
+        service_route: Iterable[str] = (),
+        headers: Headers | None = None,
+    ) -> Reply:
+        """Return the 200 to a REGISTER (RFC 3261 10.3): its contacts, each with the seconds that it is granted.
+
+        Nothing is kept: `slbroker.plugin.registration` has what is granted, `bindings`, and what the other arguments
+        mean. A REGISTER without Contact, and one that takes contacts away, gets a 200 without them. Raises Reject(423)
+        with Min-Expires for less than `minimum` seconds, Reject(400) for a Contact or "*" that cannot be; ValueError
+        for another method, for bounds that cannot be, and as `Reply` does.
+        """
+        granted = bindings(self, minimum=minimum, maximum=maximum, default=default, refuse=refuse)
+        return registered(self, granted, path=path, service_route=service_route, headers=headers)
 
     def drop(self) -> Drop:
         """Return the decision to stay silent."""

@@ -11,6 +11,7 @@ from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
 from slbroker.inner import Item
 from slbroker.plugin.faults import describe, place
+from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.settings import Context
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from slbroker.totag import Signer
 
 NEVER_ANSWERED: Final = frozenset((b"ACK", FILTERED_ACK))  # RFC 3261 17.1.1.3
+_LOOKED_AT: Final = NEVER_ANSWERED | {b"REGISTER"}  # what a reply to these is is looked at before it leaves
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Responder:
         self.errors = 0  # handlers that raised, or returned what is no decision
         self.sent: list[tuple[Request, Reply]] = []  # replies that `tell` has to tell of
         self.app = app
+        self._has_warned = False  # of a registration that phones do not see
         self.use_keys(signer, nonces)
 
     def use_keys(self, signer: Signer, nonces: NonceKeys | None = None) -> None:
@@ -51,6 +54,7 @@ class Responder:
 
     def use_app(self, app: Handlers) -> None:
         """Give requests to another plugin from now on; those that are being answered stay with theirs."""
+        self._has_warned = self._has_warned and app is self.app
         self.app = app
         self._context = Context(app.settings, self.signer, self._nonces)
         # Whether replies leave as the handler made them, seen by nobody.
@@ -66,7 +70,7 @@ class Responder:
         try:
             decision = self.app.find(request)(request)
             # The good path, kept short.
-            if type(decision) is Reply and self._is_plain and item.method not in NEVER_ANSWERED:
+            if type(decision) is Reply and self._is_plain and item.method not in _LOOKED_AT:
                 rest = tail(decision.extra, decision.body) if decision.extra or decision.body else NO_BODY
                 return item.reply(decision.line, rest, self._mac)
             if isinstance(decision, Awaitable):
@@ -91,7 +95,7 @@ class Responder:
         if request.item.method in NEVER_ANSWERED or decision is DROP:
             return None  # an ACK is never answered (RFC 3261 17.1.1.3), whatever its handler returned
         if isinstance(decision, Reply):
-            return self._build(request.item, decision) if self._is_plain else self._build_all(request, [decision])
+            return self._build(request, decision) if self._is_plain else self._build_all(request, [decision])
         if isinstance(decision, list | tuple) and all(isinstance(reply, Reply) for reply in decision):
             return self._build_all(request, decision)
         self.errors += 1
@@ -104,7 +108,7 @@ class Responder:
     def _build_all(self, request: Request, replies: Sequence[Reply]) -> Answer:
         if not self._is_plain:
             replies = [self._shown(request, reply) for reply in self._permitted(request, replies)]
-        answers = tuple(self._build(request.item, reply) for reply in replies)
+        answers = tuple(self._build(request, reply) for reply in replies)
         if self.app.local_response_hooks:
             self.sent += [(request, reply) for reply in replies]
         return answers[0] if len(answers) == 1 else answers or None
@@ -132,7 +136,15 @@ class Responder:
                 self._log(request, error)
         return reply
 
-    def _build(self, item: Item, reply: Reply) -> bytes:
+    def _build(self, request: Request, reply: Reply) -> bytes:
+        item = request.item
+        if item.method == b"REGISTER" and not self._has_warned and misses_contact(request, reply):
+            self._has_warned = True
+            logger.warning(
+                "REGISTER %s: answered %s without its Contact: some phones wait for it for ever; "
+                "return request.registered(), or name it in the reply (this is said once)",
+                text(request.message.uri), reply.status,
+            )  # fmt: skip
         return item.reply(reply.line, tail(reply.extra, reply.body), self._mac)
 
     def _failed(self, request: Request, error: BaseException) -> Reply:

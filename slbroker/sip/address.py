@@ -72,6 +72,20 @@ def split_params(value: bytes) -> tuple[bytes, bytes]:
     return value[: reading.head_end].strip(b" \t"), value[reading.head_end :].strip(b" \t")
 
 
+def with_param(value: bytes, name: bytes, content: bytes) -> bytes:
+    """Return an address in <>, all as written but for one header parameter, `name` in lower case, which it gets last.
+
+    Raises Reject(400, reason) as `tag_of` does.
+    """
+    reading = _read_single(value)
+    head = value[: reading.head_end].strip(b" \t")
+    written = [head if head.endswith(b">") else b"<%b>" % head]
+    kept = [param for param in reading.params if param[0].lower() != name]
+    for own, its in [*kept, (name, content)]:
+        written.append(own if its is None else b"%b=%b" % (own, its))
+    return b";".join(written)
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """One address: its display name, its URI, its header parameters. Two are equal when their bytes are.

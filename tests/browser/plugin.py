@@ -10,7 +10,7 @@ app = Handlers()
 @app.on("REGISTER")
 def registered(request: Request) -> Reply:
     """Confirm the binding that the phone asks for; nothing is kept."""
-    return request.reply(200, "OK", headers={"Contact": f"{request.headers['Contact']};expires=600"})
+    return request.registered()
 
 
 @app.on("OPTIONS")
