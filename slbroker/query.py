@@ -12,6 +12,7 @@ import zmq
 from slbroker.bus import curve, envelope
 from slbroker.bus.address import MAX_IPC_PATH
 from slbroker.bus.envelope import Kind
+from slbroker.bus.reach import find_within
 from slbroker.bus.sockets import connect_dealer
 from slbroker.config import MAX_PORT
 from slbroker.errors import EnvelopeError, NoAnswerError
@@ -44,6 +45,7 @@ def survey(address: BusAddress, timeout: float, security: BusSecurity | None = N
     Each answer may take `timeout` seconds. Any process knows how many there are; the first two are asked.
     """
     keys = curve.load_client(security, [address])[address] if security else None
+    address = _reach(address, timeout)
     with zmq.Context() as context, _Inquiry(context, timeout, keys) as inquiry:
         inquiry.ask(_first_two(address), awaited=[address])
         count = max(map(_processes, inquiry.answers.values()), default=0)
@@ -58,6 +60,19 @@ def survey(address: BusAddress, timeout: float, security: BusSecurity | None = N
     for figures in answers:
         figures.pop("processes", None)
     return Survey(answers, silent)
+
+
+def _reach(address: BusAddress, timeout: float) -> BusAddress:
+    """Return `address` with a number in place of a host's name; raise NoAnswerError when nobody listens there."""
+    causes = []
+    for place in _first_two(address):  # the first process may be restarting
+        found = find_within(place, timeout)
+        if found.address is not None:
+            return address._replace(host=found.address.host)
+        causes.append(found.cause)
+        if found.is_grave:
+            break
+    raise NoAnswerError(f"no edge answers at {address}: {causes[0]}; is it the address of its --bus?")
 
 
 def _first_two(address: BusAddress) -> list[BusAddress]:

@@ -10,12 +10,13 @@ import logging
 import secrets
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope
 from slbroker.bus.curve import load_client
-from slbroker.bus.dealer import Dealer
+from slbroker.bus.dealer import SILENT, Dealer
 from slbroker.bus.envelope import Kind
+from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer
 from slbroker.config import BusSecurity
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_WHO: Final = envelope.encode(Kind.WHO)[0]
+_WHO, *_EMPTY = envelope.encode(Kind.WHO)
 
 
 def load_keys(brokers: BrokerAccess, security: BusSecurity | None) -> dict[BusAddress, ClientKeys | None]:
@@ -72,16 +73,22 @@ class BrokerLinks:
     ) -> None:
         """Connect to each of `brokers`, with its keys, for each of `pools`; one that comes later is met then."""
         for address, curve in brokers.items():
+            warn_of_client_port(address)
             for pool in sorted(pools):
                 # Not what ROUTER calls anybody, nor what a worker could know and call itself.
                 identity = b"\0broker" + secrets.token_bytes(8)
-                connect, hear = partial(connect_dealer, context, address, curve), partial(self._hear, identity)
-                self._dealers[identity] = Dealer(connect, hear, self._on_turn, ticks=self._ticks)
+                connect, hear = partial(connect_dealer, context, curve=curve), partial(self._hear, identity)
+                fault = partial(self._on_fault, identity)
+                self._dealers[identity] = Dealer(address, connect, hear, self._on_turn, fault, ticks=self._ticks)
                 self._names[identity] = f"the broker at {address}, asked for workers of pool {pool}"
                 self._dispatcher.meet(identity, pool)
 
     def _hear(self, identity: bytes, frames: list[bytes]) -> None:
-        if frames[0] == _WHO:  # a broker that was started again: what the last one had, nobody answers
+        if frames[0] == _WHO and frames[1:] != _EMPTY:  # what we say to brokers
+            # Linux gave our own connection the port that we were calling (a simultaneous open).
+            logger.warning("%s: its port was given to this edge itself; hanging up", self._names[identity])
+            self._dealers[identity].hang_up()
+        elif frames[0] == _WHO:  # a broker that was started again: what the last one had, nobody answers
             self._dispatcher.lose(identity, time.monotonic())
         else:
             self._on_envelope([identity, *frames])
@@ -105,11 +112,11 @@ class BrokerLinks:
         for identity, dealer in self._dealers.items():
             if dealer.tick():
                 self._dispatcher.lose(identity, now)  # it does not know the new connection
-                if dealer.renewed == 1:
-                    logger.warning(
-                        "%s, is silent; is it there, does it have such workers, and do the bus keys fit?",
-                        self._names[identity],
-                    )
+
+    def _on_fault(self, identity: bytes, fault: str) -> None:
+        if fault == SILENT:
+            fault = "it is silent; does it have such workers, and do the bus keys fit?"
+        logger.warning("%s: %s", self._names[identity], fault)
 
     def close(self) -> None:
         """Close the sockets."""

@@ -17,7 +17,9 @@ import zmq
 from slbroker import inner, keys
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
-from slbroker.bus.sockets import BusSocket, bind_router
+from slbroker.bus.reach import warn_of_client_port
+from slbroker.bus.socketfile import SocketFile
+from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
 from slbroker.config import SECURE
 from slbroker.descriptors import Room, make_room
@@ -68,6 +70,7 @@ class EdgeService:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._zap = ZapHandler(settings.security) if settings.security else None
         self._bus: BusSocket | None = None
+        self._bus_file: SocketFile | None = None
         self._links: BrokerLinks | None = None
         if settings.brokers.addresses:
             self._links = BrokerLinks(dispatcher, self._on_envelope, self._on_bus, ticks=TICK)
@@ -102,11 +105,12 @@ class EdgeService:
 
     def _bind_bus(self, address: BusAddress) -> BusSocket:
         loop, zap = asyncio.get_running_loop(), self._zap
-        if zap is None:
-            return BusSocket(loop, bind_router(self._context, address), self._on_envelope, self._on_bus)
-        zap.start(loop, self._context)
-        router = bind_router(self._context, address, zap.pair)
-        receive = zap.receiver(router, self._on_revoked)
+        warn_of_client_port(address)
+        if zap is not None:
+            zap.start(loop, self._context)
+        router = bind_router(self._context, address, zap.pair if zap else None)
+        self._bus_file = SocketFile(router, address)
+        receive = zap.receiver(router, self._on_revoked) if zap else None
         return BusSocket(loop, router, self._on_envelope, self._on_bus, receive)
 
     def _make_room(self) -> Room:
@@ -195,6 +199,8 @@ class EdgeService:
             self._streams.sweep(now)
         if self._links is not None:
             self._links.tick(now)
+        if self._bus_file is not None:
+            self._bus_file.look(now)
         self.edge.expire(now)
         self._turn()
 
@@ -294,11 +300,11 @@ class EdgeService:
         if self._bus is None:  # never started: the error that goes up says why
             if self._zap is not None:
                 self._zap.close()
-            self._context.term()
+            end_context(self._context)
             return
         self._bus.close()
         if self._zap is not None:
             self._zap.close()
-        self._context.term()
+        end_context(self._context)
         figures = self.edge.fates.figures(self.edge.in_flight)
         logger.info("edge stopped: %s", ", ".join(f"{name} {value}" for name, value in figures.items() if value))

@@ -19,7 +19,8 @@ from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
 from slbroker.bus.membership import Membership, Standing
-from slbroker.bus.sockets import connect_dealer
+from slbroker.bus.reach import warn_of_client_port
+from slbroker.bus.sockets import connect_dealer, end_context
 from slbroker.errors import ConfigError
 from slbroker.plugin.responder import Responder
 from slbroker.recording import Record, Recorder
@@ -57,8 +58,12 @@ class Link:
         self.membership = Membership(hello)
         self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself
         self._worker = worker
-        connect = partial(connect_dealer, worker.context, address, keys, credit=worker.settings.credit)
-        self._dealer = Dealer(connect, partial(worker.take, self), self._on_turn, ticks=TICK)
+        connect = partial(connect_dealer, worker.context, curve=keys, credit=worker.settings.credit)
+        take = partial(worker.take, self)
+        self._dealer = Dealer(address, connect, take, self._on_turn, self._on_fault, ticks=TICK)
+
+    def _on_fault(self, fault: str) -> None:
+        logger.warning("no edge is reached at %s: %s", self.address, fault)
 
     def _on_turn(self) -> None:
         self.flush(time.monotonic())
@@ -74,8 +79,14 @@ class Link:
     def tick(self, now: float) -> None:
         """Say what is due; look after an edge that is silent."""
         self.flush(now)
-        if self._dealer.tick() and self._dealer.renewed == 1:
-            logger.warning("nobody answers at %s; is an edge there, and do the bus keys fit?", self.address)
+        if self.membership.hears_itself:
+            # Linux gave our own connection the port that we were calling (a simultaneous open), where no edge can bind.
+            self.membership.hears_itself = False
+            logger.warning(
+                "the port of %s was given to this handler itself; hanging up, so that an edge can have it", self.address
+            )
+            self._dealer.hang_up()
+        self._dealer.tick()
 
     def close(self) -> None:
         """Close the socket."""
@@ -124,6 +135,7 @@ class Worker:
         """Call the plugin's startup hooks; connect to every edge; those not there yet are met when they come."""
         await self._keeper.start()
         for address in self.settings.bus:
+            warn_of_client_port(address)
             self._connect(address, self._bus_keys.get(address))
         self._tick()
         gc.collect()
@@ -278,7 +290,7 @@ class Worker:
             self._recorder.close()
         for link in self._links.values():
             link.close()
-        self.context.term()
+        end_context(self.context)
         if self._ticker is not None:  # else it never started: the error that goes up says why
             self._ticker.cancel()
             logger.info("handler stopped")

@@ -21,7 +21,9 @@ import zmq
 from slbroker.broker.edges import MAX_LINKS
 from slbroker.broker.relay import Relay
 from slbroker.bus.dispatcher import MAX_WORKERS
-from slbroker.bus.sockets import BusSocket, bind_router
+from slbroker.bus.reach import warn_of_client_port
+from slbroker.bus.socketfile import SocketFile
+from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
 from slbroker.descriptors import make_room
 from slbroker.errors import ConfigError
@@ -50,6 +52,7 @@ class BrokerService:
         self.relay = Relay(name, secrets.randbits(62), settings.relay)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._zap = ZapHandler(settings.security) if settings.security else None
+        self._bus_files: list[SocketFile] = []
         self._edges: BusSocket | None = None
         self._workers: BusSocket | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -73,7 +76,9 @@ class BrokerService:
         self, address: BusAddress, on_message: Callable[[list[bytes]], None], on_revoked: Callable[[bytes], None]
     ) -> BusSocket:
         loop, zap = asyncio.get_running_loop(), self._zap
+        warn_of_client_port(address)
         router = bind_router(self._context, address, zap.pair if zap else None)
+        self._bus_files.append(SocketFile(router, address))
         receive = zap.receiver(router, on_revoked) if zap else None
         return BusSocket(loop, router, on_message, self._turn, receive)
 
@@ -107,7 +112,10 @@ class BrokerService:
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
-        self.relay.expire(time.monotonic())
+        now = time.monotonic()
+        self.relay.expire(now)
+        for file in self._bus_files:
+            file.look(now)
         self._turn()
 
     # Ending -----------------------------------------------------------------------------------------------------
@@ -142,7 +150,7 @@ class BrokerService:
                 bus.close()
         if self._zap is not None:
             self._zap.close()
-        self._context.term()
+        end_context(self._context)
         if self._workers is None:  # never started: the error that goes up says why
             return
         figures = self.relay.table.figures(self.relay.in_flight)

@@ -46,6 +46,7 @@ class Membership:
         self.standing = Standing.GREETING
         self.edge: dict[str, Any] = {}  # the map of the edge's WELCOME
         self.garbage = 0
+        self.hears_itself = False  # a HELLO came, which workers say: we are connected to ourselves
         self._hello = hello
         self._routes: dict[int, bytes] = {}  # open requests, and the route their answers take
         self._repeated: dict[int, list[bytes]] = {}  # further routes of requests that came again meanwhile
@@ -107,6 +108,8 @@ class Membership:
                 self._routes.clear()
                 self._repeated.clear()
                 self.standing = Standing.LEFT
+        elif kind is Kind.HELLO:
+            self.hears_itself = True
         elif kind is Kind.GOODBYE:
             if self.standing is Standing.LEAVING:
                 self.standing = Standing.LEFT

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import logging
 import socket
-import stat
-from contextlib import contextmanager
-from pathlib import Path
+import threading
 from typing import TYPE_CHECKING, Final
 
 import zmq
 
 from slbroker.bus import curve as curves
+from slbroker.bus import socketfile
 from slbroker.bus.envelope import MAX_ENVELOPE
+from slbroker.bus.reach import is_name, resolve
 from slbroker.errors import BindError, ConfigError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys, KeyPair
+
+logger = logging.getLogger(__name__)
 
 MAX_PER_TURN: Final = 64  # messages taken before the loop may look at other sockets
 MAX_BYTES_PER_TURN: Final = 1_048_576  # ... and bytes, beyond which the next message waits
@@ -36,6 +37,7 @@ PING_MS: Final = 500
 DEAD_HOST_MS: Final = 1_500  # silence after a PING; a frame lost twice over 100 ms stalls TCP for about a second
 UNACKNOWLEDGED_MS: Final = 5_000  # for what a closed connection still wants to say to a host that is gone
 PARTING_MS: Final = 1_000  # how long last words may take after close
+LONGEST_END: Final = 3.0  # seconds that the end of a context is waited for: last words, and time for a busy machine
 
 # Messages that wait for us to read them, from each peer; then ZeroMQ reads no more from it, and TCP holds it back:
 # nothing is lost. A flood thus takes RECEIVE_HWM * MAX_ENVELOPE = 64 MiB of our memory at most (16 MiB if its envelopes
@@ -55,8 +57,6 @@ _NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS: Final = int(zmq.EVENTS)
 _POLLIN: Final = int(zmq.POLLIN)
 _RCVMORE: Final = int(zmq.RCVMORE)
-
-_ELSEWHERE: Final = "choose another path with --bus"
 
 
 def _new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
@@ -90,9 +90,9 @@ def bind_router(
         if curve is not None:
             curves.make_server(router, curve)
         if address.path:
-            _bind_path(router, address)
+            socketfile.bind(router, address)
         else:
-            router.bind(str(address))
+            _bind_tcp(router, address)
     except zmq.ZMQError as error:
         router.close(0)
         raise BindError(f"bus {address}: {error.strerror}; choose another address with --bus") from error
@@ -106,6 +106,8 @@ def connect_dealer(
     context: zmq.Context[zmq.Socket[bytes]], address: BusAddress, curve: ClientKeys | None = None, *, credit: int = 0
 ) -> zmq.Socket[bytes]:
     """Return a worker's socket, connecting to `address` for as long as it takes.
+
+    A host is a number here: `slbroker.bus.reach` says why, and finds it.
 
     With `curve` it talks to the owner of that server key alone. `credit` envelopes more than usual may wait in it: so
     many requests a busy worker may have been given, each in an envelope of its own.
@@ -125,61 +127,36 @@ def connect_dealer(
     return dealer
 
 
-def _bind_path(router: zmq.Socket[bytes], address: BusAddress) -> None:
-    """Make the directory, for us alone; refuse a path where another edge is listening: ZeroMQ would take it over."""
-    path = Path(address.path)
+def _bind_tcp(router: zmq.Socket[bytes], address: BusAddress) -> None:
+    """Bind to an address of this host, or to all that a name has here; raise ZMQError, BindError."""
+    if not is_name(address) or address.host in {name for _index, name in socket.if_nameindex()}:
+        router.bind(str(address))
+        return
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_directory(path.parent)
-        with _only_one(path):
-            if not _is_free(path):
-                raise BindError(f"bus {address}: another edge is listening there; stop it or {_ELSEWHERE}")
-            umask = os.umask(0o177)  # the socket file is for us alone from its first moment
-            try:
-                router.bind(str(address))
-            finally:
-                os.umask(umask)
+        places = resolve(address)
     except OSError as error:
-        raise BindError(f"bus {address}: {error.strerror}; {_ELSEWHERE}") from error
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Keep two edges that start at once from both finding `path` free; the kernel takes the lock from one that dies."""
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
+        raise BindError(f"bus {address}: unknown host {address.host}; choose another address with --bus") from error
+    bound = 0
+    for at, place in enumerate(places):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BindError(f"bus ipc://{path}: another edge is starting there; {_ELSEWHERE}") from None
-        yield
-    finally:
-        os.close(lock)
+            router.bind(str(place))
+        except zmq.ZMQError:
+            if at == len(places) - 1 and not bound:
+                raise
+        else:
+            bound += 1
 
 
-def _check_directory(directory: Path) -> None:
-    """Refuse a directory where somebody else could put another socket in place of ours."""
-    found = directory.stat()
-    is_open = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
-    if is_open or found.st_uid not in (0, os.geteuid()):
-        raise BindError(f"bus: {directory} is in the hands of others; choose a directory of your own with --bus")
+def end_context(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """End a context whose sockets are closed; when it takes too long, say so and go on.
 
-
-def _is_free(path: Path) -> bool:
-    """Return whether nobody listens at `path`: there is nothing, or the socket of an edge that has ended."""
-    if not path.is_socket():
-        if path.exists():
-            raise BindError(f"bus ipc://{path}: there is a file of another kind; {_ELSEWHERE}")
-        return True
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)  # an edge that is stopped accepts nobody, but is there
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return True
-        except BlockingIOError:
-            pass
-    return False
+    libzmq waits for its own thread, which is within the second that last words have, unless the system holds it up.
+    """
+    ending = threading.Thread(target=context.term, name="end of the bus", daemon=True)
+    ending.start()
+    ending.join(LONGEST_END)
+    if ending.is_alive():
+        logger.warning("the bus did not end within %g s; it is left as it is", LONGEST_END)
 
 
 class BusSocket:

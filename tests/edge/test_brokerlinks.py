@@ -186,8 +186,8 @@ def test_a_broker_that_had_keys_and_has_none_now_is_met(tmp_path: Path, caplog: 
                 here.links.tick(time.monotonic())
             await here.join(broker)
             assert [record.message for record in caplog.records] == [
-                f"the broker at {address(tmp_path)}, asked for workers of pool default, is silent;"
-                " is it there, does it have such workers, and do the bus keys fit?"
+                f"the broker at {address(tmp_path)}, asked for workers of pool default: it is silent;"
+                " does it have such workers, and do the bus keys fit?"
             ]
 
     run(play())

@@ -13,6 +13,7 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Standing
 from tests.slbroker.bus.net import Net
 from tests.slbroker.bus.seat import WELCOME, Seat
+from tests.support.peers import free_tcp_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +35,10 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(params=["ipc", "tcp"])
 def address(request: pytest.FixtureRequest, folder: Path) -> BusAddress:
-    """Where to bind; the port of TCP is whichever is free."""
-    return BusAddress(str(folder / "bus"), "", 0) if request.param == "ipc" else BusAddress("", "127.0.0.1", 0)
+    """Where to bind; the port of TCP is free, and none of a client's."""
+    if request.param == "ipc":
+        return BusAddress(str(folder / "bus"), "", 0)
+    return BusAddress("", "127.0.0.1", free_tcp_port())
 
 
 @pytest.fixture

@@ -29,11 +29,13 @@ class Caller:
         self.heard: list[list[bytes]] = []
         self.made: list[Socket] = []
 
-        def connect() -> Socket:
-            self.made.append(connect_dealer(net.context, address))
+        self.faults: list[str] = []
+
+        def connect(where: BusAddress) -> Socket:
+            self.made.append(connect_dealer(net.context, where))
             return self.made[-1]
 
-        self.dealer = Dealer(connect, self.heard.append, lambda: None, ticks=TICKS)
+        self.dealer = Dealer(address, connect, self.heard.append, lambda: None, self.faults.append, ticks=TICKS)
 
     def __enter__(self) -> Self:
         return self

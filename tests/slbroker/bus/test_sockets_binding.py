@@ -79,16 +79,16 @@ def test_an_edge_that_is_stopped_is_there_all_the_same(net: Net, folder: Path) -
 # Waits at the door with others, then binds; says how that went and stays.
 RACER = """
 import os, sys, time, zmq
-from slbroker.bus import sockets
+from slbroker.bus import socketfile, sockets
 from slbroker.bus.address import parse_bus_address
 from slbroker.errors import BindError
 
-is_free = sockets._is_free
+is_free = socketfile._is_free
 def look_slowly(path):
     found = is_free(path)
     time.sleep(0.05)  # what a scheduler may do between the look and the leap
     return found
-sockets._is_free = look_slowly
+socketfile._is_free = look_slowly
 print("here", file=sys.stderr)
 while not os.path.exists(sys.argv[2]):
     time.sleep(0.001)

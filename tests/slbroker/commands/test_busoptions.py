@@ -135,7 +135,7 @@ def test_workers_and_edge_find_each_other_when_keys_come_later(site: Site) -> No
     site.accept("w1")
     plain = start_edge(site.start, site.folder / "keys.ring", site.bus)
     worker = site.handler(*site.own("w1"))
-    worker.wait_for("nobody answers at tcp://")
+    worker.wait_for("no edge is reached at tcp://")
     assert plain.process.stop() == Exit.OK
     edge = site.edge()
     worker.wait_for("handler ready", 12.0)
