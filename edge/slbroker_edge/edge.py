@@ -174,7 +174,7 @@ class Edge:
                 choice = self.routes.choose(bad.message, listener.name)
                 if not self.dispatcher.takes(b"CANCEL", choice):
                     raise Drop("cancel")
-            reply_to = reply_address(address, stamp(bad.message, address))
+            reply_to = reply_address(address, stamp(bad.message, address, listener.name))
         except Drop as drop:
             self.fates.drop(drop.cause)
             return

@@ -27,7 +27,7 @@ def read(data: bytes, address: Address, listen: str, checks: Checks) -> Reading:
     if message.method == b"ACK":
         return _reading(message, b"", 0)
     try:
-        reply_port = stamp(message, address, strict=checks.via)
+        reply_port = stamp(message, address, listen, strict=checks.via)
     except Reject as reject:
         raise BadRequest(reject.status, reject.reason, message) from None
     return _reading(message, pack_request(message, Source(address[0], address[1], listen)), reply_port)
@@ -44,16 +44,16 @@ def _reading(message: Message, packed: bytes, reply_port: int) -> Reading:
     return Reading(method, uri, call_id, from_tag, to_tag, cseq, packed, reply_port)
 
 
-def stamp(message: Message, address: Address, *, strict: bool = False) -> int:
+def stamp(message: Message, address: Address, listen: str, *, strict: bool = False) -> int:
     """Stamp the top Via and return the port to answer to; raise Drop when there is no such place, else as `stamp_top`.
 
-    `message` has not crossed the bus yet: its headers are a list.
+    `message` came in on the socket `listen`. It has not crossed the bus yet: its headers are a list.
     """
     host, port = address[0], address[1]
     if not is_answerable(host, port):
         raise Drop("source")
     assert isinstance(message.headers, list)
-    return stamp_top(message.headers, host, port, strict=strict)
+    return stamp_top(message.headers, host, port, strict=strict, connected=not listen.startswith("udp:"))
 
 
 def is_answerable(host: str, port: int) -> bool:

@@ -7,9 +7,11 @@ from functools import lru_cache
 
 from slbroker.errors import Drop, Reject
 from slbroker.sip import vialist
+from slbroker.sip.uri import text
 
 DEFAULT_PORT = 5060
 MAX_PORT = 65_535
+MAX_PORT_DIGITS = 5
 MAX_PARAMS = vialist.MAX_PARAMS - 1  # with the `received` that may be added, workers still read it
 MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies write so many
 
@@ -20,7 +22,7 @@ _PARAMS = rb"(?:;[0-9A-QS-Za-qs-z.!%%*_+`'~-][0-9A-Za-z.!%%*_+`'~-]*+(?:=[^\x00-
     MAX_PARAMS // 2
 )
 _match_ordinary = re.compile(
-    rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]{1,5}))?"
+    rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]++))?"
     rb"%b(?:(;rport)(%b))?" % (_PARAMS, _PARAMS)
 ).fullmatch
 
@@ -29,52 +31,71 @@ _match_ordinary = re.compile(
 # not judged: where it is not 2.0, a 505 has to find its way ("badvers" of RFC 4475).
 _match_via = re.compile(
     rb"[Ss][Ii][Pp][ \t]*/[ \t]*[0-9]+\.[0-9]+[ \t]*/[ \t]*[0-9A-Za-z.!%*_+`'~-]+[ \t]+"  # transport: any token
-    rb"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\])"  # host; RFC 3261 has neither "_" nor zones, peers do
-    rb"(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(?=[;,]|\Z)"  # port
+    # host; RFC 3261 has neither "_" nor zones, nor IPv6 without brackets, but peers have
+    rb"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Fa-f:.]{2,60}(?:%[0-9A-Za-z._~-]+)?)"
+    rb"(?:[ \t]*:[ \t]*([0-9]+))?[ \t]*(?=[;,]|\Z)"  # port; whether it is one is judged where it is needed
 ).match
 
 # RFC 3261 25.1: quoted-string = DQUOTE *(qdtext / quoted-pair ) DQUOTE; a quote found alone is one never closed.
 _find_marks = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"|[;,"]').finditer
 
 
-def stamp_top(headers: list[bytes], host: str, port: int, *, strict: bool = False) -> int:
-    """Stamp the first Via in the flat list `headers`, in place; return the port to answer to on UDP.
+def stamp_top(headers: list[bytes], host: str, port: int, *, strict: bool = False, connected: bool = False) -> int:
+    """Stamp the first Via in the flat list `headers`, in place; return the port to answer to.
 
     There must be one. Raises as `stamp` does, and then changes nothing.
     """
     at = headers.index(b"via")
     while at % 2:  # a value that reads "via"
         at = headers.index(b"via", at + 1)
-    headers[at + 1], reply_port = stamp(headers[at + 1], host, port, strict=strict)
+    headers[at + 1], reply_port = stamp(headers[at + 1], host, port, strict=strict, connected=connected)
     return reply_port
 
 
-def stamp(value: bytes, host: str, port: int, *, strict: bool = False) -> tuple[bytes, int]:
-    """Return the top Via header's value as a server must pass it on, and the port to answer to on UDP.
+def stamp(value: bytes, host: str, port: int, *, strict: bool = False, connected: bool = False) -> tuple[bytes, int]:
+    """Return the top Via header's value as a server must pass it on, and the port to answer to.
 
     `host` and `port` are the packet's source. Adds `received` where the sent-by differs from it (RFC 3261 18.2.1) and
     fills `rport` where the client asked for it (RFC 3581 4). A `received` that the client wrote itself is removed.
-    Raises Drop("no-via") when the value is no Via, for then there is nowhere to send an answer; and, when `strict`,
-    Reject(400) where the value cannot be read to its end ("badinv01" of RFC 4475).
+    The sent-by's port is echoed whatever it is; it has to be one only where the answer goes there: over UDP, without
+    rport. `connected` says that the answer goes back on a connection (18.2.2).
+    Raises Drop("no-via") when the value is no Via, or names no port where one is needed, for then there is nowhere to
+    send an answer; and, when `strict`, Reject(400) where the value cannot be read to its end ("badinv01" of RFC 4475).
     """
     ordinary = _match_ordinary(value)
     found = ordinary or _match_via(value)
     if found is None:
         raise Drop("no-via")
     sent_by, sent_port = found.group(1, 2)
-    reply_port = int(sent_port) if sent_port else DEFAULT_PORT
-    if not 0 < reply_port <= MAX_PORT:
-        raise Drop("no-via")
+    reply_port = _port(sent_by, sent_port)
     source = _as_written(host)
     differs = sent_by != source and sent_by.strip(b"[]") != source
     if ordinary is None:
-        if strict:
-            _refuse_unreadable(value)
-        return _stamp_exactly(value, found.end(), source, port, reply_port, differs)
-    at = ordinary.end(3)
-    if at < 0:
-        return b"%b;received=%b" % (value, source) if differs else value, reply_port
-    return b"%b=%d;received=%b%b" % (value[:at], port, source, ordinary[4]), port
+        stamped, asked = _stamp_exactly(value, found.end(), source, port, differs)
+    elif (at := ordinary.end(3)) >= 0:
+        stamped, asked = b"%b=%d;received=%b%b" % (value[:at], port, source, ordinary[4]), True
+    else:
+        stamped, asked = b"%b;received=%b" % (value, source) if differs else value, False
+    if asked or (connected and not reply_port):
+        reply_port = port
+    if not reply_port:
+        raise Drop("no-via")
+    if strict and ordinary is None:
+        _refuse_unreadable(value)
+    return stamped, reply_port
+
+
+def _port(sent_by: bytes, digits: bytes | None) -> int:
+    """Return the port that a sent-by names, 0 when that is none. Raises Drop("no-via") for what is no host."""
+    if b":" in sent_by and sent_by[:1] != b"[":
+        if vialist.read_bare_ipv6(text(sent_by)) is None:
+            raise Drop("no-via")
+        if digits is None:
+            return 0  # where the address ends and a port begins is a guess
+    if digits is None:
+        return DEFAULT_PORT
+    number = int(digits) if len(digits) <= MAX_PORT_DIGITS else 0
+    return number if number <= MAX_PORT else 0
 
 
 @lru_cache(maxsize=4_096)
@@ -90,10 +111,11 @@ def _refuse_unreadable(value: bytes) -> None:
     vialist.parse_vias(value)
 
 
-def _stamp_exactly(
-    value: bytes, cut: int, source: bytes, port: int, reply_port: int, differs: bool
-) -> tuple[bytes, int]:
-    """Do what `stamp` does where quotes, lists, white space or params of the client's own need a careful reading."""
+def _stamp_exactly(value: bytes, cut: int, source: bytes, port: int, differs: bool) -> tuple[bytes, bool]:
+    """Return the stamped value, and whether the client asked for rport.
+
+    This is for what needs a careful reading: quotes, lists, white space, params of the client's own.
+    """
     params, end = _cut_first(value, cut)
     kept: list[bytes] = []
     filled = b""
@@ -107,7 +129,7 @@ def _stamp_exactly(
             kept.append(param)
     if differs and not filled:
         kept.append(b"received=" + source)
-    return b";".join((value[:cut].rstrip(b" \t"), *kept)) + value[end:], port if filled else reply_port
+    return b";".join((value[:cut].rstrip(b" \t"), *kept)) + value[end:], bool(filled)
 
 
 def _cut_first(value: bytes, start: int) -> tuple[list[bytes], int]:

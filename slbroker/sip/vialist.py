@@ -5,6 +5,7 @@ The edge comes here only with a top Via that is out of the ordinary; see `via`.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_VIAS: Final = 128  # in one value; real ones have as many as there are proxies
 MAX_PARAMS: Final = 64
+MAX_DIGITS: Final = 10  # of a port; it may be none, such as 0, where nobody needs it
 
 # What is repeated is never given back ("*+", "++"): so every match takes linear time.
 _WS: Final = rb"[ \t]*+"
@@ -25,12 +27,15 @@ _TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
 _QUOTED: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by; sent-by = host [ COLON port ]. "_" and zones are in use.
 _match_head = re.compile(
-    rb"%b%b%b/%b%b%b/%b(%b)[ \t]++" % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS, _WS, _TOKEN)
-    + rb"(?:\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?)\]|([0-9A-Za-z._-]++))[ \t]*+(?::[ \t]*+([0-9]{1,5})[ \t]*+)?"
+    rb"%b%b%b/%b%b%b/%b(%b)[ \t]++"
+    % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS, _WS, _TOKEN)
+    + rb"(?:\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?)\]|([0-9A-Za-z._-]++)(?!:[0-9A-Fa-f]*+[:.])"
+    rb"|([0-9A-Fa-f:.]{2,60}+(?:%[0-9A-Za-z._~-]++)?))[ \t]*+(?::[ \t]*+([0-9]++)[ \t]*+)?"
 ).match
 # via-params: a token with or without a value; a value is a token, a host (received=[::1] too) or a quoted-string.
 _match_param = re.compile(
-    rb";%b(%b)%b(?:=%b(%b|[^\";,\x00-\x20\x7f]*+)%b)?" % (_WS, _TOKEN, _WS, _WS, _QUOTED, _WS), re.DOTALL
+    rb";%b(?:(%b)%b(?:=%b(%b|[^\";,\x00-\x20\x7f]*+)%b)?|(?=[;,]|\Z))" % (_WS, _TOKEN, _WS, _WS, _QUOTED, _WS),
+    re.DOTALL,
 ).match
 _unquote = re.compile(rb"\\(.)", re.DOTALL).sub
 
@@ -39,9 +44,10 @@ _unquote = re.compile(rb"\\(.)", re.DOTALL).sub
 class Via:
     """One Via. Two are equal when their bytes are.
 
-    `transport` is in capitals, such as "UDP"; `host` in lower case, IPv6 without its brackets; `port` None where it is
-    not written. `params` has names in lower case, None for a parameter without a value, the first of two with one name;
-    of the top Via it has what the edge wrote there, `received` and `rport`.
+    `transport` is in capitals, such as "UDP"; `host` in lower case, IPv6 without its brackets; `port` the number that
+    is written, be it a port or not (phones write 0), None where there is none of ten digits at most. `params` has names
+    in lower case, None for a parameter without a value, the first of two with one name; of the top Via it has what the
+    edge wrote there, `received` and `rport`.
     """
 
     raw: bytes
@@ -69,6 +75,8 @@ def parse_vias(raw: bytes) -> list[Via]:
         if len(vias) > MAX_VIAS or (end < len(raw) and raw[end] != ord(",")):
             raise Reject(400, "Bad Via Header")
         start = end + 1
+        if not raw[start:].strip(b" \t"):  # a comma at the very end has nothing to separate
+            break
     return vias
 
 
@@ -77,23 +85,49 @@ def _read(raw: bytes, start: int) -> tuple[Via, int]:
     head = _match_head(raw, start)
     if head is None:
         raise Reject(400, "Bad Via Header")
-    transport, ipv6, name, digits = head.groups()
+    transport, ipv6, name, bare, digits = head.groups()
+    host, port = text(ipv6 or name or bare).lower(), int(digits) if digits and len(digits) <= MAX_DIGITS else None
+    if bare:
+        read = read_bare_ipv6(host)
+        if read is None:
+            raise Reject(400, "Bad Via Header")
+        host, port = read[0], port if digits else read[1]
+    params, end = _read_params(raw, head.end())
+    return Via(raw[start:end].strip(b" \t"), text(transport).upper(), host, port, MappingProxyType(params)), end
+
+
+def _read_params(raw: bytes, end: int) -> tuple[dict[str, str | None], int]:
+    """Return the parameters that begin at `end`, and where they end; those with nothing in them are passed over."""
     params: dict[str, str | None] = {}
-    end, room = head.end(), MAX_PARAMS
-    while (param := _match_param(raw, end)) is not None:
-        if not room:
-            raise Reject(400, "Too Many Parameters In Via")
-        room -= 1
-        params.setdefault(text(param[1]).lower(), None if param[2] is None else _plain(param[2]))
-        end = param.end()
-    via = Via(
-        raw[start:end].strip(b" \t"),
-        text(transport).upper(),
-        text(ipv6 or name).lower(),
-        int(digits) if digits else None,
-        MappingProxyType(params),
-    )
-    return via, end
+    for _ in range(MAX_PARAMS + 1):
+        found = _match_param(raw, end)
+        if found is None:
+            return params, end
+        if found[1] is not None:
+            params.setdefault(text(found[1]).lower(), None if found[2] is None else _plain(found[2]))
+        end = found.end()
+    raise Reject(400, "Too Many Parameters In Via")
+
+
+def read_bare_ipv6(sent_by: str) -> tuple[str, int | None] | None:
+    """Return host and port of a sent-by that begins with an IPv6 address without its brackets, or None.
+
+    What may be part of the address is taken for it: "2001:db8::1:5060" has no port.
+    """
+    host, port = sent_by, ""
+    if sent_by.count(":") == 8:
+        host, _, port = sent_by.rpartition(":")
+    if not _is_ipv6(host) or not (port.isdecimal() or not port):
+        return None
+    return host, int(port) if port else None
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(raw: bytes) -> str:

@@ -180,4 +180,4 @@ def _read(replies: list[bytes]) -> list[Response]:
 def _stamp(message: Message, source: Source, *, strict: bool = False) -> None:
     """Make of the top Via what an edge passes on; raise as `via.stamp` does."""
     assert isinstance(message.headers, list)
-    stamp_top(message.headers, source.host, source.port, strict=strict)
+    stamp_top(message.headers, source.host, source.port, strict=strict, connected=source.transport != "udp")

@@ -130,7 +130,7 @@ def test_repr_is_short() -> None:
 )
 def test_looking_at_what_is_malformed_is_the_peers_400(look: Callable[[Request], object]) -> None:
     bad = {
-        "from_": "<sip:>;tag=1", "to": "<sip:@>", "contact": '"Bob <sip:b@h>', "via": "SIP/2.0/UDP h;;",
+        "from_": "<sip:>;tag=1", "to": "<sip:@>", "contact": '"Bob <sip:b@h>', "via": "SIP/2.0/UDP h;<",
         "route": "<", "record_route": "<", "expires": "soon", "max_forwards": "256",
     }  # fmt: skip
     data = request("INVITE", "sip:a@@b", **bad, authorization="Digest", proxy_authorization="Digest a b")  # type: ignore[arg-type]

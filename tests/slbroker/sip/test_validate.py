@@ -55,7 +55,7 @@ CASES_BY_HEADER = [
          "400 Bad Expires Header"),
     Case("date", "date", ("", "Fri, 01 Jan 2010 16:00:00 EST", "Fri, 1 Jan 2010 16:00:00 GMT", "tomorrow"),
          (None, "Sat, 13 Nov 2010 23:29:00 GMT"), "400 Bad Date Header"),
-    Case("via", "via", ("SIP/2.0/UDP a;", "SIP/2.0/UDP a;;b", "SIP/2.0/UDP a,"),
+    Case("via", "via", ("SIP/2.0/UDP a;=", "SIP/2.0/UDP a;;,b", "SIP/2.0/UDP a,,"),
          (COOKIE, "SIP/2.0/UDP a,SIP/2.0/UDP b"), "400 Bad Via Header"),
 ]  # fmt: skip
 

@@ -179,8 +179,8 @@ def test_stamp_top_changes_the_first_via_only_and_no_value_that_reads_via() -> N
 @pytest.mark.parametrize(
     "given",
     [
-        ";;,;,,", ";x;", "; ;x", ";x,", ", ,b", ",", ";,b", ';x="1";;y', ";x,;y", ";<x>", ";=x", ';x="1"y',
-        ",b", ',SIP/2.0/UDP b;x="', ",SIP/2.0/UDP b;;y", ",SIP/2.0/UDP b;x y", ",SIP/2.0/UDP b" + ";x" * 65,
+        ";;,;,,", ", ,b", ",,", ";,b", ";x,;y", ";<x>", ";=x", ";;=x", ';x="1"y',
+        ",b", ',SIP/2.0/UDP b;x="', ",SIP/2.0/UDP b;x y", ",SIP/2.0/UDP b" + ";x" * 65,
         ",SIP/2.0/UDP b" * (MAX_VIAS + 1), (",SIP/2.0/UDP b" + ";x" * 40) * 26,
     ],
 )  # fmt: skip
@@ -191,7 +191,7 @@ def test_a_via_that_workers_could_not_read_is_refused_when_asked(given: str) -> 
     assert via.stamp(value, IP, PORT)[1] == 5060
 
 
-IN_ORDER = [case for case in CASES if case.name not in ("empty params", "open quote in the second")]
+IN_ORDER = [case for case in CASES if case.name != "open quote in the second"]
 
 
 @pytest.mark.parametrize("case", IN_ORDER, ids=lambda case: case.name)

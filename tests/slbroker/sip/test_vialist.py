@@ -40,10 +40,20 @@ def test_what_may_be_missing() -> None:
         ("[::ffff:192.0.2.2]:5061", "::ffff:192.0.2.2"),
         ("[fe80::1%eth0]", "fe80::1%eth0"),
         ("my_host", "my_host"),
+        ("2001:DB8::9:1", "2001:db8::9:1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
     ],
 )
 def test_hosts(written: str, host: str) -> None:
     assert one(f"SIP/2.0/UDP {written};received=[2001:db8::1]").host == host
+
+
+@pytest.mark.parametrize(
+    ("written", "port"),
+    [("0", 0), ("70000", 70_000), ("9999999999", 9_999_999_999), ("1" * 11, None), ("1" * 5_000, None)],
+)
+def test_a_port_is_the_number_that_is_written(written: str, port: int | None) -> None:
+    assert one(f"SIP/2.0/UDP h:{written};x").port == port
 
 
 def test_white_space_and_quotes() -> None:
@@ -63,8 +73,9 @@ def test_the_vias_of_the_torture_messages() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", " ", "SIP/2.0/UDP", "SIP/2.0 a", "SIP/2.0/UDP a b", "SIP/2.0/UDP a,", "SIP/2.0/UDP a,,SIP/2.0/UDP b",
-        "SIP/2.0/UDP a;", "SIP/2.0/UDP a;;b", "SIP/2.0/UDP a:", "SIP/2.0/UDP a:123456", "SIP/2.0/UDP [::1",
+        "", " ", "SIP/2.0/UDP", "SIP/2.0 a", "SIP/2.0/UDP a b", "SIP/2.0/UDP a,,", "SIP/2.0/UDP a,,SIP/2.0/UDP b",
+        "SIP/2.0/UDP a;=", "SIP/2.0/UDP a:", "SIP/2.0/UDP a:x", "SIP/2.0/UDP [::1", "SIP/2.0/UDP a:1:2",
+        "SIP/2.0/UDP a" + ";" * (MAX_PARAMS + 1),
         'SIP/2.0/UDP a;x="', "SIP/2.0/UDP a" + ";b" * (MAX_PARAMS + 1), "SIP/2.0/UDP a" + ",SIP/2.0/UDP a" * MAX_VIAS,
     ],
 )  # fmt: skip
