@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 BUNDLED = "slbroker_handlers.bundled"
 
 
-def load_plugin(name: str) -> Handlers:
-    """Return the `Handlers` that `name` means; raise PluginError, one line with file and line, when there is none."""
+def load_plugin(name: str, number: int = 0) -> Handlers:
+    """Return the `Handlers` that `name` means; raise PluginError, one line with file and line, when there is none.
+
+    `number` tells the workers of one command apart; a KEMI script is told it as its rank, which begins at 1.
+    """
     if name.startswith(KEMI):
         from slbroker_handlers.kemi.script import load_script  # noqa: PLC0415 - other plugins need none of it
 
-        return load_script(name)
+        return load_script(name, number + 1)
     if name.endswith(".toml"):
         return load_rules(Path(name))
     where, attribute = _split(name)
@@ -131,8 +134,9 @@ def _where_and_what(error: BaseException) -> str:
 class PluginSource:
     """A plugin by its name, as `load_plugin` takes it, for a worker that may have to load it again."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, number: int = 0) -> None:
         self.name = name
+        self.number = number  # of the worker, as `load_plugin` takes it
 
     def load_again(self) -> Handlers:
         """Return the plugin as its files are now: its own, and its neighbours that it has imported.
@@ -147,7 +151,7 @@ class PluginSource:
                     Path(module.__cached__).unlink()  # see _FreshLoader
         importlib.invalidate_caches()
         try:
-            return load_plugin(self.name)
+            return load_plugin(self.name, self.number)
         except BaseException:
             for name in self._modules():
                 del sys.modules[name]

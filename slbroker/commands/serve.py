@@ -288,7 +288,8 @@ def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, C
         from slbroker_handlers.loader import PluginSource, load_plugin
         from slbroker_handlers.worker import Worker
 
-        run_service(Worker(settings, load_plugin(settings.plugin), PluginSource(settings.plugin)), lifeline)
+        source = PluginSource(settings.plugin, number)
+        run_service(Worker(settings, load_plugin(settings.plugin, number), source), lifeline)
 
     return f"handler {number}", program
 

@@ -52,9 +52,9 @@ class Call:
     """
 
     __slots__ = (
-        "_by_name", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags", "headers",
-        "iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request", "sanity",
-        "source", "state", "uri", "xflags",
+        "_by_name", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags", "has_transaction",
+        "headers", "iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request",
+        "sanity", "source", "state", "uri", "xflags",
     )  # fmt: skip
 
     def __init__(self, state: State, request: Request | None = None) -> None:
@@ -73,6 +73,7 @@ class Call:
         self.branch_flags: dict[int, int] = {}
         self.avps: dict[str, list[Xval]] = {}
         self.iterators: dict[str, int] = {}
+        self.has_transaction = False  # as KSR.tm says
         self.error = SlError.E_UNSPEC
         self.sanity: tuple[int, str, str] | None = None  # the reply that a sanity check has made up
         self.reply_headers: list[tuple[str, str]] = []
@@ -181,6 +182,11 @@ def current() -> Call:
     if not _current:
         raise RuntimeError("KSR is for a script that slbroker runs: slbroker handler --kemi FILE.py")
     return _current[-1]
+
+
+def current_state() -> State | None:
+    """Return the memory of the script that runs, None where none runs."""
+    return _current[-1].state if _current else None
 
 
 class Active:

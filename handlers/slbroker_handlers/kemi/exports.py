@@ -30,7 +30,7 @@ class Export(NamedTuple):
 
     module: str
     name: str
-    params: tuple[tuple[str, str], ...]  # (name, "int" or "str")
+    params: tuple[tuple[str, str], ...]  # (name, "int" or "str"); the last one may be "*name": any number of these
     result: str  # a key of FAILURES
     partial: str
     function: Callable[..., Xval]
@@ -63,7 +63,10 @@ class Module:
 
     def add(self, name: str, function: Callable[..., Xval], partial: str = "") -> None:
         """Declare `function` under another name than its own."""
-        params = tuple((p.name, str(p.annotation)) for p in inspect.signature(function).parameters.values())[1:]
+        params = tuple(
+            (f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name, str(p.annotation))
+            for p in inspect.signature(function).parameters.values()
+        )[1:]
         result = str(function.__annotations__["return"])
         assert result in FAILURES, f"{name} returns {result}"
         assert all(kind in _KINDS for _, kind in params), f"{name} takes {params}"
@@ -79,7 +82,10 @@ def bind(export: Export, current: Callable[[], Call]) -> Callable[..., Xval]:
     function = export.function
     kinds = tuple(_KINDS[kind] for _, kind in export.params)
     count = len(kinds)
-    if not count:
+    if export.params and export.params[-1][0].startswith("*"):
+        bound = _bind_open(export, kinds, current)
+
+    elif not count:
 
         def bound(*_args: object) -> Xval:  # whatever is given is ignored, as in Kamailio
             return function(current())
@@ -101,6 +107,18 @@ def bind(export: Export, current: Callable[[], Call]) -> Callable[..., Xval]:
 
     bound.__name__ = bound.__qualname__ = export.name
     bound.__doc__ = function.__doc__
+    return bound
+
+
+def _bind_open(export: Export, kinds: tuple[type, ...], current: Callable[[], Call]) -> Callable[..., Xval]:
+    """Bind a function that takes any number of arguments of its last kind."""
+
+    def bound(*args: object) -> Xval:
+        given = (*kinds[:-1], *[kinds[-1]] * (len(args) - len(kinds) + 1))
+        if len(args) == len(given) and all(map(isinstance, args, given)):
+            return export.function(current(), *args)
+        return refuse(export, args)
+
     return bound
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi import (
     auth,
+    byname,
     corex,
     elsewhere,
     flags,
@@ -17,6 +19,7 @@ from slbroker_handlers.kemi import (
     kx,
     maxfwd,
     nathelper,
+    permissions,
     pike,
     pv,
     pvx,
@@ -26,11 +29,14 @@ from slbroker_handlers.kemi import (
     small,
     textops,
     textopsx,
+    tm,
     xlog,
 )
-from slbroker_handlers.kemi.call import current
+from slbroker_handlers.kemi.call import current, current_state
 from slbroker_handlers.kemi.core import core
 from slbroker_handlers.kemi.exports import FAILURES, Export, Module, Xval, bind
+from slbroker_handlers.kemi.known import OLDEST, find_known, is_known_module, modules
+from slbroker_handlers.kemi.release import NEWEST, name_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +49,10 @@ MODULES: Final[dict[str, Module]] = {
         core, sl.sl, pv.pv, pvx.pvx, hdr.hdr, kx.kx, maxfwd.maxfwd, sanity.sanity, siputils.siputils, corex.corex,
         textops.textops, textopsx.textopsx, htable.htable, pike.pike, xlog.xlog, auth.auth, ipops.ipops,
         small.statistics, small.counters, small.uuid, small.regex, small.cfgutils, nathelper.nathelper,
+        permissions.permissions, tm.tm, tm.tmx, byname.x,
     )
 }  # fmt: skip
+byname.modules.update(MODULES)
 
 
 def find(module: str, name: str) -> Export | None:
@@ -54,18 +62,22 @@ def find(module: str, name: str) -> Export | None:
 
 
 def is_module(name: str) -> bool:
-    """Return whether KSR has a module called `name`, or Kamailio has."""
-    return name in MODULES or elsewhere.is_known_module(name)
+    """Return whether KSR has a module called `name`, or some release of Kamailio has."""
+    return name in MODULES or is_known_module(name)
 
 
 def install() -> ModuleType:
-    """Make KSR importable; return it. There is one for the process: it knows no script, only the current request."""
+    """Make KSR importable; return it. There is one for the process: it knows no script, only the current request.
+
+    What every release has is there from the beginning. Anything else is looked up when a script asks for it: the answer
+    is the current script's, by the release that it follows and by whether it may call what there is not.
+    """
     known = sys.modules.get("KSR")
     if known is not None and getattr(known, "__slbroker__", False):
         return known
     ksr = ModuleType("KSR", "Kamailio's KEMI interface, for scripts that slbroker runs.")
     vars(ksr)["__slbroker__"] = True
-    for name in sorted({*MODULES, *elsewhere.LISTED, *elsewhere.UNLISTED} - {""}):
+    for name in sorted({*MODULES, *modules()} - {""}):
         setattr(ksr, name, _make_module(name))
     _fill(ksr, "")
     sys.modules["KSR"] = ksr
@@ -73,26 +85,64 @@ def install() -> ModuleType:
 
 
 def _make_module(name: str) -> ModuleType:
+    """Return KSR.name, which can be imported, too."""
     module = ModuleType(f"KSR.{name}")
     _fill(module, name)
+    sys.modules[module.__name__] = module
     return module
 
 
 def _fill(target: ModuleType, name: str) -> None:
-    if name in MODULES:
-        for export in MODULES[name].exports.values():
-            setattr(target, export.name, bind(export, current))
-    for kind, names in elsewhere.LISTED.get(name, {}).items():
-        for function in names.split():
-            setattr(target, function, _make_failing(name, function, kind))
-    if name in elsewhere.UNLISTED:
-        vars(target)["__getattr__"] = lambda function: _make_failing(name, function, "int")
+    exports = MODULES[name].exports if name in MODULES else {}
+    for function, known in modules().get(name, {}).items():
+        if known.since == OLDEST and known.until is None:
+            export = exports.get(function)
+            setattr(target, function, bind(export, current) if export else _make_failing(name, function))
+    vars(target)["__getattr__"] = lambda function: _look_up(name, function)
 
 
-def _make_failing(module: str, name: str, kind: str) -> Callable[..., Xval]:
-    """Return a function that cannot work here: it answers as if it had failed."""
+def _look_up(module: str, name: str) -> object:
+    """Return what stands in KSR for what not every release has; raise AttributeError where there is none."""
+    title = f"KSR.{module}" if module else "KSR"
+    if name.startswith("__"):  # Python asks for these itself
+        raise AttributeError(f"module {title!r} has no attribute {name!r}")
+    state = current_state()
+    release = state.release if state is not None else NEWEST
+    known = find_known(module, name)
+    if known is not None and known.is_in(release):
+        return _make_later(module, name)
+    if state is not None and state.allow_missing:
+        return _make_failing(module, name) if module else _Absent(name)
+    because = f": Kamailio {name_release(release)} has none" if known is not None else ""
+    raise AttributeError(f"module {title!r} has no attribute {name!r}{because}")
+
+
+class _Absent:
+    """What no Kamailio has in KSR itself, a function or a module of functions: it answers as if it had failed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *args: object) -> Xval:
+        return _make_failing("", self._name)(*args)
+
+    def __getattr__(self, name: str) -> Callable[..., Xval]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _make_failing(self._name, name)
+
+
+@lru_cache(maxsize=1_024)
+def _make_later(module: str, name: str) -> Callable[..., Xval]:
+    export = find(module, name)
+    return bind(export, current) if export else _make_failing(module, name)
+
+
+@lru_cache(maxsize=4_096)
+def _make_failing(module: str, name: str) -> Callable[..., Xval]:
+    """Return a function that cannot work here, or that nobody has: it answers as if it had failed."""
     title = f"KSR.{module}.{name}" if module else f"KSR.{name}"
-    answer = FAILURES[kind]
+    answer = FAILURES[elsewhere.result_of(module, name)]
 
     def fail(*_args: object) -> Xval:
         current().state.count_unsupported(title)

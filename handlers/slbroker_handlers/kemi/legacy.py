@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from slbroker.sip.uri import text
+from slbroker_handlers.kemi import core
+from slbroker_handlers.kemi.byname import call_by_name
+
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
@@ -26,8 +30,8 @@ class LegacyMessage:
 
     @property
     def RURI(self) -> str:  # noqa: N802 - its name
-        """Return the Request-URI."""
-        return self._call.uri
+        """Return the Request-URI as it came."""
+        return text(self._call.message.uri)
 
     @property
     def src_address(self) -> tuple[str, int]:
@@ -42,3 +46,20 @@ class LegacyMessage:
     def getHeader(self, name: str) -> str | None:  # noqa: N802 - its name
         """Return the first header called `name`, None where there is none."""
         return next(iter(self._call.all(name)), None)
+
+    def rewrite_ruri(self, uri: str) -> None:
+        """Change the Request-URI."""
+        core.seturi(self._call, uri)
+
+    def set_dst_uri(self, uri: str) -> None:
+        """Set the destination URI; nothing is forwarded here."""
+        core.setdsturi(self._call, uri)
+
+    def call_function(self, name: str, *arguments: str) -> int:
+        """Call a function of kamailio.cfg, as KSR.x.modf does; raises RuntimeError for one that does not work here."""
+        if not all(isinstance(argument, str) for argument in (name, *arguments)):
+            raise TypeError("call_function takes texts")
+        result = call_by_name(self._call, name, arguments)
+        if result is None:
+            raise RuntimeError(f"no function {name} with {len(arguments)} arguments works here")
+        return result

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from slbroker.errors import ConfigError
+from slbroker_handlers.kemi.addresses import Permitted, read_addresses
 from slbroker_handlers.kemi.release import NEWEST, Release
 from slbroker_handlers.kemi.tables import Table
 
@@ -18,6 +20,13 @@ NUMBERS: Final = {
     "pike.sampling_time_unit": 2,  # seconds
 }
 TEXTS: Final = {
+    "permissions.peer_tag_avp": "",
+    # How the script's functions are called; KEMI has no default names for those of app_python3s, and these are usual.
+    "app_python3.child_init_method": "child_init",
+    "app_python3.mod_init_function": "mod_init",
+    "app_python3s.script_child_init": "script_child_init",
+    "app_python3s.script_init": "script_init",
+    "kemi.request_route_callback": "ksr_request_route",
     "siputils.options_accept": "*/*",
     "siputils.options_accept_encoding": "",
     "siputils.options_accept_language": "en",
@@ -26,7 +35,7 @@ TEXTS: Final = {
     "sl.event_callback_fl_ack": "ksr_event_sl_filtered_ack",
     "sl.event_callback_lres_sent": "ksr_event_sl_local_response",
 }
-LISTS: Final = ("core.alias", "htable.htable")
+LISTS: Final = ("core.alias", "htable.htable", "permissions.address_file")
 NAMES: Final = (*NUMBERS, *TEXTS, *LISTS)
 
 
@@ -38,7 +47,38 @@ class Params:
     texts: dict[str, str] = field(default_factory=lambda: dict(TEXTS))
     aliases: tuple[str, ...] = ()  # as written: host, host:port or proto:host:port
     release: Release = NEWEST  # of Kamailio, that the script is to see
+    addresses: tuple[Permitted, ...] = ()
     tables: tuple[str, ...] = ()  # as htable's modparam has them: "ipban=>size=8;autoexpire=300"
+
+
+class Names(NamedTuple):
+    """How the functions are called that are called here; the parameters say so."""
+
+    route: str
+    make: str  # mod_init
+    begin: str  # child_init
+    script_make: str  # of app_python3s, in place of mod_init
+    script_begin: str
+    replied: str
+    absorbed: str
+
+    @classmethod
+    def of(cls, params: Params) -> Names:
+        """Return the names that a script's parameters say."""
+        texts = params.texts
+        return cls(
+            texts["kemi.request_route_callback"],
+            texts["app_python3.mod_init_function"],
+            texts["app_python3.child_init_method"],
+            texts["app_python3s.script_init"],
+            texts["app_python3s.script_child_init"],
+            texts["sl.event_callback_lres_sent"],
+            texts["sl.event_callback_fl_ack"],
+        )
+
+    def arguments(self) -> dict[str, int]:
+        """Return how many arguments the methods get, besides self."""
+        return {self.route: 1, self.begin: 1, self.replied: 2, self.absorbed: 2}
 
 
 def read_params(words: tuple[str, ...], release: Release = NEWEST) -> Params:
@@ -63,5 +103,6 @@ def read_params(words: tuple[str, ...], release: Release = NEWEST) -> Params:
             params.texts[name] = value
     for definition in lists["htable.htable"]:
         Table.define(definition)
-    aliases, tables = (tuple(lists[name]) for name in LISTS)
-    return Params(params.numbers, params.texts, aliases, release, tables)
+    aliases, tables, files = (tuple(lists[name]) for name in LISTS)
+    addresses = read_addresses(Path(files[-1])) if files else ()
+    return Params(params.numbers, params.texts, aliases, release, addresses, tables)

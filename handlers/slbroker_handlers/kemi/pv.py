@@ -76,7 +76,7 @@ def geti(call: Call, name: str) -> int:
 
 
 @pv.export
-def getl(call: Call, name: str) -> int:
+def getl(call: Call, name: str) -> Xval:
     """Return a pseudo-variable's value as a long number."""
     return geti(call, name)
 

@@ -57,6 +57,11 @@ def _parse(text: str) -> Spec | None:
 _remember: Final = lru_cache(maxsize=MAX_REMEMBERED)(_parse)
 
 
+def find_specs(text: str) -> list[str]:
+    """Return the pseudo-variables in a text, as they are written."""
+    return [found[0] for found in _find_any.finditer(text) if found[0] != "$$"]
+
+
 def expand(text: str, value_of: Callable[[str], str]) -> str:
     """Return `text` with each pseudo-variable in it replaced by its value; `$$` is a dollar sign."""
     if "$" not in text:

@@ -7,15 +7,16 @@ import secrets
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker_handlers.kemi import core
-from slbroker_handlers.kemi.pvars import READERS, Getter
+from slbroker_handlers.kemi.pvars import READERS, SINCE, Getter
 from slbroker_handlers.kemi.pvspec import Spec, expand, parse_spec
-from slbroker_handlers.kemi.transform import transform
+from slbroker_handlers.kemi.transform import is_known, transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker_handlers.kemi.call import Call
     from slbroker_handlers.kemi.exports import Xval
+    from slbroker_handlers.kemi.release import Release
     from slbroker_handlers.kemi.tables import Table, Value
 
 Setter: TypeAlias = "Callable[[Call, Spec, Value | None], bool]"
@@ -213,3 +214,9 @@ SETTERS: Final[dict[str, Setter]] = {
     "du": _set_destination,
     "mf": _set_flags,
 }
+
+
+def is_readable(spec: Spec, release: Release) -> bool:
+    """Return whether there is such a pseudo-variable here, and in a release of Kamailio's."""
+    is_there = spec.name in GETTERS and SINCE.get(spec.name, release) <= release
+    return is_there and all(is_known(part, release) for part in spec.transformations)

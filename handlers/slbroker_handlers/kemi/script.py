@@ -7,6 +7,7 @@ where the routes are functions without arguments.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import sys
 import traceback
@@ -20,13 +21,14 @@ from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.config import KEMI
 from slbroker.errors import ConfigError, PluginError
 from slbroker.plugin import DROP, Handlers, Request
-from slbroker_handlers.kemi import ksr
+from slbroker_handlers.kemi import ksr, router
 from slbroker_handlers.kemi.call import Active, Call, stand_by
 from slbroker_handlers.kemi.legacy import LegacyMessage
-from slbroker_handlers.kemi.params import Params, read_params
+from slbroker_handlers.kemi.params import Names, Params, read_params
 from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
-from slbroker_handlers.kemi.report import Report, make_report
-from slbroker_handlers.kemi.source import ENTRIES, find_uses
+from slbroker_handlers.kemi.report import Report, make_entry, make_report
+from slbroker_handlers.kemi.slips import find_legacy, find_slips
+from slbroker_handlers.kemi.source import find_helpers, find_uses
 from slbroker_handlers.kemi.state import State
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROUTE: Final = "ksr_request_route"
-RANK: Final = 1  # the first SIP worker's, in Kamailio; every worker here is one of its own
+FIRST_RANK: Final = 1  # the first SIP worker's, in Kamailio
+LEGACY_UNTIL: Final = (6, 0)  # the release that took Router away
 LOCAL_RESPONSE: Final = "sl:local-response"
 # A request's route, and what is told of an event; both run with their request as the current one.
 Routine: TypeAlias = Callable[[Call], object]
@@ -76,8 +78,8 @@ def describe(name: str, report: Report) -> str:
     return f"{wanted.path}: {report.summary()}\n{report.text()}\n  {follows}\n  type stubs for KSR: {where}"
 
 
-def load_script(name: str) -> Handlers:
-    """Return the plugin that a KEMI script is; raises PluginError and ConfigError.
+def load_script(name: str, rank: int = FIRST_RANK) -> Handlers:
+    """Return the plugin that a KEMI script is, for the worker with a rank; raises PluginError and ConfigError.
 
     A script that surely calls what cannot work here is refused, unless its name allows that.
     """
@@ -86,9 +88,13 @@ def load_script(name: str) -> Handlers:
     report = _report(wanted, source)
     if report.faults and not wanted.allow_missing:
         raise PluginError(_refusal(wanted.path, report))
-    script = Script(wanted, source)
+    script = Script(wanted, source, rank)
     for entry in report.unreached:
         logger.info("%s: %s is in a function that nothing here calls", wanted.path, entry.title)
+    for entry in report.variables:
+        logger.warning("%s:%s: %s is always null here", wanted.path, entry.place, entry.title)
+    for entry in report.slips:
+        logger.warning("%s:%s: %s: %s", wanted.path, entry.place, entry.title, entry.remark)
     return script.app
 
 
@@ -102,23 +108,27 @@ def _read(path: Path) -> str:
 
 
 def _report(wanted: ScriptName, source: str) -> Report:
+    names, file = Names.of(wanted.params), str(wanted.path)
     try:
-        return make_report(find_uses(source, str(wanted.path), (*ENTRIES, *_events(wanted.params))))
+        helpers = find_helpers(source, file, wanted.path.resolve().parent)
+        uses = find_uses(source, file, (*names, "__init__"), helpers)
+        slips = find_slips(source, file, names.route, names.arguments())
+        legacy = [*find_legacy(source), *(slip for name in helpers for slip in find_legacy(helpers[name], name))]
     except SyntaxError as error:
         raise PluginError(f"script {wanted.path}:{error.lineno}: {error.msg}") from error
-
-
-def _events(params: Params) -> tuple[str, str]:
-    """Return the names of what is told of replies, and of absorbed ACKs."""
-    return params.texts["sl.event_callback_lres_sent"], params.texts["sl.event_callback_fl_ack"]
+    report = make_report(uses, wanted.params.release, slips)
+    if legacy and wanted.params.release >= LEGACY_UNTIL:
+        report.unknown.append(make_entry("Router", legacy, legacy[0].text))
+    return report
 
 
 def _refusal(path: Path, report: Report) -> str:
     """Return in one line why a script is not loaded."""
     first, *others = report.faults
+    place = f"{path}:{first.place}" if first.lines else str(path.parent / first.place)
     more = f"; {len(others)} more functions" if others else ""
     return (
-        f"script {path}:{first.lines[0]}: {first.title}: {first.remark}{more} (slbroker check --kemi lists all);"
+        f"script {place}: {first.title}: {first.remark}{more} (slbroker check --kemi lists all);"
         " with --kemi-allow-missing they answer as if they had failed"
     )
 
@@ -126,23 +136,26 @@ def _refusal(path: Path, report: Report) -> str:
 class Script:
     """A loaded script. `app` is the plugin that it is."""
 
-    def __init__(self, wanted: ScriptName, source: str) -> None:
+    def __init__(self, wanted: ScriptName, source: str, rank: int) -> None:
         self.path = wanted.path
-        self.state = State(wanted.params)
+        self.rank = rank
+        self.state = State(wanted.params, allow_missing=wanted.allow_missing)
+        self._names = Names.of(wanted.params)
         ksr.install()
+        if wanted.params.release < LEGACY_UNTIL or wanted.allow_missing:
+            router.install(self.path.resolve().parent)
         idle = Call(self.state)
         with Active(idle):
             module = self._import(source)
             owner = self._find_owner(module)
         self._route = self._find_route(owner)
         self._child_init = self._find_child_init(owner)
-        replied, absorbed = _events(wanted.params)
-        self._on_reply = self._find_event(owner, replied, LOCAL_RESPONSE)
-        self._on_ack = self._find_event(owner, absorbed, FILTERED_ACK.decode())
+        self._on_reply = self._find_event(owner, self._names.replied, LOCAL_RESPONSE)
+        self._on_ack = self._find_event(owner, self._names.absorbed, FILTERED_ACK.decode())
         stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
         self.app = Handlers(keepalive=False)  # a script answers all itself, or nobody does
         # Under the name of the script's route, for who asks what handles a request.
-        answer = functools.wraps(getattr(owner, ROUTE))(lambda request: self.answer(request))
+        answer = functools.wraps(getattr(owner, self._names.route))(lambda request: self.answer(request))
         self.app.on("ACK", "CANCEL")(answer)
         self.app.otherwise(answer)
         if self._on_ack is not None:
@@ -153,53 +166,78 @@ class Script:
     # Loading ----------------------------------------------------------------------------------------------------
 
     def _import(self, source: str) -> ModuleType:
-        """Run the script as a module of its own name's kind; its neighbours can be imported, none shadows a library."""
+        """Run the script as the module that it is for Kamailio: of its file's name, its folder first in sys.path."""
         path = self.path.resolve()
-        if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))
-        module = ModuleType(f"slbroker_kemi_{path.stem}")
+        folder = str(path.parent)
+        if sys.path[:1] != [folder]:
+            sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
+        module = ModuleType(path.stem)
         module.__file__ = str(path)
-        vars(module)["__cached__"] = None
-        sys.modules[module.__name__] = module
+        vars(module).update(__cached__=None, __slbroker__=True)
+        # A script that is called as a library which is in use does not take its place: others than the script use it.
+        is_free = getattr(sys.modules.get(path.stem, module), "__slbroker__", False)
+        if is_free:
+            sys.modules[path.stem] = module
         try:
             exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102 - running it is what we are here for
         except (Exception, SystemExit) as error:
-            del sys.modules[module.__name__]
+            if is_free:
+                del sys.modules[path.stem]
             raise PluginError(self._failure(error)) from error
         return module
 
     def _find_owner(self, module: ModuleType) -> object:
         """Return what has the routes: the object that mod_init() makes, or a module without one."""
-        make = getattr(module, "mod_init", None)
+        names = self._names
+        make = getattr(module, names.make, None)
         if callable(make):
-            owner = self._call("mod_init", make)
+            owner = self._call(names.make, make)
             if owner is None:
                 raise PluginError(
-                    f"script {self.path}: mod_init() returned None; it returns the object with the routes"
+                    f"script {self.path}: {names.make}() returned None; it returns the object with the routes"
                 )
             return owner
-        if not callable(getattr(module, ROUTE, None)):
-            raise PluginError(f"script {self.path}: it has neither mod_init() nor {ROUTE}()")
-        if callable(begin := getattr(module, "script_init", None)):
-            self._call("script_init", begin)
+        if not callable(getattr(module, names.route, None)):
+            raise PluginError(f"script {self.path}: it has neither {names.make}() nor {names.route}()")
+        if callable(begin := getattr(module, names.script_make, None)):
+            self._call(names.script_make, begin)
         return module
 
     def _find_route(self, owner: object) -> Routine:
-        route = getattr(owner, ROUTE, None)
+        name = self._names.route
+        route = getattr(owner, name, None)
         if not callable(route):
-            raise PluginError(f"script {self.path}: what mod_init() returned has no {ROUTE}(self, msg)")
+            raise PluginError(f"script {self.path}: what {self._names.make}() returned has no {name}(self, msg)")
         if isinstance(owner, ModuleType):
+            self._try_arguments(route, name)
             return lambda _call: route()
+        self._try_arguments(route, name, "msg")
         return lambda call: route(LegacyMessage(call))
+
+    def _try_arguments(self, function: Callable[..., object], name: str, *given: str) -> None:
+        """Raise PluginError for a function that cannot be called with as many arguments as it will get."""
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):  # of something that does not say what it takes
+            return
+        try:
+            signature.bind(*given)
+        except TypeError:
+            code = getattr(function, "__code__", None)
+            place = f"{code.co_filename}:{code.co_firstlineno}" if code else str(self.path)
+            wanted = f"{name}({', '.join((*(['self'] if inspect.ismethod(function) else []), *given))})"
+            raise PluginError(f"script {place}: {name} is called as {wanted}, which it does not take") from None
 
     def _find_child_init(self, owner: object) -> Callable[[], object] | None:
         is_module = isinstance(owner, ModuleType)
-        routine = getattr(owner, "script_child_init" if is_module else "child_init", None)
+        name = self._names.script_begin if is_module else self._names.begin
+        routine = getattr(owner, name, None)
         if callable(routine):
-            return lambda: routine(RANK)
+            self._try_arguments(routine, name, "rank")
+            return lambda: routine(self.rank)
         if is_module:
             return None
-        raise PluginError(f"script {self.path}: what mod_init() returned has no child_init(self, rank)")
+        raise PluginError(f"script {self.path}: what {self._names.make}() returned has no {name}(self, rank)")
 
     def _find_event(self, owner: object, name: str, event: str) -> Routine | None:
         """Return what tells a script of an event; None where it has no callback called `name`.

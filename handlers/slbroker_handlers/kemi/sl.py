@@ -27,12 +27,6 @@ def sl_send_reply(call: Call, code: int, reason: str) -> int:
     return call.reply(code, reason)
 
 
-@sl.export
-def sl_reply(call: Call, code: int, reason: str) -> int:
-    """Reply statelessly: another name of sl_send_reply."""
-    return call.reply(code, reason)
-
-
 @sl.export(partial=_STATELESS)
 def send_reply(call: Call, code: int, reason: str) -> int:
     """Reply, by the transaction where there is one."""

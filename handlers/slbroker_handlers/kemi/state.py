@@ -30,8 +30,11 @@ class State:
         params: Params | None = None,
         now: Callable[[], float] = time.monotonic,
         date: Callable[[], float] = time.time,
+        *,
+        allow_missing: bool = False,
     ) -> None:
         self.params = params or Params()
+        self.allow_missing = allow_missing  # whether what no Kamailio has answers as if it had failed
         self.release = self.params.release
         self.now = now
         self.date = date

@@ -47,7 +47,7 @@ def write_stubs() -> str:
 def _function(export: Export) -> str:
     params = [f"{name}: {kind}" for name, kind in export.params]
     if params:
-        params.append("/")
+        params.insert(len(params) - params[-1].startswith("*"), "/")
     head = f"def {export.name}({', '.join(params)}) -> {_result(export)}:"
     remark = f" Here: {export.partial}." if export.partial else ""
     summary = (inspect.getdoc(export.function) or "").partition("\n")[0]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from slbroker_handlers.kemi.exports import Xval
+    from slbroker_handlers.kemi.release import Release
 
 
 def _raw(value: str) -> bytes:
@@ -150,6 +151,11 @@ def _transform_list(text: str, name: str, arguments: list[str]) -> Xval:
 KNOWN: Final = frozenset((*STRINGS, *_URIS, *_PARAMS, *_NAMES, *(f"tobody.{part}" for part in _BODIES)))
 
 
-def is_known(transformation: str) -> bool:
-    """Return whether there is such a transformation here."""
-    return transformation.split(",")[0] in KNOWN
+# The releases of Kamailio that brought those which 5.6 has not.
+SINCE: Final[dict[str, Release]] = {}
+
+
+def is_known(transformation: str, release: Release) -> bool:
+    """Return whether there is such a transformation here, and in a release of Kamailio's."""
+    name = transformation.split(",")[0]
+    return name in KNOWN and SINCE.get(name, release) <= release

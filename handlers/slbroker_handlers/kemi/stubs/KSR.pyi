@@ -173,9 +173,6 @@ class _sl:
     def sl_forward_reply(code: str, reason: str, /) -> int:
         """Forward a reply. Here: always -1: SIP replies never come to a handler."""
     @staticmethod
-    def sl_reply(code: int, reason: str, /) -> int:
-        """Reply statelessly: another name of sl_send_reply."""
-    @staticmethod
     def sl_reply_error() -> int:
         """Reply with what describes the last internal error: `500 I'm terribly sorry, server error occurred (1/SL)`."""
     @staticmethod
@@ -193,7 +190,7 @@ class _pv:
     def geti(name: str, /) -> int:
         """Return a pseudo-variable's value as a number, 0 for null and for what is none; a method has a number, too."""
     @staticmethod
-    def getl(name: str, /) -> int:
+    def getl(name: str, /) -> Xval:
         """Return a pseudo-variable's value as a long number."""
     @staticmethod
     def getvn(name: str, default: int, /) -> Xval:
