@@ -216,16 +216,15 @@ class Script:
 
     def _try_arguments(self, function: Callable[..., object], name: str, *given: str) -> None:
         """Raise PluginError for a function that cannot be called with as many arguments as it will get."""
+        is_method = inspect.ismethod(function)
         try:
-            signature = inspect.signature(function)
-        except (TypeError, ValueError):  # of something that does not say what it takes
-            return
-        try:
-            signature.bind(*given)
-        except TypeError:
+            inspect.signature(function).bind(*given)
+        except (TypeError, ValueError) as error:  # ValueError: a method that takes nothing, or what does not say
             code = getattr(function, "__code__", None)
-            place = f"{code.co_filename}:{code.co_firstlineno}" if code else str(self.path)
-            wanted = f"{name}({', '.join((*(['self'] if inspect.ismethod(function) else []), *given))})"
+            if code is None or (isinstance(error, ValueError) and not is_method):
+                return
+            wanted = f"{name}({', '.join((*(['self'] if is_method else []), *given))})"
+            place = f"{code.co_filename}:{code.co_firstlineno}"
             raise PluginError(f"script {place}: {name} is called as {wanted}, which it does not take") from None
 
     def _find_child_init(self, owner: object) -> Callable[[], object] | None:

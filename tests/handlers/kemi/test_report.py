@@ -117,8 +117,8 @@ PARTIAL = """
     is_myself_ruri setbflag is_myself_furi nathelper.set_contact_alias sanity.sanity_check sl.send_reply force_rport
     auth.auth_challenge auth.consume_credentials hdr.append hdr.remove isdsturiset nathelper.fix_nated_register
     nathelper.handle_ruri_alias nathelper.nat_uac_test pike.pike_check_req htable.sht_match_name htable.sht_seti
-    is_myself is_myself_srcip permissions.allow_source_address tm.t_check_trans tm.t_is_set tm.t_is_canceled tm.t_newtran
-    tmx.t_is_branch_route tmx.t_precheck_trans
+    is_myself is_myself_srcip permissions.allow_source_address tm.t_check_trans tm.t_is_set tm.t_is_canceled
+    tm.t_newtran tmx.t_is_branch_route tmx.t_precheck_trans
 """
 MISSING = """
     rr.record_route auth_db.auth_check registrar.lookup registrar.save rr.add_rr_param rr.check_route_param

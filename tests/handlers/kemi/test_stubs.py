@@ -75,7 +75,7 @@ def test_a_typical_script_passes_a_strict_type_checker(tmp_path: Path) -> None:
         ("KSR.sl.sl_send_reply('200', 'OK')", 'Argument 1 to "sl_send_reply" of "_sl" has incompatible type'),
         ("KSR.sl.sl_sned_reply(200, 'OK')", 'has no attribute "sl_sned_reply"'),
         ("KSR.pv.get()", "Too few arguments"),
-        ("KSR.tm.t_relay()", 'Module has no attribute "tm"'),
+        ("KSR.dialog.dlg_manage()", 'Module has no attribute "dialog"'),
         ("KSR.kx.gete_ua() + 1", "Unsupported operand types"),
     ],
 )

@@ -1049,6 +1049,110 @@ class _nathelper:
     def set_contact_alias() -> int:
         """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
 
+class _permissions:
+    @staticmethod
+    def allow_address(group: int, address: str, port: int, /) -> int:
+        """Return 1 when the list's group has an address, or a domain, else -1. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_address_group(address: str, port: int, /) -> int:
+        """Return the group that has an address, or a domain, -1 where none has it. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_source_address(group: int, /) -> int:
+        """Return 1 when the list's group has the address that the request came from, else -1. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_source_address_group() -> int:
+        """Return the group that has the address that the request came from, -1 where none has it. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_trusted() -> int:
+        """Return -1: nobody is trusted. Here: there is no database with trusted peers: always -1, as in Kamailio without one."""
+
+class _tm:
+    @staticmethod
+    def t_any_replied() -> int:
+        """Return -1: no branch has replied. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_any_timeout() -> int:
+        """Return -1: no branch has timed out. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_branch_replied() -> int:
+        """Return -1: no branch has replied. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_branch_timeout() -> int:
+        """Return -1: no branch has timed out. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_check_status(expression: str, /) -> int:
+        """Return -1: no branch has replied. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_check_trans() -> int:
+        """Return -1: the request belongs to no transaction that is known; 0 behind t_newtran. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_exists() -> int:
+        """Return 1 behind t_newtran, else -1. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_get_branch_index() -> int:
+        """Return 0. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_get_status_code() -> int:
+        """Return -1: no branch has replied. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_grep_status(code: int, /) -> int:
+        """Return -1: no branch has replied. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_canceled() -> int:
+        """Return -1: nothing is cancelled. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_expired() -> int:
+        """Return -1: nothing expires. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_retr_async_reply() -> int:
+        """Return -1: no reply is repeated. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_set(target: str, /) -> int:
+        """Return -1: no branch_route, failure_route, onreply_route or branch_failure_route is set. Here: there are no transactions: as Kamailio answers where it holds none; routes are never noted."""
+    @staticmethod
+    def t_lookup_cancel() -> int:
+        """Return -1: there is no INVITE that a CANCEL could end. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_lookup_request() -> int:
+        """Return -1: the request repeats none. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_newtran() -> int:
+        """Return 1, or -10 the second time. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+    @staticmethod
+    def t_release() -> int:
+        """Return 1. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+    @staticmethod
+    def t_reply(code: int, reason: str, /) -> int:
+        """Reply behind t_newtran: 1; -1 where that was not called, and for a second final reply. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+    @staticmethod
+    def t_retransmit_reply() -> int:
+        """Return -1: no reply is kept. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_send_reply(code: int, reason: str, /) -> int:
+        """Reply: 1; -1 for a second final reply behind t_newtran. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+
+class _tmx:
+    @staticmethod
+    def t_is_branch_route() -> int:
+        """Return -1: this is no branch route. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_failure_route() -> int:
+        """Return -1: this is no failure route. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_reply_route() -> int:
+        """Return -1: this is no reply route. Here: there are no transactions: as Kamailio answers where it holds none."""
+    @staticmethod
+    def t_is_request_route() -> int:
+        """Return 1: this is the request route."""
+    @staticmethod
+    def t_precheck_trans() -> int:
+        """Return -1: no other worker has the request. Here: there are no transactions: as Kamailio answers where it holds none."""
+
+class _x:
+    @staticmethod
+    def modf(name: str, /, *arguments: str) -> int:
+        """Call a function of kamailio.cfg by its name. Here: the functions that work here, with their arguments as texts; any other: -1."""
+
 sl: _sl
 pv: _pv
 pvx: _pvx
@@ -1071,3 +1175,7 @@ uuid: _uuid
 regex: _regex
 cfgutils: _cfgutils
 nathelper: _nathelper
+permissions: _permissions
+tm: _tm
+tmx: _tmx
+x: _x
