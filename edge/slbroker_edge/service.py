@@ -29,6 +29,7 @@ from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from slbroker_edge.edge import Edge
+from slbroker_edge.filterfile import FilterFile
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.pacing import PacedReader
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
     from slbroker.config import EdgeSettings, ListenAddress
     from slbroker.inner import Job
+    from slbroker_edge.filtermemory import FilterMemory
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
 
@@ -54,14 +56,17 @@ PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ d
 class EdgeService:
     """One edge process. `start`, then `drain` and `close`; `reload` reads key ring, TLS files and bus keys again."""
 
-    def __init__(self, settings: EdgeSettings) -> None:
+    def __init__(self, settings: EdgeSettings, memory: FilterMemory | None = None) -> None:
+        """`memory` is this process's part of what an edge of several processes shares."""
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         signer = self._load_signer()
         dispatcher: Dispatcher[Job] = Dispatcher(
             self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes}
         )
-        self.edge = Edge(dispatcher, AckFilter(signer, settings.ack_window), settings.checks, settings.policies)
+        memory = memory or FilterFile(settings.bus, 1).of_process(0)
+        ack_filter = AckFilter(signer, settings.ack_window, memory)
+        self.edge = Edge(dispatcher, ack_filter, settings.checks, settings.policies)
         self._listeners: list[UdpListener] = []
         self._readers: list[PacedReader] = []
         self._streams: Streams | None = None

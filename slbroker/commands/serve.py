@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TlsSettings,
     )
     from slbroker.sip.validate import Checks
+    from slbroker_edge.filtermemory import FilterMemory
 
 # Where to reach a listener that has every address.
 _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -199,7 +200,12 @@ def edge(
         _edge_program(settings)[1](None)
         return Exit.OK
     try_listen(listen, share_port=True)
-    programs = [_edge_program(replace(settings, process=number)) for number in range(processes)]
+    from slbroker_edge.filterfile import FilterFile
+
+    shared = FilterFile(bus, processes)
+    programs = [
+        _edge_program(replace(settings, process=number), shared.of_process(number)) for number in range(processes)
+    ]
     return Supervisor(programs, _stop_time(dispatch, policies)).run()
 
 
@@ -272,12 +278,14 @@ def _bundled() -> str:
     return BUNDLED
 
 
-def _edge_program(settings: EdgeSettings) -> tuple[str, Callable[[int | None], None]]:
+def _edge_program(
+    settings: EdgeSettings, memory: FilterMemory | None = None
+) -> tuple[str, Callable[[int | None], None]]:
     def program(lifeline: int | None) -> None:
         from slbroker.process import run_service
         from slbroker_edge.service import EdgeService
 
-        run_service(EdgeService(settings), lifeline)
+        run_service(EdgeService(settings, memory), lifeline)
 
     return f"edge {settings.process}", program
 

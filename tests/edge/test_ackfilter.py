@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slbroker.keys import KeyRing
 from slbroker.sip.message import Message
 from slbroker.sip.reading import Reading
 from slbroker.totag import Signer
-from slbroker_edge import ackfilter
+from slbroker_edge import filtermemory
 from slbroker_edge.ackfilter import AckFilter
+from slbroker_edge.filtermemory import FilterMemory
 
 if TYPE_CHECKING:
     from slbroker.inner.pure_jobs import Ack
@@ -199,7 +202,7 @@ def test_a_long_silence_forgets_both_generations() -> None:
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ackfilter, "MAX_REMEMBERED", 100)
+    monkeypatch.setattr(filtermemory, "MAX_REMEMBERED", 100)
     acks = make_filter()
     for number in range(1_000):
         acks.arm([invite(b"theirs", cseq=number)], NOW)
@@ -215,6 +218,36 @@ def test_replies_with_our_own_tag_cost_no_memory() -> None:
         acks.arm([invite(cseq=number)], NOW)
     assert not acks.absorbs(ack(b"", cseq=5), NOW)
     assert not acks.absorbs(ack(b"theirs", cseq=5), NOW)
+
+
+def test_what_one_process_answers_the_others_know_and_remember() -> None:
+    shared = bytearray(filtermemory.size_for(3))
+    filters = [AckFilter(signer(), WINDOW, FilterMemory(shared, number, b"key")) for number in range(3)]
+    filters[1].arm([invite(b"theirs")], NOW)
+    filters[0].arm([invite(b"theirs", cseq=8)], NOW + 1)
+    again = AckFilter(signer(), WINDOW, FilterMemory(shared, 1, b"key"))  # the process was started again
+    for acks in (*filters, again):
+        assert acks.absorbs(ack(signed()), NOW + 2)
+        assert acks.absorbs(ack(b"theirs"), NOW + 2)
+        assert acks.absorbs(ack(b"theirs", cseq=8), NOW + 2)
+        assert not acks.absorbs(ack(b"theirs", cseq=9), NOW + 2)
+    for seconds in range(3, 200):
+        filters[0].arm([invite()], NOW + seconds)  # keeps them armed, while process 1 answers nothing more
+    assert not filters[0].absorbs(ack(b"theirs"), NOW + 2 * WINDOW)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 40)), max_size=60))
+def test_the_memory_is_that_of_two_sets(steps: list[tuple[int, float]]) -> None:
+    """Whatever comes when: what was answered within the window is known, what is older than three is not."""
+    acks, now, answered = make_filter(), NOW, dict[int, float]()
+    for number, pause in steps:
+        now += pause
+        acks.arm([invite(b"theirs", cseq=number)], now)
+        answered[number] = now
+        for other in range(31):
+            known = acks.absorbs(ack(b"theirs", cseq=other), now)
+            age = now - answered.get(other, -1e9)
+            assert known if age < WINDOW else not known or age < 3 * WINDOW
 
 
 def test_many_acks_at_once() -> None:
