@@ -67,9 +67,15 @@ def check(
     tls: TlsSettings | None,
     security: BusSecurity | None,
 ) -> None:
-    """Check this installation, and the plugin, key ring, listen addresses, TLS files and bus keys that are given."""
+    """Check this installation, and the plugin, key ring, listen addresses, TLS files and bus keys that are given.
+
+    A note names a Python or a library that is known to misbehave; it is no failure.
+    """
+    from slbroker import knownfaults
     from slbroker.check import checks
 
+    for library, words in knownfaults.found():
+        click.echo(f"note {library:<8} {words}")
     failed: UserError | None = None
     for subject, examine in checks(plugin, keys, listen, tls, _describe_plugin, _describe_listen, security):
         try:
