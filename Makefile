@@ -9,18 +9,22 @@ ARGS ?=
 # Most tests wait for processes, so there are more at once than cores. 0 runs one after the other, for --pdb and -s.
 AT_ONCE ?= 4
 
-BIN := .venv/bin
+# Another folder keeps the environments of two interpreters apart: make quick PYTHON=python3.13 VENV=build/python3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
 # The first address of run as a URI for slbroker ping.
 PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword $(LISTEN))))
-# Made when .venv is complete, so that an interrupted setup is done again.
-READY := .venv/.ready
+# Made when it is complete, so that an interrupted setup is done again.
+READY := $(VENV)/.ready
+# What needs no other program, and not the machine for itself.
+QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants calls load fire simulate clean
+.PHONY: help setup run test quick lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants calls load fire simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "PYTHON=... names the interpreter, LISTEN=... the addresses of run, ARGS=... adds options to most of them."
+	@echo "PYTHON=... names the interpreter, VENV=... its environment, LISTEN=... the addresses of run, ARGS=... adds options to most."
 
 setup: $(READY) ## make .venv with slbroker and its development tools in it
 
@@ -29,10 +33,10 @@ $(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx slbroker/inner
 	  echo "slbroker needs Python 3.11 or later and '$(PYTHON)' is not: install one (Debian 12: python3-venv) or name it, make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments: install its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
-	@echo "Setting up .venv with $$($(PYTHON) --version): packages are fetched and a little C is compiled, about a minute."
-	@$(PYTHON) -m venv .venv
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version): packages are fetched and a little C is compiled, about a minute."
+	@$(PYTHON) -m venv $(VENV)
 	@# A twin of older sources must not outlive a build that fails.
-	@rm -f slbroker/inner/*.so
+	@rm -f slbroker/inner/*$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@case $$($(BIN)/python -c 'from slbroker import inner; print(inner.KIND)') in \
 	  compiled) echo "Done. The innermost functions are compiled." ;; \
@@ -58,6 +62,9 @@ test: lint types ## lint, types, then every test
 	SLBROKER_TEST_PART=beside $(BIN)/pytest -n $(AT_ONCE) --dist worksteal $(ARGS) || beside=$$?; \
 	echo "The tests took $$(($$(date +%s) - begun)) s."; \
 	case "$$alone $$beside" in "0 0" | "0 5" | "5 0") ;; *) exit 1 ;; esac  # 5: nothing was chosen
+
+quick: setup ## a third of the tests, those that need no other program: for one more interpreter
+	@$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m "not peer and not alone" $(QUICK) $(ARGS)
 
 lint: setup ## ruff: rules and layout
 	@echo "Checking the style."
