@@ -201,14 +201,14 @@ def scan(data):
     if breaks > MAX_HEADERS:
         fault = pure.TOO_MANY_HEADERS
         breaks = MAX_HEADERS
-    return make_result(data[:start_length], spans, breaks, line[:end - line], fault)
+    return make_result(data[:start_length], spans, breaks, line[:end - line], fault) or pure.scan(data)
 
 
 cdef tuple make_result(bytes start, Span *spans, Py_ssize_t count, bytes body, str fault):
-    """Make the result of `scan`, which holds the data that the spans point into."""
+    """Make the result of `scan`, which holds the data that the spans point into; None for a line that is no header."""
     cdef list headers = [None] * (2 * count)  # in one piece: growing it would cost as much as filling it
     cdef dict first = {}
-    cdef Py_ssize_t at, used = 0
+    cdef Py_ssize_t at
     cdef PyObject *known
     for at in range(count):
         name = None
@@ -216,15 +216,11 @@ cdef tuple make_result(bytes start, Span *spans, Py_ssize_t count, bytes body, s
             known = find_name(<const unsigned char *>spans[at].name, spans[at].name_length)
             name = <object>known if known else canonical_name(spans[at].name[:spans[at].name_length])
         if not name:
-            fault = fault or pure.BAD_HEADER_LINE
-            continue
+            return None
         value = PyBytes_FromStringAndSize(spans[at].value, spans[at].value_length)
-        headers[used] = name
-        headers[used + 1] = value
-        used += 2
+        headers[2 * at] = name
+        headers[2 * at + 1] = value
         PyDict_SetDefault(first, name, value)
-    if used < 2 * count:
-        del headers[used:]
     return start, headers, first, body, fault
 
 # receive_batch --------------------------------------------------------------------------------------------------

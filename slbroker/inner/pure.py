@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -34,6 +35,8 @@ _ECHOED_BY_100: Final = _ECHOED | {b"timestamp": b"\r\nTimestamp: "}  # RFC 3261
 _ECHOED_BY_DIALOG: Final = _ECHOED | {b"record-route": b"\r\nRecord-Route: "}  # RFC 3261 12.1.1
 
 _pack = struct.Struct(">I").pack
+# A quote tells of a value that was cut in two; controls are in no name that anybody means.
+_is_cut = re.compile(rb'["\x00-\x08\x0a-\x1f\x7f]').search
 
 MISSING_EMPTY_LINE = "Missing Empty Line After Headers"
 TOO_MANY_HEADERS = "Too Many Headers"
@@ -65,7 +68,9 @@ def scan(data: bytes) -> Scanned:
         name, colon, value = line.partition(b":")
         canonical = canonical_name(name)
         if not canonical or not colon:
-            fault = fault or BAD_HEADER_LINE
+            # RFC 3261 8.2.2: what is malformed and not needed is ignored.
+            if _is_cut(name):
+                fault = fault or BAD_HEADER_LINE
             continue
         value = value.strip(b" \t")
         headers += (canonical, value)

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.errors import Reject
 from slbroker.inner import Item
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
@@ -14,9 +13,9 @@ from slbroker.plugin.settings import ALONE, Context
 from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.credentials import Credentials, parse_credentials
-from slbroker.sip.grammar import canonical_name, is_digits
+from slbroker.sip.grammar import canonical_name
 from slbroker.sip.uri import Uri, parse_uri, text
-from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS
+from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
 from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
@@ -188,12 +187,12 @@ class Request:
     @property
     def max_forwards(self) -> int | None:
         """Return Max-Forwards, None where there is none; raise Reject(400) for no number up to 255 (RFC 3261 20.22)."""
-        return self._number(b"max-forwards", MAX_HOPS, "Bad Max-Forwards Header")
+        return read_number(self.message, b"max-forwards", "Max-Forwards", MAX_HOPS)
 
     @property
     def expires(self) -> int | None:
         """Return Expires in seconds, None where there is none; raise Reject(400) for no number below 2**32."""
-        return self._number(b"expires", MAX_SECONDS, "Bad Expires Header")
+        return read_number(self.message, b"expires", "Expires", MAX_SECONDS)
 
     @property
     def user_agent(self) -> str:
@@ -251,14 +250,6 @@ class Request:
     def _credentials(self, name: bytes) -> Credentials | None:
         value = self.message.first(name)
         return None if value is None else parse_credentials(value)
-
-    def _number(self, name: bytes, most: int, complaint: str) -> int | None:
-        value = self.message.first(name)
-        if value is None:
-            return None
-        if not is_digits(value) or (number := int(value)) > most:
-            raise Reject(400, complaint)
-        return number
 
     # Answering --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.errors import Reject
-from slbroker.sip.grammar import is_token
 from slbroker.sip.uri import parse_uri, text
 
 if TYPE_CHECKING:
@@ -31,15 +30,23 @@ _QUOTED: Final = rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*"'
 _PLAIN: Final = rb'[^"<>;,\x00-\x08\x0a-\x1f\x7f]*+'
 # 20.10: an addr-spec with a comma, a question mark or a semicolon must stand inside <>.
 _BARE: Final = rb'[^"<>;,?\x00-\x20\x7f]++'
-_BRACKETED: Final = rb"<([^<>\"\r\n]++)>"
+# Of quotes, which no URI has, only pairs behind "=" can be forgiven, as phones write them in parameters.
+_BRACKETED: Final = rb"<([^<>\"\r\n]++(?:(?<==)\"[^<>\"\r\n]*+\"[^<>\"\r\n]*+)*)>"
 
 _match_quoted = re.compile(_QUOTED).match
-_match_head = re.compile(rb"%b(?:(%b|%b)%b%b|(%b))%b" % (_WS, _QUOTED, _PLAIN, _WS, _BRACKETED, _BARE, _WS)).match
+# A display name may be quoted in pieces: ""unknown"", as phones write it.
+_DISPLAY: Final = rb"%b(?:[^\"<>;,\x00-\x20\x7f]++%b)*|%b" % (_QUOTED, _QUOTED, _PLAIN)
+_match_head = re.compile(rb"%b(?:(%b)%b%b|(%b))%b" % (_WS, _DISPLAY, _WS, _BRACKETED, _BARE, _WS)).match
 # generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string. What is not quoted is
-# taken up to the next separator, even if it is empty.
+# taken up to the next separator, even if it is empty; a value in <> (instance ids) to the end of those.
 _match_param = re.compile(
-    rb";%b(%b)%b(?:=%b(%b|%b)%b)?" % (_WS, _TOKEN, _WS, _WS, _QUOTED, rb'[^"<>;,\x00-\x20\x7f]*+', _WS)
+    rb";%b(%b)%b(?:=%b(%b|<[^<>\"\r\n]*+>|%b)%b)?" % (_WS, _TOKEN, _WS, _WS, _QUOTED, rb'[^"<>;,\x00-\x20\x7f]*+', _WS)
 ).match
+# A tag is a token; phones and gateways put any gen-value there, which has one reading as long as it is not quoted.
+_is_tag = re.compile(rb'[^"<>;,\x00-\x20\x7f-\xff]++').fullmatch
+# In lists: semicolons with nothing behind them, and commas with nothing between them.
+_match_no_params = re.compile(rb"(?:;[ \t]*+(?=[;,]|\Z))*").match
+_match_no_address = re.compile(rb"[ \t,]*+").match
 # The form that nearly all requests use: no white space around parameters, none but a tag, no escapes.
 _match_ordinary = re.compile(
     rb'(?:(?:"[^"\\\r\n]*+"[ \t]*+|%b)%b|%b)(?:;tag=(%b))?' % (_PLAIN, _BRACKETED, _BARE, _TOKEN)
@@ -55,7 +62,7 @@ STAR: Final = b"*"  # RFC 3261 20.10: Contact = ( STAR / (contact-param *(COMMA 
 def tag_of(value: bytes) -> bytes:
     """Return the tag of a From or To value, b"" where there is none (RFC 3261 19.3).
 
-    Raises Reject(400, reason) for a value that is malformed, or whose tag is empty, no token, or not alone.
+    Raises Reject(400, reason) for a value that is malformed, or whose tag is empty, quoted, or not alone.
     """
     found = _match_ordinary(value)
     if found is not None:
@@ -112,8 +119,11 @@ class Address:
 
     @property
     def wildcard(self) -> bool:
-        """Whether this is the "*" of a Contact that removes all bindings (RFC 3261 10.2.2)."""
-        return self.raw == STAR
+        """Whether this is the "*" of a Contact that removes all bindings (RFC 3261 10.2.2).
+
+        Phones write `<*>` and `*;expires=0`, too, which can mean nothing else.
+        """
+        return self.uri_bytes == STAR and not self.display
 
     def __str__(self) -> str:
         return text(self.raw)
@@ -127,19 +137,26 @@ def parse_address(raw: bytes) -> Address:
 def parse_address_list(raw: bytes) -> list[Address]:
     """Parse a value that may hold several, separated by commas, such as Contact and Route (RFC 3261 7.3.1).
 
-    A "*" comes as the only Address, with `wildcard` set. Raises Reject(400, reason).
+    What has nothing in it is passed over: an empty value, commas and semicolons too many. A "*" comes as the only
+    Address, with `wildcard` set. Raises Reject(400, reason).
     """
     addresses: list[Address] = []
-    start = 0
-    while start <= len(raw):
+    start = _behind_nothing(raw, 0)
+    while start < len(raw):
         if len(addresses) == MAX_ADDRESSES:
             raise Reject(400, "Too Many Addresses")
-        reading = _read(raw, start)
+        reading = _read(raw, start, in_list=True)
         addresses.append(_address(raw[start : reading.end], reading))
-        start = reading.end + 1
+        start = _behind_nothing(raw, reading.end)
     if len(addresses) > 1 and any(address.wildcard for address in addresses):
         raise Reject(400, "Address Beside *")
     return addresses
+
+
+def _behind_nothing(value: bytes, start: int) -> int:
+    found = _match_no_address(value, start)
+    assert found is not None
+    return found.end()
 
 
 class _Reading(NamedTuple):
@@ -160,7 +177,7 @@ def _read_single(value: bytes) -> _Reading:
     return reading
 
 
-def _read(value: bytes, start: int) -> _Reading:
+def _read(value: bytes, start: int, *, in_list: bool = False) -> _Reading:
     """Read the address that starts at `start` and ends at a comma or at the end of `value`."""
     head = _match_head(value, start)
     if head is None:
@@ -169,19 +186,27 @@ def _read(value: bytes, start: int) -> _Reading:
     params: list[tuple[bytes, bytes | None]] = []
     tag = b""
     end = head.end()
+    if in_list:
+        end = _behind_empty_params(value, end)
     while (param := _match_param(value, end)) is not None:
         if len(params) == MAX_PARAMS:
             raise Reject(400, "Too Many Parameters In Address")
         name, content = param.groups()
         if name.lower() == b"tag":
-            if not content or tag or not is_token(content):
+            if not content or tag or not _is_tag(content):
                 raise Reject(400, "Two Tags" if tag else "Bad Tag")
             tag = content
         params.append((name, content))
-        end = param.end()
+        end = _behind_empty_params(value, param.end()) if in_list else param.end()
     if end < len(value) and value[end] != ord(","):
         raise _fault(value, end)
     return _Reading(display or b"", bracketed or bare, params, tag, head.end(), end)
+
+
+def _behind_empty_params(value: bytes, at: int) -> int:
+    found = _match_no_params(value, at)
+    assert found is not None
+    return found.end()
 
 
 def _fault(value: bytes, at: int) -> Reject:

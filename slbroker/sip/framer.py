@@ -150,7 +150,7 @@ class Framer:
 def _read_length(buffer: bytes | bytearray, at: int, end: int) -> int:
     """Return the Content-Length in a head, read exactly as the parser will read it; raise Reject.
 
-    On a stream it must be there (RFC 3261 18.3), once, and a number: on what else it is, two readers would disagree.
+    On a stream it must be there (RFC 3261 18.3), a number, and one: on what else it is, two readers would disagree.
     """
     if buffer.find(b"\r\n ", at, end) >= 0 or buffer.find(b"\r\n\t", at, end) >= 0:
         values = _find_lengths(unfold(b" ", buffer[at:end]))
@@ -158,9 +158,9 @@ def _read_length(buffer: bytes | bytearray, at: int, end: int) -> int:
         values = _find_lengths(buffer, at, end)
     if not values:
         raise Reject(400, "Missing Content-Length Header")
-    if len(values) > 1:
-        raise Reject(400, "Repeated Content-Length Header")
     digits = values[0].strip(b" \t")
+    if len(values) > 1 and any(value.strip(b" \t") != digits for value in values):
+        raise Reject(400, "Repeated Content-Length Header")
     if not is_digits(digits):
         raise Reject(400, "Bad Content-Length Header")
     return int(digits)

@@ -12,7 +12,8 @@ MAX_HEADERS: Final = 256  # far above any real request, low enough that a hostil
 MAX_CACHED_NAMES: Final = 1_024  # spellings of header names remembered; inventing more gains a peer nothing
 MAX_CACHED_NAME_LENGTH: Final = 64
 MAX_URI_PARAMS: Final = 64  # real URIs have a handful; 30,000 in one datagram would cost 10 ms and more
-MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees more of a peer's digits
+MAX_DIGITS: Final = 10  # 2**31 and 2**32 have ten; int() never sees many more of a peer's digits
+MAX_ZEROS: Final = 64  # in front of a number, where they mean nothing; phones that write some fill ten places
 
 # What may stand between messages: line ends (RFC 3261 7.5), and what some keepalives are made of besides, such as the
 # NUL of Asterisk 12 and later.
@@ -46,11 +47,11 @@ METHODS: Final = frozenset((
 ))  # fmt: skip
 
 # RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
-match_cseq = re.compile(rb"([0-9]{1,%d})[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % MAX_DIGITS).fullmatch
+match_cseq = re.compile(rb"(0{0,%d}[0-9]{1,%d})[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % (MAX_ZEROS, MAX_DIGITS)).fullmatch
 MAX_CSEQ: Final = 2**31 - 1
 
-# RFC 3261 20.14: Content-Length = 1*DIGIT
-is_digits = re.compile(rb"[0-9]{1,%d}" % MAX_DIGITS).fullmatch
+# RFC 3261 20.14: Content-Length = 1*DIGIT; Max-Forwards and Expires are that, too.
+is_digits = re.compile(rb"0{0,%d}[0-9]{1,%d}" % (MAX_ZEROS, MAX_DIGITS)).fullmatch
 
 # RFC 3986 3.1 as RFC 3261 25.1 takes it: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ), and something behind it.
 match_absolute_uri = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*):[^\x00-\x20<>\"\x7f]+").fullmatch
@@ -83,8 +84,9 @@ COMPACT_FORMS: Final[dict[bytes, bytes]] = {
     b"y": b"identity",
 }
 
-# RFC 3261 20: headers of which a request has one; a second makes two readings possible, so it is refused. The order is
-# that of the complaints, since the same request gets the same answer from any process.
+# RFC 3261 20: headers of which a request has one; a second makes two readings possible, so it is refused, but where it
+# says the same again and is not echoed (REPEATABLE). The order is that of the complaints, since the same request gets
+# the same answer from any process.
 SINGLE_HEADERS: Final[dict[bytes, str]] = {
     b"from": "From",
     b"to": "To",
@@ -93,6 +95,7 @@ SINGLE_HEADERS: Final[dict[bytes, str]] = {
     b"content-length": "Content-Length",
     b"max-forwards": "Max-Forwards",
 }
+REPEATABLE: Final = frozenset((b"content-length", b"max-forwards"))
 
 # The names that requests are made of. They are remembered from the start, so that a peer that fills the rest of the
 # memory with inventions slows nobody else down.

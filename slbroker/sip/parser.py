@@ -75,7 +75,8 @@ def _read_request_line(start: bytes, checks: Checks) -> tuple[bytes, bytes]:
     if ordinary is not None:
         method, uri = ordinary.groups()
         return method, uri
-    parts = start.split(b" ")
+    # RFC 4475 3.1.2.9 and 3.1.2.10: a server may forgive blanks too many; they leave one reading.
+    parts = [part for part in start.rstrip(b" \t").split(b" ") if part]
     if len(parts) != 3 or not grammar.is_token(parts[0]):
         raise Reject(400, "Bad Request Line")
     method, uri, version = parts
@@ -94,11 +95,13 @@ def _read_request_line(start: bytes, checks: Checks) -> tuple[bytes, bytes]:
 
 
 def _refuse_repeats(headers: list[bytes]) -> None:
-    """Raise Reject when a header that may stand once stands twice."""
+    """Raise Reject when a header that may stand once stands twice, and is not said to the same effect."""
     names = headers[::2]
     for name, title in grammar.SINGLE_HEADERS.items():
         if names.count(name) > 1:
-            raise Reject(400, f"Repeated {title} Header")
+            values = {value for other, value in zip(names, headers[1::2], strict=True) if other == name}
+            if name not in grammar.REPEATABLE or len(values) > 1:
+                raise Reject(400, f"Repeated {title} Header")
 
 
 def _required(first: dict[bytes, bytes], name: bytes, title: str) -> bytes:
@@ -119,8 +122,11 @@ def _read_cseq(first: dict[bytes, bytes], method: bytes) -> int:
 
 
 def _cut_body(body: bytes, length: bytes | None) -> bytes:
-    """Return `body` cut to Content-Length; bytes behind it are discarded, too few are an error (RFC 3261 18.3)."""
-    if length is None:
+    """Return `body` cut to Content-Length; bytes behind it are discarded, too few are an error (RFC 3261 18.3).
+
+    Without a length, or with one that says nothing, the body goes to the end of the datagram.
+    """
+    if not length:
         return body
     if not grammar.is_digits(length):
         raise Reject(400, "Bad Content-Length Header")

@@ -28,12 +28,12 @@ _find_illegal = re.compile(rb"[%b]" % _ILLEGAL).search
 
 # RFC 3261 25.1: SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ]. A user may hold ";" and
 # "?", but "@" stands once or never: with two, any choice between the readings is one that another element
-# does not make. "_" is no host character, but it is in use. Of an IPv6 address only the characters are
-# checked (RFC 5118 4.10).
+# does not make. "_" is no host character, but it is in use; so is "@" behind no user. Of an IPv6 address only the
+# characters are checked (RFC 5118 4.10); the zone that phones leave behind one (RFC 6874) is theirs, and stays.
 _match_sip = re.compile(
     rb"([Ss][Ii][Pp][Ss]?):"
-    rb"(?:([^@:%b]++)(?::([^@%b]*+))?@)?"  # user, password
-    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9A-Za-z._-]++))"  # host
+    rb"(?:(?:([^@:%b]++)(?::([^@%b]*+))?)?@)?"  # user, password
+    rb"(?:\[([0-9A-Fa-f:.]{2,45}(?:%%[0-9A-Za-z._~-]++)?)\]|([0-9A-Za-z._-]++))"  # host
     rb"(?::([0-9]{1,5}))?"  # port
     rb"(?:;([^?@%b]*+))?"  # parameters
     rb"(?:\?([^@%b]*+))?" % (_ILLEGAL, _ILLEGAL, _ILLEGAL, _ILLEGAL)  # headers
@@ -57,9 +57,9 @@ class Uri(NamedTuple):
     """A parsed URI; `str()` gives it as it was written. Two are equal when they are written alike.
 
     sip and sips: `user` and `password` without escapes, "" where there is none; `host` lower case, IPv6
-    without its brackets; `port` None where it is not given; `params` without escapes, names in lower case,
-    None for a parameter without a value, the first of two with the same name; `headers`, the text behind "?",
-    as written.
+    without its brackets and with the zone that may be in them; `port` None where it is not given; `params`
+    without escapes, names in lower case, None for a parameter without a value, the first of two with the same
+    name; `headers`, the text behind "?", as written.
     Other schemes: `opaque`, the text behind the colon; of a tel URI (RFC 3966) also `user`, the number as
     written, and `params`.
     Text is UTF-8; bytes that are not come as surrogate escapes, so that none is lost.
@@ -111,8 +111,10 @@ def _check_sip(raw: bytes) -> re.Match[bytes] | None:
     found = _match_sip(raw)
     if found is None:
         return None
-    if b"%" in raw and _find_bad_escape(raw):
-        raise InvalidUri("Bad Escape In URI")
+    if b"%" in raw:
+        host = 3 if found[3] else 4  # of an IPv6 address, whose zone begins with a %
+        if _find_bad_escape(raw, 0, found.start(host)) or _find_bad_escape(raw, found.end(host)):
+            raise InvalidUri("Bad Escape In URI")
     if found[6] and int(found[6]) > MAX_PORT:
         raise InvalidUri("Bad Port In URI")
     _check_params(found[7])
@@ -155,7 +157,7 @@ def _check_other(raw: bytes) -> tuple[bytes, bytes]:
 def _fault(rest: bytes) -> InvalidUri:
     """Return the error for a sip URI that does not match; `rest` follows its scheme."""
     userinfo, at, _ = rest.rpartition(b"@")
-    if at and (b"@" in userinfo or userinfo[:1] in (b"", b":")):
+    if at and (b"@" in userinfo or userinfo[:1] == b":"):
         return InvalidUri("Bad User In URI")
     return InvalidUri("Bad Host In URI")
 

@@ -50,7 +50,8 @@ def _proxy_require(message: Message, checks: Checks) -> None:
 
 
 def _refuse_unknown_tags(values: list[bytes], title: str, checks: Checks) -> None:
-    tags = [tag.strip(b" \t") for value in values for tag in value.split(b",", MAX_TAGS)]
+    # RFC 3261 20.32: 1#(option-tag), of which an empty one asks for nothing.
+    tags = [tag for value in values for word in value.split(b",", MAX_TAGS) if (tag := word.strip(b" \t"))]
     if len(tags) > MAX_TAGS or not all(map(is_token, tags)):
         raise Reject(400, f"Bad {title} Header")
     unknown = [tag for tag in tags if tag.lower() not in checks.supported]
@@ -60,17 +61,22 @@ def _refuse_unknown_tags(values: list[bytes], title: str, checks: Checks) -> Non
 
 def _max_forwards(message: Message, _checks: Checks) -> None:
     """RFC 3261 16.3 for 483, where an edge stands in a proxy's place; 20.22 for the number."""
-    hops = _number(message, b"max-forwards", "Max-Forwards", MAX_HOPS)
-    if hops == 0:
+    if read_number(message, b"max-forwards", "Max-Forwards", MAX_HOPS) == 0:
         raise Reject(483, "Too Many Hops")
 
 
 def _expires(message: Message, _checks: Checks) -> None:
-    _number(message, b"expires", "Expires", MAX_SECONDS)
+    read_number(message, b"expires", "Expires", MAX_SECONDS)
 
 
-def _number(message: Message, name: bytes, title: str, most: int) -> int:
-    value = message.first(name) or b""
+def read_number(message: Message, name: bytes, title: str, most: int) -> int | None:
+    """Return the number in the first header called `name`, None where there is none or it is empty.
+
+    Raises Reject(400) for what is no number up to `most`.
+    """
+    value = message.first(name)
+    if not value:
+        return None
     if not is_digits(value) or (number := int(value)) > most:
         raise Reject(400, f"Bad {title} Header")
     return number

@@ -7,16 +7,19 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from slbroker.errors import Reject
-from slbroker.sip.address import parse_address, parse_address_list
+from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.uri import text
 
 _BAD: Final = r"\x00-\x20<>\"\x7f"  # what stands in no URI
 _match_sip = re.compile(
-    rf"(sips?):(?:([^@:{_BAD}]++)(?::([^@{_BAD}]*+))?@)?(\[[0-9A-Fa-f:.]++\]|[0-9A-Za-z._-]++)(?::([0-9]{{1,5}}))?"
+    rf"(sips?):(?:([^@:{_BAD}]++)(?::([^@{_BAD}]*+))?@)?(\[[0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?\]|[0-9A-Za-z._-]++)"
+    rf"(?::([0-9]{{1,5}}))?"
     rf"((?:;[^?@{_BAD}]*+)?)((?:\?[^@{_BAD}]*+)?)",
     re.IGNORECASE | re.ASCII,
 ).fullmatch
-_match_other = re.compile(rf"(tels?|urn):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?.*)?)", re.IGNORECASE).fullmatch
+_match_other = re.compile(
+    rf"(tels?|urn):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?[^{_BAD}]*+)?)", re.IGNORECASE
+).fullmatch
 _match_quoted = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL).match
 
 # A script asks for the same parts again and again. Longer ones are not kept: a thousand would be many megabytes.
@@ -93,13 +96,19 @@ def read_address(value: bytes | None) -> NameAddr:
 
 def _read(value: bytes) -> NameAddr:
     try:
-        address = parse_address(value)
+        address = _first_address(value)
     except Reject:
-        try:
-            address = parse_address_list(value)[0]
-        except Reject:
-            return NOBODY
+        return NOBODY
     return NameAddr(text(_display(value.lstrip(b" \t"), address.uri_bytes)), text(address.uri_bytes), address.tag)
+
+
+def _first_address(value: bytes) -> Address:
+    try:
+        return parse_address(value)
+    except Reject:
+        for address in parse_address_list(value):
+            return address
+        raise
 
 
 def _display(value: bytes, uri: bytes) -> bytes:

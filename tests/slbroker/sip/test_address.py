@@ -89,6 +89,12 @@ GOOD: list[tuple[bytes, tuple[str, bytes, str, dict[str, str | None]]]] = [
             {"fromparam''~+*_!.-%": "работающий", "tag": "_token~1'+`*%!-."},
         ),
     ),
+    # As phones, gateways and scanners write them
+    (b'""unknown"" <sip:a@b>', ('"unknown"', b"sip:a@b", "", {})),
+    (b"<sip:a@b>;tag=A(1.6)(0A1B)", ("", b"sip:a@b", "A(1.6)(0A1B)", {"tag": "A(1.6)(0A1B)"})),
+    (b"<sip:a@b>;tag=Y+V/M==", ("", b"sip:a@b", "Y+V/M==", {"tag": "Y+V/M=="})),
+    (b"<sip:a@b>;tag=1@[::1]:5060", ("", b"sip:a@b", "1@[::1]:5060", {"tag": "1@[::1]:5060"})),
+    (b"<sip:a@b>;i=<urn:uuid:1>;x", ("", b"sip:a@b", "", {"i": "<urn:uuid:1>", "x": None})),
     # RFC 4475 badaspec: it may be refused, it may be understood
     (b'"Watson, Thomas" < sip:t.watson@example.org >', ("Watson, Thomas", b"sip:t.watson@example.org", "", {})),
 ]
@@ -147,9 +153,7 @@ BAD = [
     (b"<sip:a@b>;tag= ;y", "Bad Tag"),
     (b'<sip:a@b>;tag="x"', "Bad Tag"),
     (b'<sip:a@b>;tag=""', "Bad Tag"),
-    (b"<sip:a@b>;tag=a@b", "Bad Tag"),
-    (b"<sip:a@b>;tag=a=b", "Bad Tag"),
-    (b"<sip:a@b>;tag=[::1]", "Bad Tag"),
+    (b"<sip:a@b>;tag=<x>", "Bad Tag"),
     (b"<sip:a@b>;tag=\xc3\xa9", "Bad Tag"),
     (b"<sip:a@b>;tag=x;tag=x", "Two Tags"),
     (b"<sip:a@b>;tag=x;TAG=y", "Two Tags"),
@@ -189,6 +193,14 @@ def test_split_params(value: bytes, head: bytes, params: bytes) -> None:
     assert split_params(value) == (head, params)
 
 
+def test_quotes_in_the_parameters_of_a_uri() -> None:
+    """No URI has them; the address can be read, and its URI is judged when that is asked for."""
+    read = parse_address(b'<sip:a@b;x="y==";z>;tag=1')
+    assert (read.uri_bytes, read.tag) == (b'sip:a@b;x="y==";z', "1")
+    with pytest.raises(InvalidUri, match="Illegal Character"):
+        _ = read.uri
+
+
 # Lists ------------------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +224,35 @@ def test_a_star() -> None:
     assert star.wildcard
     with pytest.raises(InvalidUri):
         _ = star.uri
-    assert not parse_address(b"<*>").wildcard
+
+
+@pytest.mark.parametrize("value", [b"*;expires=0", b"<*>", b"<*>;expires=0;", b",*,"])
+def test_a_star_as_phones_write_it(value: bytes) -> None:
+    (star,) = parse_address_list(value)
+    assert star.wildcard
+    assert dict(star.params) == ({"expires": "0"} if b"expires" in value else {})
+
+
+@pytest.mark.parametrize("value", [b'"x" <*>', b"sip:*", b"<sip:*@a>"])
+def test_what_is_no_star(value: bytes) -> None:
+    assert not parse_address(value).wildcard
+
+
+@pytest.mark.parametrize("value", [b"", b" ", b",", b" ,\t, "])
+def test_a_list_of_nothing(value: bytes) -> None:
+    assert parse_address_list(value) == []
+
+
+@pytest.mark.parametrize(
+    "value", [b"<sip:a@b>,", b",<sip:a@b>", b"<sip:a@b>;", b"<sip:a@b>;;", b" <sip:a@b> ; ,, ", b"<sip:a@b>;\t;,"]
+)
+def test_what_has_nothing_in_it_is_passed_over(value: bytes) -> None:
+    assert [str(one.uri) for one in parse_address_list(value)] == ["sip:a@b"]
+
+
+def test_empty_parameters_between_others() -> None:
+    (read,) = parse_address_list(b'"Joe" <sip:a@b>;;expires=60; ;q=1;;')
+    assert dict(read.params) == {"expires": "60", "q": "1"}
 
 
 @pytest.mark.parametrize(
@@ -220,11 +260,7 @@ def test_a_star() -> None:
     [
         (b"*,<sip:a@b>", "Address Beside *"),
         (b"<sip:a@b>, *", "Address Beside *"),
-        (b"", "Empty Address Or Parameter"),
-        (b"<sip:a@b>,", "Empty Address Or Parameter"),
-        (b"<sip:a@b>,,<sip:a@b>", "Empty Address Or Parameter"),
         (b'<sip:a@b>, "c <sip:d@e>', "Unclosed Quote In Address"),
-        (b'"Joe" <sip:joe@example.org>;;;;', "Empty Address Or Parameter"),  # RFC 4475 badinv01
     ],
 )
 def test_lists_that_are_refused(value: bytes, reason: str) -> None:
@@ -311,7 +347,7 @@ def test_any_bytes_give_a_value_or_a_400(value: bytes) -> None:
         assert addresses[0] == 400
     elif isinstance(addresses, list):
         for one in addresses:
-            assert parse_address(one.raw) == one
+            assert parse_address_list(one.raw) == [one]
             outcome(lambda _, one=one: one.uri, b"")  # type: ignore[misc]
 
 
