@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tempfile
@@ -28,6 +29,7 @@ SECURE = ("tls", "wss")
 WEBSOCKETS = ("ws", "wss")
 TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
 MAX_SERVER = 128  # characters of a Server header: it goes into every reply
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - hosts that stand for all addresses of a family
 KEMI = "kemi:"  # begins the name of a plugin that is a KEMI script
 # RFC 3261 19.1.2; RFC 7118 leaves WebSocket the ports of the web.
 _DEFAULT_PORTS = {"tls": 5061, "ws": 80, "wss": 443}
@@ -62,7 +64,15 @@ def parse_listen_address(text: str) -> ListenAddress:
     if found[1] not in TRANSPORTS:
         raise ConfigError(f"listen address {text!r}: transport {found[1]} is none of {', '.join(TRANSPORTS)}")
     host = found[2].strip("[]")
-    return ListenAddress(found[1], "0.0.0.0" if host == "*" else host, port)  # noqa: S104 - asked for by name
+    return ListenAddress(found[1], EVERYWHERE[0] if host == "*" else _as_the_kernel_writes(host), port)
+
+
+def _as_the_kernel_writes(host: str) -> str:
+    """Return an address in the form that names of sockets have; a name stays."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
 
 
 def parse_origin(text: str) -> str:
@@ -174,6 +184,7 @@ class EdgeSettings:
     checks: Checks = USUAL
     security: BusSecurity | None = None
     brokers: BrokerAccess = field(default_factory=BrokerAccess)
+    freebind: bool = False  # listen on addresses that are not there yet
     gather: float = GATHER  # between two looks at a busy UDP socket; 0 to read each datagram as it comes
 
 

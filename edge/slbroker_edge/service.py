@@ -35,7 +35,7 @@ from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.pacing import PacedReader
 from slbroker_edge.transports.streams import Streams
 from slbroker_edge.transports.tls import TlsConnections
-from slbroker_edge.transports.udp import BATCH, UdpListener
+from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 
 if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
@@ -124,9 +124,9 @@ class EdgeService:
 
     def _listen(self, address: ListenAddress, room: Room) -> str:
         """Bind one address; return its name, with the port that it got."""
-        sock = open_socket(address, share_port=self.settings.processes > 1)
+        sock = open_socket(address, share_port=self.settings.processes > 1, freebind=self.settings.freebind)
         if address.transport == "udp":
-            self._listeners.append(UdpListener(sock))
+            self._listeners.append(listener_on(sock))
             return self._listeners[-1].name
         if self._streams is None:
             self._streams = Streams(self.edge, self.settings.streams, room.sip)
@@ -152,11 +152,10 @@ class EdgeService:
 
     def _on_datagrams(self, listener: UdpListener) -> int:
         """Take a batch; return how many there were."""
-        datagrams = listener.receive()
-        if datagrams:
-            self.edge.take(datagrams, listener, time.monotonic())
+        count = listener.take(self.edge, time.monotonic())
+        if count:
             self._turn()
-        return len(datagrams)
+        return count
 
     def _on_streams(self, streams: Streams) -> bool:
         """Take what connections have brought; return whether there was something."""

@@ -7,6 +7,7 @@ pool=default:95,canary:5 method=REGISTER,SUBSCRIBE
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, Choice
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 MAX_WEIGHT: Final = 1_000_000
+_ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - as a socket on all addresses has it in its name
+_ANY_IPV6: Final = "[::]"
 _WORDS: Final = ("pool", "method", "user", "domain", "listen")
 _match_pool = re.compile(r"[\w.-]{1,128}", re.ASCII).fullmatch
 _match_share = re.compile(r"([\w.-]{1,128})(?::([0-9]{1,7}))?", re.ASCII).fullmatch
@@ -64,10 +67,10 @@ class Route(NamedTuple):
         )
 
     def matches(self, request: Routable, listen: str) -> bool:
-        """Return whether `request`, which came in on the socket named `listen`, is for this route."""
+        """Return whether `request`, which asked the address of ours named `listen`, is for this route."""
         if self.methods is not None and request.method not in self.methods:
             return False
-        if self.listen is not None and self.listen != listen:
+        if self.listen is not None and self.listen != listen and not stands_for(self.listen, listen):
             return False
         if self.user is None and self.domain is None:
             return True
@@ -104,6 +107,17 @@ class Routes:
 
 def _choose_any(_request: Routable, _listen: str) -> Choice:
     return ANY
+
+
+@lru_cache(maxsize=1_024)
+def stands_for(everywhere: str, listen: str) -> bool:
+    """Return whether one name of a socket, such as "udp:0.0.0.0:5060", is for all addresses and so for `listen`."""
+    transport, _, rest = everywhere.partition(":")
+    host, _, port = rest.rpartition(":")
+    its_transport, _, rest = listen.partition(":")
+    its_host, _, its_port = rest.rpartition(":")
+    family = _ANY_IPV6 if its_host.startswith("[") else _ANY_IPV4
+    return (transport, host, port) == (its_transport, family, its_port)
 
 
 def read_pool(text: str) -> str:

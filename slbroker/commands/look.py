@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -58,12 +59,14 @@ def ping(
 @pluginoptions.plugin
 @options.own_keys
 @options.listen
+@options.freebind
 @options.tls
 @busoptions.both
 def check(
     plugin: str | None,
     keys: Path | None,
     listen: tuple[ListenAddress, ...],
+    freebind: bool,
     tls: TlsSettings | None,
     security: BusSecurity | None,
 ) -> None:
@@ -77,7 +80,9 @@ def check(
     for library, words in knownfaults.found():
         click.echo(f"note {library:<8} {words}")
     failed: UserError | None = None
-    for subject, examine in checks(plugin, keys, listen, tls, _describe_plugin, _describe_listen, security):
+    for subject, examine in checks(
+        plugin, keys, listen, tls, _describe_plugin, partial(_describe_listen, freebind=freebind), security
+    ):
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
@@ -110,6 +115,6 @@ def _describe_script(name: str) -> str:
     return text
 
 
-def _describe_listen(address: ListenAddress) -> str:
-    try_listen((address,))
+def _describe_listen(address: ListenAddress, *, freebind: bool) -> str:
+    try_listen((address,), freebind=freebind)
     return f"{address} is free"

@@ -154,6 +154,11 @@ listen = option(
     multiple=True,
     help="SIP address to listen on: udp, tcp, tls, ws or wss; repeatable. IPv6 in brackets: udp:[::1]:5060.",
 )
+freebind = option(
+    "--freebind",
+    is_flag=True,
+    help="Listen on addresses that this machine has not yet, such as one that VRRP moves here (IP_FREEBIND).",
+)
 bus = option("--bus", type=BusType(), help="Bus address to bind; a socket file of this user when not given.")
 buses = option("--bus", type=BusType(), multiple=True, help="Bus address of an edge; repeatable, for several edges.")
 keys = option(

@@ -39,6 +39,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @click.command()
 @options.config
 @options.listen
+@options.freebind
 @pluginoptions.plugin
 @options.reload
 @options.workers(2)
@@ -52,6 +53,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @options.log_level
 def run(
     listen: tuple[ListenAddress, ...],
+    freebind: bool,
     plugin: str | None,
     reload: bool,
     workers: int,
@@ -80,7 +82,7 @@ def run(
     if code := _try_plugin(plugin):
         return code
     try_files(listen, tls)
-    try_listen(listen)
+    try_listen(listen, freebind=freebind)
     with _private_directory() as directory:
         bus = parse_bus_address(f"ipc://{directory}/bus")
         if keys is None:
@@ -91,6 +93,7 @@ def run(
         edge_settings = EdgeSettings(
             listen, bus, keys, ack_window,
             dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, gather=gather,
+            freebind=freebind,
         )  # fmt: skip
         programs = [_edge_program(edge_settings)]
         programs += [_handler_program(handler_settings, number) for number in range(workers)]
@@ -135,6 +138,7 @@ def _ping_words(listen: ListenAddress) -> str:
 @click.command()
 @options.config
 @options.listen
+@options.freebind
 @options.bus
 @busoptions.server
 @busoptions.insecure
@@ -150,6 +154,7 @@ def _ping_words(listen: ListenAddress) -> str:
 @options.log_level
 def edge(
     listen: tuple[ListenAddress, ...],
+    freebind: bool,
     bus: BusAddress | None,
     insecure_bus: bool,
     security: BusSecurity | None,
@@ -194,12 +199,12 @@ def edge(
     settings = EdgeSettings(
         listen, bus, keys, ack_window, processes,
         dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, security=security,
-        brokers=brokers, gather=gather,
+        brokers=brokers, gather=gather, freebind=freebind,
     )  # fmt: skip
     if processes == 1:
         _edge_program(settings)[1](None)
         return Exit.OK
-    try_listen(listen, share_port=True)
+    try_listen(listen, share_port=True, freebind=freebind)
     from slbroker_edge.filterfile import FilterFile
 
     shared = FilterFile(bus, processes)
@@ -209,11 +214,18 @@ def edge(
     return Supervisor(programs, _stop_time(dispatch, policies)).run()
 
 
+def _may_be_asked(wanted: str, name: str) -> bool:
+    """Return whether requests to the socket `name` can ask the address `wanted`."""
+    from slbroker.bus.routes import stands_for
+
+    return wanted == name or stands_for(name, wanted)
+
+
 def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) -> None:
     """Raise ConfigError for a route that can never match: there is no such socket."""
     names = [str(address) for address in listen]
     for route in routes:
-        if route.listen is not None and route.listen not in names:
+        if route.listen is not None and not any(_may_be_asked(route.listen, name) for name in names):
             raise ConfigError(f"route listen={route.listen}: the edge listens on {', '.join(names)}")
 
 
@@ -312,13 +324,13 @@ def _try_plugin(plugin: str) -> int:
     return code
 
 
-def try_listen(listen: tuple[ListenAddress, ...], *, share_port: bool = False) -> None:
+def try_listen(listen: tuple[ListenAddress, ...], *, share_port: bool = False, freebind: bool = False) -> None:
     """Raise BindError for an address that cannot be had, before there are children that would start and stop for it."""
     from slbroker_edge.transports.binding import open_socket
 
     with ExitStack() as opened:
         for address in listen:
-            opened.enter_context(open_socket(address, share_port=share_port))
+            opened.enter_context(open_socket(address, share_port=share_port, freebind=freebind))
 
 
 def _load(plugin: str) -> None:

@@ -38,7 +38,8 @@ KIND, _modules = _choose()
 
 
 def _find(name: str) -> Any:
-    return next(getattr(module, name) for module in _modules if hasattr(module, name))
+    # A checkout that was brought up to date may still have twins of older sources: what they lack, the pure ones do.
+    return next(getattr(module, name) for module in (*_modules, pure, pure_jobs) if hasattr(module, name))
 
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
         Mac,
         join_reply,
         read_ordinary,
+        receive_asked,
         receive_batch,
         scan,
+        send_asked,
         send_batch,
         unpack_requests,
     )  # fmt: skip
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
 else:
     # Datagrams
     receive_batch, send_batch = _find("receive_batch"), _find("send_batch")
+    receive_asked, send_asked = _find("receive_asked"), _find("send_asked")
     scan, read_ordinary = _find("scan"), _find("read_ordinary")
     # Jobs, in the order of what happens to them
     Job, JobT = _find("Job"), pure_jobs.JobT
@@ -78,7 +82,7 @@ else:
     unpack_requests, join_reply, Mac = _find("unpack_requests"), _find("join_reply"), _find("Mac")
 
 __all__ = [
-    "KIND", "Item", "Job", "JobT", "Mac", "give", "join_reply", "number_jobs", "pack_jobs", "post_replies",
-    "read_ordinary", "receive_batch", "scan", "send_batch", "settle", "size_of", "take_in", "unpack_requests",
-    "unsigned",
+    "KIND", "Item", "Job", "JobT", "Mac", "give", "join_reply", "number_jobs", "pack_jobs",
+    "post_replies", "read_ordinary", "receive_asked", "receive_batch", "scan", "send_asked", "send_batch", "settle",
+    "size_of", "take_in", "unpack_requests", "unsigned",
 ]  # fmt: skip

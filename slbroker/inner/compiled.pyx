@@ -6,11 +6,11 @@ definition. The GIL is kept: the sockets are non-blocking and the process has on
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_SetDefault
+from cpython.dict cimport PyDict_GetItem, PyDict_SetDefault
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_CheckExact
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 from posix.uio cimport iovec
@@ -29,6 +29,17 @@ cdef extern from "<sys/socket.h>":
         socklen_t msg_namelen
         iovec *msg_iov
         size_t msg_iovlen
+        void *msg_control
+        size_t msg_controllen
+    struct cmsghdr:
+        size_t cmsg_len
+        int cmsg_level
+        int cmsg_type
+    cmsghdr *CMSG_FIRSTHDR(msghdr *message)
+    cmsghdr *CMSG_NXTHDR(msghdr *message, cmsghdr *control)
+    unsigned char *CMSG_DATA(cmsghdr *control)
+    size_t CMSG_LEN(size_t length)
+    size_t CMSG_SPACE(size_t length)
     struct mmsghdr:
         msghdr msg_hdr
         unsigned int msg_len
@@ -37,6 +48,7 @@ cdef extern from "<sys/socket.h>":
     int sendmmsg(int fd, mmsghdr *messages, unsigned int count, int flags)
 
 cdef extern from "<netinet/in.h>":
+    int IPPROTO_IP, IPPROTO_IPV6, IP_PKTINFO, IPV6_PKTINFO
     struct in_addr:
         uint32_t s_addr
     struct in6_addr:
@@ -51,6 +63,11 @@ cdef extern from "<netinet/in.h>":
         uint32_t sin6_flowinfo
         in6_addr sin6_addr
         uint32_t sin6_scope_id
+    struct in_pktinfo:
+        in_addr ipi_spec_dst
+    struct in6_pktinfo:
+        in6_addr ipi6_addr
+        unsigned int ipi6_ifindex
 
 cdef extern from "<arpa/inet.h>":
     enum: INET6_ADDRSTRLEN
@@ -70,6 +87,8 @@ cdef enum:
     NAME_SLOTS = 512  # a power of two, several times the names, so that most are found at the first look
     BATCH = 64  # datagrams a system call; by then its own cost is lost in theirs
     BUFFER_ROOM = 65_536  # whole pages
+    ASKED_ROOM = 24  # bytes: an in6_pktinfo has 20, an in_pktinfo 12
+    CONTROL_WORDS = 8  # of 8 bytes: one control message with the address asked takes 5
     PEER_SLOTS = 256  # senders remembered: enough for the proxies that send most, and bounded whoever sends the rest
 
 if grammar.MAX_HEADERS > HEADER_ROOM or grammar.MAX_DATAGRAM > BUFFER_ROOM:
@@ -314,6 +333,95 @@ def receive_batch(sock, Py_ssize_t limit):
         ring_in_use = False
     return batch
 
+# receive_asked --------------------------------------------------------------------------------------------------
+
+cdef uint64_t ring_controls[BATCH][CONTROL_WORDS]
+
+cdef struct Asked:  # an address of ours, as `pure.receive_asked` gives it
+    Py_ssize_t length  # 0 for none
+    char pktinfo[ASKED_ROOM]
+
+
+cdef inline void read_asked(msghdr *message, Asked *asked) noexcept:
+    """`pure._asked`."""
+    cdef cmsghdr *control = CMSG_FIRSTHDR(message)
+    cdef in_pktinfo *ipv4
+    cdef in6_pktinfo *ipv6
+    cdef unsigned char *ours
+    asked.length = 0
+    memset(asked.pktinfo, 0, sizeof(asked.pktinfo))
+    while control != NULL:
+        if control.cmsg_level == IPPROTO_IP and control.cmsg_type == IP_PKTINFO:
+            ipv4 = <in_pktinfo *>CMSG_DATA(control)
+            if control.cmsg_len >= CMSG_LEN(sizeof(in_pktinfo)) and ipv4.ipi_spec_dst.s_addr:
+                (<in_pktinfo *>asked.pktinfo).ipi_spec_dst = ipv4.ipi_spec_dst
+                asked.length = sizeof(in_pktinfo)
+            return
+        if control.cmsg_level == IPPROTO_IPV6 and control.cmsg_type == IPV6_PKTINFO:
+            ipv6 = <in6_pktinfo *>CMSG_DATA(control)
+            ours = <unsigned char *>&ipv6.ipi6_addr
+            if control.cmsg_len < CMSG_LEN(sizeof(in6_pktinfo)) or not is_ours(ours):
+                return
+            memcpy(asked.pktinfo, ours, 16)
+            if ours[0] == 0xfe and ours[1] & 0xc0 == 0x80:  # each link has them anew
+                (<in6_pktinfo *>asked.pktinfo).ipi6_ifindex = ipv6.ipi6_ifindex
+            asked.length = sizeof(in6_pktinfo)
+            return
+        control = CMSG_NXTHDR(message, control)
+
+
+cdef inline bint is_ours(const unsigned char *address) noexcept:
+    """Return whether a reply can leave from an IPv6 address: it is neither unspecified nor multicast."""
+    if not memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12):
+        return address[12] < 224
+    return address[0] != 0xff and memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16)
+
+
+cdef int fill_asked(dict found, int fd, Py_ssize_t limit) except -1:
+    """Put datagrams into the lists of the addresses that they asked; most of a turn's ask one."""
+    cdef int at, got, wanted
+    cdef list batch = None
+    cdef Asked asked, last
+    cdef PyObject *known
+    while limit > 0:
+        wanted = <int>min(limit, BATCH)
+        for at in range(wanted):
+            ring[at].msg_hdr.msg_control = ring_controls[at]
+            ring[at].msg_hdr.msg_controllen = sizeof(ring_controls[at])
+        got = recvmmsg(fd, ring, wanted, MSG_DONTWAIT, NULL)
+        for at in range(got):
+            read_asked(&ring[at].msg_hdr, &asked)
+            if batch is None or memcmp(&asked, &last, sizeof(Asked)):
+                key = asked.pktinfo[:asked.length]
+                known = PyDict_GetItem(found, key)
+                batch = <list>known if known != NULL else found.setdefault(key, [])
+                last = asked
+            ring[at].msg_hdr.msg_namelen = sizeof(SocketAddress)
+            batch.append(((<char *>ring_buffers[at].iov_base)[:ring[at].msg_len], address_of(&ring_senders[at])))
+        for at in range(wanted):  # `fill` asks for none
+            ring[at].msg_hdr.msg_control = NULL
+            ring[at].msg_hdr.msg_controllen = 0
+        if got < wanted:
+            break
+        limit -= got
+    return 0
+
+
+def receive_asked(sock, Py_ssize_t limit):
+    """Do what `pure.receive_asked` does, up to 64 datagrams a system call."""
+    global ring_in_use
+    cdef dict found = {}
+    if ring_in_use:
+        return pure.receive_asked(sock, limit)
+    if ring_memory == NULL:
+        make_ring()
+    ring_in_use = True
+    try:
+        fill_asked(found, sock.fileno(), limit)
+    finally:
+        ring_in_use = False
+    return list(found.items())
+
 # send_batch -----------------------------------------------------------------------------------------------------
 
 
@@ -362,14 +470,47 @@ cdef int flush(int fd, mmsghdr *messages, int count) noexcept:
 
 def send_batch(sock, items):
     """Do what `pure.send_batch` does, up to 64 datagrams a system call."""
+    return send_all(sock, items, b"")
+
+
+def send_asked(sock, items, bytes asked not None):
+    """Do what `pure.send_asked` does, up to 64 datagrams a system call."""
+    return send_all(sock, items, asked)
+
+
+cdef size_t write_control(uint64_t *room, bytes asked):
+    """Write the control message that has a datagram leave from the address asked; return its size."""
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(asked)
+    cdef bint is_ipv4 = length == sizeof(in_pktinfo)
+    cdef msghdr message
+    cdef cmsghdr *control
+    memset(&message, 0, sizeof(msghdr))
+    memset(room, 0, CONTROL_WORDS * sizeof(uint64_t))
+    message.msg_control = room
+    message.msg_controllen = CMSG_SPACE(length)
+    control = CMSG_FIRSTHDR(&message)
+    control.cmsg_level = IPPROTO_IP if is_ipv4 else IPPROTO_IPV6
+    control.cmsg_type = IP_PKTINFO if is_ipv4 else IPV6_PKTINFO
+    control.cmsg_len = CMSG_LEN(length)
+    memcpy(CMSG_DATA(control), PyBytes_AS_STRING(asked), length)
+    return message.msg_controllen
+
+
+cdef object send_all(sock, items, bytes asked):
     cdef mmsghdr messages[BATCH]
     cdef iovec buffers[BATCH]
     cdef SocketAddress addresses[BATCH]
+    cdef uint64_t control[CONTROL_WORDS]
     cdef int fd = sock.fileno(), family = sock.family, waiting = 0
     cdef socklen_t size
+    cdef size_t control_size = 0
     cdef Py_ssize_t sent = 0
     if family != AF_INET and family != AF_INET6:
-        return pure.send_batch(sock, items)
+        return pure.send_asked(sock, items, asked)
+    if PyBytes_GET_SIZE(asked) == sizeof(in_pktinfo) or PyBytes_GET_SIZE(asked) == sizeof(in6_pktinfo):
+        control_size = write_control(control, asked)
+    elif PyBytes_GET_SIZE(asked):
+        raise ValueError("this is no address that receive_asked gave")
     cdef tuple held = tuple(items)  # keeps alive what `buffers` points to, whatever becomes of the caller's list
     memset(addresses, 0, sizeof(addresses))
     for item in held:
@@ -380,10 +521,13 @@ def send_batch(sock, items):
             data = (<tuple>item)[0]
             buffers[waiting] = iovec(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
             address_message(&messages[waiting], &buffers[waiting], &addresses[waiting], size)
+            if control_size:
+                messages[waiting].msg_hdr.msg_control = control
+                messages[waiting].msg_hdr.msg_controllen = control_size
             waiting += 1
         if waiting == BATCH or not size:
             sent += flush(fd, messages, waiting)
             waiting = 0
         if not size:  # a name to be looked up or a mistake to be reported, in its turn
-            sent += pure.send_batch(sock, (item,))
+            sent += pure.send_asked(sock, (item,), asked)
     return sent + flush(fd, messages, waiting)

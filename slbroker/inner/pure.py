@@ -38,6 +38,14 @@ _pack = struct.Struct(">I").pack
 # A quote tells of a value that was cut in two; controls are in no name that anybody means.
 _is_cut = re.compile(rb'["\x00-\x08\x0a-\x1f\x7f]').search
 
+# Linux's control messages, level and type: IPPROTO_IP and IP_PKTINFO (ip(7)), IPPROTO_IPV6 and IPV6_PKTINFO (RFC 3542).
+PKTINFO: Final = (0, 8)
+PKTINFO6: Final = (41, 50)
+_CONTROL_ROOM: Final = 64  # bytes: one of either is 40 at most
+_PKTINFO: Final = struct.Struct("=I4s4s")  # struct in_pktinfo: interface, our address, the header's
+_PKTINFO6: Final = struct.Struct("=16sI")  # struct in6_pktinfo: address, interface
+MAPPED: Final = b"\x00" * 10 + b"\xff\xff"  # RFC 4291 2.5.5.2: before an IPv4 address
+
 MISSING_EMPTY_LINE = "Missing Empty Line After Headers"
 TOO_MANY_HEADERS = "Too Many Headers"
 BAD_HEADER_LINE = "Bad Header Line"
@@ -201,6 +209,61 @@ def send_batch(sock: socket.socket, items: Sequence[tuple[bytes, Address]]) -> i
     for data, address in items:
         try:
             sock.sendto(data, address)
+        except OSError:
+            continue
+        sent += 1
+    return sent
+
+
+def receive_asked(sock: socket.socket, limit: int) -> list[tuple[bytes, list[tuple[bytes, Address]]]]:
+    """Take datagrams as `receive_batch` does, sorted by the address of ours that was asked.
+
+    For sockets on all addresses, with IP_PKTINFO or IPV6_RECVPKTINFO set. An address is what `send_asked` wants,
+    struct in_pktinfo or in6_pktinfo; b"" where a reply cannot leave from it, as from multicast addresses.
+    """
+    found: dict[bytes, list[tuple[bytes, Address]]] = {}
+    known: dict[tuple[tuple[int, int, bytes], ...], list[tuple[bytes, Address]]] = {}
+    try:
+        for _ in range(limit):
+            data, control, _flags, address = sock.recvmsg(MAX_DATAGRAM, _CONTROL_ROOM)
+            batch = known.get(tuple(control))
+            if batch is None:
+                batch = known[tuple(control)] = found.setdefault(_asked(control), [])
+            batch.append((data, address))
+    except OSError:  # as in `receive_batch`
+        pass
+    return list(found.items())
+
+
+def _asked(control: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """Return what control messages say was asked, in the form that has a reply leave from there.
+
+    The interface is left to the routes, except for link-local addresses, which each link has anew.
+    """
+    for level, kind, info in control:
+        if (level, kind) == PKTINFO and len(info) >= _PKTINFO.size:
+            ours = _PKTINFO.unpack_from(info)[1]
+            return _PKTINFO.pack(0, ours, b"") if any(ours) else b""
+        if (level, kind) == PKTINFO6 and len(info) >= _PKTINFO6.size:
+            ours, interface = _PKTINFO6.unpack_from(info)
+            if not any(ours) or ours[0] == 0xFF or (ours[:12] == MAPPED and ours[12] >= 224):
+                return b""
+            is_link_local = ours[0] == 0xFE and ours[1] & 0xC0 == 0x80
+            return _PKTINFO6.pack(ours, interface if is_link_local else 0)
+    return b""
+
+
+def send_asked(sock: socket.socket, items: Sequence[tuple[bytes, Address]], asked: bytes) -> int:
+    """Send datagrams as `send_batch` does, from the address that was asked; one that is gone is as a refusal."""
+    if not asked:
+        return send_batch(sock, items)
+    if len(asked) not in (_PKTINFO.size, _PKTINFO6.size):
+        raise ValueError("this is no address that receive_asked gave")
+    control = [(*(PKTINFO if len(asked) == _PKTINFO.size else PKTINFO6), asked)]
+    sent = 0
+    for data, address in items:
+        try:
+            sock.sendmsg([data], control, 0, address)
         except OSError:
             continue
         sent += 1

@@ -221,7 +221,10 @@ class Request:
 
     @property
     def listen(self) -> str:
-        """Return the edge's socket that the request came to, in Kamailio's form: "udp:192.0.2.7:5060"."""
+        """Return the address of the edge's that the request asked, in Kamailio's form: "udp:192.0.2.7:5060".
+
+        Where the edge listens on all addresses, it is the one that the packet was sent to, or the connection's own.
+        """
         return self.source.listen
 
     @property

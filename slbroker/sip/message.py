@@ -45,7 +45,8 @@ class Message(NamedTuple):
 class Source(NamedTuple):
     """Where a request came from, as handlers see it; the address to answer stays at the edge.
 
-    `host` is a numeric address without brackets, `listen` the edge's socket in Kamailio's form, "udp:127.0.0.1:5060".
+    `host` is a numeric address without brackets, `listen` the edge's address that was asked, in Kamailio's
+    form, "udp:127.0.0.1:5060"; not 0.0.0.0 or [::], unless the request came by multicast.
     """
 
     host: str

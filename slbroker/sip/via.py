@@ -62,40 +62,34 @@ def stamp(value: bytes, host: str, port: int, *, strict: bool = False, connected
     Raises Drop("no-via") when the value is no Via, or names no port where one is needed, for then there is nowhere to
     send an answer; and, when `strict`, Reject(400) where the value cannot be read to its end ("badinv01" of RFC 4475).
     """
-    ordinary = _match_ordinary(value)
-    found = ordinary or _match_via(value)
-    if found is None:
-        raise Drop("no-via")
-    sent_by, sent_port = found.group(1, 2)
-    reply_port = _port(sent_by, sent_port)
     source = _as_written(host)
-    differs = sent_by != source and sent_by.strip(b"[]") != source
+    ordinary = _match_ordinary(value)
     if ordinary is None:
-        stamped, asked = _stamp_exactly(value, found.end(), source, port, differs)
-    elif (at := ordinary.end(3)) >= 0:
-        stamped, asked = b"%b=%d;received=%b%b" % (value[:at], port, source, ordinary[4]), True
-    else:
-        stamped, asked = b"%b;received=%b" % (value, source) if differs else value, False
-    if asked or (connected and not reply_port):
-        reply_port = port
-    if not reply_port:
-        raise Drop("no-via")
-    if strict and ordinary is None:
-        _refuse_unreadable(value)
-    return stamped, reply_port
+        return _stamp_exactly(value, source, port, strict, connected)
+    at = ordinary.end(3)
+    if at >= 0:
+        return b"%b=%d;received=%b%b" % (value[:at], port, source, ordinary[4]), port
+    sent_by, digits = ordinary.group(1, 2)
+    reply_port = DEFAULT_PORT if digits is None else _read_port(digits) or _own_port(port, connected)
+    return value if _is_source(sent_by, source) else b"%b;received=%b" % (value, source), reply_port
 
 
-def _port(sent_by: bytes, digits: bytes | None) -> int:
-    """Return the port that a sent-by names, 0 when that is none. Raises Drop("no-via") for what is no host."""
-    if b":" in sent_by and sent_by[:1] != b"[":
-        if vialist.read_bare_ipv6(text(sent_by)) is None:
-            raise Drop("no-via")
-        if digits is None:
-            return 0  # where the address ends and a port begins is a guess
-    if digits is None:
-        return DEFAULT_PORT
+def _read_port(digits: bytes) -> int:
+    """Return the port that is written, 0 when it is none."""
     number = int(digits) if len(digits) <= MAX_PORT_DIGITS else 0
     return number if number <= MAX_PORT else 0
+
+
+def _own_port(port: int, connected: bool) -> int:
+    """Return the source's port, which is as good as any on a connection; raise Drop over UDP."""
+    if not connected:
+        raise Drop("no-via")
+    return port
+
+
+def _is_source(sent_by: bytes, source: bytes) -> bool:
+    """Return whether a sent-by names the host that the packet came from."""
+    return sent_by == source or sent_by.strip(b"[]") == source
 
 
 @lru_cache(maxsize=4_096)
@@ -111,11 +105,13 @@ def _refuse_unreadable(value: bytes) -> None:
     vialist.parse_vias(value)
 
 
-def _stamp_exactly(value: bytes, cut: int, source: bytes, port: int, differs: bool) -> tuple[bytes, bool]:
-    """Return the stamped value, and whether the client asked for rport.
-
-    This is for what needs a careful reading: quotes, lists, white space, params of the client's own.
-    """
+def _stamp_exactly(value: bytes, source: bytes, port: int, strict: bool, connected: bool) -> tuple[bytes, int]:
+    """Do what `stamp` does where quotes, lists, white space or params of the client's own need a careful reading."""
+    found = _match_via(value)
+    if found is None:
+        raise Drop("no-via")
+    cut, (sent_by, digits) = found.end(), found.groups()
+    reply_port = _port_of(sent_by, digits)
     params, end = _cut_first(value, cut)
     kept: list[bytes] = []
     filled = b""
@@ -127,9 +123,22 @@ def _stamp_exactly(value: bytes, cut: int, source: bytes, port: int, differs: bo
                 kept.append(filled)
         elif name != b"received":
             kept.append(param)
-    if differs and not filled:
+    if not filled and not _is_source(sent_by, source):
         kept.append(b"received=" + source)
-    return b";".join((value[:cut].rstrip(b" \t"), *kept)) + value[end:], bool(filled)
+    reply_port = port if filled else reply_port or _own_port(port, connected)
+    if strict:
+        _refuse_unreadable(value)
+    return b";".join((value[:cut].rstrip(b" \t"), *kept)) + value[end:], reply_port
+
+
+def _port_of(sent_by: bytes, digits: bytes | None) -> int:
+    """Return the port that a sent-by names, 0 when that is none. Raises Drop("no-via") for what is no host."""
+    if b":" in sent_by and sent_by[:1] != b"[":
+        if vialist.read_bare_ipv6(text(sent_by)) is None:
+            raise Drop("no-via")
+        if digits is None:
+            return 0  # where the address ends and a port begins is a guess
+    return DEFAULT_PORT if digits is None else _read_port(digits)
 
 
 def _cut_first(value: bytes, start: int) -> tuple[list[bytes], int]:

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import errno
 import socket
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from slbroker.config import STREAMS, WEBSOCKETS
+from slbroker.config import EVERYWHERE, STREAMS, WEBSOCKETS, ListenAddress
 from slbroker.errors import BindError, ConfigError
+from slbroker.inner.pure import PKTINFO
 
 if TYPE_CHECKING:
-    from slbroker.config import ListenAddress
+    from collections.abc import Callable
 
 HINTS: Final = {
     errno.EADDRINUSE: "; is something else listening there?",
-    errno.EADDRNOTAVAIL: "; is it an address of this machine?",
+    errno.EADDRNOTAVAIL: "; is it an address of this machine? --freebind listens there before it is one",
     errno.EACCES: "; ports below 1024 need CAP_NET_BIND_SERVICE",
 }
 BUFFER: Final = 4 * 1024 * 1024  # bytes asked of the kernel for UDP, which may grant less: a burst waits here
+# Linux's options (ip(7), ipv6(7)), for which Python has no names: bind to an address that is not there yet.
+FREEBIND: Final = {socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}
 WAITING: Final = 4_096  # connections not accepted yet: what Linux allows by default, so that a restart loses none
 
 
-def open_socket(address: ListenAddress, *, share_port: bool) -> socket.socket:
+def open_socket(address: ListenAddress, *, share_port: bool, freebind: bool = False) -> socket.socket:
     """Return a non-blocking socket on `address`, listening if it is one of connections; raise BindError.
 
-    `share_port` lets our other processes have the same port (SO_REUSEPORT). Raises ConfigError where a library that
-    the transport needs is not installed.
+    `share_port` lets our other processes have the same port (SO_REUSEPORT); `freebind` allows an address that this
+    machine has not, or not yet (IP_FREEBIND). Raises ConfigError where a library that the transport needs is not
+    installed.
     """
     if address.transport in WEBSOCKETS:
         _load_websockets(address)
     try:
-        return _open(address, share_port)
+        return _open(address, share_port, freebind)
     except UnicodeError as error:
         raise BindError(f"cannot listen on {address}: no host can have that name") from error
     except OSError as error:
@@ -46,7 +51,7 @@ def _load_websockets(address: ListenAddress) -> None:
         raise ConfigError(f"{address} needs the websockets library: pip install 'slbroker[ws]'") from error
 
 
-def _open(address: ListenAddress, share_port: bool) -> socket.socket:
+def _open(address: ListenAddress, share_port: bool, freebind: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     kind = socket.SOCK_STREAM if address.transport in STREAMS else socket.SOCK_DGRAM
     info = socket.getaddrinfo(address.host, address.port, family, kind)
@@ -56,12 +61,16 @@ def _open(address: ListenAddress, share_port: bool) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if share_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if freebind:
+            sock.setsockopt(*FREEBIND[family], 1)
         sock.setblocking(False)
         if kind == socket.SOCK_STREAM:
             _listen(sock, info[0][4])
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            if info[0][4][0] in EVERYWHERE:  # before it is bound: no datagram comes without its own address
+                tell_asked(sock)
             sock.bind(info[0][4])
     except OSError:
         sock.close()
@@ -75,3 +84,30 @@ def _listen(sock: socket.socket, where: tuple[object, ...]) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a turn's replies are written at once, and are all
     sock.bind(where)
     sock.listen(WAITING)
+
+
+def tell_asked(sock: socket.socket) -> None:
+    """Have the kernel tell with each datagram which address of ours it asked (`inner.receive_asked`)."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(*PKTINFO, 1)
+
+
+def is_everywhere(sock: socket.socket) -> bool:
+    """Return whether a socket is bound to all addresses of its family."""
+    return sock.getsockname()[0] in EVERYWHERE
+
+
+@lru_cache(maxsize=1_024)
+def name_of(transport: str, host: str, port: int) -> str:
+    """Return the name of a socket or connection of ours in Kamailio's form; one object for each, as many share it."""
+    return str(ListenAddress(transport, host, port))
+
+
+def namer(transport: str, listener: socket.socket) -> Callable[[socket.socket], str]:
+    """Return what names the connections of a listener: after their own address of ours, where it is on all of them."""
+    if is_everywhere(listener):
+        return lambda sock: name_of(transport, *sock.getsockname()[:2])
+    name = name_of(transport, *listener.getsockname()[:2])
+    return lambda _sock: name

@@ -15,10 +15,12 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from slbroker.config import ListenAddress
+from slbroker_edge.transports.binding import name_of, namer
 from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slbroker.config import StreamSettings
     from slbroker.inner.pure import Address
     from slbroker_edge.edge import Edge
@@ -56,7 +58,7 @@ class Streams:
         self.turn = 0
         self._most = min(most, settings.connections)
         self._epoll = select.epoll()
-        self._listeners: dict[int, tuple[socket.socket, str, MakeConnection]] = {}
+        self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], str], MakeConnection]] = {}
         self._connections: dict[int, Connection] = {}
         self._sources: dict[str | int, int] = {}
         self._held = 0
@@ -69,11 +71,9 @@ class Streams:
 
     def listen(self, transport: str, sock: socket.socket, make: MakeConnection) -> str:
         """Accept connections from `sock`; return its name in Kamailio's form."""
-        host, port = sock.getsockname()[:2]
-        name = str(ListenAddress(transport, host, port))
-        self._listeners[sock.fileno()] = (sock, name, make)
+        self._listeners[sock.fileno()] = (sock, namer(transport, sock), make)
         self._epoll.register(sock.fileno(), READ)
-        return name
+        return name_of(transport, *sock.getsockname()[:2])
 
     def fileno(self) -> int:
         """Return the epoll's descriptor, for the loop."""
@@ -101,7 +101,7 @@ class Streams:
                 self._accept(*self._listeners[fd])
         return True
 
-    def _accept(self, listener: socket.socket, name: str, make: MakeConnection) -> None:
+    def _accept(self, listener: socket.socket, name: Callable[[socket.socket], str], make: MakeConnection) -> None:
         for _ in range(ACCEPTS):
             try:
                 sock, address = listener.accept()
@@ -114,7 +114,7 @@ class Streams:
                 continue  # this one was gone before it was accepted
             sock.setblocking(False)
             if self._admits(address[0]):
-                self._add(make(sock, address, name, self))
+                self._add(make(sock, address, name(sock), self))
             else:
                 self._refused += 1
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)

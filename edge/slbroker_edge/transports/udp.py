@@ -1,20 +1,27 @@
-"""SIP over UDP (RFC 3261 18): one socket for each listen address, drained and filled in batches."""
+"""SIP over UDP (RFC 3261 18): one socket for each listen address, drained and filled in batches.
+
+A socket on all addresses of this machine takes each datagram's own with it: the reply leaves from the address that was
+asked, since a peer behind NAT, or with a connected socket, takes it from no other.
+"""
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Final
 
 from slbroker import inner
-from slbroker.config import ListenAddress
-from slbroker_edge.transports.binding import open_socket
+from slbroker.inner.pure import MAPPED
+from slbroker_edge.transports.binding import is_everywhere, name_of, open_socket
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
+    from slbroker.config import ListenAddress
     from slbroker.inner.pure import Address
+    from slbroker_edge.edge import Edge
 
 BATCH: Final = 128  # datagrams taken in one turn of the loop; the next turn takes the next
+MAX_ASKED: Final = 1_024  # addresses of ours remembered; a machine can have whole networks, most have a handful
 
 
 class UdpListener:
@@ -23,16 +30,23 @@ class UdpListener:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         host, port = sock.getsockname()[:2]
-        self.name = str(ListenAddress("udp", host, port))
+        self.name = name_of("udp", host, port)
 
-    @classmethod
-    def open(cls, address: ListenAddress, *, share_port: bool) -> UdpListener:
-        """Listen on `address`, sharing the port with our other processes (SO_REUSEPORT) or not; raise BindError."""
-        return cls(open_socket(address, share_port=share_port))
+    @staticmethod
+    def open(address: ListenAddress, *, share_port: bool, freebind: bool = False) -> UdpListener:
+        """Listen on `address`; the rest is as `open_socket` has it. Raise BindError."""
+        return listener_on(open_socket(address, share_port=share_port, freebind=freebind))
 
     def fileno(self) -> int:
         """Return the descriptor, for the loop."""
         return self._socket.fileno()
+
+    def take(self, edge: Edge, now: float) -> int:
+        """Give the datagrams that are waiting, at most a batch, to `edge`; return how many there were."""
+        datagrams = self.receive()
+        if datagrams:
+            edge.take(datagrams, self, now)
+        return len(datagrams)
 
     def receive(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams that are waiting, at most a batch."""
@@ -45,3 +59,60 @@ class UdpListener:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+class EverywhereListener(UdpListener):
+    """A UDP socket on all addresses of this machine, of one family. Each of them that is asked is a listener."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._port = sock.getsockname()[1]
+        self._asked: dict[bytes, AskedAddress] = {}
+
+    def take(self, edge: Edge, now: float) -> int:
+        """Give the datagrams that are waiting to `edge`, those for each address of ours together."""
+        count = 0
+        for asked, datagrams in inner.receive_asked(self._socket, BATCH):
+            edge.take(datagrams, self._at(asked), now)
+            count += len(datagrams)
+        return count
+
+    def _at(self, asked: bytes) -> UdpListener | AskedAddress:
+        if not asked:  # multicast: the kernel chooses what the reply leaves from
+            return self
+        known = self._asked.get(asked)
+        if known is None:
+            if len(self._asked) >= MAX_ASKED:
+                self._asked.clear()
+            name = name_of("udp", host_of(asked), self._port)
+            known = self._asked[asked] = AskedAddress(self._socket, asked, name)
+        return known
+
+
+class AskedAddress:
+    """One address of ours that was asked, as the listener of the requests that it got."""
+
+    __slots__ = ("_asked", "_socket", "name")
+
+    def __init__(self, sock: socket.socket, asked: bytes, name: str) -> None:
+        self._socket = sock
+        self._asked = asked
+        self.name = name
+
+    def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
+        """Send each reply to its address, from ours; return how many the kernel took."""
+        return inner.send_asked(self._socket, replies, self._asked)
+
+
+def listener_on(sock: socket.socket) -> UdpListener:
+    """Return the listener for a socket that `open_socket` gave."""
+    return EverywhereListener(sock) if is_everywhere(sock) else UdpListener(sock)
+
+
+def host_of(asked: bytes) -> str:
+    """Return the host of an address that `inner.receive_asked` gave: of struct in_pktinfo, or in6_pktinfo."""
+    if len(asked) == 12:
+        return socket.inet_ntop(socket.AF_INET, asked[4:8])
+    if asked[:12] == MAPPED:
+        return socket.inet_ntop(socket.AF_INET, asked[12:16])
+    return socket.inet_ntop(socket.AF_INET6, asked[:16])

@@ -54,6 +54,19 @@ def test_user_and_host_are_read_as_a_handler_reads_them(uri: str, pool: str) -> 
     assert chosen(*routes, uri=uri) == pool
 
 
+@pytest.mark.parametrize(
+    ("listen", "pool"),
+    [
+        ("udp:192.0.2.7:5060", "one"), ("udp:192.0.2.8:5060", "all"), ("udp:0.0.0.0:5060", "all"),
+        ("udp:192.0.2.7:5070", "default"), ("tcp:192.0.2.7:5060", "default"), ("udp:[2001:db8::1]:5060", "six"),
+        ("udp:[::]:5060", "six"), ("tcp:[2001:db8::1]:5060", "default"), ("", "default"), ("udp", "default"),
+    ],
+)  # fmt: skip
+def test_a_route_is_for_one_address_or_for_all_of_its_family(listen: str, pool: str) -> None:
+    routes = ("pool=one listen=udp:192.0.2.7:5060", "pool=all listen=udp:0.0.0.0:5060", "pool=six listen=udp:[::]:5060")
+    assert chosen(*routes, listen=listen) == pool
+
+
 def test_the_first_that_fits_counts() -> None:
     routes = ("pool=a method=BYE", "pool=b user=9*", "pool=c")
     assert chosen(*routes) == "b"
