@@ -97,10 +97,18 @@ def read_server(text: str) -> str:
 
 
 def default_bus() -> BusAddress:
-    """Return the bus of an edge and handlers of one user on one machine: a socket file in a directory of that user."""
+    """Return the bus of an edge and handlers of one user on one machine: a socket file in a directory of that user.
+
+    Raises ConfigError on a machine without any directory for temporary files.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path(runtime) / "slbroker" if runtime else Path(tempfile.gettempdir()) / f"slbroker-{os.getuid()}"
-    return parse_bus_address(f"ipc://{base}/bus")
+    if runtime:
+        return parse_bus_address(f"ipc://{Path(runtime) / 'slbroker'}/bus")
+    try:
+        temporary = tempfile.gettempdir()
+    except OSError:  # FileNotFoundError: none can be written to
+        raise ConfigError("no directory for the bus's socket file: name one, --bus ipc:///run/slbroker/bus") from None
+    return parse_bus_address(f"ipc://{Path(temporary) / f'slbroker-{os.getuid()}'}/bus")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,16 @@ import os
 import shlex
 import stat
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from slbroker.errors import KeyFileError
 
 MAX_FILE_SIZE: Final = 1_048_576  # bytes; what is larger is some other file
 
-# Docker and Podman mount secrets here with mode 0444, which the user cannot change, in a directory that root
-# alone fills and no other container sees. Elsewhere such a mode is an accident.
-SECRETS_DIRECTORY: Final = Path("/run/secrets")
+# Where those who run programs for others put secrets: Docker, Podman and Swarm, systemd (LoadCredential=). They set
+# modes that the program cannot change (0444, 0440), in a directory that root alone fills and nobody else sees.
+# Kubernetes lets its user choose the directory; what it mounts is read-only. Elsewhere such a mode is an accident.
+SECRET_DIRECTORIES: Final = (Path("/run/secrets"), Path("/run/credentials"))
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -24,27 +25,57 @@ def read(path: StrPath, what: str, remedy: str, *, readable: bool = False) -> by
     """Return what the file at `path` holds; raise KeyFileError, one line that says what to do.
 
     `what` is what people call the file ("bus key"), `remedy` the command that makes one. A file that others may
-    read is refused unless it is `readable` for all by its nature, or under /run/secrets; one that others may
-    write is refused in any case.
+    read is refused unless it is `readable` for all by its nature, or was put there by whoever runs us
+    (`SECRET_DIRECTORIES`, $CREDENTIALS_DIRECTORY, a read-only mount), or is root's, for a group that we are in; one
+    that others may write is refused in any case.
     """
     try:
-        content, mode = _read(Path(path))
-        trusted = readable or Path(path).resolve().is_relative_to(SECRETS_DIRECTORY)
+        found = _read(Path(path))
     except FileNotFoundError:
         raise KeyFileError(f"no {what} {path}; run: {remedy}") from None
     except OSError as error:
-        raise KeyFileError(f"cannot read {what} {path}: {error.strerror}; run as the user who owns it") from None
+        raise KeyFileError(f"cannot read {what} {path}: {error.strerror}; {_who_may(Path(path))}") from None
     except ValueError as error:
         raise KeyFileError(f"{what} {path} {error}; name one made by: {remedy}") from None
-    if mode & (0o022 if trusted else 0o077):
-        mend = "chmod go-w" if trusted else "chmod 600"
+    mode, trusted = found.mode, readable or found.is_mounted or _is_provided(Path(path))
+    for_our_group = os.geteuid() != 0 == found.owner and found.group in {os.getegid(), *os.getgroups()}
+    if mode & (0o022 if trusted else 0o037 if for_our_group else 0o077):
+        mend = "go-w" if trusted else "o=,g-w" if for_our_group else "600"
         here = shlex.quote(os.fspath(path))
-        raise KeyFileError(f"{what} {path} is open to other users (mode {mode:04o}); run: {mend} {here}")
-    return content
+        what_to_do = f"run: chmod {mend} {here}"
+        if found.owner != os.geteuid() != 0:
+            what_to_do = f"it belongs to uid {found.owner}, who can {what_to_do[5:]}; or mount it read-only"
+        raise KeyFileError(f"{what} {path} is open to other users (mode {mode:04o}); {what_to_do}")
+    return found.content
 
 
-def _read(path: Path) -> tuple[bytes, int]:
-    """Return a file's content and its permission bits, both of the one file that was opened."""
+def _is_provided(path: Path) -> bool:
+    """Return whether `path` lies where systemd or a container engine puts secrets."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    places = (*SECRET_DIRECTORIES, Path(credentials)) if Path(credentials).is_absolute() else SECRET_DIRECTORIES
+    return any(path.resolve().is_relative_to(place) for place in places)
+
+
+def _who_may(path: Path) -> str:
+    """Return whom the file belongs to, for who may not read it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return f"a directory above it is closed to us, uid {os.geteuid()}"
+    return f"it belongs to uid {found.st_uid} (mode {stat.S_IMODE(found.st_mode):04o}), and we are uid {os.geteuid()}"
+
+
+class _Found(NamedTuple):
+    """A file's content and what is known of it, all of the one file that was opened."""
+
+    content: bytes
+    mode: int
+    owner: int
+    group: int
+    is_mounted: bool  # read-only
+
+
+def _read(path: Path) -> _Found:
     # Without O_NONBLOCK, opening a FIFO would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -54,7 +85,9 @@ def _read(path: Path) -> tuple[bytes, int]:
         if status.st_size > MAX_FILE_SIZE:
             raise ValueError(f"has more than {MAX_FILE_SIZE} bytes")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_FILE_SIZE), stat.S_IMODE(status.st_mode)
+            content = file.read(MAX_FILE_SIZE)
+        is_mounted = bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
+        return _Found(content, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, is_mounted)
     finally:
         os.close(descriptor)
 

@@ -67,7 +67,10 @@ def _check_directory(directory: Path) -> None:
     found = directory.stat()
     is_open = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
     if is_open or found.st_uid not in (0, os.geteuid()):
-        raise BindError(f"bus: {directory} is in the hands of others; choose a directory of your own with --bus")
+        raise BindError(
+            f"bus: {directory} is in the hands of others; choose a directory of your own with --bus,"
+            f" such as ipc://{directory}/slbroker/bus, which is made"
+        )
 
 
 def _is_free(path: Path) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from slbroker import keys, secretfile
 from slbroker.errors import ConfigError, Exit, KeyFileError
 from slbroker.keys import KeyRing
 from tests.slbroker.somekeys import NOW, A, B, C, retired
+from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +194,7 @@ def test_mounted_secrets_may_be_readable(path: Path, monkeypatch: pytest.MonkeyP
     ring = keys.create(path)
     path.chmod(mode)
     assert keys.load(path, allow_open=True) == ring
-    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", path.parent)
+    monkeypatch.setattr(secretfile, "SECRET_DIRECTORIES", (path.parent,))
     assert keys.load(path) == ring
 
 
@@ -202,9 +204,77 @@ def test_mounted_secrets_must_not_be_writable(path: Path, monkeypatch: pytest.Mo
     path.chmod(mode)
     with pytest.raises(KeyFileError, match="open to other users"):
         keys.load(path, allow_open=True)
-    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", path.parent)
+    monkeypatch.setattr(secretfile, "SECRET_DIRECTORIES", (path.parent,))
     with pytest.raises(KeyFileError, match="open to other users"):
         keys.load(path)
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o440])
+def test_systemds_credentials_may_be_readable(path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    ring = keys.create(path)
+    path.chmod(mode)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent))
+    assert keys.load(path) == ring
+    for elsewhere in ("", ".", str(path.parent / "other")):
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", elsewhere)
+        with pytest.raises(KeyFileError, match="open to other users"):
+            keys.load(path)
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o444, 0o440])
+def test_what_is_mounted_read_only_may_be_readable(path: Path, tmp_path: Path, mode: int) -> None:
+    """As Kubernetes mounts a Secret, wherever its user wants it."""
+    keys.create(path)
+    path.chmod(mode)
+    script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" -m slbroker keys show "$1/keys.json"'
+    with Process("unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable) as shown:
+        assert shown.wait() == Exit.OK
+        assert "signs" in shown.output
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "outcome"),
+    [
+        (0o440, 0, 65_534, "loaded"),  # Kubernetes, where fsGroup is set
+        (0o640, 0, 65_534, "loaded"),  # as Debian's packages have files for their services
+        (0o440, 0, 0, r"cannot read .*; it belongs to uid 0 \(mode 0440\), and we are uid 65534"),
+        (0o400, 0, 65_534, r"cannot read .*; it belongs to uid 0 \(mode 0400\), and we are uid 65534"),
+        (0o444, 0, 65_534, r"open .*; it belongs to uid 0, who can chmod o=,g-w .*; or mount it read-only"),
+        (0o660, 0, 65_534, r"open .*; it belongs to uid 0, who can chmod o=,g-w"),
+        (0o440, 65_534, 65_534, r"open .*; run: chmod 600 "),
+        (0o444, 1, 65_534, r"open .*; it belongs to uid 1, who can chmod 600 "),
+    ],
+)
+def test_a_file_that_somebody_else_gave_us(path: Path, mode: int, owner: int, group: int, outcome: str) -> None:
+    keys.create(path)
+    os.chown(path, owner, group)
+    path.chmod(mode)
+    for above in (path.parent, path.parent.parent, path.parent.parent.parent):
+        above.chmod(0o755)
+    assert re.search(outcome, _as_nobody(path))
+
+
+def _as_nobody(path: Path) -> str:
+    """What becomes of loading `path` as a user with no rights and a group of the same number."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.setgroups([])
+        os.setgid(65_534)
+        os.setuid(65_534)
+        try:
+            keys.load(path)
+            said = "loaded"
+        except KeyFileError as error:
+            said = str(error)
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(pid, 0)
+    with os.fdopen(reading) as answer:
+        return answer.read()
 
 
 def test_a_link_among_the_secrets_opens_no_other_file(
@@ -215,7 +285,7 @@ def test_a_link_among_the_secrets_opens_no_other_file(
     mounted = tmp_path / "secrets"
     mounted.mkdir()
     (mounted / "keys").symlink_to(path)
-    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", mounted)
+    monkeypatch.setattr(secretfile, "SECRET_DIRECTORIES", (mounted,))
     with pytest.raises(KeyFileError, match="open to other users"):
         keys.load(mounted / "keys")
 

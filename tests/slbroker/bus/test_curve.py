@@ -91,7 +91,7 @@ def test_a_secret_that_others_can_reach_is_refused(secret: Path, bits: int) -> N
 
 
 def test_a_mounted_secret_may_be_readable_but_not_writable(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secretfile, "SECRETS_DIRECTORY", secret.parent)
+    monkeypatch.setattr(secretfile, "SECRET_DIRECTORIES", (secret.parent,))
     secret.chmod(0o444)
     assert curve.load_pair(secret)
     secret.chmod(0o446)
