@@ -1,11 +1,10 @@
-"""What every slbroker process does alike: log lines, signals, an orderly end."""
+"""What every slbroker process does alike: signals, an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-import sys
 from typing import Final, Protocol
 
 from slbroker.errors import UserError
@@ -29,16 +28,6 @@ class Service(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
-
-
-def set_up_logging(level: str) -> None:
-    """Log to standard error, a line a record, from `level` (debug, info, warning, error) on."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)-7s [%(process)d] %(message)s",
-        force=True,
-    )
 
 
 def run_service(service: Service, lifeline: int | None = None) -> None:

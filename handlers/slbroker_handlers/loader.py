@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from slbroker.config import KEMI
 from slbroker.errors import PluginError
+from slbroker.logs import keep_own
 from slbroker.plugin import Handlers
 from slbroker.plugin.rulefile import load_rules
 
@@ -27,6 +28,13 @@ def load_plugin(name: str, number: int = 0) -> Handlers:
 
     `number` tells the workers of one command apart; a KEMI script is told it as its rank, which begins at 1.
     """
+    try:
+        return _load(name, number)
+    finally:
+        keep_own()  # a plugin that configures `logging` may have put our loggers off
+
+
+def _load(name: str, number: int) -> Handlers:
     if name.startswith(KEMI):
         from slbroker_handlers.kemi.script import load_script  # noqa: PLC0415 - other plugins need none of it
 

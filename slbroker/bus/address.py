@@ -12,6 +12,8 @@ _match_tcp = re.compile(r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|\*|[\w.-]+):([0-9]{1,5})"
 # No surrogates: they stand for bytes that are not UTF-8, which ZeroMQ's Python binding cannot pass on.
 _match_ipc = re.compile(r"ipc://(/[^\x00\ud800-\udfff]+)").fullmatch
 
+_find_schemes = re.compile(r"(?:ipc|tcp)://").findall
+
 MAX_IPC_PATH = 107  # bytes in sockaddr_un.sun_path less its NUL
 
 
@@ -45,6 +47,8 @@ class BusAddress(NamedTuple):
 
 def parse_bus_address(text: str) -> BusAddress:
     """Return the address that `text` writes; raise ConfigError when it is neither ipc:// nor tcp://."""
+    if len(_find_schemes(text)) > 1:
+        raise ConfigError(f"bus address {text!r}: those are several, and one is wanted here")
     if found := _match_ipc(text):
         if len(found[1].encode()) > MAX_IPC_PATH:
             raise ConfigError(f"bus address {text}: the path of a socket file has at most {MAX_IPC_PATH} bytes")

@@ -46,11 +46,11 @@ def replay(file: Path, plugin: str | None, against: str | None, keys: Path | Non
 
     With --against, show only where the replies of two plugins differ, and end with code 1 if they do.
     """
-    from slbroker import process
+    from slbroker.logs import set_up_logging
     from slbroker.recording import read_file
     from slbroker.replay import Player, differences
 
-    process.set_up_logging(log_level)
+    set_up_logging(log_level)
     ring = _ring(keys)
     played = different = 0
     with ExitStack() as stack:

@@ -38,8 +38,9 @@ def broker(
     from slbroker import process
     from slbroker.broker.service import BrokerService
     from slbroker.config import BrokerSettings
+    from slbroker.logs import set_up_logging
 
-    process.set_up_logging(log_level)
+    set_up_logging(log_level)
     if edges is None or handlers is None:
         raise click.UsageError(
             "where to be found? such as --edges tcp://127.0.0.1:5591 --handlers tcp://127.0.0.1:5592"

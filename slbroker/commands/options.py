@@ -143,7 +143,7 @@ config = option(
 )
 log_level = option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
     show_default=True,
     help="What goes to standard error.",

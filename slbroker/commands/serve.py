@@ -70,13 +70,13 @@ def run(
 ) -> int:
     """Start an edge and its handlers in one go."""
     from slbroker import keys as keyring
-    from slbroker import process
     from slbroker.bus.address import parse_bus_address
     from slbroker.config import EdgeSettings, HandlerSettings, parse_listen_address
+    from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
 
-    process.set_up_logging(log_level)
+    set_up_logging(log_level)
     listen = listen or tuple(parse_listen_address(f"{transport}:127.0.0.1:5060") for transport in ("udp", "tcp"))
     plugin = plugin or _bundled()
     if code := _try_plugin(plugin):
@@ -174,13 +174,13 @@ def edge(
 ) -> int:
     """Start an edge: SIP on one side, handlers on the other."""
     from slbroker import keys as keyring
-    from slbroker import process
     from slbroker.bus.zap import ZapHandler
     from slbroker.config import MAX_PORT, EdgeSettings, default_bus
+    from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
 
-    process.set_up_logging(log_level)
+    set_up_logging(log_level)
     keyring.load(keys)
     if not listen:
         raise click.UsageError("where to listen? such as --listen udp:127.0.0.1:5060")
@@ -267,11 +267,11 @@ def handler(
 def serve_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus: bool, log_level: str) -> int:
     """Run workers until they are stopped; return the exit code."""
     from slbroker import keys as keyring
-    from slbroker import process
     from slbroker.bus.curve import load_client
+    from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
 
-    process.set_up_logging(log_level)
+    set_up_logging(log_level)
     keyring.load(settings.keys)
     busoptions.refuse_open(settings.bus, settings.security, insecure=insecure_bus)
     if settings.security is not None:

@@ -6,12 +6,17 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+MAX_MEMBERS: Final = 4  # of an exception group that are told
 _OURS: Final = str(Path(__file__).parent)
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception's type and words, on one line, whatever breaks lines in them."""
+    """Return an exception's type and words, on one line, whatever breaks lines in them; a group's members, too."""
     words = " ".join(str(error).split())
+    if isinstance(error, BaseExceptionGroup):
+        members = [describe(member) for member in error.exceptions[:MAX_MEMBERS]]
+        words = f"{words}: {'; '.join(members)}"
+        return f"{type(error).__name__}: {words[:600]}"
     return f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__
 
 

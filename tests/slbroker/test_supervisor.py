@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PARENT = """
 import os, signal, sys
 from pathlib import Path
-from slbroker import process, supervisor
+from slbroker import logs, supervisor
 from slbroker.errors import BindError, PluginError
 
 def say(text):
@@ -61,13 +61,13 @@ def breaks(lifeline):  # serves at first, and cannot be started again
     say("serves until it breaks")
     os.read(lifeline, 1)
 
-process.set_up_logging("info")
+logs.set_up_logging("info")
 stop_time = float(os.environ.get("STOP_TIME", "30"))
 sys.exit(supervisor.Supervisor([(name, globals()[name]) for name in sys.argv[1:]], stop_time).run())
 """
 PREFLIGHT = """
 import sys
-from slbroker import process, supervisor
+from slbroker import logs, supervisor
 from slbroker.errors import PluginError
 
 def fine(): print("said on stdout")
@@ -76,7 +76,7 @@ def bug(): raise ZeroDivisionError("oh")
 def leaves(): sys.exit("by itself")
 def interrupted(): raise KeyboardInterrupt
 
-process.set_up_logging("info")
+logs.set_up_logging("info")
 sys.exit(supervisor.preflight(globals()[sys.argv[1]]))
 """
 

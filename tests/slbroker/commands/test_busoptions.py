@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker import keys, process
+from slbroker import keys, logs
 from slbroker.bus import curve
 from slbroker.bus.address import parse_bus_address
 from slbroker.cli import main
@@ -237,7 +237,7 @@ def test_what_people_get_wrong_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["slbroker", *words.split()])
-    monkeypatch.setattr(process, "set_up_logging", lambda _level: None)
+    monkeypatch.setattr(logs, "set_up_logging", lambda _level: None)
     keys.create("ring")
     for name in ("a", "open"):
         curve.create(name)
