@@ -20,7 +20,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants calls load fire simulate clean
+.PHONY: help setup run test quick lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants phones interop calls load fire simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -118,6 +118,16 @@ mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RA
 fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
 	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/fire -s $(ARGS)
+
+phones: setup ## fetch the phones of PyPI and npm that the tests in tests/interop and tests/browser want
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $$($(BIN)/python -c \
+	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["interop"])') || \
+	  echo "Without PyPI's phones: they have no wheels for $$($(BIN)/python --version) here."
+	@if command -v npm >/dev/null; then npm install --prefix tests/browser --no-update-notifier --no-audit --no-fund --loglevel error; \
+	  else echo "Without the phones in a browser: there is no npm."; fi
+
+interop: phones ## real phones of Debian, PyPI and npm against slbroker: 20 minutes, then the table of docs/interop.md
+	@$(BIN)/python tests/interop/table.py $(ARGS)
 
 calls: setup ## SIPp's calls for 10 s each, where `make test` has 3
 	@SLBROKER_TEST_CALLS=10 SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/peers/test_sipp.py tests/peers/test_digest.py $(ARGS)

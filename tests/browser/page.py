@@ -14,6 +14,8 @@ from tests.support.peers import missing_peer, require_peer
 from tests.support.timing import within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.conftest import Start
 
 HERE = Path(__file__).parent
@@ -27,19 +29,24 @@ FLAGS = (
 )  # fmt: skip
 
 
-def require_browser() -> str:
-    """The path of the browser; skips, or fails, where it or the SIP stack is missing."""
-    if not LIBRARY.exists():
-        missing_peer("sip.js is not installed (npm install --prefix tests/browser)")
+def chromium() -> str:
+    """The path of the browser; skips, or fails, where it is missing."""
     return require_peer("chromium")
 
 
-class Page:
-    """Serves this folder on a free port of loopback; use it in a `with` statement."""
+def require_browser() -> str:
+    """The same; skips, or fails, where the SIP stack is missing, too."""
+    if not LIBRARY.exists():
+        missing_peer("sip.js is not installed (npm install --prefix tests/browser)")
+    return chromium()
 
-    def __init__(self) -> None:
+
+class Site:
+    """Serves a folder on a free port of loopback, and hears what its pages report; use it in a `with` statement."""
+
+    def __init__(self, folder: Path) -> None:
         self._results: queue.Queue[dict[str, Any]] = queue.Queue()
-        handler = partial(_Handler, self._results, directory=str(HERE))
+        handler = partial(_Handler, self._results, directory=str(folder))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
 
@@ -57,17 +64,29 @@ class Page:
         """How the browser names this site."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def visit(self, start: Start, folder: Path, server: str) -> dict[str, Any]:
-        """Open the page in a browser and let its phone connect to `server`; what it reports."""
+    def visit(
+        self, start: Start, folder: Path, url: str, flags: Sequence[str] = FLAGS, *, seconds: float = SECONDS
+    ) -> dict[str, Any]:
+        """Open one of its pages in a browser whose files are in `folder`; what the page reports."""
         profile = f"--user-data-dir={folder / 'profile'}"
-        url = f"{self.origin}/index.html?server={server}"
-        browser = start(require_browser(), *FLAGS, profile, url, env={"HOME": str(folder)})
+        browser = start(chromium(), *flags, profile, url, env={"HOME": str(folder)})
         try:
-            return self._results.get(timeout=within(SECONDS))
+            return self._results.get(timeout=within(seconds))
         except queue.Empty:
-            raise AssertionError(f"the page said nothing within {within(SECONDS):g} s\n{browser}") from None
+            raise AssertionError(f"the page said nothing within {within(seconds):g} s\n{browser}") from None
         finally:
             browser.stop()
+
+
+class Page(Site):
+    """Serves this folder, whose page has a phone."""
+
+    def __init__(self) -> None:
+        super().__init__(HERE)
+
+    def call(self, start: Start, folder: Path, server: str) -> dict[str, Any]:
+        """Open the page in a browser and let its phone connect to `server`; what it reports."""
+        return self.visit(start, folder, f"{self.origin}/index.html?server={server}")
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -46,7 +46,7 @@ def test_a_phone_in_a_browser(
         pair = Authority(tmp_path).issue("server")
         options += ["--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)]
     edge = start_both(start_slbroker, tmp_path, transport, options)
-    result = page.visit(start_program, tmp_path, f"{transport}://127.0.0.1:{edge.port}")
+    result = page.call(start_program, tmp_path, f"{transport}://127.0.0.1:{edge.port}")
     assert "error" not in result, result
     assert (result["register"]["status"], result["registered"]) == (200, "Registered")
     assert (result["options"]["status"], result["options"]["subject"]) == (200, f"{transport} 127.0.0.1")
@@ -62,7 +62,7 @@ def test_a_phone_in_a_browser(
 
 def test_a_page_of_another_site(start_slbroker: Start, start_program: Start, page: Page, tmp_path: Path) -> None:
     edge = start_both(start_slbroker, tmp_path, "ws", ["--ws-origin", "https://phone.example.com"])
-    result = page.visit(start_program, tmp_path, f"ws://127.0.0.1:{edge.port}")
+    result = page.call(start_program, tmp_path, f"ws://127.0.0.1:{edge.port}")
     assert "error" in result
     figures = edge.wait_for_figures(received=0)
     assert figures["connections"]["closed"] == {"handshake": 1}

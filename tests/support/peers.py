@@ -14,7 +14,9 @@ from typing import Final, NoReturn
 
 import pytest
 
-DEBIAN_PACKAGES = {"sipp": "sip-tester", "kamailio": "kamailio", "sipsak": "sipsak", "ip": "iproute2"}
+DEBIAN_PACKAGES = {
+    "sipp": "sip-tester", "ip": "iproute2", "baresip": "baresip-core", "linphonec": "linphone-cli",
+}  # fmt: skip
 
 # Debian keeps kamailio where an ordinary user's PATH does not look.
 _SYSTEM_PATH = "/usr/sbin:/sbin"
