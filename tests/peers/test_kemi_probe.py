@@ -30,6 +30,12 @@ def nat(**headers: str) -> Case:
     return Case("MESSAGE", "sip:bob@example.com", list(headers.items()), list(headers), body)
 
 
+def judged(*values: str) -> Case:
+    """A request whose credentials are judged for realm r."""
+    headers = [("Content-Type", "text/plain"), *(("Proxy-Authorization", value) for value in values)]
+    return Case("MESSAGE", headers=headers, body="KSR.auth.pv_auth_check('r', 'secret', 0, 0)")
+
+
 DIGEST = 'Digest username="{}", realm="r", nonce="n", uri="sip:x", response="0"'
 SDP = "\r\nv=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {1}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=x"
 ASKED = {
@@ -52,6 +58,21 @@ ASKED = {
     "sanity: from": sanity(1024, ("From", "junk;tag=1")),
     "sanity: to": sanity(1024, ("To", "junk")),
     "sanity: nothing is chosen": sanity(0, ("Expires", "x")),
+    "auth: none": judged(),
+    "auth: empty": judged(""),
+    "auth: digest alone": judged("Digest"),
+    "auth: basic": judged("Basic abc"),
+    "auth: another realm": judged(DIGEST.format("al").replace('"r"', '"s"')),
+    "auth: no user": judged(DIGEST.format("al").replace('username="al", ', "")),
+    "auth: no realm": judged(DIGEST.format("al").replace('realm="r", ', "")),
+    "auth: no nonce": judged(DIGEST.format("al").replace('nonce="n", ', "")),
+    "auth: no uri": judged(DIGEST.format("al").replace('uri="sip:x", ', "")),
+    "auth: no response": judged(DIGEST.format("al").replace(', response="0"', "")),
+    "auth: an empty nonce": judged(DIGEST.format("al").replace('"n"', '""')),
+    "auth: an unknown algorithm": judged(DIGEST.format("al") + ", algorithm=SHA-1"),
+    "auth: auth-int": judged(DIGEST.format("al") + ', qop=auth-int, nc=00000001, cnonce="c"'),
+    "auth: qop alone": judged(DIGEST.format("al") + ", qop=auth"),
+    "auth: basic, then ours": judged("Basic abc", DIGEST.format("al").replace('"n"', '""')),
     "nat: nothing private": nat(),
     "nat: no user": nat(Contact="<sip:10.0.0.1>"),
     "nat: of a carrier": nat(Contact="<sip:a@100.64.1.1:5070>"),

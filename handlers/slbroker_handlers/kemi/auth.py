@@ -16,6 +16,8 @@ from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker_handlers.kemi.exports import Module
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slbroker.authnonce import NonceKeys
     from slbroker_handlers.kemi.call import Call
 
@@ -34,6 +36,8 @@ WITH_QOP: Final = 1
 WITH_STALE: Final = 16
 HA1_GIVEN: Final = 1
 
+_NEEDED: Final = ("username", "nonce", "uri", "response")  # RFC 3261 22.4; the realm is looked for
+
 _MD5: Final = "MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds"
 
 
@@ -51,7 +55,12 @@ def _credentials(call: Call, realm: str, names: tuple[str, ...]) -> Credentials 
 
 
 def _headers(call: Call) -> tuple[str, ...]:
-    return ("Authorization",) if call.method == "REGISTER" else ("Proxy-Authorization", "Authorization")
+    return ("Authorization",) if call.method == "REGISTER" else ("Proxy-Authorization",)
+
+
+def _lacks_something(params: Mapping[str, str]) -> bool:
+    needed = _NEEDED if "qop" not in params else (*_NEEDED, "nc", "cnonce")
+    return not all(params.get(name) for name in needed)
 
 
 def _nonces(call: Call) -> NonceKeys | None:
@@ -64,7 +73,7 @@ def _nonces(call: Call) -> NonceKeys | None:
 @auth.export
 def has_credentials(call: Call, realm: str) -> int:
     """Return 1 when the request has digest credentials for a realm."""
-    return 1 if _credentials(call, realm, _headers(call)) else -1
+    return 1 if _credentials(call, realm, ("Authorization", "Proxy-Authorization")) else -1
 
 
 @auth.export(partial=f"{_MD5}; the bits of `checks` change nothing")
@@ -91,6 +100,8 @@ def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, 
     if found is None:
         return NO_CREDENTIALS
     if nonces is None or found.params.get("algorithm", MD5).upper() != MD5:
+        return ERROR
+    if _lacks_something(found.params):
         return ERROR
     if "qop" in found.params and found.params["qop"].lower() != "auth":
         return ERROR
