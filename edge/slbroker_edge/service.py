@@ -31,6 +31,7 @@ from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from slbroker_edge.edge import Edge
 from slbroker_edge.filterfile import FilterFile
 from slbroker_edge.transports.binding import open_socket
+from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.pacing import PacedReader
 from slbroker_edge.transports.streams import Streams
@@ -79,6 +80,7 @@ class EdgeService:
         self._links: BrokerLinks | None = None
         if settings.brokers.addresses:
             self._links = BrokerLinks(dispatcher, self._on_envelope, self._on_bus, ticks=TICK)
+        self._buffers: BufferWatch | None = None
         self._ticker: asyncio.TimerHandle | None = None
 
     def _load_signer(self) -> Signer:
@@ -103,6 +105,7 @@ class EdgeService:
             self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=settings.gather))
         if self._streams is not None:
             loop.add_reader(self._streams.fileno(), self._on_streams, self._streams)
+        self._buffers = BufferWatch([listener.udp for listener in self._listeners])
         self._tick()
         gc.collect()
         gc.freeze()  # what has been made so far stays; the collector need not look at it again
@@ -205,6 +208,8 @@ class EdgeService:
             self._links.tick(now)
         if self._bus_file is not None:
             self._bus_file.look(now)
+        if self._buffers is not None:
+            self._buffers.look(now)
         self.edge.expire(now)
         self._turn()
 
@@ -221,6 +226,7 @@ class EdgeService:
         return {
             "name": self.name,
             **self.edge.fates.figures(self.edge.in_flight),
+            "kernel_drops": self._buffers.dropped if self._buffers is not None else 0,
             "send_failures": self.edge.send_failures,
             "bad_answers": self.edge.bad_answers,
             "late_answers": dispatcher.late,

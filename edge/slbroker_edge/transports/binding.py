@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from slbroker.config import EVERYWHERE, STREAMS, WEBSOCKETS, ListenAddress
 from slbroker.errors import BindError, ConfigError
 from slbroker.inner.pure import PKTINFO
+from slbroker_edge.transports.buffers import enlarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ HINTS: Final = {
     errno.EADDRNOTAVAIL: "; is it an address of this machine? --freebind listens there before it is one",
     errno.EACCES: "; ports below 1024 need CAP_NET_BIND_SERVICE",
 }
-BUFFER: Final = 4 * 1024 * 1024  # bytes asked of the kernel for UDP, which may grant less: a burst waits here
 # Linux's options (ip(7), ipv6(7)), for which Python has no names: bind to an address that is not there yet.
 FREEBIND: Final = {socket.AF_INET: (socket.IPPROTO_IP, 15), socket.AF_INET6: (socket.IPPROTO_IPV6, 78)}
 WAITING: Final = 4_096  # connections not accepted yet: what Linux allows by default, so that a restart loses none
@@ -67,8 +67,7 @@ def _open(address: ListenAddress, share_port: bool, freebind: bool) -> socket.so
         if kind == socket.SOCK_STREAM:
             _listen(sock, info[0][4])
         else:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            enlarge(sock)
             if info[0][4][0] in EVERYWHERE:  # before it is bound: no datagram comes without its own address
                 tell_asked(sock)
             sock.bind(info[0][4])

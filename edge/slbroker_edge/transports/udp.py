@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from slbroker import inner
 from slbroker.inner.pure import MAPPED
 from slbroker_edge.transports.binding import is_everywhere, name_of, open_socket
+from slbroker_edge.transports.buffers import Udp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,11 @@ class UdpListener:
     def open(address: ListenAddress, *, share_port: bool, freebind: bool = False) -> UdpListener:
         """Listen on `address`; the rest is as `open_socket` has it. Raise BindError."""
         return listener_on(open_socket(address, share_port=share_port, freebind=freebind))
+
+    @property
+    def udp(self) -> Udp:
+        """The socket and its name."""
+        return Udp(self.name, self._socket)
 
     def fileno(self) -> int:
         """Return the descriptor, for the loop."""
