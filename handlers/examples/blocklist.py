@@ -23,7 +23,7 @@ def is_scanner(request: Request) -> bool:
 
 def is_blocked(request: Request) -> bool:
     host = ip_address(request.source.host)
-    return any(host in network for network in NETWORKS) or request.from_uri.user in CALLERS
+    return any(host in network for network in NETWORKS) or request.from_uri.decoded_user in CALLERS
 
 
 @app.otherwise

@@ -36,7 +36,7 @@ async def get(url: str) -> tuple[int, str]:
 @app.on("INVITE", timeout=2.0, limit=100)
 async def where(request: Request) -> Reply:
     try:
-        status, target = await get(f"{LOOKUP}/{quote(request.uri.user, safe='')}")
+        status, target = await get(f"{LOOKUP}/{quote(request.uri.decoded_user, safe='')}")
     except OSError:
         return request.reply(503, headers={"Retry-After": "5"})
     if status != 200:

@@ -28,7 +28,7 @@ def register(request: Request) -> Decision:
     verdict = users.check(request)
     if verdict.reply is not None:
         return verdict.reply
-    if verdict.username != request.to_uri.user:
+    if verdict.username != request.to_uri.decoded_user:
         return request.reply(403, "Not Your Number")
     for contact, seconds in bindings(request):
         logger.info("%s is at %s for %d s", verdict.username, contact, seconds)

@@ -151,4 +151,4 @@ def _user_and_host(raw: bytes) -> tuple[str, str]:
         uri = parse_uri(raw)
     except InvalidUri:  # the operator has put that check off
         return "", ""
-    return uri.user, uri.host
+    return uri.decoded_user, uri.host

@@ -4,6 +4,7 @@
 """
 
 from slbroker.auth import Ha1
+from slbroker.plugin.contact import escape
 from slbroker.plugin.digest import Digest, Outcome, Verdict
 from slbroker.plugin.handlers import Decision, Handlers
 from slbroker.plugin.pieces import judge, keepalive, maintenance, screen
@@ -27,6 +28,7 @@ __all__ = [
     "SlError",
     "Verdict",
     "bindings",
+    "escape",
     "judge",
     "keepalive",
     "maintenance",

@@ -58,9 +58,9 @@ def any_of(patterns: Iterable[Pattern], *, any_case: bool = False) -> Matcher:
 
 
 def user_test(patterns: Iterable[Pattern]) -> Test:
-    """Return a test of the Request-URI's user, which is case-sensitive (RFC 3261 19.1.4)."""
+    """Return a test of the Request-URI's user, without its escapes; it is case-sensitive (RFC 3261 19.1.4)."""
     match = any_of(patterns)
-    return lambda request: match(request.uri.user)
+    return lambda request: match(request.uri.decoded_user)
 
 
 def domain_test(patterns: Iterable[Pattern]) -> Test:

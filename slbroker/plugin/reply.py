@@ -39,7 +39,8 @@ class Reply:
         self._reason, self.line = _remember_phrase(status, reason) if is_short else _write_phrase(status, reason)
         self._status = status
         self.extra = header_lines(headers) if headers else b""
-        self.body = body.encode() if isinstance(body, str) else body
+        # What a peer wrote, and a plugin repeats, goes back as its bytes, as it does in a header.
+        self.body = body.encode(errors="surrogateescape") if isinstance(body, str) else body
         if body and not _has_content_type(self.extra):
             raise ValueError("a body needs a Content-Type header")
 

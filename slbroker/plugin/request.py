@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.inner import Item
+from slbroker.plugin.contact import contact_value
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
@@ -284,14 +284,18 @@ class Request:
     ) -> Reply:
         """Return a 3xx reply to the given URIs or name-addrs, each alone or with its q (RFC 3261 8.3, 20.10).
 
-        A sip or sips URI gets the escapes that it lacks, so `f"sip:{request.uri.user}@gw"` will do for any user.
+        Each is one URI: a part gets the escapes that it lacks, so `f"sip:{request.uri.user}@gw"` leads to that user,
+        whatever it is. Text of a peer that goes elsewhere, into a parameter or a header, is quoted by the handler.
 
-        Raises ValueError for none, for no 3xx, and for a q that is not from 0 to 1.
+        Raises ValueError for none, for no 3xx, for a q that is not from 0 to 1, and for what is no single URI, or could
+        be taken for another one: with two "@", a password, a "?" before the "@".
         """
         if not contacts or not 300 <= status <= 399:
             raise ValueError("redirect wants a contact and a status between 300 and 399")
         reply = Reply(status, reason, headers)
-        reply.extra += header_lines({"Contact": [_contact(contact) for contact in contacts]})
+        reply.extra += header_lines(
+            {"Contact": [contact_value(*((one, None) if isinstance(one, str) else one)) for one in contacts]}
+        )
         return reply
 
     def registered(
@@ -318,31 +322,3 @@ class Request:
     def drop(self) -> Drop:
         """Return the decision to stay silent."""
         return DROP
-
-
-# RFC 3261 25.1: what does not stand in a SIP URI as it is, and a % that begins no escape.
-_forbidden = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^!$-;=?-Z\[\]_a-z~]")
-_is_sip_uri = re.compile(r"sips?:", re.IGNORECASE).match
-
-
-def _escaped(uri: str) -> str:
-    """Return a SIP URI that a handler has put together, with escapes where its parts, such as a user, have lost them.
-
-    Only the last @ ends a user: neither parameters nor headers may have one (RFC 3261 25.1).
-    """
-    before, at, behind = uri.encode(errors="surrogateescape").rpartition(b"@")
-    raw = before.replace(b"@", b"%40") + at + behind
-    return _forbidden.sub(lambda found: b"%%%02X" % ord(found[0]), raw).decode()
-
-
-def _contact(contact: str | tuple[str, float]) -> str:
-    target, q = (contact, None) if isinstance(contact, str) else contact
-    if _is_sip_uri(target):
-        target = _escaped(target)
-    written = target if "<" in target else f"<{target}>"
-    if q is None:
-        return written
-    if not 0 <= q <= 1:
-        raise ValueError(f"q={q!r} is not between 0 and 1")
-    # RFC 3261 25.1: qvalue has at most three digits behind its point.
-    return f"{written};q={f'{q:.3f}'.rstrip('0').rstrip('.')}"

@@ -127,4 +127,4 @@ class Table:
 
 def _key(kind: tuple[bool, bool], request: Request) -> Key:
     by_user, by_domain = kind
-    return request.uri.user if by_user else None, request.uri.host if by_domain else None
+    return request.uri.decoded_user if by_user else None, request.uri.host if by_domain else None

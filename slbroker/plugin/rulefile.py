@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.errors import PluginError
 from slbroker.plugin import pieces
+from slbroker.plugin.contact import escape
 from slbroker.plugin.digest import Digest
 from slbroker.plugin.handlers import Handlers
 from slbroker.plugin.rate import RateLimit
@@ -168,9 +169,13 @@ def _named(handler: Handler, path: str) -> Handler:
 
 
 def _fill(contact: str, request: Request) -> str:
-    """Put the number that was called, as it was written, into a contact: {user}. Without one, no @ remains either."""
-    user = str(request.uri).partition(":")[2].rpartition("@")[0].partition(":")[0] or request.uri.user
-    return contact.replace("{user}" if user else "{user}@", user)
+    """Put the number that was called into a contact: {user}. Without one, no @ remains either."""
+    before, at, behind = contact.rpartition("@")
+    user = request.uri.user
+    if not user and before.endswith("{user}"):
+        before, at = before.removesuffix("{user}"), ""
+    # Where it is no user it has its escapes, for there a ";" or "&" would begin something new.
+    return before.replace("{user}", user) + at + behind.replace("{user}", escape(request.uri.decoded_user))
 
 
 def _answer(table: RuleTable) -> Decision:

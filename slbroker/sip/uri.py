@@ -43,6 +43,13 @@ _match_sip = re.compile(
 _replace_escapes = re.compile(rb"%([0-9A-Fa-f]{2})").sub
 _find_bad_escape = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 
+# What an escape in a user stands for when it need not be one: unreserved characters, which RFC 3261 19.1.4 has
+# equivalent, the "+" of numbers, and others that end no user, nor anything around it.
+_FREE: Final = frozenset(
+    rb"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+-_.!~*'()#[]^`{|}"
+) | frozenset(range(0x80, 0x100))
+_settle_user = re.compile(rb"%([0-9A-Fa-f]{2})|[?\\]").sub
+
 _NO_PARAMS: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
@@ -56,7 +63,9 @@ class InvalidUri(Reject):
 class Uri(NamedTuple):
     """A parsed URI; `str()` gives it as it was written. Two are equal when they are written alike.
 
-    sip and sips: `user` and `password` without escapes, "" where there is none; `host` lower case, IPv6
+    sip and sips: `user` so that it can stand in another URI and be the same there, whatever is in it, "" where
+    there is none: escapes that it needs stay, in upper case, and no others, so what is the same user reads alike;
+    `decoded_user` has none. `password` without escapes, "" where there is none; `host` lower case, IPv6
     without its brackets and with the zone that may be in them; `port` None where it is not given; `params`
     without escapes, names in lower case, None for a parameter without a value, the first of two with the same
     name; `headers`, the text behind "?", as written.
@@ -75,6 +84,11 @@ class Uri(NamedTuple):
     headers: str = ""
     opaque: str = ""
 
+    @property
+    def decoded_user(self) -> str:
+        """The user without escapes, as people write it: for comparing and showing. It cannot stand in a URI."""
+        return _unescape(self.user.encode("utf-8", "surrogateescape")) if "%" in self.user else self.user
+
     def __hash__(self) -> int:
         return hash(self.raw)
 
@@ -91,7 +105,7 @@ def parse_uri(raw: bytes) -> Uri:
     return Uri(
         raw,
         scheme.lower().decode(),
-        _unescape(user),
+        _user(user),
         _unescape(password),
         (ipv6 or name).lower().decode(),
         int(digits) if digits else None,
@@ -175,6 +189,16 @@ def _parse_params(raw: bytes) -> Mapping[str, str | None]:
             name, equals, value = piece.partition(b"=")
             params.setdefault(_unescape(name).lower(), _unescape(value) if equals else None)
     return MappingProxyType(params)
+
+
+def _user(raw: bytes) -> str:
+    """Return a user with those escapes that it needs."""
+    return text(_settle_user(_settled, raw) if b"%" in raw or b"?" in raw or b"\\" in raw else raw)
+
+
+def _settled(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else found[0][0]
+    return bytes((code,)) if code in _FREE else b"%%%02X" % code
 
 
 def _unescape(raw: bytes) -> str:

@@ -61,7 +61,7 @@ SIP = [
 @pytest.mark.parametrize(("raw", "parts"), SIP)
 def test_sip(raw: bytes, parts: tuple[str, str, str, str, int | None, str]) -> None:
     uri = parse_uri(raw)
-    assert (uri.scheme, uri.user, uri.password, uri.host, uri.port, uri.headers) == parts
+    assert (uri.scheme, uri.decoded_user, uri.password, uri.host, uri.port, uri.headers) == parts
     assert uri.opaque == ""
     assert str(uri).encode("utf-8", "surrogateescape") == raw
 
@@ -219,11 +219,35 @@ def test_it_reads_what_sipmessage_reads(user: str, host: str, port: int | None, 
         f"sip:{user}@{host}" + ("" if port is None else f":{port}") + "".join(f";{k}={v}" for k, v in params.items())
     )
     theirs, ours = sipmessage.URI.parse(written), parse_uri(written.encode())
-    assert (ours.user, ours.host, ours.port) == (theirs.user, theirs.host, port)
+    assert (ours.decoded_user, ours.host, ours.port) == (theirs.user, theirs.host, port)
     assert ours.params == params == dict(theirs.parameters.items())
 
 
 @given(st.binary(min_size=1))
 def test_an_escaped_user_comes_back(user: bytes) -> None:
     escaped = b"".join(b"%%%02x" % byte for byte in user)
-    assert parse_uri(b"sip:" + escaped + b"@b").user.encode("utf-8", "surrogateescape") == user
+    uri = parse_uri(b"sip:" + escaped + b"@b")
+    assert uri.decoded_user.encode("utf-8", "surrogateescape") == user
+    assert parse_uri(f"sip:{uri.user}@c".encode("utf-8", "surrogateescape")).user == uri.user
+
+
+@pytest.mark.parametrize(
+    ("written", "user", "decoded"),
+    [
+        ("alice", "alice", "alice"),
+        ("%61l%69ce", "alice", "alice"),  # RFC 3261 19.1.4: the same
+        ("a%3ab", "a%3Ab", "a:b"),
+        ("50%2541", "50%2541", "50%41"),
+        ("bob%20smith", "bob%20smith", "bob smith"),
+        ("*21%2349%23", "*21#49#", "*21#49#"),
+        ("+1;ext=2", "+1;ext=2", "+1;ext=2"),
+        ("+1%3Bext%3d2", "+1%3Bext%3D2", "+1;ext=2"),
+        ("a?b", "a%3Fb", "a?b"),
+        ("a%3e%2c%3Csip%3Aevil%40h", "a%3E%2C%3Csip%3Aevil%40h", "a>,<sip:evil@h"),
+        ("j%C3%BCrgen", "jürgen", "jürgen"),
+    ],
+)
+def test_a_user_reads_alike_however_it_is_escaped(written: str, user: str, decoded: str) -> None:
+    uri = parse_uri(f"sip:{written}@h".encode())
+    assert (uri.user, uri.decoded_user) == (user, decoded)
+    assert parse_uri(f"sip:{user}@h".encode()).user == user

@@ -1,0 +1,105 @@
+"""What a handler redirects to: each target is one URI, whatever stands in its parts (RFC 3261 8.3, 20.10, 25.1).
+
+A handler puts a URI together from parts that a peer wrote. Each part gets the escapes that it lacks where it stands,
+and what two readers could take for different URIs is refused: so no peer adds a Contact, a parameter or a header, nor
+says which host it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from slbroker.errors import Reject
+from slbroker.sip.uri import parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+_QUOTED: Final = rb'"[^"\\\r\n\x00]*+(?:\\[^\r\n\x00][^"\\\r\n\x00]*+)*"'
+_WS: Final = rb"[ \t]*+"
+# name-addr, then contact-params. What handlers write is held to the grammar more closely than what phones do.
+_match_name_addr = re.compile(
+    rb"(%b%b|[^\"<>;,\x00-\x08\x0a-\x1f\x7f]*+)<([^<>\r\n\x00]++)>((?:%b;%b%b(?:%b=%b(?:%b|[^\"<>;,\x00-\x20\x7f]++))?)*)"
+    % (_QUOTED, _WS, _WS, _WS, _TOKEN, _WS, _WS, _QUOTED)
+).fullmatch
+_has_q = re.compile(rb";[ \t]*q[ \t]*(?:=|;|\Z)", re.IGNORECASE).search
+_match_scheme = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*+):").match
+
+# RFC 3261 25.1: what may stand in each part of a sip URI as it is; a "%" only where an escape begins.
+_HEX: Final = rb"%(?![0-9A-Fa-f]{2})"
+_UNRESERVED: Final = rb"0-9A-Za-z_.!~*'()%\-"
+_not_in_user = re.compile(_HEX + rb"|[^%b&=+$,;/]" % _UNRESERVED).sub
+_not_in_param = re.compile(_HEX + rb"|[^%b\[\]/:&+$]" % _UNRESERVED).sub
+_not_in_header = re.compile(_HEX + rb"|[^%b\[\]/?:+$]" % _UNRESERVED).sub
+_not_ascii = re.compile(rb"[\x80-\xff]").sub
+
+
+def escape(words: str) -> str:
+    """Return any text so that it can stand in any part of a URI, and means itself there."""
+    return quote(words, safe="+-_.!~*'()", errors="surrogateescape")  # RFC 3261 25.1: mark; and what begins a number
+
+
+def contact_value(target: str, q: float | None = None) -> str:
+    """Return the value of a Contact that leads to `target`, a URI or a name-addr with parameters, with `q` from 0 to 1.
+
+    Raises ValueError for what is no single URI, or could be taken for another one.
+    """
+    raw = target.encode(errors="surrogateescape").strip(b" \t")
+    display, uri, params = b"", raw, b""
+    if b"<" in raw:
+        found = _match_name_addr(raw)
+        if found is None:
+            raise ValueError(f"{target!r} is not one address; write <sip:user@host>, and several as so many arguments")
+        display, uri, params = found.groups()
+    written = b"%b<%b>%b" % (display, _one_uri(uri, target), params)
+    if q is not None:
+        if not 0 <= q <= 1:
+            raise ValueError(f"q={q!r} is not between 0 and 1")
+        if _has_q(params):
+            raise ValueError(f"{target!r} has a q of its own")
+        # RFC 3261 25.1: qvalue has at most three digits behind its point.
+        written += b";q=%b" % f"{q:.3f}".rstrip("0").rstrip(".").encode()
+    return written.decode(errors="surrogateescape")
+
+
+def _one_uri(raw: bytes, target: str) -> bytes:
+    scheme = _match_scheme(raw)
+    if scheme is None:
+        raise ValueError(f"{target!r} is no URI; write sip:user@host")
+    rest = raw[scheme.end() :]
+    is_sip = scheme[1].lower() in (b"sip", b"sips")
+    written = scheme[0] + (_sip_parts(rest, target) if is_sip else _not_ascii(_escape, rest))
+    try:
+        parse_uri(written)
+    except Reject as reject:
+        raise ValueError(f"{target!r}: {reject.reason}") from None
+    return written
+
+
+def _sip_parts(rest: bytes, target: str) -> bytes:
+    """Return what follows the scheme, each part with the escapes that it lacks."""
+    user, at, behind = rest.rpartition(b"@")
+    if b"@" in user:
+        raise ValueError(f"{target!r} has two @: which host it is cannot be told; escape() what goes into it")
+    if b"?" in user:
+        raise ValueError(f"{target!r} has a ? before its @; escape() what goes into it")
+    if b":" in user:
+        raise ValueError(f"{target!r} has a password, which is not sent; a colon in a user is %3A")
+    behind, question, headers = behind.partition(b"?")
+    host, semicolon, params = behind.partition(b";")
+    user = _not_in_user(_escape, user) + at if user else b""
+    params = b";".join(_escape_value(param, _not_in_param) for param in params.split(b";"))
+    headers = b"&".join(_escape_value(header, _not_in_header) for header in headers.split(b"&"))
+    return user + host + semicolon + params + question + headers
+
+
+def _escape_value(piece: bytes, substitute: Callable[[Callable[[re.Match[bytes]], bytes], bytes], bytes]) -> bytes:
+    name, equals, value = piece.partition(b"=")
+    return substitute(_escape, name) + equals + substitute(_escape, value)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % ord(found[0])
