@@ -138,6 +138,10 @@ load: setup ## 2,000 requests a second to handlers that wait for an HTTP server,
 simulate: setup ## how far does this go: the tables of docs/scale.md, from a simulation; ARGS="--crowd" adds real sockets
 	@$(BIN)/python tests/simulation/simulate.py $(ARGS)
 
+.PHONY: dist
+dist: ## build what is published, sdist and manylinux wheels, into dist/, and install each to see it work
+	@.ci/dist
+
 clean: ## remove what was built and cached; .venv stays, and is completed by the next setup
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(READY)
 	rm -f slbroker/inner/*.c slbroker/inner/*.so

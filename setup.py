@@ -1,9 +1,22 @@
-"""The one part of the build that pyproject.toml cannot say: twins that will not compile are left out."""
+"""What pyproject.toml cannot say: twins that will not compile are left out, and where the project is found.
+
+Nothing in a checkout knows the address that it is published at. Whoever publishes gives it to the build,
+SLBROKER_REPOSITORY=https://..., and it becomes the project's URLs and what the README's links and images begin with; a
+source distribution remembers it. Without it the README of a package has no images, and its links are words.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from email.parser import HeaderParser
+from pathlib import Path
+
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).parent
+SOURCE = "Source"  # the name of the URL from which the others follow
 
 
 class BuildIfPossible(build_ext):
@@ -17,9 +30,50 @@ class BuildIfPossible(build_ext):
             self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin")
 
 
+def repository() -> str:
+    """Return where the project is published, "" where nobody has said."""
+    given = os.environ.get("SLBROKER_REPOSITORY", "")
+    about = HERE / "PKG-INFO"
+    if not given and about.exists():  # in a source distribution
+        for line in HeaderParser().parsestr(about.read_text(encoding="utf-8")).get_all("Project-URL", []):
+            name, _, url = line.partition(", ")
+            given = url if name == SOURCE else given
+    return given.rstrip("/")
+
+
+def project_urls(home: str) -> dict[str, str]:
+    """Return the URLs as GitHub, GitLab and Forgejo have them."""
+    if not home:
+        return {}
+    return {
+        "Homepage": home,
+        SOURCE: home,
+        "Documentation": f"{home}/blob/HEAD/docs/handlers.md",
+        "Changelog": f"{home}/blob/HEAD/CHANGELOG.md",
+        "Issues": f"{home}/issues",
+    }
+
+
+def readme(home: str) -> str:
+    """Return the README as it reads where there are no files beside it, such as on a package index."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    if not home:
+        text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", "", text, flags=re.MULTILINE)
+        return re.sub(r"\[([^\]]*)\]\((?!https?:|#)[^)]*\)", r"\1", text)
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{home}/raw/HEAD/", text)
+    return re.sub(r"((?<!!)\[[^\]]*\]\()(?!https?:|#)", rf"\1{home}/blob/HEAD/", text)
+
+
 shared = [f"slbroker/inner/{name}.pxd" for name in ("compiled", "jobs", "msgpack", "ordinary", "signing")]
 twins = [
     Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], depends=shared, optional=True)
     for name in ("compiled", "jobs", "ordinary", "replying", "signing")
 ]
-setup(ext_modules=twins, cmdclass={"build_ext": BuildIfPossible})
+if __name__ == "__main__":
+    setup(
+        ext_modules=twins,
+        cmdclass={"build_ext": BuildIfPossible},
+        long_description=readme(repository()),
+        long_description_content_type="text/markdown",
+        project_urls=project_urls(repository()),
+    )
