@@ -64,10 +64,10 @@ def readme(home: str) -> str:
     return re.sub(r"((?<!!)\[[^\]]*\]\()(?!https?:|#)", rf"\1{home}/blob/HEAD/", text)
 
 
-shared = [f"slbroker/inner/{name}.pxd" for name in ("compiled", "jobs", "msgpack", "ordinary", "signing")]
+shared = [f"slbroker/inner/{name}.pxd" for name in ("compiled", "jobs", "msgpack", "ordinary", "repeats", "signing")]
 twins = [
     Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], depends=shared, optional=True)
-    for name in ("compiled", "jobs", "ordinary", "replying", "signing")
+    for name in ("compiled", "jobs", "ordinary", "repeats", "replying", "signing")
 ]
 if __name__ == "__main__":
     setup(

@@ -8,11 +8,12 @@ from typing import Any
 class Fates:
     """Counters of one edge process; `received` is the sum of the fates and of what is in flight, at any instant."""
 
-    __slots__ = ("absorbed", "dropped", "failed", "forwarded", "passed", "received", "replied", "shed")
+    __slots__ = ("absorbed", "dropped", "failed", "forwarded", "passed", "received", "repeated", "replied", "shed")
 
     def __init__(self) -> None:
         self.received = 0
         self.replied = 0  # answered by a handler, or by the edge because the request was malformed
+        self.repeated = 0  # requests sent again while they were in flight: the one answer serves
         self.absorbed = 0  # ACKs that the filter recognised
         self.passed = 0  # ACKs let through to a handler
         self.forwarded = 0  # ACKs let through to the next hop
@@ -26,8 +27,9 @@ class Fates:
 
     def ended(self) -> int:
         """Return how many messages have met their fate."""
-        single = self.replied + self.absorbed + self.passed + self.forwarded + self.shed + self.failed
-        return single + sum(self.dropped.values())
+        answered = self.replied + self.shed + self.failed
+        quiet = self.repeated + self.absorbed + self.passed + self.forwarded
+        return answered + quiet + sum(self.dropped.values())
 
     def figures(self, in_flight: int) -> dict[str, Any]:
         """Return the counters by name. `unaccounted` is 0, or one of the others lies: a bug that nobody should hide."""

@@ -16,7 +16,7 @@ from slbroker.bus.envelope import FILTERED_ACK, unpack_request
 from slbroker.bus.routes import Routes
 from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import Drop
-from slbroker.inner import Job, post_replies, take_in
+from slbroker.inner import Job, Repeats, post_replies, take_in
 from slbroker.inner.pure_jobs import MAX_REPLY, match_status_line, post
 from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.parser import BadRequest, parse
@@ -26,7 +26,7 @@ from slbroker.stats import Fates
 from slbroker_edge.budget import Budget
 from slbroker_edge.complaints import RefusedTags
 from slbroker_edge.identity import ServerHeader
-from slbroker_edge.reader import is_answerable, read, read_ack, reply_address, stamp
+from slbroker_edge.reader import is_answerable, is_repeat, read_ack, read_with_key, reply_address, stamp
 from slbroker_edge.shadow import Shadow, ShadowJob
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Edge:
         self.fates = Fates()
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
+        self._repeats: Repeats[Job] = Repeats(is_repeat)
         self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
         # Listeners whose outbox has final replies to INVITE, and those of these with the peer's own To-tag.
         self._arming: dict[Listener, list[Dialog]] = {}
@@ -106,15 +107,19 @@ class Edge:
 
     def _take_jobs(self, jobs: list[Job], now: float) -> None:
         """Take requests that workers get unasked."""
+        fresh = self._repeats.admit(jobs)
+        self.fates.repeated += len(jobs) - len(fresh)
+        jobs = fresh
         if self.policies.routes or self.draining or self.shadow:
             for job in jobs:
                 job.choice = self.routes.choose(job.reading, job.listener.name)
-                self._take_job(job, now)
+                self._take_fresh(job, now)
         elif jobs:
             self.dispatcher.submit_all(jobs, now)
 
-    def _take_job(self, job: Job, now: float) -> None:
+    def _take_fresh(self, job: Job, now: float) -> None:
         if self.draining and job.reading.method == b"OPTIONS":
+            self._repeats.end(job)
             self._refuse(job)
             return
         self.dispatcher.submit(job, now)
@@ -124,24 +129,30 @@ class Edge:
     def _take_one(self, data: bytes, address: Address, listener: Listener, now: float) -> None:
         """Take a datagram that may be anything."""
         try:
-            reading = read(data, address, listener.name, self.checks)
+            reading, key = read_with_key(data, address, listener.name, self.checks)
             if reading.method == b"ACK":
                 self._take_ack(reading, data, address, listener, now)
             else:
-                self._take_request(reading, len(data), address, listener, now)
+                self._take_request(reading, key, len(data), address, listener, now)
         except Drop as drop:
             self.fates.drop(drop.cause)
         except BadRequest as bad:
             self._take_bad(bad, address, listener)
 
-    def _take_request(self, reading: Reading, size: int, address: Address, listener: Listener, now: float) -> None:
+    def _take_request(
+        self, reading: Reading, key: int, size: int, address: Address, listener: Listener, now: float
+    ) -> None:
         choice = self.routes.choose(reading, listener.name)
         asks = b""
         if reading.method == b"CANCEL":
             if not self.dispatcher.takes(reading.method, choice):
                 raise Drop("cancel")
             asks = reading.method
-        self._take_job(Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port)), now)
+        job = Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port), key)
+        if self._repeats.admit([job]):
+            self._take_fresh(job, now)
+        else:
+            self.fates.repeated += 1
 
     def _take_acks(self, acks: list[Ack], listener: Listener, now: float) -> None:
         """Take ACKs, together where no worker anywhere has asked for them."""
@@ -218,6 +229,7 @@ class Edge:
         self._answer_all(ended)
 
     def _answer_all(self, ended: list[tuple[Job, Answer]]) -> None:
+        self._repeats.end_all(ended)
         at = 0
         while True:
             posted = post_replies(ended, at, self._outbox, self._arming)
@@ -263,6 +275,7 @@ class Edge:
                 assert self.shadow is not None
                 self.shadow.gave_up(job, now)
                 continue
+            self._repeats.end(job)
             if self.shadow is not None:
                 self.shadow.original_gave_up(job, now)
             if job.asks == b"ACK":

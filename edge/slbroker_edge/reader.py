@@ -9,28 +9,62 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from slbroker.bus.envelope import pack_request
+from slbroker.bus.envelope import pack_request, unpack_request
 from slbroker.errors import Drop, Reject
+from slbroker.inner import request_key
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reading import Reading
-from slbroker.sip.via import stamp_top
+from slbroker.sip.via import identity, stamp_top
 
 if TYPE_CHECKING:
+    from slbroker.inner import Job
     from slbroker.inner.pure import Address
     from slbroker.sip.validate import Checks
 
 
 def read(data: bytes, address: Address, listen: str, checks: Checks) -> Reading:
     """Read one message that came from `address` on the socket `listen`; raises Drop and BadRequest as `parse` does."""
+    return read_with_key(data, address, listen, checks)[0]
+
+
+def read_with_key(data: bytes, address: Address, listen: str, checks: Checks) -> tuple[Reading, int]:
+    """Do as `read`; return what the request has in common with its repeats, too: 0 of an ACK."""
     message = parse(data, checks)
     if message.method == b"ACK":
-        return _reading(message, b"", 0)
+        return _reading(message, b"", 0), 0
+    key = repeat_key(message, address)
     try:
         reply_port = stamp(message, address, listen, strict=checks.via)
     except Reject as reject:
         raise BadRequest(reject.status, reject.reason, message) from None
-    return _reading(message, pack_request(message, Source(address[0], address[1], listen)), reply_port)
+    return _reading(message, pack_request(message, Source(address[0], address[1], listen)), reply_port), key
+
+
+def repeat_key(message: Message, address: Address) -> int:
+    """Return a number that a request has in common with its repeats, and with few others; its Via is as it came."""
+    via = message.first(b"via") or b""
+    _sent_by, branch = identity(via)
+    rest = (branch,) if branch else (via, message.uri)
+    return request_key((message.call_id, *rest), message.cseq, address[1])
+
+
+def is_repeat(job: Job, other: Job) -> bool:
+    """Return whether two jobs are of one request: what RFC 3261 17.2.3 compares, and what it takes for granted."""
+    one, two = job.reading, other.reading
+    if (one.method, one.call_id, one.cseq) != (two.method, two.call_id, two.cseq):
+        return False
+    if job.reply_to != other.reply_to or job.listener != other.listener:
+        return False
+    return one.packed == two.packed or _transaction(one.packed) == _transaction(two.packed)
+
+
+def _transaction(packed: bytes) -> tuple[object, ...]:
+    """Return sent-by, branch and source; without a branch of RFC 3261 all of the Via, the Request-URI and the tags."""
+    message, source = unpack_request(packed)
+    sent_by, branch = identity(message.first(b"via") or b"")
+    rest = () if branch else (message.uri, message.from_tag, message.to_tag)
+    return source, sent_by, branch, *rest
 
 
 def read_ack(data: bytes, address: Address, listen: str, checks: Checks, method: bytes = b"ACK") -> Reading:

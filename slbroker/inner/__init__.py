@@ -1,8 +1,8 @@
 """The innermost functions of the hot path, compiled where they could be, pure Python everywhere else.
 
-`pure` and `pure_jobs` define them; `compiled`, `jobs`, `ordinary`, `replying` and `signing` are their twins, built when
-slbroker was installed beside a C compiler: all of them or none. One test suite runs over both. SLBROKER_PURE=1 in the
-environment forces the pure ones. `KIND` says which are in use.
+`pure`, `pure_jobs` and `pure_repeats` define them; `compiled`, `jobs`, `ordinary`, `repeats`, `replying` and `signing`
+are their twins, built when slbroker was installed beside a C compiler: all of them or none. One test suite runs over
+both. SLBROKER_PURE=1 in the environment forces the pure ones. `KIND` says which are in use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from slbroker.inner import pure, pure_jobs
+from slbroker.inner import pure, pure_jobs, pure_repeats
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _choose() -> tuple[str, list[ModuleType]]:
     """Return what is in use: its name, and the modules that have the functions."""
-    pure_ones = [pure, pure_jobs]
+    pure_ones = [pure, pure_jobs, pure_repeats]
     if os.environ.get("SLBROKER_PURE", "") not in ("", "0"):
         return "pure", pure_ones
     try:
@@ -26,12 +26,13 @@ def _choose() -> tuple[str, list[ModuleType]]:
             compiled,
             jobs,
             ordinary,
+            repeats,
             replying,
             signing,
         )
     except ImportError:
         return "pure", pure_ones
-    return "compiled", [compiled, jobs, ordinary, replying, signing]
+    return "compiled", [compiled, jobs, ordinary, repeats, replying, signing]
 
 
 KIND, _modules = _choose()
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         take_in,
         unsigned,
     )  # fmt: skip
+    from slbroker.inner.pure_repeats import Repeats, request_key
 else:
     # Datagrams
     receive_batch, send_batch = _find("receive_batch"), _find("send_batch")
@@ -77,12 +79,13 @@ else:
     take_in, unsigned, number_jobs = _find("take_in"), _find("unsigned"), _find("number_jobs")
     size_of, give, pack_jobs = _find("size_of"), _find("give"), _find("pack_jobs")
     settle, post_replies = _find("settle"), _find("post_replies")
+    Repeats, request_key = _find("Repeats"), _find("request_key")
     # Replies
     Item = pure.Item  # of what is made here; a batch unpacks into the twin's
     unpack_requests, join_reply, Mac = _find("unpack_requests"), _find("join_reply"), _find("Mac")
 
 __all__ = [
-    "KIND", "Item", "Job", "JobT", "Mac", "give", "join_reply", "number_jobs", "pack_jobs",
-    "post_replies", "read_ordinary", "receive_asked", "receive_batch", "scan", "send_asked", "send_batch", "settle",
-    "size_of", "take_in", "unpack_requests", "unsigned",
+    "KIND", "Item", "Job", "JobT", "Mac", "Repeats", "give", "join_reply", "number_jobs", "pack_jobs",
+    "post_replies", "read_ordinary", "receive_asked", "receive_batch", "request_key", "scan", "send_asked", "send_batch",
+    "settle", "size_of", "take_in", "unpack_requests", "unsigned",
 ]  # fmt: skip

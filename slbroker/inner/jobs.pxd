@@ -1,4 +1,7 @@
+from libc.stdint cimport uint64_t
+
 cdef class Job:
+    cdef public uint64_t key
     cdef public object reading, choice, listener, reply_to, number, last_worker
     cdef public bytes asks, batch
     cdef public Py_ssize_t size, tries

@@ -23,8 +23,9 @@ cdef enum:
 cdef class Job:
     """Do what `pure_jobs.Job` does."""
 
-    def __init__(self, reading, bytes asks not None, choice, Py_ssize_t size, listener=None, reply_to=None):
+    def __init__(self, reading, bytes asks not None, choice, Py_ssize_t size, listener=None, reply_to=None, uint64_t key=0):
         self.reading = reading
+        self.key = key
         self.asks = asks
         self.choice = choice
         self.size = size

@@ -18,6 +18,7 @@ from libc.string cimport memchr, memcmp, memcpy, strlen
 from slbroker.inner.compiled cimport Span, find_name
 from slbroker.inner.jobs cimport Job
 from slbroker.inner.msgpack cimport put_array, put_bin, put_bin_head, put_int, put_str
+from slbroker.inner.repeats cimport Part, key_of
 from slbroker.sip import grammar
 from slbroker.sip.reading import Reading
 
@@ -126,6 +127,7 @@ cdef struct Request:
     Text body
     Py_ssize_t via  # which header is the top Via
     const char *rport  # where its empty rport ends, NULL without one
+    Text branch  # with RFC 3261's cookie, empty without
     bint differs  # whether its sent-by is another address than the source
     int reply_port
 
@@ -249,6 +251,7 @@ cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int p
     cdef const char *at = header.value
     cdef const char *end = at + header.value_length
     cdef const char *start
+    cdef const char *value
     cdef int params = 0
     cdef long long sent_port = 5060
     if not begins(at, end, b"SIP/2.0/", 8):
@@ -273,6 +276,7 @@ cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int p
         sent_port = number(start, at, 5)
         if not 0 < sent_port <= 65_535:
             return False
+    request.branch = Text(at, 0)
     request.rport = NULL
     while at < end:
         params += 1
@@ -288,7 +292,11 @@ cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int p
                 return False
             request.rport = at
         elif at < end and at[0] == c"=":
-            at = skip(at + 1, end, VIA_VALUE)
+            value = at + 1
+            at = skip(value, end, VIA_VALUE)
+            if not request.branch.length and value - start == 7 and not memcmp(start, b"branch", 6):
+                if at - value > 7 and not memcmp(value, b"z9hG4bK", 7):
+                    request.branch = Text(value, at - value)
     request.reply_port = port if request.rport != NULL else <int>sent_port
     return True
 
@@ -333,11 +341,12 @@ def read_ordinary(data, tuple address not None, str listen not None):
 
     An ACK is read for the filter alone: `packed` is empty.
     """
-    return read(data, address, listen)
+    cdef uint64_t key
+    return read(data, address, listen, &key)
 
 
-cdef object read(data, tuple address, str listen):
-    """Do what `read_ordinary` does."""
+cdef object read(data, tuple address, str listen, uint64_t *key):
+    """Do what `read_ordinary` does, and write what the request has in common with its repeats; 0 for an ACK."""
     cdef Span spans[HEADER_ROOM]
     cdef PyObject *names[HEADER_ROOM]
     cdef list kept = None  # names that are not among the common ones
@@ -383,8 +392,10 @@ cdef object read(data, tuple address, str listen):
     if request.method.length == 3 and not memcmp(request.method.at, b"ACK", 3):
         packed = b""
         request.reply_port = 0
+        key[0] = 0
     else:
         packed = pack(&request, spans, names, count, host_text, host_length, port, listen)
+        key[0] = repeat_key(&request, &spans[request.via], port)
     reading = PyType_GenericAlloc(<PyTypeObject *>Reading, 8)
     put(reading, METHOD, method_of(request.method.at, request.method.length))
     put(reading, 1, make(&request.uri))
@@ -395,6 +406,18 @@ cdef object read(data, tuple address, str listen):
     put(reading, 6, packed)
     put(reading, REPLY_PORT, request.reply_port)
     return reading
+
+
+cdef uint64_t repeat_key(Request *request, Span *via, int port) noexcept:
+    """`slbroker_edge.reader.repeat_key`."""
+    cdef Part parts[3]
+    parts[0] = Part(request.call_id.at, request.call_id.length)
+    parts[1] = Part(request.branch.at, request.branch.length)
+    if request.branch.length:
+        return key_of(parts, 2, <uint64_t>request.cseq, <uint64_t>port)
+    parts[1] = Part(via.value, via.value_length)
+    parts[2] = Part(request.uri.at, request.uri.length)
+    return key_of(parts, 3, <uint64_t>request.cseq, <uint64_t>port)
 
 
 cdef inline void put(object row, Py_ssize_t at, object value):
@@ -408,10 +431,11 @@ def take_in(datagrams, listener, str listen not None, choice, is_answerable):
     cdef Job job
     cdef bytes data, method
     cdef tuple address
+    cdef uint64_t key
     answerable = None  # the last address that was
     for pair in datagrams:
         data, address = pair
-        reading = read(data, address, listen)
+        reading = read(data, address, listen, &key)
         if reading is None:
             rest.append((len(jobs), data, address))
             continue
@@ -425,6 +449,7 @@ def take_in(datagrams, listener, str listen not None, choice, is_answerable):
         answerable = address
         job = Job.__new__(Job)
         job.reading = reading
+        job.key = key
         job.number = 0
         job.asks = NOTHING
         job.batch = NOTHING

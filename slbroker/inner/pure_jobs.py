@@ -33,19 +33,22 @@ class Job:
     """One request from its arrival to its end."""
 
     __slots__ = (
-        "asks", "batch", "choice", "given", "last_worker", "listener", "number", "queued", "reading", "reply_to",
+        "asks", "batch", "choice", "given", "key", "last_worker", "listener", "number", "queued", "reading", "reply_to",
         "size", "tries",
     )  # fmt: skip
 
     def __init__(
-        self, reading: Reading, asks: bytes, choice: Choice, size: int, listener: Any = None, reply_to: Any = None
-    ) -> None:
+        self, reading: Reading, asks: bytes, choice: Choice, size: int, listener: Any = None, reply_to: Any = None,
+        key: int = 0,
+    ) -> None:  # fmt: skip
         """`asks` is the method when only workers that asked for it may have the job (ACK, CANCEL), else b"".
 
         `choice` says which pools may have it; `size` is the request's, in bytes. Where its reply goes, `listener` and
-        `reply_to`, is the edge's affair: no worker is told, and the bus looks at neither.
+        `reply_to`, is the edge's affair: no worker is told, and the bus looks at neither. `key` is what it has in
+        common with its repeats (`request_key`), 0 where nobody looks for those.
         """
         self.reading = reading
+        self.key = key
         self.asks = asks
         self.choice = choice
         self.size = size

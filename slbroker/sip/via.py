@@ -26,6 +26,10 @@ _match_ordinary = re.compile(
     rb"%b(?:(;rport)(%b))?" % (_PARAMS, _PARAMS)
 ).fullmatch
 
+# In a Via without lists and quotes: the sent-by, and the first branch that is one of RFC 3261 8.1.1.7.
+_match_sent_by = re.compile(rb"SIP/2\.0/[0-9A-Za-z-]++ ([^; \t]++);").match
+_find_branch = re.compile(rb";branch=(z9hG4bK[^;\x00-\x20\x7f]++)(?=;|\Z)").search
+
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by *( SEMI via-params ). Every run of white space is followed by a
 # different character, so a match takes linear time. What follows the sent-by is cut by _cut_first below. The version is
 # not judged: where it is not 2.0, a 505 has to find its way ("badvers" of RFC 4475).
@@ -50,6 +54,16 @@ def stamp_top(headers: list[bytes], host: str, port: int, *, strict: bool = Fals
         at = headers.index(b"via", at + 1)
     headers[at + 1], reply_port = stamp(headers[at + 1], host, port, strict=strict, connected=connected)
     return reply_port
+
+
+def identity(value: bytes) -> tuple[bytes, bytes]:
+    """Return the sent-by and branch that tell transactions apart (RFC 3261 17.2.3); `value` and b"" without such."""
+    if b"," not in value and b'"' not in value:
+        sent_by = _match_sent_by(value)
+        branch = sent_by and _find_branch(value, sent_by.end() - 1)
+        if sent_by and branch:
+            return sent_by[1], branch[1]
+    return value, b""
 
 
 def stamp(value: bytes, host: str, port: int, *, strict: bool = False, connected: bool = False) -> tuple[bytes, int]:

@@ -24,7 +24,7 @@ from slbroker.sip.validate import USUAL
 from slbroker.sip.via import stamp, stamp_top
 from slbroker_edge.reader import is_answerable, read
 from slbroker_handlers.bundled import app
-from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, responder, signer
+from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, different, responder, signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +115,10 @@ def bus_tasks() -> dict[str, Task]:
 def whole_tasks() -> dict[str, Task]:
     """Return the whole way of a request through edge and worker, sockets and ZeroMQ left out."""
     path = in_service()
+    options, calls = different(OPTIONS, BATCH), different(INVITE, BATCH) + [ACK] * BATCH
     return {
-        "edge and worker, OPTIONS": Task(lambda: path.exchange([OPTIONS] * BATCH), BATCH),
-        "edge and worker, INVITE and ACK": Task(lambda: path.exchange([INVITE] * BATCH + [ACK] * BATCH), BATCH),
+        "edge and worker, OPTIONS": Task(lambda: path.exchange(options), BATCH),
+        "edge and worker, INVITE and ACK": Task(lambda: path.exchange(calls), BATCH),
     }
 
 

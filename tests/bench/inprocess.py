@@ -73,6 +73,13 @@ INVITE: Final = request("INVITE")
 ACK: Final = request("ACK", to_tag=signer().sign(b"5f3a09c1-0001-0000002a@sipload", b"5f3a09c1-0001-0000002a", 1))
 
 
+def different(data: bytes, count: int) -> list[bytes]:
+    """Return so many requests like `data`, each in a transaction of its own: an edge knows repeats."""
+    return [
+        data.replace(b"branch=z9hG4bK-5f3a09c1-0001-", b"branch=z9hG4bK-5f3a09c1-%04x-" % at) for at in range(count)
+    ]
+
+
 class Sink:
     """A listener whose replies go nowhere."""
 

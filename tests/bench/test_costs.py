@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from slbroker_handlers.bundled import app
 from tests.bench import costs, inside
 from tests.bench.curves import Curve, curves_table, growth
-from tests.bench.inprocess import ACK, INVITE, OPTIONS, SOURCE, InProcess, request
+from tests.bench.inprocess import ACK, INVITE, OPTIONS, SOURCE, InProcess, different, request
 from tests.support.sip import read_reply
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_a_curve_keeps_the_medians_of_its_rounds() -> None:
 
 def test_all_that_is_exchanged_meets_its_fate() -> None:
     path = InProcess(app, workers=3)
-    path.exchange([OPTIONS, INVITE, OPTIONS, ACK])
+    path.exchange([*different(OPTIONS, 2), INVITE, ACK])
     path.exchange([ACK, ACK])
     assert path.edge.fates.figures(path.edge.in_flight)["unaccounted"] == 0
     assert (path.edge.fates.received, path.edge.fates.replied, path.edge.fates.absorbed) == (6, 3, 2)
@@ -69,7 +69,7 @@ def test_all_that_is_exchanged_meets_its_fate() -> None:
 
 def test_more_than_the_credit_is_exchanged_in_turns() -> None:
     path = InProcess(app, workers=2, credit=4)
-    path.exchange([OPTIONS] * 50)
+    path.exchange(different(OPTIONS, 50))
     assert path.sink.replies == 50
 
 

@@ -59,9 +59,13 @@ class MemoryWorker:
         self.membership = Membership({"name": name, "pool": pool, "credit": credit, "takes": app.takes})
         self.responder = Responder(app, SIGNER)
         self.frozen = False
+        self.kept: list[list[bytes]] | None = None  # what it was given while it hangs, in a list
         self.respond: Callable[[Item], Answer] = self._respond
 
     def take(self, frames: list[bytes], now: float) -> None:
+        if self.kept is not None:
+            self.kept.append(frames)
+            return
         items = self.membership.receive(frames, now)
         self.membership.answer_all([(item.number, self.respond(item)) for item in items])
 
@@ -96,6 +100,19 @@ class Rig:
     def receive(self, *datagrams: bytes, source: Address = PEER, listener: FakeListener | None = None) -> None:
         """Let datagrams arrive, and the replies to them leave."""
         self.edge.take([(datagram, source) for datagram in datagrams], listener or self.listener, self.now)
+        self.turn()
+
+    def hang(self) -> None:
+        """Let all workers take what they are given and do nothing with it."""
+        for worker in self.workers.values():
+            worker.kept = []
+
+    def recover(self) -> None:
+        """Let the workers that hang go on."""
+        for worker in self.workers.values():
+            kept, worker.kept = worker.kept or [], None
+            for frames in kept:
+                worker.take(frames, self.now)
         self.turn()
 
     def kill(self, worker: MemoryWorker) -> None:

@@ -56,6 +56,11 @@ def numbered(number: int, method: str = "OPTIONS") -> bytes:
     return request(method, via=VIA, call_id=f"call-{number}")
 
 
+def series(count: int) -> bytes:
+    """Return so many OPTIONS of one length, each a request of its own."""
+    return b"".join(request(via=VIA, call_id=f"call-{number:04x}") for number in range(count))
+
+
 def is_served(phone: Phone) -> bool:
     """Ask; whether the answer is 200."""
     phone.say(OPTIONS)

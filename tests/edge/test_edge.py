@@ -252,7 +252,7 @@ def test_shedding_is_logged_now_and_then_only(caplog: pytest.LogCaptureFixture) 
 def test_what_finds_no_credit_is_shed_after_a_while() -> None:
     rig = Rig(DispatchSettings(max_wait=0.5))
     rig.join(app, credit=3).frozen = True
-    rig.receive(*[request("OPTIONS")] * 5)
+    rig.receive(*[request("OPTIONS", call_id=f"call{number}") for number in range(5)])
     assert rig.shown() == {"in_flight": 5}
     rig.advance(0.6)
     assert statuses(rig) == [503, 503]
@@ -262,7 +262,7 @@ def test_what_finds_no_credit_is_shed_after_a_while() -> None:
 def test_a_full_queue_sheds_at_once() -> None:
     rig = Rig(DispatchSettings(max_waiting=4))
     rig.join(app, credit=1).frozen = True
-    rig.receive(*[request("OPTIONS")] * 10)
+    rig.receive(*[request("OPTIONS", call_id=f"call{number}") for number in range(10)])
     assert rig.shown() == {"shed": 6, "in_flight": 4}
 
 
@@ -356,6 +356,6 @@ def test_what_the_dispatcher_has_given_up_is_in_flight_until_it_is_answered() ->
 def test_replies_that_the_kernel_refuses_are_counted() -> None:
     rig = served()
     rig.listener.unreachable = {PEER}
-    rig.receive(request("OPTIONS"), request("OPTIONS"))
+    rig.receive(request("OPTIONS"), request("OPTIONS", call_id="other"))
     assert rig.edge.send_failures == 2
     assert rig.shown() == {"replied": 2}

@@ -76,7 +76,7 @@ def test_a_provisional_reply_does_not_arm() -> None:
 def test_a_reply_that_did_not_go_does_not_arm() -> None:
     rig = served()
     rig.listener.unreachable = {PEER}
-    rig.receive(request("INVITE"), request("INVITE", to=THEIRS))
+    rig.receive(request("INVITE", cseq="2 INVITE"), request("INVITE", to=THEIRS))
     assert not is_armed(rig)
     rig.listener.unreachable.clear()
     rig.receive(request("INVITE", call_id="another"))

@@ -10,7 +10,7 @@ from slbroker import Handlers
 from slbroker.config import StreamSettings
 from slbroker_edge.transports import connection, streams
 from tests.edge.streamrig import StreamRig, small_socket
-from tests.edge.tcprig import OPTIONS, VIA, is_served, served
+from tests.edge.tcprig import OPTIONS, VIA, is_served, series, served
 from tests.support.sip import request
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.edge.streamrig import Phone
 
+MANY = series(512)  # more than are in flight at once
 large = Handlers()
 large.otherwise(lambda request: request.reply(200, headers={"Content-Type": "text/plain"}, body=b"x" * 60_000))
 
@@ -43,9 +44,10 @@ def test_a_peer_that_reads_late_gets_every_reply() -> None:
     with served() as rig:
         phone = rig.connect(small_socket())
         sent = pour(rig, phone)
-        for _ in range(sent // len(OPTIONS)):
+        for _ in range(sent * 512 // len(MANY)):
             assert phone.hear().startswith(b"SIP/2.0 200 OK")
-        phone.say(OPTIONS[sent % len(OPTIONS) :])
+        size = len(MANY) // 512
+        phone.say(MANY[sent % len(MANY) :][: -sent % size or size])
         assert phone.hear().startswith(b"SIP/2.0 200 OK")
         assert phone.is_silent()
         assert rig.open == 1
@@ -56,7 +58,7 @@ def test_a_peer_that_reads_slowly_is_not_given_up() -> None:
     with StreamRig(StreamSettings(deadline=10.0)) as rig:
         rig.join(large)
         phone = rig.connect(small_socket())
-        phone.say(OPTIONS * 4)
+        phone.say(series(4))
         for _ in range(8):
             rig.advance(4.0)
             assert rig.streams.unsent
@@ -70,7 +72,7 @@ def test_a_reply_far_too_long_for_a_peer_that_does_not_read() -> None:
     with StreamRig() as rig:
         rig.join(large)
         phone = rig.connect(small_socket())
-        phone.say(OPTIONS * 9)
+        phone.say(series(9))
         assert rig.closed == {"unread": 1}
         assert rig.edge.send_failures == 9
         assert rig.streams._held == 0
@@ -82,7 +84,8 @@ def pour(rig: StreamRig, phone: Phone) -> int:
     sent, stuck = 0, 0
     while stuck < 3:
         try:
-            sent += phone.sock.send(OPTIONS[sent % len(OPTIONS) :])
+            at = sent % len(MANY)
+            sent += phone.sock.send(MANY[at : at + len(MANY) // 512])
             stuck = 0
         except BlockingIOError:
             stuck += 1

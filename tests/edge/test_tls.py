@@ -18,6 +18,7 @@ from slbroker_edge.transports.connection import MAX_UNREAD
 from slbroker_edge.transports.tls import HANDSHAKES
 from tests.edge import tlsrig
 from tests.edge.streamrig import small_socket
+from tests.edge.tcprig import series
 from tests.edge.tlsrig import OPTIONS, VIA, TlsRig, app
 from tests.support.certificates import Authority, Pair, common_name
 from tests.support.sip import read_reply, request
@@ -46,7 +47,7 @@ def test_a_request_is_answered(rig: TlsRig, authority: Authority, version: ssl.T
 
 def test_requests_larger_than_a_record(rig: TlsRig, authority: Authority) -> None:
     phone = rig.call(authority.client())
-    phone.say(request("MESSAGE", via=VIA, body=b"x" * 60_000) + OPTIONS * 100)
+    phone.say(request("MESSAGE", via=VIA, body=b"x" * 60_000) + series(100))
     assert [read_reply(phone.hear()).status for _ in range(101)] == [200] * 101
 
 
@@ -72,17 +73,18 @@ def test_a_peer_that_does_not_read_is_not_read_from(rig: TlsRig, authority: Auth
     """Nor does the edge spin meanwhile; and when the peer reads, all replies are there."""
     phone = rig.call(authority.client(), small_socket())
     phone.sock.settimeout(0.05)
-    sent, whole = 0, OPTIONS * 20
+    sent, whole = 0, series(500)
     with suppress(TimeoutError):
         while True:
-            sent += phone.sock.send(whole[sent % len(whole) :])
+            at = sent % len(whole)
+            sent += phone.sock.send(whole[at : at + len(whole) // 25])
             rig.streams.serve(rig.now)
             rig.turn()
     assert not select.select([rig.streams.fileno()], [], [], 0.1)[0]
     phone.sock.setblocking(False)
-    early = [phone.hear() for _ in range(sent // len(OPTIONS))]
+    early = [phone.hear() for _ in range(sent * 500 // len(whole))]
     phone.say(whole[sent % len(whole) :])
-    late = [phone.hear() for _ in range((sent // len(whole) + 1) * 20 - len(early))]
+    late = [phone.hear() for _ in range((sent // len(whole) + 1) * 500 - len(early))]
     assert {reply[:14] for reply in early + late} == {b"SIP/2.0 200 OK"}
     assert phone.is_silent()
     assert rig.open == 1
@@ -95,7 +97,7 @@ def test_a_peer_that_reads_slowly_is_not_given_up(server: Pair, authority: Autho
     with TlsRig(TlsSettings(server.certificate, server.key)) as rig:
         rig.join(large)
         phone = rig.call(authority.client(), small_socket())
-        phone.say(OPTIONS * 4)
+        phone.say(series(4))
         for _ in range(5):
             rig.advance(6.0)
             assert rig.streams.unsent

@@ -180,8 +180,8 @@ def test_it_is_closed_when_it_owes_too_much() -> None:
             if not rig.open:
                 break
             try:
-                for _ in range(8):
-                    phone.protocol.send_text(numbered(number, "MESSAGE"))
+                for again in range(8):
+                    phone.protocol.send_text(numbered(8 * number + again, "MESSAGE"))
                 phone.phone.sock.send(sent(phone.protocol))
             except (BlockingIOError, ConnectionResetError, BrokenPipeError):
                 pass

@@ -210,6 +210,12 @@ class BinaryFrames:
         self._connection = connection
         self.name = connection.name
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BinaryFrames) and self._connection is other._connection
+
+    def __hash__(self) -> int:
+        return hash(self._connection)
+
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Write the replies; return how many were taken: all, or none if it is closed."""
         return self._connection.send_frames(replies, is_text=False)

@@ -30,8 +30,8 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     wanted = "pure" if setting == "1" else load("compiled").__name__.rpartition(".")[2]
     kind, modules = chosen._choose()
     names = [module.__name__.rpartition(".")[2] for module in modules]
-    twins = ["compiled", "jobs", "ordinary", "replying", "signing"]
-    assert (kind, names) == (wanted, ["pure", "pure_jobs"] if wanted == "pure" else twins)
+    twins = ["compiled", "jobs", "ordinary", "repeats", "replying", "signing"]
+    assert (kind, names) == (wanted, ["pure", "pure_jobs", "pure_repeats"] if wanted == "pure" else twins)
 
 
 @pytest.mark.parametrize(
