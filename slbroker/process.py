@@ -36,7 +36,23 @@ def run_service(service: Service, lifeline: int | None = None) -> None:
     A second signal ends the process at once; but one that has a parent leaves that to it: Ctrl-C and systemd signal
     parent and children alike, and the parent tells its children too. SIGHUP reloads. Raises what `start` raises.
     """
-    asyncio.run(_run(service, lifeline))
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        main = loop.create_task(_run(service, lifeline))
+        while not main.done():
+            try:
+                loop.run_until_complete(main)
+            except (SystemExit, KeyboardInterrupt) as error:
+                if main.done():
+                    raise
+                _tell_of(error)
+
+
+def _tell_of(error: BaseException) -> None:
+    """Log what a task or a callback of a plugin's own has raised. It would end the loop, and with it every request."""
+    from slbroker.plugin.faults import describe, place  # noqa: PLC0415 - an edge needs nothing of it
+
+    logger.error("a task of the plugin raised %s, at %s; serving on", describe(error), place(error))
 
 
 async def _run(service: Service, lifeline: int | None) -> None:

@@ -65,7 +65,9 @@ def _be(program: Callable[[], None]) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         code = Exit.OK
-    except Exception:
+    except SystemExit:  # whoever says that has said why
+        code = Exit.FAILURE
+    except BaseException:
         logger.exception("a bug in slbroker; please report it")
     finally:
         for stream in (sys.stdout, sys.stderr):  # what a plugin has printed

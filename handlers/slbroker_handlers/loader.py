@@ -50,7 +50,7 @@ def _load(name: str, number: int) -> Handlers:
         if error.name is not None and f"{where}.".startswith(f"{error.name}."):
             raise PluginError(f"plugin {name}: there is no module {where}; a file is written FILE.py") from error
         raise PluginError(f"plugin {name}: {_where_and_what(error)}") from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise PluginError(f"plugin {name}: {_where_and_what(error)}") from error
     return _pick(module, attribute, name)
 

@@ -18,10 +18,10 @@ from slbroker import inner, keys
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
-from slbroker.bus.membership import Membership, Standing
+from slbroker.bus.membership import UNFIT, Membership, Standing
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
-from slbroker.errors import ConfigError
+from slbroker.plugin.faults import GIVEN_UP, is_given_up
 from slbroker.plugin.responder import Responder
 from slbroker.recording import Record, Recorder
 from slbroker.totag import Signer
@@ -100,6 +100,7 @@ class Worker:
         """`source` is where `app` comes from; without it a reload leaves the plugin as it is."""
         self.settings = settings
         self.responder = Responder(app, *self._load_keys())
+        self.responder.unattended = True
         self._recorder = Recorder(settings.record) if settings.record else None
         self._keeper = PluginKeeper(
             self.responder,
@@ -178,7 +179,11 @@ class Worker:
         done = 0
         answers: list[tuple[int, Answer]] = []
         for item in items:
-            answer = respond(item)
+            try:
+                answer = respond(item)
+            except BaseException:
+                logger.exception("a bug in slbroker; please report it")
+                answer = UNFIT
             if isinstance(answer, (bytes, tuple)) or answer is None:
                 answers.append((item.number, answer))
             else:
@@ -215,14 +220,21 @@ class Worker:
         now = time.time()
         try:
             recorder.add([Record(now, source, message) for _number, message, source in items])
-        except ConfigError as error:
+        except Exception as error:
             logger.error("%s; nothing more is recorded", error)
             recorder.close()
             self._recorder = None
 
     def _finish_later(self, link: Link, number: int, pending: Coroutine[Any, Any, Answer]) -> None:
         async def finish() -> None:
-            link.membership.answer(number, await pending)
+            try:
+                answer = await pending
+            except BaseException as error:
+                if is_given_up(error):
+                    raise
+                logger.exception("a bug in slbroker; please report it")
+                answer = UNFIT
+            link.membership.answer(number, answer)
             self._flush_soon(link)
 
         task = asyncio.get_running_loop().create_task(finish())
@@ -284,7 +296,7 @@ class Worker:
     def close(self) -> None:
         """Close everything."""
         for task in self._tasks:
-            task.cancel()
+            task.cancel(GIVEN_UP)
         self._keeper.close()
         if self._recorder is not None:
             self._recorder.close()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from pathlib import Path
 from typing import Final
 
 MAX_MEMBERS: Final = 4  # of an exception group that are told
 _OURS: Final = str(Path(__file__).parent)
+GIVEN_UP: Final = "slbroker: given up"  # what a worker cancels a handler with, when nobody waits for it any more
+
+
+def is_given_up(error: BaseException) -> bool:
+    """Return whether `error` is a worker's own cancellation, and none of what the plugin awaited."""
+    return isinstance(error, asyncio.CancelledError) and GIVEN_UP in error.args
 
 
 def describe(error: BaseException) -> str:
     """Return an exception's type and words, on one line, whatever breaks lines in them; a group's members, too."""
-    words = " ".join(str(error).split())
+    try:
+        words = " ".join(str(error).split())
+    except BaseException:
+        words = ""
     if isinstance(error, BaseExceptionGroup):
         members = [describe(member) for member in error.exceptions[:MAX_MEMBERS]]
         words = f"{words}: {'; '.join(members)}"

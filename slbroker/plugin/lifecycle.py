@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
@@ -20,7 +21,9 @@ async def start(app: Handlers) -> None:
     for hook in app.startup_hooks:
         try:
             await _call(hook)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if _is_ours(error):
+                raise
             raise PluginError(f"the plugin's startup failed: {describe(error)}, at {place(error)}") from error
 
 
@@ -29,8 +32,16 @@ async def stop(app: Handlers) -> None:
     for hook in reversed(app.shutdown_hooks):
         try:
             await _call(hook)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if _is_ours(error):
+                raise
             logger.error("the plugin's shutdown failed: %s, at %s", describe(error), place(error))
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Return whether the process itself ends, which is no fault of the plugin's."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 async def _call(hook: Hook) -> None:

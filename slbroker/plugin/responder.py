@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
 from slbroker.inner import Item
-from slbroker.plugin.faults import describe, place
+from slbroker.plugin.faults import describe, is_given_up, place
 from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
@@ -36,9 +36,14 @@ Pending: TypeAlias = "Coroutine[Any, Any, Answer]"
 
 
 class Responder:
-    """A plugin and the keys. An error in the plugin becomes the sl module's error reply and a log line."""
+    """A plugin and the keys. Whatever the plugin raises becomes the sl module's error reply and a log line.
+
+    `unattended` is for a worker: nobody's Ctrl-C ends up here, and no cancellation but `faults.GIVEN_UP`. What looks
+    like either is the plugin's own then.
+    """
 
     def __init__(self, app: Handlers, signer: Signer, nonces: NonceKeys | None = None) -> None:
+        self.unattended = False
         self.errors = 0  # handlers that raised, or returned what is no decision
         self.sent: list[tuple[Request, Reply]] = []  # replies that `tell` has to tell of
         self.app = app
@@ -65,7 +70,10 @@ class Responder:
         return self.answer(Item(0, message, source))
 
     def answer(self, item: Item) -> Answer | Pending:
-        """Return the answer to a request, or a coroutine that will when its handler is an `async def`. Never raises."""
+        """Return the answer to a request, or a coroutine that will when its handler is an `async def`.
+
+        Raises nothing but somebody's Ctrl-C.
+        """
         request = Request.of(item, self._context)
         try:
             decision = self.app.find(request)(request)
@@ -77,19 +85,25 @@ class Responder:
                 item.keep()
                 return self._await(request, decision)
             return self._finish(request, decision)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             return self._finish(request, self._failed(request, error))
 
     async def _await(self, request: Request, pending: Awaitable[object]) -> Answer:
+        task = asyncio.current_task()
         try:
             return self._finish(request, await pending)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if self._is_over(error, task):
+                raise
             return self._finish(request, self._failed(request, error))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise  # the worker ends
-            return self._finish(request, self._failed(request, error))  # what the handler awaited was cancelled
+
+    def _is_over(self, error: BaseException, task: asyncio.Task[Any] | None) -> bool:
+        """Return whether nobody waits for the answer any more. In a worker, only that one's own word says so."""
+        if isinstance(error, GeneratorExit):  # a coroutine that nothing runs is taken away; or a handler raised it
+            return asyncio.current_task() is not task
+        if isinstance(error, asyncio.CancelledError) and not self.unattended:
+            return task is not None and task.cancelling() > 0
+        return is_given_up(error)
 
     def _finish(self, request: Request, decision: object) -> Answer:
         if request.item.method in NEVER_ANSWERED or decision is DROP:
@@ -132,7 +146,7 @@ class Responder:
                 if changed is not None and not isinstance(changed, Reply):
                     raise TypeError(f"an after hook returns a reply or None, not {changed!r:.80}")
                 reply = changed or reply
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 self._log(request, error)
         return reply
 
@@ -158,6 +172,8 @@ class Responder:
 
     def _log(self, request: Request, error: BaseException) -> None:
         """Log a plugin's exception on one line, with where it happened."""
+        if isinstance(error, KeyboardInterrupt) and not self.unattended:
+            raise error
         self.errors += 1
         logger.error(
             "%s %s: %s, at %s",
@@ -171,5 +187,5 @@ class Responder:
             for hook in self.app.local_response_hooks:
                 try:
                     hook(request, reply)
-                except (Exception, SystemExit) as error:
+                except BaseException as error:
                     self._log(request, error)

@@ -180,7 +180,7 @@ class Script:
             sys.modules[path.stem] = module
         try:
             exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102 - running it is what we are here for
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if is_free:
                 del sys.modules[path.stem]
             raise PluginError(self._failure(error)) from error
@@ -255,7 +255,7 @@ class Script:
                     routine(LegacyMessage(call), event)
             except SystemExit:
                 pass
-            except Exception as error:
+            except BaseException as error:
                 logger.error("%s: %s", event, self._failure(error))
 
         return tell
@@ -263,7 +263,7 @@ class Script:
     def _call(self, name: str, function: Callable[[], object]) -> object:
         try:
             return function()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise PluginError(self._failure(error, f"{name}() failed: ")) from error
 
     def _failure(self, error: BaseException, before: str = "") -> str:
@@ -288,7 +288,7 @@ class Script:
                 self._route(call)
             except SystemExit:  # how a script says: enough
                 pass
-            except Exception as error:
+            except BaseException as error:
                 if not call.replies:
                     raise
                 logger.error("%s: %s", request.method, self._failure(error))
