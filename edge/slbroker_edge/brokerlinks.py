@@ -79,7 +79,8 @@ class BrokerLinks:
                 identity = b"\0broker" + secrets.token_bytes(8)
                 connect, hear = partial(connect_dealer, context, curve=curve), partial(self._hear, identity)
                 fault = partial(self._on_fault, identity)
-                self._dealers[identity] = Dealer(address, connect, hear, self._on_turn, fault, ticks=self._ticks)
+                turn = partial(self._end_turn, identity)
+                self._dealers[identity] = Dealer(address, connect, hear, turn, fault, ticks=self._ticks)
                 self._names[identity] = f"the broker at {address}, asked for workers of pool {pool}"
                 self._dispatcher.meet(identity, pool)
 
@@ -92,6 +93,11 @@ class BrokerLinks:
             self._dispatcher.lose(identity, time.monotonic())
         else:
             self._on_envelope([identity, *frames])
+
+    def _end_turn(self, identity: bytes) -> None:
+        """End a turn in which a broker spoke or was connected: one that has said nothing of itself is asked."""
+        self._dispatcher.greet(identity)
+        self._on_turn()
 
     def send(self, outgoing: list[tuple[bytes, list[bytes]]], now: float) -> list[tuple[bytes, list[bytes]]]:
         """Send what is for a broker, and return the rest. A broker that cannot be reached has lost its account."""

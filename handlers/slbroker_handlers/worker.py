@@ -67,6 +67,8 @@ class Link:
 
     def _on_turn(self) -> None:
         self.flush(time.monotonic())
+        if self.membership.edge is not self.known:
+            self._worker.meet(self)
 
     def flush(self, now: float) -> None:
         """Send the answers that are ready, and what else is due."""
@@ -152,15 +154,16 @@ class Worker:
         now = time.monotonic()
         for link in list(self._links.values()):
             link.tick(now)
-            if link.membership.edge != link.known:
-                self._announce(link)
         members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
         self._edges = len(members) or 1
         self._keeper.tick(now)
 
-    def _announce(self, link: Link) -> None:
+    def meet(self, link: Link) -> None:
         """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of."""
-        link.known = edge = link.membership.edge
+        before, edge = link.known, link.membership.edge
+        link.known = edge
+        if edge == before:
+            return
         logger.info("handler ready: edge %s at %s", edge.get("edge"), link.address)
         processes = edge.get("processes", 1)
         if link.address in self.settings.bus and isinstance(processes, int):

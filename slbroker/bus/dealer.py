@@ -47,7 +47,8 @@ class Dealer:
     ) -> None:
         """`connect` returns a new socket to an address in numbers. `ticks` is the time between two `tick`s, in seconds.
 
-        `on_message` is called with the frames of each message, `on_turn` after the last one of a turn. `on_fault` gets
+        `on_message` is called with the frames of each message, `on_turn` after the last one of a turn, and
+        as soon as there is a connection. `on_fault` gets
         in words why nobody is reached: at once if waiting will not help, else after `SILENCE`; each cause once, until
         somebody has been heard.
         """
@@ -71,7 +72,8 @@ class Dealer:
 
     def _open(self) -> BusSocket:
         assert self._at is not None
-        return BusSocket(asyncio.get_running_loop(), self._connect(self._at), self._hear, self._on_turn)
+        loop = asyncio.get_running_loop()
+        return BusSocket(loop, self._connect(self._at), self._hear, self._on_turn, greets=True)
 
     def _replace(self) -> None:
         if self._socket is not None:

@@ -92,6 +92,11 @@ class Dispatcher(Generic[JobT]):
         """Look for workers of `pool` at a broker: it is greeted again and again while it has no account here."""
         self._brokers[identity] = pool
 
+    def greet(self, identity: bytes) -> None:
+        """Ask a broker for its workers now, unless it has an account."""
+        if identity in self._brokers and identity not in self.workers and not self._leaving:
+            self._ask_who(identity)
+
     # What comes from SIP ----------------------------------------------------------------------------------------
 
     @property

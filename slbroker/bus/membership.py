@@ -166,9 +166,12 @@ class Membership:
         return outgoing
 
     def take_back(self, refused: list[list[bytes]]) -> None:
-        """Keep what the socket refused for the next `send`: answers and an offer; other words are said again anyway."""
+        """Keep what the socket refused for the next `send`: answers and an offer; other words are due again at once."""
+        kinds = [envelope.decode_head(frames).kind for frames in refused]
+        if self.standing is not Standing.LEFT and not {Kind.HELLO, Kind.HEARTBEAT, Kind.GOODBYE}.isdisjoint(kinds):
+            self._next_word = -math.inf  # nobody is there: who comes is greeted as soon as the socket takes it
+            self._last_hello = -math.inf
         if self.standing in (Standing.MEMBER, Standing.LEAVING):
-            kinds = [envelope.decode_head(frames).kind for frames in refused]
             self._unsent = [frames for frames, kind in zip(refused, kinds, strict=True) if kind is Kind.REPLIES]
             self._offer_is_due |= Kind.HELLO in kinds
 

@@ -56,6 +56,7 @@ _NOBLOCK: Final = int(zmq.NOBLOCK)
 _NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS: Final = int(zmq.EVENTS)
 _POLLIN: Final = int(zmq.POLLIN)
+_POLLOUT: Final = int(zmq.POLLOUT)
 _RCVMORE: Final = int(zmq.RCVMORE)
 
 
@@ -169,8 +170,13 @@ class BusSocket:
         on_message: Callable[[list[bytes]], None],
         on_turn: Callable[[], None],
         receive: Callable[[], list[bytes] | None] | None = None,
+        *,
+        greets: bool = False,
     ) -> None:
         """`on_message` is called for each message, `on_turn` after the last one of a turn.
+
+        With `greets` that is called, too, when the socket takes something again that it refused, or for the first time:
+        of a DEALER that is as soon as it is connected.
 
         `receive`, if not ZeroMQ's own, takes one message that has come, or returns None for one to pass over.
         """
@@ -180,6 +186,8 @@ class BusSocket:
         self._on_turn = on_turn
         self._receive = receive or self._receive_frames
         self._scheduled = False
+        self._greets = greets
+        self._was_refused = greets
         self._descriptor = int(zsocket.get(zmq.FD))
         loop.add_reader(self._descriptor, self._read)
         self._schedule()
@@ -196,6 +204,9 @@ class BusSocket:
 
     def _has_message(self) -> bool:
         return bool(int(self._socket.get(_EVENTS)) & _POLLIN)
+
+    def _has_room(self) -> bool:
+        return bool(int(self._socket.get(_EVENTS)) & _POLLOUT)
 
     def _receive_frames(self) -> list[bytes]:
         zsocket = self._socket
@@ -222,7 +233,8 @@ class BusSocket:
         finally:
             if not drained:  # nor when `on_message` raised: the descriptor would not tell of the rest
                 self._schedule()
-        if taken:
+        if taken or (self._was_refused and self._has_room()):
+            self._was_refused = False
             self._on_turn()
 
     def send(self, messages: Sequence[list[bytes]]) -> list[list[bytes]]:
@@ -237,6 +249,8 @@ class BusSocket:
                 self._socket.send(frames[-1], _NOBLOCK)
             except zmq.ZMQError:
                 refused.append(frames)
+        if refused:
+            self._was_refused = self._greets
         if self._has_message():  # the send may have swallowed the descriptor's signal
             self._schedule()
         return refused

@@ -86,6 +86,6 @@ else:
 
 __all__ = [
     "KIND", "Item", "Job", "JobT", "Mac", "Repeats", "give", "join_reply", "number_jobs", "pack_jobs",
-    "post_replies", "read_ordinary", "receive_asked", "receive_batch", "request_key", "scan", "send_asked", "send_batch",
-    "settle", "size_of", "take_in", "unpack_requests", "unsigned",
+    "post_replies", "read_ordinary", "receive_asked", "receive_batch", "request_key", "scan", "send_asked",
+    "send_batch", "settle", "size_of", "take_in", "unpack_requests", "unsigned",
 ]  # fmt: skip
