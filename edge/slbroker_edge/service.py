@@ -17,6 +17,7 @@ import zmq
 from slbroker import inner, keys
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
+from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
@@ -82,6 +83,7 @@ class EdgeService:
             self._links = BrokerLinks(dispatcher, self._on_envelope, self._on_bus, ticks=TICK)
         self._buffers: BufferWatch | None = None
         self._ticker: asyncio.TimerHandle | None = None
+        self._pauses = Pauses()
 
     def _load_signer(self) -> Signer:
         ring = keys.load(self.settings.keys)
@@ -210,6 +212,8 @@ class EdgeService:
             self._bus_file.look(now)
         if self._buffers is not None:
             self._buffers.look(now)
+        if pause := self._pauses.note(now):
+            self.edge.dispatcher.make_up(pause, now)
         self.edge.expire(now)
         self._turn()
 

@@ -19,6 +19,7 @@ from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
 from slbroker.bus.membership import UNFIT, Membership, Standing
+from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
 from slbroker.plugin.faults import GIVEN_UP, is_given_up
@@ -126,6 +127,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._to_flush: set[Link] = set()
         self._ticker: asyncio.TimerHandle | None = None
+        self._pauses = Pauses(logging.DEBUG)  # it may be a handler that blocks, which is told elsewhere
 
     def _load_keys(self) -> tuple[Signer, NonceKeys]:
         ring = keys.load(self.settings.keys)
@@ -152,7 +154,9 @@ class Worker:
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = time.monotonic()
+        pause = self._pauses.note(now)
         for link in list(self._links.values()):
+            link.membership.make_up(pause)
             link.tick(now)
         members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
         self._edges = len(members) or 1

@@ -243,6 +243,16 @@ class Relay:
                 self._return(team.take_aged(now - settings.max_wait))
                 self._assign(team)
 
+    def make_up(self, pause: float, now: float) -> None:
+        """Let a pause of ours, in seconds, have been none for edges, workers and what waits."""
+        for link in self.edges.links.values():
+            link.heard = min(link.heard + pause, now)
+        for worker in self.workers.by_identity.values():
+            worker.heard = min(worker.heard + pause, now)
+        for team in self.workers.teams.values():
+            for batch in team.waiting:
+                batch.queued = min(batch.queued + pause, now)
+
     def send(self, now: float) -> Sent:
         """Return what to put on the two sockets now."""
         if self.workers.changed:

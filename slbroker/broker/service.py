@@ -21,6 +21,7 @@ import zmq
 from slbroker.broker.edges import MAX_LINKS
 from slbroker.broker.relay import Relay
 from slbroker.bus.dispatcher import MAX_WORKERS
+from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
@@ -56,6 +57,7 @@ class BrokerService:
         self._edges: BusSocket | None = None
         self._workers: BusSocket | None = None
         self._ticker: asyncio.TimerHandle | None = None
+        self._pauses = Pauses()
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -113,6 +115,8 @@ class BrokerService:
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = time.monotonic()
+        if pause := self._pauses.note(now):
+            self.relay.make_up(pause, now)
         self.relay.expire(now)
         for file in self._bus_files:
             file.look(now)

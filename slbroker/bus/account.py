@@ -146,6 +146,12 @@ class Account(Generic[JobT]):
             self.overdue[job.number] = job
         return late
 
+    def make_up(self, pause: float, now: float) -> None:
+        """Let so many seconds, in which we did not run, have been none for this worker and what it holds."""
+        self.heard = min(self.heard + pause, now)
+        for job in self.open.values():
+            job.given = min(job.given + pause, now)
+
     def take_unsent(self, now: float) -> list[JobT]:
         """Take away and return the jobs given at `now`: they have not left, and that was no try."""
         unsent = [job for job in self.open.values() if job.given == now]

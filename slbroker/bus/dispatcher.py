@@ -380,6 +380,14 @@ class Dispatcher(Generic[JobT]):
         for pool in list(self.pools.values()):
             self._expire_pool(pool, now)
 
+    def make_up(self, pause: float, now: float) -> None:
+        """Let a pause of ours, in seconds, have been none for workers and jobs: they have the time that they had."""
+        for account in self.workers.values():
+            account.make_up(pause, now)
+        for pool in self.pools.values():
+            for job in (*pool.waiting, *pool.picky):
+                job.queued = min(job.queued + pause, now)
+
     def _beat(self) -> None:
         self._outgoing += [(identity, envelope.HEARTBEAT) for identity in self.workers]
         if not self._leaving:

@@ -198,6 +198,10 @@ class Membership:
         self._next_word = now + HEARTBEAT
         return [envelope.encode(word)]
 
+    def make_up(self, pause: float) -> None:
+        """Let a pause of ours, in seconds, have been none for the edge: who does not run hears nobody."""
+        self._edge_heard += pause
+
     def leave(self) -> None:
         """Say GOODBYE; the membership is over when the edge has said it too and all requests are answered.
 
