@@ -35,15 +35,31 @@ KEMI = "kemi:"  # begins the name of a plugin that is a KEMI script
 _DEFAULT_PORTS = {"tls": 5061, "ws": 80, "wss": 443}
 
 _match_listen = re.compile(r"([a-z]+):(\[[0-9A-Fa-f:.%\w]+\]|\*|[\w.-]+)(?::([0-9]{1,5}))?", re.ASCII).fullmatch
+_split_advertise = re.compile(r"\s+advertise(?:\s+|\Z)").split
+_match_advertised = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?::([0-9]{1,5}))?", re.ASCII).fullmatch
 _match_origin = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\s]+").fullmatch
 
 
-class ListenAddress(NamedTuple):
-    """Where to listen, in Kamailio's form `proto:host:port`; `host` is without brackets."""
-
+class _ListenParts(NamedTuple):
     transport: str
     host: str
     port: int
+
+
+class ListenAddress(_ListenParts):
+    """Where to listen, in Kamailio's form `proto:host:port`; `host` is without brackets.
+
+    `advertised` is where peers reach it, if that is elsewhere: a host, in brackets if it is IPv6, and maybe its port.
+    It is no part of the address: two are equal whatever is advertised for them.
+    """
+
+    advertised = ""
+
+    def advertising(self, where: str) -> ListenAddress:
+        """Return the same address, with another `advertised`."""
+        address = ListenAddress(*self)
+        address.advertised = where
+        return address
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -56,7 +72,11 @@ def default_port(transport: str) -> int:
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Return the address that `text` writes; raise ConfigError for any other form. `*` is every IPv4 address."""
+    """Return the address that `text` writes; raise ConfigError for any other form. `*` is every IPv4 address.
+
+    Kamailio's `udp:10.0.0.1:5060 advertise 203.0.113.5:5060` says where peers reach it.
+    """
+    text, *advertised = _split_advertise(text, 1)
     found = _match_listen(text)
     port = int(found[3]) if found and found[3] else default_port(found[1] if found else "")
     if found is None or port > MAX_PORT:
@@ -64,7 +84,37 @@ def parse_listen_address(text: str) -> ListenAddress:
     if found[1] not in TRANSPORTS:
         raise ConfigError(f"listen address {text!r}: transport {found[1]} is none of {', '.join(TRANSPORTS)}")
     host = found[2].strip("[]")
-    return ListenAddress(found[1], EVERYWHERE[0] if host == "*" else _as_the_kernel_writes(host), port)
+    host = EVERYWHERE[0] if host == "*" else _as_the_kernel_writes(host)
+    address = ListenAddress(found[1], host, port)
+    return address.advertising(parse_advertised(advertised[0])) if advertised else address
+
+
+def parse_advertised(text: str) -> str:
+    """Return the host, and the port if there is one, that peers are to be told; raise ConfigError for what is none."""
+    found = _match_advertised(text.strip())
+    if found is None or found[1].strip("[]") in EVERYWHERE or (found[2] and not 0 < int(found[2]) <= MAX_PORT):
+        raise ConfigError(f"advertise {text!r}: write where peers reach this host, such as 203.0.113.5:5060")
+    return found[0]
+
+
+def advertise(listen: tuple[ListenAddress, ...], given: tuple[str, ...]) -> tuple[ListenAddress, ...]:
+    """Return listen addresses with what `--advertise` says of them: HOST[:PORT], of all, or TRANSPORT:HOST[:PORT].
+
+    What is said of a listen address itself counts first, then of its transport. Raises ConfigError.
+    """
+    told: dict[str, str] = {}
+    for text in given:
+        transport, colon, rest = text.partition(":")
+        if transport not in TRANSPORTS or not colon:
+            transport, rest = "", text
+        elif transport not in {address.transport for address in listen}:
+            raise ConfigError(f"advertise {text!r}: nothing listens on {transport}")
+        where = parse_advertised(rest)
+        if told.setdefault(transport, where) != where:
+            raise ConfigError(f"advertise {text!r}: it is {told[transport]} already; say it behind each --listen")
+    return tuple(
+        address.advertising(address.advertised or told.get(address.transport) or told.get("", "")) for address in listen
+    )
 
 
 def _as_the_kernel_writes(host: str) -> str:

@@ -72,7 +72,7 @@ class Player:
         """Yield what there is to say of one request: (subject, words)."""
         message, source = record.message, record.source
         line = f"{message.method.decode()} {message.uri.decode(errors='replace')}"
-        yield "request", f"{line} from {source.host}:{source.port} to {source.listen}"
+        yield "request", f"{line} from {source.host}:{source.port} to {source.asked}"
         request = Request(message, source)
         route = self.app.route_of(request)
         if route is not None:

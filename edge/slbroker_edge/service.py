@@ -131,14 +131,14 @@ class EdgeService:
         """Bind one address; return its name, with the port that it got."""
         sock = open_socket(address, share_port=self.settings.processes > 1, freebind=self.settings.freebind)
         if address.transport == "udp":
-            self._listeners.append(listener_on(sock))
+            self._listeners.append(listener_on(sock, address.advertised))
             return self._listeners[-1].name
         if self._streams is None:
             self._streams = Streams(self.edge, self.settings.streams, room.sip)
         if address.transport in SECURE and self._tls is None:
             sock.close()
             raise ConfigError(f"{address} has no certificate: name it with --tls-cert FILE and --tls-key FILE")
-        return self._streams.listen(address.transport, sock, self._maker(address.transport))
+        return self._streams.listen(address.transport, sock, self._maker(address.transport), address.advertised)
 
     def _maker(self, transport: str) -> MakeConnection:
         """Return what makes the connections of a listener."""

@@ -70,7 +70,7 @@ class Route(NamedTuple):
         """Return whether `request`, which asked the address of ours named `listen`, is for this route."""
         if self.methods is not None and request.method not in self.methods:
             return False
-        if self.listen is not None and self.listen != listen and not stands_for(self.listen, listen):
+        if self.listen is not None and not _is_at(self.listen, listen):
             return False
         if self.user is None and self.domain is None:
             return True
@@ -107,6 +107,13 @@ class Routes:
 
 def _choose_any(_request: Routable, _listen: str) -> Choice:
     return ANY
+
+
+@lru_cache(maxsize=1_024)
+def _is_at(wanted: str, listen: str) -> bool:
+    """Return whether the address of ours `listen`, whatever is advertised for it, is `wanted` or one of those."""
+    asked = listen.partition(" ")[0]
+    return wanted == asked or stands_for(wanted, asked)
 
 
 @lru_cache(maxsize=1_024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -47,6 +48,11 @@ class ListenType(ParamType):
     def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> ListenAddress:
         """Return the address; raises ConfigError."""
         return value if isinstance(value, ListenAddress) else parse_listen_address(str(value))
+
+    def split_envvar_value(self, value: str) -> list[str]:
+        """Return the addresses of a variable, with blanks between them; what each advertises stays with it."""
+        words = re.sub(r"\s+advertise\s+", "\0", value).split()
+        return [word.replace("\0", " advertise ") for word in words]
 
 
 class BusType(ParamType):
@@ -153,6 +159,14 @@ listen = option(
     type=ListenType(),
     multiple=True,
     help="SIP address to listen on: udp, tcp, tls, ws or wss; repeatable. IPv6 in brackets: udp:[::1]:5060.",
+)
+advertise = option(
+    "--advertise",
+    "advertised",
+    multiple=True,
+    metavar="[PROTO:]HOST[:PORT]",
+    help="Where peers reach what we listen on, if elsewhere: for request.contact; repeatable, for each transport."
+    " One address alone: --listen 'udp:10.0.0.1:5060 advertise 203.0.113.5:5060'.",
 )
 freebind = option(
     "--freebind",

@@ -39,6 +39,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @click.command()
 @options.config
 @options.listen
+@options.advertise
 @options.freebind
 @pluginoptions.plugin
 @options.reload
@@ -53,6 +54,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @options.log_level
 def run(
     listen: tuple[ListenAddress, ...],
+    advertised: tuple[str, ...],
     freebind: bool,
     plugin: str | None,
     reload: bool,
@@ -71,13 +73,14 @@ def run(
     """Start an edge and its handlers in one go."""
     from slbroker import keys as keyring
     from slbroker.bus.address import parse_bus_address
-    from slbroker.config import EdgeSettings, HandlerSettings, parse_listen_address
+    from slbroker.config import EdgeSettings, HandlerSettings, advertise, parse_listen_address
     from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
 
     set_up_logging(log_level)
     listen = listen or tuple(parse_listen_address(f"{transport}:127.0.0.1:5060") for transport in ("udp", "tcp"))
+    listen = advertise(listen, advertised)
     plugin = plugin or _bundled()
     if code := _try_plugin(plugin):
         return code
@@ -138,6 +141,7 @@ def _ping_words(listen: ListenAddress) -> str:
 @click.command()
 @options.config
 @options.listen
+@options.advertise
 @options.freebind
 @options.bus
 @busoptions.server
@@ -154,6 +158,7 @@ def _ping_words(listen: ListenAddress) -> str:
 @options.log_level
 def edge(
     listen: tuple[ListenAddress, ...],
+    advertised: tuple[str, ...],
     freebind: bool,
     bus: BusAddress | None,
     insecure_bus: bool,
@@ -175,7 +180,7 @@ def edge(
     """Start an edge: SIP on one side, handlers on the other."""
     from slbroker import keys as keyring
     from slbroker.bus.zap import ZapHandler
-    from slbroker.config import MAX_PORT, EdgeSettings, default_bus
+    from slbroker.config import MAX_PORT, EdgeSettings, advertise, default_bus
     from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
@@ -184,6 +189,7 @@ def edge(
     keyring.load(keys)
     if not listen:
         raise click.UsageError("where to listen? such as --listen udp:127.0.0.1:5060")
+    listen = advertise(listen, advertised)
     if processes > 1 and any(not address.port for address in listen):
         raise click.UsageError("--processes share a port, so it cannot be 0")
     bus = bus or default_bus()

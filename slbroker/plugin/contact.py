@@ -17,6 +17,11 @@ from slbroker.sip.uri import parse_uri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slbroker.sip.message import Source
+
+SECURE: Final = ("tls", "wss")
+NOWHERE: Final = ("", "*", "0.0.0.0", "[::]")  # noqa: S104 - hosts that stand for all addresses, and are none
+
 _TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
 _QUOTED: Final = rb'"[^"\\\r\n\x00]*+(?:\\[^\r\n\x00][^"\\\r\n\x00]*+)*"'
 _WS: Final = rb"[ \t]*+"
@@ -63,6 +68,23 @@ def contact_value(target: str, q: float | None = None) -> str:
         # RFC 3261 25.1: qvalue has at most three digits behind its point.
         written += b";q=%b" % f"{q:.3f}".rstrip("0").rstrip(".").encode()
     return written.decode(errors="surrogateescape")
+
+
+def own_contact(source: Source, user: str, *, sips: bool) -> str:
+    """Return a Contact that leads to where a request came in; raise ValueError where nobody could reach that.
+
+    RFC 7118 has transport=ws for both kinds of WebSocket; a sips URI says of itself that it means TLS.
+    """
+    host, _, port = source.advertised.rpartition(":")
+    if host in NOWHERE:
+        raise ValueError(f"nobody reaches {source.advertised}: say --advertise HOST:PORT")
+    if host.startswith("["):
+        host = f"{host.partition('%')[0].rstrip(']')}]"  # a zone means something on this machine only
+    written = _not_in_user(_escape, user.encode(errors="surrogateescape")).decode()
+    at = f"{written}@" if user else ""
+    transport = "ws" if source.transport == "wss" else source.transport
+    param = "" if transport == "udp" or (sips and transport == "tls") else f";transport={transport}"
+    return f"<{'sips' if sips else 'sip'}:{at}{host}:{port}{param}>"
 
 
 def _one_uri(raw: bytes, target: str) -> bytes:

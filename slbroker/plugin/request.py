@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.inner import Item
-from slbroker.plugin.contact import contact_value
+from slbroker.plugin.contact import SECURE, contact_value, own_contact
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
@@ -225,7 +225,7 @@ class Request:
 
         Where the edge listens on all addresses, it is the one that the packet was sent to, or the connection's own.
         """
-        return self.source.listen
+        return self.source.asked
 
     @property
     def is_initial(self) -> bool:
@@ -318,6 +318,20 @@ class Request:
         """
         granted = bindings(self, minimum=minimum, maximum=maximum, default=default, refuse=refuse)
         return registered(self, granted, path=path, service_route=service_route, headers=headers)
+
+    def contact(self, user: str | None = None, *, sips: bool | None = None) -> str:
+        """Return a Contact that leads back here: `<sip:user@192.0.2.7:5060;transport=tcp>`.
+
+        A 2xx to an INVITE needs one, or its ACK and BYE go astray (RFC 3261 12.1.1). Its address is the one that the
+        request came to, or what `--advertise` says of that. `user` is text, which gets the escapes that it lacks, or a
+        `uri.user`; the Request-URI's when it is None, and none when it is "". `sips`: whether its scheme is sips; where
+        it is None that is so if the request came over TLS or WSS, to a sips URI.
+
+        Raises ValueError where the address is none that can be reached, such as 0.0.0.0.
+        """
+        if sips is None:
+            sips = self.source.transport in SECURE and self.uri.scheme == "sips"
+        return own_contact(self.source, self.uri.user if user is None else user, sips=sips)
 
     def drop(self) -> Drop:
         """Return the decision to stay silent."""

@@ -46,12 +46,23 @@ class Source(NamedTuple):
     """Where a request came from, as handlers see it; the address to answer stays at the edge.
 
     `host` is a numeric address without brackets, `listen` the edge's address that was asked, in Kamailio's
-    form, "udp:127.0.0.1:5060"; not 0.0.0.0 or [::], unless the request came by multicast.
+    form, "udp:127.0.0.1:5060"; not 0.0.0.0 or [::], unless the request came by multicast. Where peers are told
+    of another address, that stands behind it: "udp:10.0.0.1:5060 advertise 203.0.113.5:5060".
     """
 
     host: str
     port: int
     listen: str
+
+    @property
+    def asked(self) -> str:
+        """Return the address that was asked: "udp:10.0.0.1:5060"."""
+        return self.listen.partition(" ")[0]
+
+    @property
+    def advertised(self) -> str:
+        """Return where peers reach that, "203.0.113.5:5060": its own host and port where nothing else is set."""
+        return self.listen.rpartition(" ")[2] if " " in self.listen else self.listen.partition(":")[2]
 
     @property
     def transport(self) -> str:

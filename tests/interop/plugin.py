@@ -57,11 +57,6 @@ def noted(request: Request, decision: Decision) -> Decision:
     return decision
 
 
-def contact(request: Request, user: str) -> str:
-    transport, _, address = request.listen.partition(":")
-    return f"sip:{user}@{address};transport={transport}"
-
-
 def challenge(words: str, *, proxy: bool) -> Digest:
     algorithms = words.replace("SHA256", "SHA-256").split("_")
     return Digest(REALM, lambda _name: PASSWORD, algorithms=algorithms, proxy=proxy)
@@ -78,7 +73,7 @@ def called(request: Request, kind: str, rest: str) -> Decision:
         case "401" | "407":
             return challenge(rest, proxy=kind == "407").check(request).reply or request.reply(404)
         case "302":
-            return request.redirect(contact(request, "404-moved"))
+            return request.redirect(request.contact("404-moved"))
         case "503":
             return request.reply(503, headers={"Retry-After": rest.removeprefix("wait")})
         case "420":
@@ -93,7 +88,7 @@ def called(request: Request, kind: str, rest: str) -> Decision:
 def accept(request: Request, *, bare: bool) -> Reply:
     headers = {"Content-Type": "application/sdp", "Allow": "INVITE, ACK, BYE, CANCEL, OPTIONS"}
     if not bare:
-        headers["Contact"] = f"<{contact(request, request.uri.user)}>"
+        headers["Contact"] = request.contact()
     return request.reply(200, headers=headers, body=answer(request.body))
 
 
@@ -108,7 +103,7 @@ def registered(request: Request, kind: str, rest: str) -> Decision:
         case "reg":
             return challenge(rest, proxy=False).check(request).reply or request.registered()
         case "302":
-            return request.redirect(contact(request, "elsewhere"))
+            return request.redirect(request.contact("elsewhere"))
         case "503":
             return request.reply(503, headers={"Retry-After": rest.removeprefix("wait")})
         case "bare":

@@ -12,6 +12,7 @@ from slbroker.config import (
     EdgeSettings,
     HandlerSettings,
     ListenAddress,
+    advertise,
     default_bus,
     parse_listen_address,
     parse_origin,
@@ -107,3 +108,41 @@ def test_settings_are_frozen() -> None:
     for settings in (edge, handler):
         with pytest.raises(dataclasses.FrozenInstanceError):
             settings.keys = Path("other")  # type: ignore[misc]
+
+
+# What is advertised -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "advertised"),
+    [
+        ("udp:10.0.0.1:5060", ""),
+        ("udp:10.0.0.1:5060 advertise 203.0.113.5:5070", "203.0.113.5:5070"),
+        ("tcp:* advertise sip.example.com", "sip.example.com"),
+        ("tls:[::]:5061 advertise [2001:db8::5]:5061", "[2001:db8::5]:5061"),
+    ],
+)
+def test_a_listen_address_says_where_peers_reach_it(text: str, advertised: str) -> None:
+    address = parse_listen_address(text)
+    assert address.advertised == advertised
+    assert address == parse_listen_address(text.partition(" ")[0])
+
+
+@pytest.mark.parametrize(
+    "where", ["0.0.0.0", "[::]:5060", "*", "", " ", "a b", "h:0", "h:65536", "2001:db8::5", "sip:h", "h;x=y", "<h>"]
+)
+def test_what_cannot_be_advertised(where: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_listen_address(f"udp:10.0.0.1:5060 advertise {where}")
+    with pytest.raises(ConfigError):
+        advertise((parse_listen_address("udp:10.0.0.1:5060"),), (where,))
+
+
+def test_what_is_said_closest_to_a_listen_address_counts() -> None:
+    listen = tuple(map(parse_listen_address, ("udp:*:5060 advertise a", "udp:[::1]:5060", "tls:*:5061")))
+    told = advertise(listen, ("b:1", "tls:c:2"))
+    assert [address.advertised for address in told] == ["a", "b:1", "c:2"]
+    assert [address.advertised for address in advertise(listen, ())] == ["a", "", ""]
+    for given in (("ws:d",), ("b", "c"), ("tls:a", "tls:b")):
+        with pytest.raises(ConfigError, match="advertise"):
+            advertise(listen, given)

@@ -99,14 +99,21 @@ def is_everywhere(sock: socket.socket) -> bool:
 
 
 @lru_cache(maxsize=1_024)
-def name_of(transport: str, host: str, port: int) -> str:
-    """Return the name of a socket or connection of ours in Kamailio's form; one object for each, as many share it."""
-    return str(ListenAddress(transport, host, port))
+def name_of(transport: str, host: str, port: int, advertised: str = "") -> str:
+    """Return the name of a socket or connection of ours in Kamailio's form; one object for each, as many share it.
+
+    `advertised` is where peers reach it, if that is elsewhere; without a port of its own, at the same one.
+    """
+    name = str(ListenAddress(transport, host, port))
+    if not advertised:
+        return name
+    has_port = not advertised.endswith("]") and ":" in advertised
+    return f"{name} advertise {advertised}" if has_port else f"{name} advertise {advertised}:{port}"
 
 
-def namer(transport: str, listener: socket.socket) -> Callable[[socket.socket], str]:
+def namer(transport: str, listener: socket.socket, advertised: str = "") -> Callable[[socket.socket], str]:
     """Return what names the connections of a listener: after their own address of ours, where it is on all of them."""
     if is_everywhere(listener):
-        return lambda sock: name_of(transport, *sock.getsockname()[:2])
-    name = name_of(transport, *listener.getsockname()[:2])
+        return lambda sock: name_of(transport, *sock.getsockname()[:2], advertised)
+    name = name_of(transport, *listener.getsockname()[:2], advertised)
     return lambda _sock: name

@@ -69,11 +69,11 @@ class Streams:
         self._next_sweep = 0.0
         self._silent_until: dict[str, float] = {}
 
-    def listen(self, transport: str, sock: socket.socket, make: MakeConnection) -> str:
-        """Accept connections from `sock`; return its name in Kamailio's form."""
-        self._listeners[sock.fileno()] = (sock, namer(transport, sock), make)
+    def listen(self, transport: str, sock: socket.socket, make: MakeConnection, advertised: str = "") -> str:
+        """Accept connections from `sock`; return its name in Kamailio's form. `advertised` is as `name_of` has it."""
+        self._listeners[sock.fileno()] = (sock, namer(transport, sock, advertised), make)
         self._epoll.register(sock.fileno(), READ)
-        return name_of(transport, *sock.getsockname()[:2])
+        return name_of(transport, *sock.getsockname()[:2], advertised)
 
     def fileno(self) -> int:
         """Return the epoll's descriptor, for the loop."""

@@ -28,15 +28,16 @@ MAX_ASKED: Final = 1_024  # addresses of ours remembered; a machine can have who
 class UdpListener:
     """A UDP socket that requests come in on and replies leave from."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, advertised: str = "") -> None:
         self._socket = sock
+        self._advertised = advertised
         host, port = sock.getsockname()[:2]
-        self.name = name_of("udp", host, port)
+        self.name = name_of("udp", host, port, advertised)
 
     @staticmethod
     def open(address: ListenAddress, *, share_port: bool, freebind: bool = False) -> UdpListener:
         """Listen on `address`; the rest is as `open_socket` has it. Raise BindError."""
-        return listener_on(open_socket(address, share_port=share_port, freebind=freebind))
+        return listener_on(open_socket(address, share_port=share_port, freebind=freebind), address.advertised)
 
     @property
     def udp(self) -> Udp:
@@ -70,8 +71,8 @@ class UdpListener:
 class EverywhereListener(UdpListener):
     """A UDP socket on all addresses of this machine, of one family. Each of them that is asked is a listener."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
+    def __init__(self, sock: socket.socket, advertised: str = "") -> None:
+        super().__init__(sock, advertised)
         self._port = sock.getsockname()[1]
         self._asked: dict[bytes, AskedAddress] = {}
 
@@ -90,7 +91,7 @@ class EverywhereListener(UdpListener):
         if known is None:
             if len(self._asked) >= MAX_ASKED:
                 self._asked.clear()
-            name = name_of("udp", host_of(asked), self._port)
+            name = name_of("udp", host_of(asked), self._port, self._advertised)
             known = self._asked[asked] = AskedAddress(self._socket, asked, name)
         return known
 
@@ -110,9 +111,9 @@ class AskedAddress:
         return inner.send_asked(self._socket, replies, self._asked)
 
 
-def listener_on(sock: socket.socket) -> UdpListener:
+def listener_on(sock: socket.socket, advertised: str = "") -> UdpListener:
     """Return the listener for a socket that `open_socket` gave."""
-    return EverywhereListener(sock) if is_everywhere(sock) else UdpListener(sock)
+    return EverywhereListener(sock, advertised) if is_everywhere(sock) else UdpListener(sock, advertised)
 
 
 def host_of(asked: bytes) -> str:

@@ -38,7 +38,7 @@ class Local(NamedTuple):
 
 @lru_cache(maxsize=256)
 def read_socket(listen: str) -> Local:
-    """Return the parts of `Source.listen`, such as "udp:[::1]:5060"."""
+    """Return the parts of `Source.asked`, such as "udp:[::1]:5060"."""
     transport, _, rest = listen.partition(":")
     host, _, port = rest.rpartition(":")
     return Local(transport, host.strip("[]"), int(port) if port.isdecimal() else 0, listen)
@@ -91,7 +91,7 @@ class Call:
     @property
     def local(self) -> Local:
         """Return the socket that the request came to."""
-        return read_socket(self.source.listen)
+        return read_socket(self.source.asked)
 
     @property
     def parts(self) -> UriParts | None:

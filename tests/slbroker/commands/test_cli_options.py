@@ -162,6 +162,14 @@ def test_several_addresses(given: Callable[..., Any], monkeypatch: pytest.Monkey
     assert given("run", "--config", "conf.toml")["listen"] == wanted[:1]
 
 
+def test_an_address_and_where_peers_reach_it(given: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLBROKER_LISTEN", "udp:10.0.0.1:5060 advertise  203.0.113.5  tcp:10.0.0.1:5060")
+    asked = given("run", "--advertise", "b.example.com:5070")
+    told = [(str(each), each.advertised) for each in asked["listen"]]
+    assert told == [("udp:10.0.0.1:5060", "203.0.113.5"), ("tcp:10.0.0.1:5060", "")]
+    assert asked["advertised"] == ("b.example.com:5070",)
+
+
 def test_one_file_serves_all_commands(given: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "conf.toml").write_text(
         'keys = "ring"\nbus = "ipc:///tmp/b"\nplugin = "p.py"\n[edge]\nprocesses = 2\n[stats]\njson = true\n'
