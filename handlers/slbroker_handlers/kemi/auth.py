@@ -13,7 +13,9 @@ from slbroker.auth import MD5, ha1, is_right
 from slbroker.errors import Reject
 from slbroker.plugin.reply import header_lines
 from slbroker.sip.credentials import Credentials, parse_credentials
+from slbroker_handlers.kemi import pvars
 from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.uris import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +33,16 @@ WRONG_PASSWORD: Final = -2
 STALE_NONCE: Final = -4
 NO_CREDENTIALS: Final = -5
 NONCE_REUSED: Final = -6
+OTHER_USER: Final = -8
 # Bits of the flags.
 WITH_QOP: Final = 1
 WITH_STALE: Final = 16
 HA1_GIVEN: Final = 1
+SAME_USER: Final = 1  # of `checks`: the only one that checks anything
+
+# RFC 3261 22.1: nobody can be challenged with these; Kamailio counts PRACK among them.
+UNCHALLENGED: Final = ("ACK", "CANCEL", "PRACK")
+ALGORITHM_SAID: Final = (6, 0)  # the release from which a challenge says its algorithm
 
 _NEEDED: Final = ("username", "nonce", "uri", "response")  # RFC 3261 22.4; the realm is looked for
 
@@ -54,13 +62,12 @@ def _credentials(call: Call, realm: str, names: tuple[str, ...]) -> Credentials 
     return None
 
 
-def _headers(call: Call) -> tuple[str, ...]:
-    return ("Authorization",) if call.method == "REGISTER" else ("Proxy-Authorization",)
-
-
 def _lacks_something(params: Mapping[str, str]) -> bool:
     needed = _NEEDED if "qop" not in params else (*_NEEDED, "nc", "cnonce")
     return not all(params.get(name) for name in needed)
+
+
+_BOTH: Final = ("Proxy-Authorization", "Authorization")
 
 
 def _nonces(call: Call) -> NonceKeys | None:
@@ -73,14 +80,31 @@ def _nonces(call: Call) -> NonceKeys | None:
 @auth.export
 def has_credentials(call: Call, realm: str) -> int:
     """Return 1 when the request has digest credentials for a realm."""
-    return 1 if _credentials(call, realm, ("Authorization", "Proxy-Authorization")) else -1
+    return 1 if _credentials(call, realm, _BOTH) else -1
 
 
-@auth.export(partial=f"{_MD5}; the bits of `checks` change nothing")
+@auth.export(partial=_MD5)
 def pv_auth_check(call: Call, realm: str, password: str, flags: int, checks: int) -> int:
-    """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none."""
-    del checks
-    return _check(call, realm, password, flags, _headers(call))
+    """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none.
+
+    Those of REGISTER are in Authorization, of others in Proxy-Authorization; ACK, CANCEL and PRACK need none. Bit 1 of
+    `checks`: -8 unless the user is that of From, for REGISTER and PUBLISH of To, and for PUBLISH of the Request-URI.
+    """
+    name = "Authorization" if call.method == "REGISTER" else "Proxy-Authorization"
+    result = _check(call, realm, password, flags, (name,))
+    if result > 0 and checks & SAME_USER and call.authorized is not None:
+        return result if _is_same_user(call, call.authorized.params.get("username", "")) else OTHER_USER
+    return result
+
+
+def _is_same_user(call: Call, username: str) -> bool:
+    uris = [pvars.from_uri(call)]
+    if call.method in ("REGISTER", "PUBLISH"):
+        uris.append(pvars.to_uri(call))
+    if call.method == "PUBLISH":
+        uris.append(call.uri)
+    user = username.partition("@")[0]
+    return all(parts is not None and parts.user == user for parts in map(split_uri, uris))
 
 
 @auth.export(partial=_MD5)
@@ -96,6 +120,8 @@ def pv_proxy_authenticate(call: Call, realm: str, password: str, flags: int) -> 
 
 
 def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, ...]) -> int:
+    if call.method in UNCHALLENGED:
+        return 1
     found, nonces = _credentials(call, realm, names), _nonces(call)
     if found is None:
         return NO_CREDENTIALS
@@ -106,10 +132,15 @@ def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, 
     if "qop" in found.params and found.params["qop"].lower() != "auth":
         return ERROR
     age = nonces.age(found.params.get("nonce", ""), realm.encode(errors="surrogateescape"), b"", call.state.date())
-    if age is None or age > call.state.params.numbers["auth.nonce_expire"]:
+    if age is None:
+        return ERROR
+    if age > call.state.params.numbers["auth.nonce_expire"]:
         return STALE_NONCE
     secret = password.lower() if flags & HA1_GIVEN else ha1(MD5, found.params.get("username", ""), realm, password)
-    return 1 if is_right(MD5, secret, call.method, found.params) else WRONG_PASSWORD
+    if not is_right(MD5, secret, call.method, found.params):
+        return WRONG_PASSWORD
+    call.authorized = found
+    return 1
 
 
 @auth.export(partial=_MD5)
@@ -138,6 +169,7 @@ def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
     value = f'Digest realm="{realm}", nonce="{nonce}"'
     value += ', qop="auth"' if flags & WITH_QOP else ""
     value += ", stale=true" if flags & WITH_STALE else ""
+    value += ", algorithm=MD5" if call.state.release >= ALGORITHM_SAID else ""
     try:
         header_lines([("WWW-Authenticate", value)])
     except ValueError as error:
@@ -148,7 +180,7 @@ def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
     return call.reply(401, "Unauthorized", [("WWW-Authenticate", value)])
 
 
-@auth.export(partial="always -1 where there are none, else 1; the request is not forwarded, so nothing is taken out")
+@auth.export(partial="the request is not forwarded, so nothing is taken out of it")
 def consume_credentials(call: Call) -> int:
-    """Take the credentials out of the request that is forwarded."""
-    return 1 if call.all("Authorization") or call.all("Proxy-Authorization") else -1
+    """Take the credentials that were found right out of the request that is forwarded: 1, -1 where there are none."""
+    return -1 if call.authorized is None else 1

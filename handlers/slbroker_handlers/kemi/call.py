@@ -16,6 +16,7 @@ from slbroker_handlers.kemi.uris import UriParts, split_uri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slbroker.sip.credentials import Credentials
     from slbroker_handlers.kemi.exports import Xval
     from slbroker_handlers.kemi.state import State
 
@@ -25,6 +26,8 @@ NO_MESSAGE: Final = Message(b"", b"", (), b"", b"", b"", b"", 0)
 _NOWHERE: Final = Source("", 0, "udp::0")
 MAX_REPLIES: Final = 16  # to one request; a script that sends more is in a loop
 MAX_BRANCHES: Final = 12  # Kamailio's own limit
+MIN_FINAL: Final = 200
+ALREADY_ANSWERED: Final = -2
 
 
 class Local(NamedTuple):
@@ -52,9 +55,9 @@ class Call:
     """
 
     __slots__ = (
-        "_by_name", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags", "has_transaction",
-        "headers", "iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request",
-        "sanity", "source", "state", "uri", "xflags",
+        "_by_name", "authorized", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags",
+        "has_transaction", "headers", "iterators", "message", "number", "on_reply", "replies", "reply_body",
+        "reply_headers", "request", "sanity", "script_flags", "source", "state", "uri", "xflags",
     )  # fmt: skip
 
     def __init__(self, state: State, request: Request | None = None) -> None:
@@ -69,7 +72,8 @@ class Call:
         self.changed = False  # whether the script has set `uri`, if only to what it was
         self.branches: list[tuple[str, str]] = []
         self.destination: str | None = None
-        self.flags = self.xflags = 0
+        self.flags = self.xflags = self.script_flags = 0
+        self.authorized: Credentials | None = None  # those that a check has found right
         self.branch_flags: dict[int, int] = {}
         self.avps: dict[str, list[Xval]] = {}
         self.iterators: dict[str, int] = {}
@@ -145,6 +149,9 @@ class Call:
         if self.message.method in (b"", b"ACK"):
             logger.error("a reply %d %s to %s cannot be sent", status, reason, self.method or "no request")
             return -1
+        if not reason and self.state.release >= (6, 0):
+            logger.error("a reply %d to %s has no reason, and cannot be sent", status, self.method)
+            return -1
         if len(self.replies) >= MAX_REPLIES:
             logger.error("more than %d replies to one %s; is the script in a loop?", MAX_REPLIES, self.method)
             return -1
@@ -162,7 +169,9 @@ class Call:
         return 1
 
     def reply_error(self) -> int:
-        """Send the reply that describes the last internal error."""
+        """Send the reply that describes the last internal error; -2, and none, behind a final one (Kamailio 5.8)."""
+        if self.state.release >= (5, 8) and any(reply.status >= MIN_FINAL for reply in self.replies):
+            return ALREADY_ANSWERED
         reply = self.request.reply_error(self.error)
         return self.reply(reply.status, reply.reason)
 

@@ -200,7 +200,7 @@ def is_own_uri(call: Call, uri: str) -> bool:
 @core.export(partial=_MYSELF)
 def is_myself(call: Call, uri: str) -> bool:
     """Return whether a URI, or a host, is us."""
-    return is_own_uri(call, uri) if uri[:4].lower() in ("sip:", "sips") else is_ours(call, uri, 0)
+    return is_own_uri(call, uri) if uri.startswith(("sip:", "sips:")) else is_ours(call, uri, 0)
 
 
 @core.export(partial=_MYSELF)
@@ -224,13 +224,13 @@ def is_myself_turi(call: Call) -> bool:
 @core.export(partial=_MYSELF)
 def is_myself_duri(call: Call) -> bool:
     """Return whether the destination URI is one of ours; there is none until the script sets it."""
-    return call.destination is not None and is_own_uri(call, call.destination)
+    return call.destination is not None and is_myself(call, call.destination)
 
 
 @core.export(partial=_MYSELF)
 def is_myself_nhuri(call: Call) -> bool:
     """Return whether the next hop, the destination URI or else the Request-URI, is us."""
-    return is_own_uri(call, call.uri if call.destination is None else call.destination)
+    return is_myself(call, call.uri if call.destination is None else call.destination)
 
 
 @core.export(partial=_MYSELF)
@@ -261,23 +261,18 @@ def setuser(call: Call, user: str) -> bool:
     parts = call.parts
     if parts is None:
         return False
-    call.set_uri(str(parts._replace(user=user, password=parts.password if user else "")))
+    call.set_uri(parts.with_user(user))
     return True
 
 
 @core.export
 def sethost(call: Call, host: str) -> bool:
-    """Change the host of the Request-URI; a port behind it replaces the port."""
+    """Change the host of the Request-URI; a port may stand behind it where the URI has none."""
     parts = call.parts
     if parts is None or not host:
         return False
-    changed = str(parts._replace(host=host, port="" if _has_port(host) else parts.port))
-    call.set_uri(changed)
+    call.set_uri(parts.with_host(host))
     return True
-
-
-def _has_port(host: str) -> bool:
-    return ":" in host.rpartition("]")[2]
 
 
 @core.export(partial=_NO_FORWARDING)

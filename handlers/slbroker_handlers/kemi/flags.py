@@ -95,10 +95,10 @@ def isbiflagset(call: Call, flag: int, branch: int) -> bool:
 
 @core.export
 def setsflag(call: Call, flag: int) -> bool:
-    """Set a script flag, which stays set after the request, in this worker."""
+    """Set a script flag; it is cleared with the route's end, as the flags of the request are."""
     if not is_flag(flag):
         return False
-    call.state.flags |= 1 << flag
+    call.script_flags |= 1 << flag
     return True
 
 
@@ -107,11 +107,11 @@ def resetsflag(call: Call, flag: int) -> bool:
     """Clear a script flag."""
     if not is_flag(flag):
         return False
-    call.state.flags &= ~(1 << flag)
+    call.script_flags &= ~(1 << flag)
     return True
 
 
 @core.export
 def issflagset(call: Call, flag: int) -> bool:
     """Return whether a script flag is set."""
-    return is_flag(flag) and bool(call.state.flags >> flag & 1)
+    return is_flag(flag) and bool(call.script_flags >> flag & 1)

@@ -27,8 +27,14 @@ def _get(call: Call, table: str, name: str) -> Value | None:
     return call.state.table(table).get(name, call.state.now())
 
 
-def _set(call: Call, table: str, name: str, value: Value, life: float | None = None) -> int:
-    return 1 if call.state.table(table).set(name, value, call.state.now(), life) else -1
+def _set(call: Call, table: str, name: str, value: Value, life: int | None = None) -> int:
+    found = call.state.table(table)
+    if life is not None and not found.expire:
+        call.state.say_once(
+            f"htable {table[:80]} has no autoexpire, so nothing in it ever ends, as in Kamailio:"
+            f" --kemi-param 'htable.htable={table[:80]}=>autoexpire=3600' gives it one"
+        )
+    return 1 if found.set(name, value, call.state.now(), life) else -1
 
 
 @htable.export(partial=_LOCAL)
@@ -66,27 +72,30 @@ def sht_seti(call: Call, table: str, name: str, value: int) -> int:
 @htable.export(partial=_LOCAL)
 def sht_setxs(call: Call, table: str, name: str, value: str, seconds: int) -> int:
     """Set an entry to text for some seconds."""
-    return _set(call, table, name, value, float(seconds))
+    return _set(call, table, name, value, seconds)
 
 
 @htable.export(partial=_LOCAL)
 def sht_setxi(call: Call, table: str, name: str, value: int, seconds: int) -> int:
     """Set an entry to a number for some seconds; return 1, before Kamailio 6.0 0; -1 when it cannot be kept."""
-    kept = _set(call, table, name, value, float(seconds))
+    kept = _set(call, table, name, value, seconds)
     return 0 if kept > 0 and call.state.release < (6, 0) else kept
 
 
 @htable.export(partial=_LOCAL)
 def sht_setex(call: Call, table: str, name: str, seconds: int) -> int:
     """Let an entry live for some seconds from now."""
-    call.state.table(table).touch(name, float(seconds), call.state.now())
+    call.state.table(table).touch(name, seconds, call.state.now())
     return 1
 
 
 @htable.export(partial=_LOCAL)
 def sht_is_null(call: Call, table: str, name: str) -> int:
-    """Return 1 when there is no such entry, else -1."""
-    return 1 if _get(call, table, name) is None else -1
+    """Return 1 when there is no such entry, -1 when there is, -2 when the table's initial value stands in for it."""
+    found = call.state.table(table)
+    if _get(call, table, name) is None:
+        return 1
+    return -1 if found.has(name, call.state.now()) else -2
 
 
 def _add(call: Call, table: str, name: str, number: int) -> int:

@@ -10,6 +10,7 @@ from slbroker.errors import Reject
 from slbroker.sip.address import parse_address_list
 from slbroker.sip.uri import text
 from slbroker.sip.vialist import parse_vias
+from slbroker_handlers.kemi import pvars
 from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.uris import UriParts, split_uri
 
@@ -66,8 +67,17 @@ def _contacts(call: Call) -> list[UriParts]:
     return [uri for uri in parts if uri is not None and uri.host]
 
 
+def _judged_contact(call: Call) -> UriParts | None:
+    """Return the first Contact's URI; before Kamailio 5.8, the last one's in the first header."""
+    contacts = _contacts(call)
+    if not contacts:
+        return None
+    return contacts[0 if call.state.release >= pvars.CONTACTS_IN_ORDER else -1]
+
+
 def _is_contact_private(call: Call) -> bool:
-    return any(_is_private(uri.host) for uri in _contacts(call))
+    contact = _judged_contact(call)
+    return contact is not None and _is_private(contact.host)
 
 
 def _is_via_elsewhere(call: Call) -> bool:
@@ -99,9 +109,8 @@ def _is_port_another(call: Call) -> bool:
 
 
 def _is_contact_port_another(call: Call) -> bool:
-    """Ask the last Contact, as Kamailio does."""
-    contacts = _contacts(call)
-    return bool(contacts) and int(contacts[-1].port or 5060) != call.source.port
+    contact = _judged_contact(call)
+    return contact is not None and int(contact.port or 5060) != call.source.port
 
 
 _TESTS: Final[dict[int, Callable[[Call], bool]]] = {
@@ -155,7 +164,7 @@ def handle_ruri_alias(call: Call) -> int:
         return 2
     params = parts.params.split(";")
     alias = next((param for param in params if param.startswith("alias=")), "")
-    if "~" not in alias:
+    if not _might_be_alias(alias, call):
         return 2
     found = _match_alias(alias.removeprefix("alias="))
     if found is None:
@@ -166,3 +175,13 @@ def handle_ruri_alias(call: Call) -> int:
     transport = _ALIAS_TRANSPORTS[protocol]
     call.destination = f"sip:{host}:{port}{f';transport={transport}' if transport else ''}"
     return 1
+
+
+def _might_be_alias(alias: str, call: Call) -> bool:
+    """Return whether a parameter is looked into; before Kamailio 5.8, one that begins with an address is."""
+    if call.state.release >= (5, 8):
+        return alias != ""
+    return _begins_with_address(alias.removeprefix("alias=")) is not None
+
+
+_begins_with_address = re.compile(r"\[|[0-9A-Za-z-]+[.~]").match

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.exports import Module, Xval
@@ -44,6 +45,15 @@ def write(call: Call, name: str, value: Value | None) -> bool:
         return False
 
 
+_begins_with_number = re.compile(r"[+-]?[0-9]{1,18}").match
+
+
+def number_of(text: str) -> int:
+    """Return the number that a text begins with, within 32 bits; 0 where it begins with none."""
+    found = _begins_with_number(text)
+    return min(max(int(found[0]), -(2**31)), 2**31 - 1) if found else 0
+
+
 @pv.export
 def get(call: Call, name: str) -> Xval:
     """Return a pseudo-variable's value, None for null."""
@@ -72,7 +82,7 @@ def geti(call: Call, name: str) -> int:
         return value
     if name in ("$rm", "$(rm)") and value:
         return METHOD_NUMBERS.get(value, OTHER_METHOD)
-    return int(value) if value and value.isascii() and value.isdecimal() and len(value) < 19 else 0
+    return number_of(value or "")
 
 
 @pv.export

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.errors import Reject
 from slbroker.plugin import Request
-from slbroker.sip.grammar import is_digits
+from slbroker.sip.grammar import canonical_name, is_digits
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.rebuilt import rebuild
-from slbroker_handlers.kemi.uris import read_address, split_uri
+from slbroker_handlers.kemi.uris import read_address, split_list, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,13 +46,17 @@ def uri_of(uri: Callable[[Call], str | None], part: str) -> Getter:
         written = uri(call)
         parts = split_uri(written) if written else None
         if parts is None:
-            return None
+            is_shown = part == "whole" and uri is request_uri and call.state.release >= (6, 0)
+            return written or None if is_shown else None
         if part == "whole":
             return written
         if part == "port":
-            return parts.port or ("5061" if parts.param("transport") == "tls" else "5060")  # whatever the scheme
+            is_tls = (parts.param("transport") or "").lower() == "tls"
+            return parts.port or ("5061" if is_tls else "5060")  # whatever the scheme
         if part == "transport":
             return parts.param("transport") or "UDP"
+        if part == "scheme":
+            return parts.kind
         return getattr(parts, part) or None
 
     return read
@@ -77,9 +81,34 @@ def to_uri(call: Call) -> str:
     return read_address(call.first(b"to")).uri
 
 
+# From this release on the entries of a Contact header are in order; before, the last one was the first.
+CONTACTS_IN_ORDER: Final = (5, 8)
+
+
+def entries(call: Call, name: str) -> list[str]:
+    """The entries of the headers that Kamailio knows to be lists of addresses or Vias, as `$hfl` counts them.
+
+    Of other headers each is one. White space and commas around an entry are not part of it.
+    """
+    title = canonical_name(name.encode(errors="surrogateescape"))
+    values = call.all(name)
+    if title not in _LISTS:
+        return values
+    if title == b"contact" and values == ["*"]:
+        return []
+    split = [split_list(value) for value in values]
+    if title == b"contact" and call.state.release < CONTACTS_IN_ORDER:
+        split = [found[::-1] for found in split]
+    return [entry for found in split for entry in found]
+
+
+_LISTS: Final = (b"contact", b"route", b"record-route", b"via")
+
+
 def contact_uri(call: Call) -> str:
-    """The URI of the first Contact."""
-    return read_address(call.first(b"contact")).uri
+    """The URI of the first Contact: before Kamailio 5.8, of the last one in the first header."""
+    found = entries(call, "Contact")
+    return read_address(found[0].encode(errors="surrogateescape")).uri if found else ""
 
 
 def _destination(call: Call) -> str | None:
@@ -95,7 +124,9 @@ def _next_hop(call: Call, spec: Spec) -> Xval:
     if spec.inner == "p":
         parts = split_uri(next_hop(call))
         return (parts.port or "5060") if parts is not None else None  # for tls, too
-    part = {"u": "whole", "U": "user", "d": "host", "P": "transport"}.get(spec.inner)
+    if spec.inner == "u":
+        return next_hop(call) or None  # if it is no URI, too
+    part = {"U": "user", "d": "host", "P": "transport"}.get(spec.inner)
     return uri_of(next_hop, part)(call, spec) if part else None
 
 
@@ -104,6 +135,22 @@ def _next_hop(call: Call, spec: Spec) -> Xval:
 
 def _header(call: Call, spec: Spec) -> Xval:
     return spec.pick(call.all(spec.inner))
+
+
+def _entry(call: Call, spec: Spec) -> Xval:
+    """An entry of a list; from the end they are counted from -2 on, where Kamailio knows the header to be a list."""
+    if spec.position == "*":
+        return _header(call, spec)
+    found = entries(call, spec.inner)
+    at = int(spec.position or 0)
+    if at < 0 and canonical_name(spec.inner.encode(errors="surrogateescape")) in _COUNTED_FROM_TWO:
+        at += 1
+        if at == 0:
+            return None
+    return found[at] if -len(found) <= at < len(found) else None
+
+
+_COUNTED_FROM_TWO: Final = (b"contact", b"route", b"record-route")
 
 
 def _header_count(call: Call, spec: Spec) -> Xval:
@@ -131,10 +178,15 @@ def _cseq(call: Call, _spec: Spec) -> Xval:
 
 
 def credentials(call: Call) -> Credentials | None:
-    """Return the request's digest credentials, None where there are none or they cannot be read."""
+    """Return the request's digest credentials, a proxy's first; None where there are none or they cannot be read.
+
+    Nobody is asked for them in ACK and CANCEL, and nobody looks for them there (RFC 3261 22.1).
+    """
+    if call.message.method in (b"ACK", b"CANCEL"):
+        return None
     request = Request(call.message, call.source)
     try:
-        found = request.authorization or request.proxy_authorization
+        found = request.proxy_authorization or request.authorization
     except Reject:
         return None
     return found if found is not None and found.scheme == "digest" and found.params else None
@@ -265,7 +317,8 @@ READERS: Final[dict[str, Getter]] = {
     "di": uri_of(lambda call: read_address(call.first(b"diversion")).uri, "whole"),
     "hdr": _header,
     "hdrc": _header_count,
-    "hfl": _header,
+    "hfl": _entry,
+    "hflc": lambda call, spec: len(entries(call, spec.inner)),
     "au": auth_user,
     "aU": _auth("username"),
     "ar": _auth("realm"),
@@ -304,8 +357,8 @@ READERS: Final[dict[str, Getter]] = {
     "mF": lambda call, _: _hexadecimal(call.flags),
     "bf": lambda call, _: call.branch_flags.get(0, 0),
     "bF": lambda call, _: _hexadecimal(call.branch_flags.get(0, 0)),
-    "sf": lambda call, _: call.state.flags,
-    "sF": lambda call, _: _hexadecimal(call.state.flags),
+    "sf": lambda call, _: call.script_flags,
+    "sF": lambda call, _: _hexadecimal(call.script_flags),
     "T_branch_idx": lambda _call, _: 0,
     "rc": lambda _call, _: 0,
     "retcode": lambda _call, _: 0,

@@ -13,11 +13,13 @@ _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 # An inner name may hold pseudo-variables with parentheses of their own, one deep.
 _INNER: Final = r"\(((?:[^()]|\([^()]*\))*)\)"
 _PLAIN: Final = rf"\$({_NAME})(?:{_INNER})?"
-_FULL: Final = rf"\$\(({_NAME})(?:{_INNER})?(?:\[(\*|-?[0-9]{{1,6}})\])?((?:\{{[^{{}}]*\}})*)\)"
+# What stands in a transformation may be one more that has some.
+_TRANSFORMATION: Final = r"\{(?:[^{}]|\{[^{}]*\})*\}"
+_FULL: Final = rf"\$\(({_NAME})(?:{_INNER})?(?:\[(\*|-?[0-9]{{1,6}})\])?((?:{_TRANSFORMATION})*)\)"
 _match_plain = re.compile(_PLAIN).fullmatch
 _match_full = re.compile(_FULL).fullmatch
-_find_any = re.compile(rf"\$\$|{_FULL}|{_PLAIN}")
-_find_transformations = re.compile(r"\{([^{}]*)\}").findall
+_find_any = re.compile(rf"\$\$|{_FULL}|{_PLAIN}|\$")
+_find_transformations = re.compile(_TRANSFORMATION).findall
 
 MAX_REMEMBERED: Final = 4_096
 MAX_REMEMBERED_LENGTH: Final = 128  # characters; a script may put a peer's words into a name
@@ -50,7 +52,8 @@ def _parse(text: str) -> Spec | None:
         return Spec(plain[1], plain[2] or "")
     full = _match_full(text)
     if full is not None:
-        return Spec(full[1], full[2] or "", full[3], tuple(_find_transformations(full[4])))
+        transformations = tuple(braced[1:-1] for braced in _find_transformations(full[4]))
+        return Spec(full[1], full[2] or "", full[3], transformations)
     return None
 
 
@@ -63,7 +66,10 @@ def find_specs(text: str) -> list[str]:
 
 
 def expand(text: str, value_of: Callable[[str], str]) -> str:
-    """Return `text` with each pseudo-variable in it replaced by its value; `$$` is a dollar sign."""
+    """Return `text` with each pseudo-variable in it replaced by its value; `$$` is a dollar sign.
+
+    A dollar sign that begins none is given to `value_of`, too.
+    """
     if "$" not in text:
         return text
     return _find_any.sub(lambda found: "$" if found[0] == "$$" else value_of(found[0]), text)

@@ -34,15 +34,24 @@ def read_variable(call: Call, written: str) -> Xval:
         raise KeyError(written)
     value = GETTERS[spec.name](call, spec)
     for transformation in spec.transformations:
-        value = transform(value, transformation)
+        value = transform(value, transformation, lambda inner: read_variable(call, inner), call.state.release)
     return value
 
 
-def expand_all(call: Call, text: str) -> str:
-    """Return `text` with the values of the pseudo-variables in it; raise KeyError for what is none."""
+def expand_all(call: Call, text: str, unknown: list[str] | None = None) -> str:
+    """Return `text` with the values of the pseudo-variables in it.
+
+    What is none stays as written, and is put into `unknown`; without that, KeyError is raised.
+    """
 
     def value_of(written: str) -> str:
-        value = read_variable(call, written)
+        try:
+            value = read_variable(call, written)
+        except KeyError:
+            if unknown is None:
+                raise
+            unknown.append(written)
+            return written
         return NULL if value is None else str(value)
 
     return expand(text, value_of)
@@ -79,12 +88,14 @@ def _get_avp(call: Call, spec: Spec) -> Xval:
     if spec.position == "*":
         return ", ".join(str(value) for value in values) if values else None
     at = int(spec.position or 0)
-    return values[at] if -len(values) <= at < len(values) else None
+    return values[at] if 0 <= at < len(values) else None
 
 
 def _set_avp(call: Call, spec: Spec, value: Value | None) -> bool:
-    """Put a value before those that are there; null takes the first one out."""
+    """Put a value before those that are there, with [*] in their place; null takes the first one out, or all."""
     values = call.avps.setdefault(avp_name(spec.inner), [])
+    if spec.position == "*":
+        values.clear()
     if value is not None:
         values.insert(0, value)
     elif values:
@@ -121,7 +132,7 @@ def _entry_life(call: Call, spec: Spec) -> Xval:
 def _set_entry_life(call: Call, spec: Spec, value: Value | None) -> bool:
     table, key = _entry(call, spec)
     if isinstance(value, int):
-        table.touch(key, float(value), call.state.now())
+        table.touch(key, value, call.state.now())
     return isinstance(value, int)
 
 
@@ -153,7 +164,7 @@ def _set_user(call: Call, _spec: Spec, value: Value | None) -> bool:
     parts = call.parts
     if parts is None or isinstance(value, int):
         return False
-    call.set_uri(str(parts._replace(user=value or "", password=parts.password if value else "")))
+    call.set_uri(parts.with_user(value or ""))
     return True
 
 

@@ -40,6 +40,7 @@ TO: Final = 4
 CONTACT: Final = 8
 DEFAULT_URIS: Final = 7
 
+SPELLED: Final = (5, 8)  # the release from which "Invalid To Header" is spelled so
 MAX_SECONDS: Final = 2**32  # one too many, as in Kamailio
 _is_known_scheme = re.compile(r"(?:sips?|tels?|urn):", re.IGNORECASE).match
 _is_digest = re.compile(r"digest[ \t]", re.IGNORECASE).match
@@ -71,7 +72,7 @@ def _check_uris(call: Call, uris: int) -> Fault | None:
     if uris & FROM and not _is_uri_in(call, b"from"):
         return 400, "Invalid From Header", ""
     if uris & TO and not _is_uri_in(call, b"to"):
-        return 400, "Ivalid To Header", ""  # so spelled by Kamailio, and clones of its replies are compared
+        return 400, "Invalid To Header" if call.state.release >= SPELLED else "Ivalid To Header", ""
     if uris & CONTACT and call.first(b"contact") not in (None, b"*") and not _is_uri_in(call, b"contact"):
         return 400, "Bad Contact URI", ""
     return None

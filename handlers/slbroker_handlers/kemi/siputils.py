@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from slbroker.sip.grammar import canonical_name
 from slbroker_handlers.kemi.core import is_ours
 from slbroker_handlers.kemi.exports import Module
-from slbroker_handlers.kemi.pvars import credentials
 from slbroker_handlers.kemi.uris import UriParts, split_uri
 
 if TYPE_CHECKING:
@@ -60,10 +59,10 @@ def is_first_hop_mode(call: Call, mode: int) -> int:
     return is_first_hop(call)
 
 
-@siputils.export(partial="compares with the user of the credentials whether they were checked or not")
+@siputils.export
 def is_user(call: Call, user: str) -> int:
-    """Return 1 when the credentials are those of `user`."""
-    found = credentials(call)
+    """Return 1 when the credentials, which a check has found right, are those of `user`."""
+    found = call.authorized
     return _truth(found is not None and found.params.get("username") == user)
 
 
@@ -95,27 +94,34 @@ def options_reply(call: Call) -> int:
 
 
 @siputils.export
-def is_uri(_call: Call, uri: str) -> int:
-    """Return 1 for a sip, sips, tel or urn URI."""
-    return _truth(split_uri(uri.replace(" ", "_")))
+def is_uri(call: Call, uri: str) -> int:
+    """Return 1 for a sip, sips or tel URI; before Kamailio 5.8, for a urn, too."""
+    parts = split_uri(uri.replace(" ", "+"))
+    return _truth(parts is not None and (parts.scheme != "urn" or call.state.release < (5, 8)))
+
+
+def _param(call: Call, name: str) -> str | None:
+    """Return a parameter of the Request-URI by its name as written, "" for one without a value; None for none."""
+    pieces = (piece.partition("=") for piece in (call.parts.params if call.parts else "").split(";")[1:])
+    return next((value.strip() for key, _, value in pieces if key.strip() == name), None)
 
 
 @siputils.export
 def uri_param(call: Call, name: str) -> int:
     """Return 1 when the Request-URI has this parameter, without a value."""
-    return _truth(call.parts is not None and call.parts.param(name) == "")
+    return _truth(_param(call, name) == "")
 
 
 @siputils.export
 def uri_param_value(call: Call, name: str, value: str) -> int:
     """Return 1 when the Request-URI has this parameter with this value."""
-    return _truth(call.parts is not None and call.parts.param(name) == value)
+    return _truth(_param(call, name) == value)
 
 
 @siputils.export
 def uri_param_any(call: Call, name: str) -> int:
     """Return 1 when the Request-URI has this parameter, with a value or without."""
-    return _truth(call.parts is not None and call.parts.param(name) is not None)
+    return _truth(_param(call, name) is not None)
 
 
 @siputils.export

@@ -8,6 +8,7 @@ import uuid as uuids
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.state import FIRST_PROBABILITY
 from slbroker_handlers.kemi.textops import search_in
 
 if TYPE_CHECKING:
@@ -83,26 +84,26 @@ def pcre_match(_call: Call, subject: str, expression: str) -> int:
 @cfgutils.export
 def rand_event(call: Call) -> int:
     """Return 1 with the probability that rand_set_prob has set, else -1."""
-    return 1 if secrets.randbelow(100) < int(call.state.variables.get("\0prob") or 0) else -1
+    return 1 if secrets.randbelow(100) < call.state.probability else -1
 
 
 @cfgutils.export
 def rand_set_prob(call: Call, percent: int) -> int:
     """Set the probability in percent."""
-    call.state.variables["\0prob"] = min(max(0, percent), 100)
+    call.state.probability = min(max(0, percent), 100)
     return 1
 
 
 @cfgutils.export
 def rand_reset_prob(call: Call) -> int:
-    """Set the probability to 0."""
-    return rand_set_prob(call, 0)
+    """Set the probability to what it was at first, 10 percent."""
+    return rand_set_prob(call, FIRST_PROBABILITY)
 
 
 @cfgutils.export
 def rand_get_prob(call: Call) -> int:
     """Return the probability."""
-    return int(call.state.variables.get("\0prob") or 0)
+    return call.state.probability
 
 
 @cfgutils.export(partial=_BLOCKS)

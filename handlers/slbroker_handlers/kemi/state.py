@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FIRST_PROBABILITY: Final = 10
+
 # Times that a call which cannot work has been made, when it is logged again: the count shows how much it matters.
 _LOGGED: Final = frozenset((1, 100, 10_000, 1_000_000))
 
@@ -43,9 +45,9 @@ class State:
         self.iterator_items: dict[str, tuple[str, Value]] = {}
         self.variables: dict[str, Xval] = {}  # $var
         self.shared: dict[str, Xval] = {}  # $shv
-        self.flags = 0  # script flags
         self.pike: dict[str, tuple[float, int, float]] = {}
         self.statistics: Counter[str] = Counter()
+        self.probability = FIRST_PROBABILITY  # of cfgutils' rand_event, in percent
         self.requests = 0
         self.unsupported: Counter[str] = Counter()  # calls that cannot work here
         self._said: set[str] = set()

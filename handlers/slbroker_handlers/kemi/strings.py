@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SPACE: Final = " \t\r\n"
 _INT_MIN: Final = -(2**31)
 _INT_MAX: Final = 2**31 - 1
+WRAPS: Final = (5, 8)  # the release from which {s.int} keeps the last 32 bits of a number
+MAX_DIGITS: Final = 64
 _ALNUM: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # What is not written with %: RFC 3261's user, its parameters, and what a form may have.
 _USER: Final = frozenset(_ALNUM + "!$&'()*+,-._;=?~")
@@ -55,6 +57,15 @@ def _number(value: str) -> int | None:
         return None
     number = int(found[1] + (found[2] or "0"))
     return number if _INT_MIN <= number <= _INT_MAX else None
+
+
+def wrap(value: str) -> int | None:
+    """Return a number as the 32 bits that are left of it; None for what is none, 0 for nothing."""
+    found = _match_int(value)
+    if found is None or len(found[2]) > MAX_DIGITS:
+        return None
+    number = int(found[1] + (found[2] or "0"))
+    return (number - _INT_MIN) % 2**32 + _INT_MIN
 
 
 def _before(value: str, mark: str) -> str:
@@ -119,8 +130,8 @@ STRINGS: Final[dict[str, Callable[..., Xval]]] = {
     "s.tolower": lambda value: _raw(value).lower().decode("latin-1"),
     "s.substr": _substr,
     "s.select": _select,
-    "s.strip": lambda value, count: value[int(count) :],
-    "s.striptail": lambda value, count: value[: max(0, len(value) - int(count))],
+    "s.strip": lambda value, count: value[max(0, int(count)) :],
+    "s.striptail": lambda value, count: value[: max(0, len(value) - max(0, int(count)))],
     "s.trim": lambda value: value.strip(_SPACE),
     "s.ltrim": lambda value: value.lstrip(_SPACE),
     "s.rtrim": lambda value: value.rstrip(_SPACE),

@@ -17,13 +17,18 @@ _match_definition = re.compile(r"([A-Za-z0-9_]+)\s*(?:=>\s*(.*))?").fullmatch
 
 
 class Table:
-    """One table; times in seconds, monotonic."""
+    """One table; times in seconds, monotonic.
 
-    def __init__(self, name: str, expire: float = 0.0, initial: Value | None = None) -> None:
+    Kamailio counts whole seconds, and an entry is there until the second in which it ends is over. In a table that has
+    no life for its entries (autoexpire) none ends, whatever life it is given.
+    """
+
+    def __init__(self, name: str, expire: int = 0, initial: Value | None = None, *, renews: bool = True) -> None:
         self.name = name
         self.expire = expire  # life of an entry that is given none of its own; 0: for ever
         self.initial = initial  # what an entry that is not there counts from
-        self._entries: dict[str, tuple[Value, float, float]] = {}  # value, life, when it ends (0: never)
+        self.renews = renews  # whether an entry that is written to begins its life anew
+        self._entries: dict[str, tuple[Value, int]] = {}  # value, second in which it ends (0: never)
 
     @classmethod
     def define(cls, definition: str) -> Table:
@@ -34,11 +39,13 @@ class Table:
         table = cls(found[1])
         for piece in filter(None, (found[2] or "").split(";")):
             name, _, value = piece.strip().partition("=")
-            if name in ("autoexpire", "initval") and value.isdecimal():
+            if name in ("autoexpire", "initval", "updateexpire") and value.isdecimal():
                 if name == "autoexpire":
-                    table.expire = float(value)
-                else:
+                    table.expire = int(value)
+                elif name == "initval":
                     table.initial = int(value)
+                else:
+                    table.renews = int(value) != 0
         return table
 
     def get(self, name: str, now: float) -> Value | None:
@@ -46,43 +53,51 @@ class Table:
         entry = self._entries.get(name)
         if entry is None:
             return self.initial
-        if entry[2] and entry[2] <= now:
+        if entry[1] and entry[1] < int(now):
             del self._entries[name]
             return self.initial
         return entry[0]
 
-    def set(self, name: str, value: Value, now: float, life: float | None = None) -> bool:
+    def has(self, name: str, now: float) -> bool:
+        """Return whether an entry is there itself."""
+        entry = self._entries.get(name)
+        return entry is not None and self._is_there(entry, now)
+
+    def set(self, name: str, value: Value, now: float, life: int | None = None) -> bool:
         """Keep a value, for `life` seconds, else as long as the table says; return whether there was room."""
-        if len(self._entries) >= MAX_ENTRIES and name not in self._entries:
+        entry = self._entries.get(name)
+        if entry is None and len(self._entries) >= MAX_ENTRIES:
             self.expire_old(now)
             if len(self._entries) >= MAX_ENTRIES:
                 return False
-        life = self.expire if life is None else life
-        self._entries[name] = (value, life, now + life if life else 0.0)
+        if life is None and entry is not None and not self.renews and self._is_there(entry, now):
+            self._entries[name] = value, entry[1]
+        else:
+            life = self.expire if life is None or life <= 0 else life
+            self._entries[name] = value, int(now) + life if self.expire else 0
         return True
 
+    def _is_there(self, entry: tuple[Value, int], now: float) -> bool:
+        return not entry[1] or entry[1] >= int(now)
+
     def add(self, name: str, number: int, now: float) -> int | None:
-        """Add to a number that is there; return it, None when there is none. Its end stays what it was."""
+        """Add to a number that is there, or to the table's initial one; return it, None when there is none."""
         value = self.get(name, now)
         if not isinstance(value, int):
             return None
-        entry = self._entries.get(name)
-        if entry is None:
-            self.set(name, value + number, now)
-        else:
-            self._entries[name] = (value + number, entry[1], entry[2])
+        self.set(name, value + number, now)
         return value + number
 
-    def touch(self, name: str, life: float, now: float) -> None:
+    def touch(self, name: str, life: int, now: float) -> None:
         """Let an entry live for `life` seconds from now."""
-        value = self.get(name, now)
-        if value is not None:
-            self.set(name, value, now, life)
+        entry = self._entries.get(name)
+        if entry is not None and self._is_there(entry, now):
+            self.set(name, entry[0], now, life)
 
     def left(self, name: str, now: float) -> int:
         """Return how many seconds an entry has left, 0 for one that never ends or is not there."""
         entry = self._entries.get(name)
-        return max(0, int(entry[2] - now)) if entry and entry[2] else 0
+        return max(0, entry[1] - int(now)) if entry and entry[1] else 0
 
     def remove(self, name: str) -> None:
         """Forget an entry."""
@@ -96,11 +111,11 @@ class Table:
 
     def items(self, now: float) -> Iterator[tuple[str, Value]]:
         """Yield name and value of each entry that is still there."""
-        return ((name, entry[0]) for name, entry in self._entries.items() if not entry[2] or entry[2] > now)
+        return ((name, entry[0]) for name, entry in self._entries.items() if self._is_there(entry, now))
 
     def expire_old(self, now: float) -> None:
         """Forget what has expired."""
-        self._entries = {name: entry for name, entry in self._entries.items() if not entry[2] or entry[2] > now}
+        self._entries = {name: entry for name, entry in self._entries.items() if self._is_there(entry, now)}
 
     def clear(self) -> None:
         """Forget everything."""

@@ -107,9 +107,19 @@ def is_privacy(call: Call, kind: str) -> int:
 
 @textops.export
 def is_audio_on_hold(call: Call) -> int:
-    """Return 1 when the SDP body puts audio on hold: sendonly, inactive, or the address 0.0.0.0."""
-    body = text(call.message.body)
-    return 1 if re.search(r"^(?:a=(?:sendonly|inactive)|c=IN IP4 0\.0\.0\.0)\s*$", body, re.MULTILINE) else -1
+    """Return 2 when the SDP body puts audio on hold by sendonly or inactive, 1 by the address 0.0.0.0, else -1."""
+    session, *media = re.split(r"^(?=m=)", text(call.message.body), flags=re.MULTILINE)
+    for stream in media:
+        if stream.startswith("m=audio"):
+            if _is_silenced(stream):
+                return 2
+            if _is_nowhere(stream if "c=" in stream else session):
+                return 1
+    return -1
+
+
+_is_silenced = re.compile(r"^a=(?:sendonly|inactive)\s*$", re.MULTILINE).search
+_is_nowhere = re.compile(r"^c=IN IP4 0\.0\.0\.0\s*$", re.MULTILINE).search
 
 
 # Texts ----------------------------------------------------------------------------------------------------------

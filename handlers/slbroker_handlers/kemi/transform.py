@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Reject
 from slbroker.sip.address import parse_address
-from slbroker_handlers.kemi.strings import STRINGS, transform_string
+from slbroker_handlers.kemi.arguments import KINDS, read_transformation, values
+from slbroker_handlers.kemi.release import NEWEST, Release
+from slbroker_handlers.kemi.strings import STRINGS, WRAPS, transform_string, wrap
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ _URIS: Final[dict[str, Callable[..., Xval]]] = {
     "uri.passwd": lambda parts: parts.password,
     "uri.host": lambda parts: parts.host,
     "uri.port": _port,
-    "uri.scheme": lambda parts: parts.scheme,
+    "uri.scheme": lambda parts: parts.scheme,  # as written: see _transform_uri
     "uri.params": _params,
     "uri.param": lambda parts, name: (parts.host and parts.param(name)) or "",
     "uri.headers": lambda parts: parts.headers[1:],
@@ -74,7 +76,8 @@ def _body(value: str, part: str) -> Xval:
     uri = split_uri(address.uri)
     if uri is None:
         return None
-    behind = value.rpartition(">")[2] if ">" in value else value[len(address.uri) :]
+    found = _match_name(value.lstrip())
+    behind = value.lstrip()[found.end() :] if found else value.lstrip()[len(address.uri) :]
     return {
         "uri": address.uri, "tag": address.tag, "user": uri.user, "host": uri.host, "display": address.display,
         "params": behind.lstrip(" \t;"),
@@ -84,8 +87,8 @@ def _body(value: str, part: str) -> Xval:
 # Parameters -----------------------------------------------------------------------------------------------------
 
 
-def _split_params(value: str) -> Iterator[str]:
-    """Yield what stands between semicolons; those in quotes do not count."""
+def _split_params(value: str, mark: str) -> Iterator[str]:
+    """Yield what stands between marks; those in quotes do not count."""
     begun, is_quoted, is_escaped = 0, False, False
     for at, character in enumerate(value):
         if is_escaped:
@@ -94,16 +97,24 @@ def _split_params(value: str) -> Iterator[str]:
             is_quoted = not is_quoted
         elif character == "\\":
             is_escaped = is_quoted
-        elif character == ";" and not is_quoted:
+        elif character == mark and not is_quoted:
             yield value[begun:at]
             begun = at + 1
     yield value[begun:]
 
 
-def _pairs(value: str) -> list[tuple[str, str]]:
-    """Return names and values, quotes taken off."""
-    pieces = (piece.partition("=") for piece in _split_params(value) if piece.strip())
-    return [(name.strip(), STRINGS["s.unquote"](content.strip())) for name, _, content in pieces]  # type: ignore[misc]
+_is_param = re.compile(r'[^\s"]*\s*(?:=\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s"]*))?', re.DOTALL).fullmatch
+
+
+def _pairs(value: str, mark: str) -> list[tuple[str, str]] | None:
+    """Return names and values, quotes taken off; None where a name or a value has blanks in it."""
+    pieces = [piece.strip() for piece in _split_params(value, mark)]
+    if not pieces[-1]:
+        del pieces[-1]
+    if not pieces or not all(map(_is_param, pieces)):
+        return None
+    parted = (piece.partition("=") for piece in pieces)
+    return [(name.strip(), str(STRINGS["s.unquote"](content.strip()))) for name, _, content in parted]
 
 
 def _at(values: list[str], index: str) -> str:
@@ -121,31 +132,53 @@ _PARAMS: Final[dict[str, Callable[..., Xval]]] = {
 # ----------------------------------------------------------------------------------------------------------------
 
 
-def transform(value: Xval, transformation: str) -> Xval:
-    """Return `value` transformed; None when it is None, or when there is no such transformation."""
-    if value is None:
+def transform(value: Xval, transformation: str, value_of: Callable[[str], Xval], release: Release = NEWEST) -> Xval:
+    """Return `value` transformed; None when it is None, or when there is no such transformation.
+
+    `value_of` tells the value of a pseudo-variable that is an argument; it raises KeyError for what is none.
+    """
+    written = read_transformation(transformation)
+    if value is None or written is None:
         return None
-    name, *arguments = transformation.split(",")
-    text = str(value)
+    name, text = written.name, str(value)
     try:
+        arguments = values(written, value_of)
+        if name == "s.int" and release >= WRAPS:
+            return wrap(text)
         if name in STRINGS:
             return transform_string(name, text, arguments)
         if name in _URIS:
-            parts = split_uri(text)
-            return None if parts is None else _URIS[name](parts, *arguments)
+            return _transform_uri(text, name, arguments)
         return _transform_list(text, name, arguments) if text else None
     except (TypeError, ValueError, IndexError, OverflowError, OSError):  # arguments, or a number that cannot be
         return None
 
 
+def _transform_uri(text: str, name: str, arguments: list[str]) -> Xval:
+    parts = split_uri(text)
+    if parts is None:
+        return None
+    return text.partition(":")[0] if name == "uri.scheme" else _URIS[name](parts, *arguments)
+
+
 def _transform_list(text: str, name: str, arguments: list[str]) -> Xval:
     """Return a part of an address, or of parameters."""
     if name in _PARAMS:
-        return _PARAMS[name](_pairs(text), *arguments)
+        return _transform_params(text, name, arguments)
     if name in _NAMES:
         return _NAMES[name](text)
     kind, _, part = name.partition(".")
     return _body(text, part) if kind == "tobody" and part in _BODIES else None
+
+
+def _transform_params(text: str, name: str, arguments: list[str]) -> Xval:
+    """Return a part of parameters; another character than ";" may be between them, but a comma is between nothing."""
+    own = len(KINDS[name].rstrip("d"))
+    mark = arguments[own] if len(arguments) > own else ";"
+    pairs = _pairs(text, ";" if mark == "," else mark)
+    if pairs is None or (mark == "," and own):
+        return None
+    return 1 if mark == "," else _PARAMS[name](pairs, *arguments[:own])
 
 
 KNOWN: Final = frozenset((*STRINGS, *_URIS, *_PARAMS, *_NAMES, *(f"tobody.{part}" for part in _BODIES)))

@@ -12,13 +12,15 @@ from slbroker.sip.uri import text
 
 _BAD: Final = r"\x00-\x20<>\"\x7f"  # what stands in no URI
 _match_sip = re.compile(
-    rf"(sips?):(?:([^@:{_BAD}]++)(?::([^@{_BAD}]*+))?@)?(\[[0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?\]|[0-9A-Za-z._-]++)"
-    rf"(?::([0-9]{{1,5}}))?"
-    rf"((?:;[^?@{_BAD}]*+)?)((?:\?[^@{_BAD}]*+)?)",
+    rf"(sips?):(?:([^@:{_BAD}]++)(?::([^@{_BAD}]*+))?@(?![.-]))?"
+    r"(\[[0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?\]|[0-9A-Za-z._-]++)(?::([0-9]{1,5}))?"
+    rf"((?:;[^?@{_BAD}]*+)?)((?:\?[^@?;{_BAD}]*+)?)",
     re.IGNORECASE | re.ASCII,
 ).fullmatch
-_match_other = re.compile(
-    rf"(tels?|urn):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?[^{_BAD}]*+)?)", re.IGNORECASE
+_match_tel = re.compile(rf"(tels?):([^;?{_BAD}]++)((?:;[^?{_BAD}]*+)?)((?:\?[^{_BAD}]*+)?)", re.IGNORECASE).fullmatch
+# A namespace alone, which may have parameters; or one with a name in it, which then may not.
+_match_urn = re.compile(
+    rf"urn:(?:([^:;?@{_BAD}]++):([^:;?@{_BAD}]++)|([^:;?@{_BAD}]++)((?:;[^?{_BAD}]*+)?))", re.IGNORECASE
 ).fullmatch
 _match_quoted = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL).match
 
@@ -28,7 +30,11 @@ MAX_REMEMBERED_LENGTH: Final = 256
 
 
 class UriParts(NamedTuple):
-    """A URI in parts; "" for each that is not there. `params` begins with ";", `headers` with "?"."""
+    """A URI in parts; "" for each that is not there. `params` begins with ";", `headers` with "?".
+
+    A sip URI with ;user=phone is one of a telephone: parameters in its user are no part of the number, but
+    `user_params`, beginning with ";". Of urn:service:sos, "service" is the user and "sos" the host.
+    """
 
     scheme: str
     user: str
@@ -37,14 +43,36 @@ class UriParts(NamedTuple):
     port: str
     params: str
     headers: str
+    user_params: str = ""
 
     def __str__(self) -> str:
+        if self.scheme == "urn":
+            return f"urn:{self.user}:{self.host}" if self.user else f"urn:{self.host}{self.params}"
         if self.scheme not in ("sip", "sips"):
             return f"{self.scheme}:{self.user}{self.params}{self.headers}"
         password = f":{self.password}" if self.password else ""
-        user = f"{self.user}{password}@" if self.user else ""
+        user = f"{self.user}{self.user_params}{password}@" if self.user else ""
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}:{user}{self.host}{port}{self.params}{self.headers}"
+
+    @property
+    def kind(self) -> str:
+        """Return what the URI is of: its scheme, "tel" for a sip URI of a telephone."""
+        return "tel" if self.host and ";user=phone" in self.params and self.param("user") == "phone" else self.scheme
+
+    def with_user(self, user: str) -> str:
+        """Return the URI with another user; "" takes it out. Of a urn nothing else is left."""
+        if self.scheme == "urn":
+            return f"sip:{user}"
+        return str(self._replace(user=user, password=self.password if user else ""))
+
+    def with_host(self, host: str) -> str:
+        """Return the URI with another host, which is not looked at; one that is no sip URI becomes one."""
+        if self.scheme in ("tel", "tels"):
+            return f"sip:{self.user}{self.params}@{host};user=phone"
+        if self.scheme == "urn":
+            return f"sip:{self.user}@{host}" if self.user else f"sip:{host}"
+        return str(self._replace(host=host))
 
     def param(self, name: str) -> str | None:
         """Return a parameter's value, "" for one without a value, None where it is not there."""
@@ -64,13 +92,18 @@ def _split(uri: str) -> UriParts | None:
     found = _match_sip(uri)
     if found is not None:
         scheme, user, password, host, port, params, headers = (part or "" for part in found.groups())
-        return (
-            None
-            if port and int(port) > 65_535
-            else UriParts(scheme.lower(), user, password, host, port, params, headers)
-        )
-    other = _match_other(uri)
-    return UriParts(other[1].lower(), other[2], "", "", "", other[3], other[4]) if other else None
+        if (port and int(port) > 65_535) or (user and "_" in host):
+            return None
+        parts = UriParts(scheme.lower(), user, password, host, port, params, headers)
+        if ";" in user and parts.kind == "tel":
+            number, semicolon, more = user.partition(";")
+            return parts._replace(user=number, user_params=semicolon + more)
+        return parts
+    tel = _match_tel(uri)
+    if tel is not None:
+        return UriParts(tel[1].lower(), tel[2], "", "", "", tel[3], tel[4])
+    urn = _match_urn(uri)
+    return UriParts("urn", urn[1] or "", "", urn[2] or urn[3], "", urn[4] or "", "") if urn else None
 
 
 _remember_split: Final = lru_cache(maxsize=MAX_REMEMBERED)(_split)
@@ -120,3 +153,13 @@ def _display(value: bytes, uri: bytes) -> bytes:
 
 
 _remember_read: Final = lru_cache(maxsize=MAX_REMEMBERED)(_read)
+
+
+# Quoted text and what is in angle brackets stands whole: a comma in them is between nothing. What is not closed goes on
+# to the end, so that nothing is read twice.
+_find_entries = re.compile(r'(?:"[^"\\]*+(?:\\.[^"\\]*+)*"?|<[^>]*+>?|[^,"<]++)+', re.DOTALL).findall
+
+
+def split_list(value: str) -> list[str]:
+    """Return the entries of a header that is a list (RFC 3261 7.3.1), without the white space around them."""
+    return [entry for entry in map(str.strip, _find_entries(value)) if entry]

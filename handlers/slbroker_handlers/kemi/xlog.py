@@ -21,13 +21,12 @@ _FUNCTIONS: Final = {
 
 
 def _write(call: Call, level: int, message: str) -> int:
-    """Log a line; -1 when there is a pseudo-variable in it that does not exist."""
-    try:
-        write_log(level, expand_all(call, message))
-    except KeyError as error:
-        call.state.count_unsupported(f"pseudo-variable {str(error.args[0])[:80]!r}")
-        return -1
-    return 1
+    """Log a line; -1 when there is a pseudo-variable in it that does not exist, whose name then stands in the line."""
+    unknown: list[str] = []
+    write_log(level, expand_all(call, message, unknown))
+    for name in unknown:
+        call.state.count_unsupported(f"pseudo-variable {name[:80]!r}")
+    return -1 if unknown else 1
 
 
 def _declare(name: str, level: int) -> None:

@@ -77,3 +77,37 @@ def test_check_says_which_release_it_judged_by(tmp_path: Path) -> None:
     checked = run_slbroker("check", "--kemi", file, "--kemi-version", "5.6.3")
     assert checked.wait() == Exit.OK, checked
     assert "KSR follows Kamailio 5.6 (--kemi-version)" in checked.output
+
+
+EXAMPLE: dict[str, tuple[object, object, tuple[int, int]]] = {
+    "KSR.htable.sht_setxi('a', 'b', 1, 60)": (0, 1, (6, 0)),
+    "KSR.siputils.is_uri('urn:service:sos')": (1, -1, (5, 8)),
+    "[KSR.seturi('sip:a@h;alias=junk'), KSR.nathelper.handle_ruri_alias()]": ([True, 2], [True, -1], (5, 8)),
+    "[KSR.seturi('junk'), KSR.pv.get('$ru'), KSR.kx.get_ruri()]": ([True, None, None], [True, "junk", "junk"], (6, 0)),
+    "[KSR.pv.sets('$var(i)', '2147483648'), KSR.pv.get('$(var(i){s.int})')]": ([True, None], [True, -(2**31)], (5, 8)),
+    "[KSR.pv.sets('$var(i)', '4294967301'), KSR.pv.get('$(var(i){s.int})')]": ([True, None], [True, 5], (5, 8)),
+    "KSR.nathelper.nat_uac_test(1)": (-1, 1, (5, 8)),
+    "KSR.nathelper.nat_uac_test(128)": (-1, 1, (5, 8)),
+    "KSR.kx.get_cturi()": ("sip:b@192.0.2.1", "sip:a@10.0.0.1:7", (5, 8)),
+    "KSR.pv.get('$(hfl(Contact)[1])')": ("<sip:a@10.0.0.1:7>", "<sip:b@192.0.2.1>", (5, 8)),
+    "[KSR.sl.sl_send_reply(480, ''), len(call.replies)]": ([1, 1], [-1, 0], (6, 0)),
+    "[KSR.sl.sl_send_reply(200, 'OK'), KSR.sl.sl_reply_error(), len(call.replies)]": ([1, 1, 2], [1, -2, 1], (5, 8)),
+    "[KSR.sl.sl_reply_error(), KSR.sl.send_reply_error(), len(call.replies)]": ([1, 1, 2], [1, -2, 1], (5, 8)),
+    "[KSR.sl.sl_send_reply(183, 'x'), KSR.sl.sl_reply_error(), len(call.replies)]": ([1, 1, 2], [1, 1, 2], (5, 8)),
+    "[KSR.auth.auth_challenge('r', 1), b'algorithm=MD5' in call.replies[0].extra]": ([1, False], [1, True], (6, 0)),
+    "[KSR.sanity.sanity_check(1024, 4), call.replies[0].reason]": (
+        [-1, "Ivalid To Header"], [-1, "Invalid To Header"], (5, 8)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=name_release)
+@pytest.mark.parametrize("expression", EXAMPLE)
+def test_what_differs_between_releases_follows_the_one_that_is_named(expression: str, release: tuple[int, int]) -> None:
+    """The releases and the values are of runs of 5.6.3, 5.8.8, 6.0.7, 6.1.4 and a build of 6.2 side by side."""
+    import KSR
+
+    before, since, first = EXAMPLE[expression]
+    headers = {"Contact": "<sip:a@10.0.0.1:7>, <sip:b@192.0.2.1>", "To": "<sip:@b>"}
+    with ksr_request("MESSAGE", headers=headers, state=new_state(version=name_release(release))) as call:
+        assert eval(expression, {"KSR": KSR, "call": call}) == (since if release >= first else before)

@@ -9,24 +9,43 @@ from slbroker_handlers.kemi import tables
 from slbroker_handlers.kemi.tables import Table
 
 
-def test_an_entry_ends_when_its_time_has_come() -> None:
-    table = Table("t", expire=10.0)
-    table.set("a", 1, now=0.0)
-    table.set("b", 2, now=0.0, life=3.0)
-    table.set("c", 3, now=0.0, life=0.0)
-    assert [table.get(name, 2.9) for name in "abc"] == [1, 2, 3]
-    assert [table.get(name, 3.0) for name in "abc"] == [1, None, 3]
-    assert [table.get(name, 10.0) for name in "abc"] == [None, None, 3]
+def test_an_entry_is_there_until_the_second_in_which_it_ends_is_over() -> None:
+    table = Table("t", expire=10)
+    table.set("a", 1, now=0.9)
+    table.set("b", 2, now=0.0, life=3)
+    table.set("c", 3, now=0.0, life=0)
+    assert [table.get(name, 3.9) for name in "abc"] == [1, 2, 3]
+    assert [table.get(name, 4.0) for name in "abc"] == [1, None, 3]
+    assert [table.get(name, 11.0) for name in "abc"] == [None, None, None]
 
 
-def test_counting_keeps_the_end_and_setting_makes_a_new_one() -> None:
-    table = Table("t", expire=10.0)
+def test_counting_renews_the_life_of_an_entry_and_so_does_setting() -> None:
+    """A counter of failures lives as long as there are failures."""
+    table = Table("t", expire=10)
     table.set("a", 1, now=0.0)
     assert table.add("a", 1, now=9.0) == 2
-    assert table.get("a", 10.0) is None
+    assert (table.get("a", 19.9), table.left("a", 12.0)) == (2, 7)
+    table.touch("a", 20, now=15.0)
+    assert (table.get("a", 35.9), table.left("a", 20.0), table.get("a", 36.0)) == (2, 15, None)
+
+
+def test_with_updateexpire_0_an_entry_keeps_the_life_that_it_began_with() -> None:
+    table = Table.define("t=>size=8;autoexpire=10;updateexpire=0")
     table.set("a", 1, now=0.0)
-    table.touch("a", 20.0, now=5.0)
-    assert (table.get("a", 24.9), table.left("a", 20.0), table.get("a", 25.0)) == (1, 5, None)
+    assert table.add("a", 1, now=9.0) == 2
+    assert table.set("a", 7, now=9.5)
+    assert (table.left("a", 9.5), table.get("a", 10.9), table.get("a", 11.0)) == (1, 7, None)
+    table.set("a", 1, now=12.0)
+    assert table.left("a", 12.0) == 10
+    table.set("a", 1, now=13.0, life=99)
+    assert table.left("a", 13.0) == 99
+
+
+def test_in_a_table_without_autoexpire_nothing_ends() -> None:
+    table = Table.define("t=>size=8")
+    table.set("a", 1, now=0.0, life=5)
+    table.touch("a", 6, now=0.0)
+    assert (table.get("a", 1e6), table.left("a", 0.0)) == (1, 0)
 
 
 def test_counting_begins_at_the_start_value_or_fails() -> None:
@@ -38,8 +57,8 @@ def test_counting_begins_at_the_start_value_or_fails() -> None:
 
 
 def test_items_are_those_that_are_there() -> None:
-    table = Table("t")
-    table.set("a", 1, 0.0, life=1.0)
+    table = Table("t", expire=9)
+    table.set("a", 1, 0.0, life=1)
     table.set("b", 2, 0.0)
     assert list(table.items(2.0)) == [("b", 2)]
     table.remove_all(lambda name, _value: name == "b", 2.0)
@@ -48,13 +67,13 @@ def test_items_are_those_that_are_there() -> None:
 
 def test_a_full_table_keeps_nothing_new_until_something_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "MAX_ENTRIES", 2)
-    table = Table("t")
-    assert table.set("a", 1, 0.0, life=5.0)
-    assert table.set("b", 1, 0.0)
+    table = Table("t", expire=5)
+    assert table.set("a", 1, 0.0)
+    assert table.set("b", 1, 0.0, life=60)
     assert not table.set("c", 1, 1.0)
-    assert table.set("a", 2, 1.0, life=5.0)
-    assert table.set("c", 1, 6.0)
-    assert [name for name, _ in table.items(6.0)] == ["b", "c"]
+    assert table.set("a", 2, 1.0)
+    assert table.set("c", 1, 7.0)
+    assert [name for name, _ in table.items(7.0)] == ["b", "c"]
 
 
 @pytest.mark.parametrize("text", ["", "=>size=8", "a b", "a=>b=>c d e)("])

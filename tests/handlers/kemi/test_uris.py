@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slbroker_handlers.kemi.uris import NOBODY, NameAddr, read_address, split_uri
+from slbroker_handlers.kemi.uris import NOBODY, NameAddr, read_address, split_list, split_uri
 
 
 @pytest.mark.parametrize(
@@ -14,12 +14,13 @@ from slbroker_handlers.kemi.uris import NOBODY, NameAddr, read_address, split_ur
         ("SIP:a%20b:p:w@H.Example:5070;x=1;y?q=1", ("sip", "a%20b", "p:w", "H.Example", "5070", ";x=1;y", "?q=1")),
         ("sips:a@[2001:db8::1]:1", ("sips", "a", "", "[2001:db8::1]", "1", "", "")),
         ("tel:+49-30;phone-context=x", ("tel", "+49-30", "", "", "", ";phone-context=x", "")),
-        ("urn:service:sos", ("urn", "service:sos", "", "", "", "", "")),
+        ("urn:service:sos", ("urn", "service", "", "sos", "", "", "")),
+        ("urn:x;y", ("urn", "", "", "x", "", ";y", "")),
     ],
 )
 def test_a_uri_in_parts_and_together_again(uri: str, parts: tuple[str, ...]) -> None:
     found = split_uri(uri)
-    assert found == parts
+    assert found == (*parts, "")
     assert str(found).lower() == uri.lower()
 
 
@@ -29,6 +30,50 @@ def test_a_uri_in_parts_and_together_again(uri: str, parts: tuple[str, ...]) -> 
 )
 def test_what_is_no_uri(text: str) -> None:
     assert split_uri(text) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "user", "user_params", "kind"),
+    [
+        ("sip:+49;tgrp=x;y@h;user=phone", "+49", ";tgrp=x;y", "tel"),
+        ("sips:+49;tgrp=x:pw@h;user=phone;z", "+49", ";tgrp=x", "tel"),
+        ("sip:+49;tgrp=x@h", "+49;tgrp=x", "", "sip"),
+        ("sip:+49;tgrp=x@h;user=ip", "+49;tgrp=x", "", "sip"),
+        ("sip:a@h;x=user=phone", "a", "", "sip"),
+    ],
+)
+def test_a_telephones_sip_uri_has_parameters_in_its_user(uri: str, user: str, user_params: str, kind: str) -> None:
+    parts = split_uri(uri)
+    assert parts is not None
+    assert (parts.user, parts.user_params, parts.kind, str(parts)) == (user, user_params, kind, uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "with_user", "with_host"),
+    [
+        ("sip:a:pw@h:5;x?y", "sip:u:pw@h:5;x?y", "sip:a:pw@g:5;x?y"),
+        ("tel:+49;x=y", "tel:u;x=y", "sip:+49;x=y@g;user=phone"),
+        ("urn:service:sos", "sip:u", "sip:service@g"),
+    ],
+)
+def test_another_user_and_another_host(uri: str, with_user: str, with_host: str) -> None:
+    parts = split_uri(uri)
+    assert parts is not None
+    assert (parts.with_user("u"), parts.with_host("g")) == (with_user, with_host)
+
+
+@pytest.mark.parametrize(
+    ("value", "entries"),
+    [
+        ('"A, B" <sip:a@h,x>;q=1 , <sip:b@h>', ['"A, B" <sip:a@h,x>;q=1', "<sip:b@h>"]),
+        ("", []),
+        ("a,,b,", ["a", "b"]),
+        ('a, "open, x', ["a", '"open, x']),
+        ("a, <open, x", ["a", "<open, x"]),
+    ],
+)
+def test_the_entries_of_a_list(value: str, entries: list[str]) -> None:
+    assert split_list(value) == entries
 
 
 def test_parameters_by_name() -> None:
@@ -77,3 +122,4 @@ def test_a_hostile_value_takes_linear_time(value: bytes) -> None:
     for _ in range(50):
         read_address(value)
         split_uri(value.decode())
+        split_list(value.decode())

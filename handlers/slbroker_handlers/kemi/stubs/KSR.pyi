@@ -149,9 +149,9 @@ def setdsturi(uri: str, /) -> bool:
 def setflag(flag: int, /) -> bool:
     """Set a flag of the request, 0 to 31."""
 def sethost(host: str, /) -> bool:
-    """Change the host of the Request-URI; a port behind it replaces the port."""
+    """Change the host of the Request-URI; a port may stand behind it where the URI has none."""
 def setsflag(flag: int, /) -> bool:
-    """Set a script flag, which stays set after the request, in this worker."""
+    """Set a script flag; it is cleared with the route's end, as the flags of the request are."""
 def seturi(uri: str, /) -> bool:
     """Change the Request-URI; a 3xx reply then leads there."""
 def setuser(user: str, /) -> bool:
@@ -575,10 +575,10 @@ class _siputils:
         """Return 1 for digits, with or without a leading +, else -2."""
     @staticmethod
     def is_uri(uri: str, /) -> int:
-        """Return 1 for a sip, sips, tel or urn URI."""
+        """Return 1 for a sip, sips or tel URI; before Kamailio 5.8, for a urn, too."""
     @staticmethod
     def is_user(user: str, /) -> int:
-        """Return 1 when the credentials are those of `user`. Here: compares with the user of the credentials whether they were checked or not."""
+        """Return 1 when the credentials, which a check has found right, are those of `user`."""
     @staticmethod
     def options_reply() -> int:
         """Reply 200 to OPTIONS that is for this server itself (a Request-URI without user) with what it accepts."""
@@ -654,7 +654,7 @@ class _textops:
         """Return 1 when `item` begins with one of a list's."""
     @staticmethod
     def is_audio_on_hold() -> int:
-        """Return 1 when the SDP body puts audio on hold: sendonly, inactive, or the address 0.0.0.0."""
+        """Return 2 when the SDP body puts audio on hold by sendonly or inactive, 1 by the address 0.0.0.0, else -1."""
     @staticmethod
     def is_present_hf(name: str, /) -> int:
         """Return 1 when the request has such a header."""
@@ -823,7 +823,7 @@ class _htable:
         """Add 1 to a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
     @staticmethod
     def sht_is_null(table: str, name: str, /) -> int:
-        """Return 1 when there is no such entry, else -1. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+        """Return 1 when there is no such entry, -1 when there is, -2 when the table's initial value stands in for it. Here: local to a worker; a table that no parameter defines is made when it is first used."""
     @staticmethod
     def sht_iterator_end(iterator: str, /) -> int:
         """Stop going through a table. Here: local to a worker; a table that no parameter defines is made when it is first used."""
@@ -919,7 +919,7 @@ class _auth:
         """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
     def consume_credentials() -> int:
-        """Take the credentials out of the request that is forwarded. Here: always -1 where there are none, else 1; the request is not forwarded, so nothing is taken out."""
+        """Take the credentials that were found right out of the request that is forwarded: 1, -1 where there are none. Here: the request is not forwarded, so nothing is taken out of it."""
     @staticmethod
     def has_credentials(realm: str, /) -> int:
         """Return 1 when the request has digest credentials for a realm."""
@@ -928,7 +928,7 @@ class _auth:
         """Challenge with 407. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
     def pv_auth_check(realm: str, password: str, flags: int, checks: int, /) -> int:
-        """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds; the bits of `checks` change nothing."""
+        """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
     def pv_proxy_authenticate(realm: str, password: str, flags: int, /) -> int:
         """Judge the credentials in Proxy-Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
@@ -1018,7 +1018,7 @@ class _cfgutils:
         """Return the probability."""
     @staticmethod
     def rand_reset_prob() -> int:
-        """Set the probability to 0."""
+        """Set the probability to what it was at first, 10 percent."""
     @staticmethod
     def rand_set_prob(percent: int, /) -> int:
         """Set the probability in percent."""
