@@ -9,7 +9,7 @@ import sys
 import traceback
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slbroker.config import KEMI
 from slbroker.errors import PluginError
@@ -23,22 +23,23 @@ if TYPE_CHECKING:
 BUNDLED = "slbroker_handlers.bundled"
 
 
-def load_plugin(name: str, number: int = 0) -> Handlers:
+def load_plugin(name: str, number: int = 0, memory: dict[str, Any] | None = None) -> Handlers:
     """Return the `Handlers` that `name` means; raise PluginError, one line with file and line, when there is none.
 
-    `number` tells the workers of one command apart; a KEMI script is told it as its rank, which begins at 1.
+    `number` tells the workers of one command apart; a KEMI script is told it as its rank, which begins at 1. `memory`
+    holds what a KEMI script keeps when it is loaded again; plugins in Python have nothing there.
     """
     try:
-        return _load(name, number)
+        return _load(name, number, memory)
     finally:
         keep_own()  # a plugin that configures `logging` may have put our loggers off
 
 
-def _load(name: str, number: int) -> Handlers:
+def _load(name: str, number: int, memory: dict[str, Any] | None) -> Handlers:
     if name.startswith(KEMI):
         from slbroker_handlers.kemi.script import load_script  # noqa: PLC0415 - other plugins need none of it
 
-        return load_script(name, number + 1)
+        return load_script(name, number + 1, memory)
     if name.endswith(".toml"):
         return load_rules(Path(name))
     where, attribute = _split(name)
@@ -145,6 +146,11 @@ class PluginSource:
     def __init__(self, name: str, number: int = 0) -> None:
         self.name = name
         self.number = number  # of the worker, as `load_plugin` takes it
+        self._memory: dict[str, Any] = {}
+
+    def load(self) -> Handlers:
+        """Return the plugin, the first time; raises PluginError."""
+        return load_plugin(self.name, self.number, self._memory)
 
     def load_again(self) -> Handlers:
         """Return the plugin as its files are now: its own, and its neighbours that it has imported.
@@ -159,7 +165,7 @@ class PluginSource:
                     Path(module.__cached__).unlink()  # see _FreshLoader
         importlib.invalidate_caches()
         try:
-            return load_plugin(self.name, self.number)
+            return self.load()
         except BaseException:
             for name in self._modules():
                 del sys.modules[name]

@@ -311,11 +311,11 @@ def _edge_program(
 def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, Callable[[int | None], None]]:
     def program(lifeline: int | None) -> None:
         from slbroker.process import run_service
-        from slbroker_handlers.loader import PluginSource, load_plugin
+        from slbroker_handlers.loader import PluginSource
         from slbroker_handlers.worker import Worker
 
         source = PluginSource(settings.plugin, number)
-        run_service(Worker(settings, load_plugin(settings.plugin, number), source), lifeline)
+        run_service(Worker(settings, source.load(), source), lifeline)
 
     return f"handler {number}", program
 

@@ -92,8 +92,8 @@ def pv_auth_check(call: Call, realm: str, password: str, flags: int, checks: int
     """
     name = "Authorization" if call.method == "REGISTER" else "Proxy-Authorization"
     result = _check(call, realm, password, flags, (name,))
-    if result > 0 and checks & SAME_USER and call.authorized is not None:
-        return result if _is_same_user(call, call.authorized.params.get("username", "")) else OTHER_USER
+    if result > 0 and checks & SAME_USER and call.checked is not None:
+        return result if _is_same_user(call, call.checked.params.get("username", "")) else OTHER_USER
     return result
 
 
@@ -125,6 +125,7 @@ def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, 
     found, nonces = _credentials(call, realm, names), _nonces(call)
     if found is None:
         return NO_CREDENTIALS
+    call.checked = found
     if nonces is None or found.params.get("algorithm", MD5).upper() != MD5:
         return ERROR
     if _lacks_something(found.params):
@@ -137,10 +138,7 @@ def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, 
     if age > call.state.params.numbers["auth.nonce_expire"]:
         return STALE_NONCE
     secret = password.lower() if flags & HA1_GIVEN else ha1(MD5, found.params.get("username", ""), realm, password)
-    if not is_right(MD5, secret, call.method, found.params):
-        return WRONG_PASSWORD
-    call.authorized = found
-    return 1
+    return 1 if is_right(MD5, secret, call.method, found.params) else WRONG_PASSWORD
 
 
 @auth.export(partial=_MD5)
@@ -182,5 +180,5 @@ def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
 
 @auth.export(partial="the request is not forwarded, so nothing is taken out of it")
 def consume_credentials(call: Call) -> int:
-    """Take the credentials that were found right out of the request that is forwarded: 1, -1 where there are none."""
-    return -1 if call.authorized is None else 1
+    """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were."""
+    return -1 if call.checked is None else 1

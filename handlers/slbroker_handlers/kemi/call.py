@@ -55,7 +55,7 @@ class Call:
     """
 
     __slots__ = (
-        "_by_name", "authorized", "avps", "branch_flags", "branches", "changed", "destination", "error", "flags",
+        "_by_name", "avps", "branch_flags", "branches", "changed", "checked", "destination", "error", "flags",
         "has_transaction", "headers", "iterators", "message", "number", "on_reply", "replies", "reply_body",
         "reply_headers", "request", "sanity", "script_flags", "source", "state", "uri", "xflags",
     )  # fmt: skip
@@ -73,7 +73,7 @@ class Call:
         self.branches: list[tuple[str, str]] = []
         self.destination: str | None = None
         self.flags = self.xflags = self.script_flags = 0
-        self.authorized: Credentials | None = None  # those that a check has found right
+        self.checked: Credentials | None = None  # those that were judged last, right or wrong
         self.branch_flags: dict[int, int] = {}
         self.avps: dict[str, list[Xval]] = {}
         self.iterators: dict[str, int] = {}

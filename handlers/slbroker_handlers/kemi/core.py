@@ -192,8 +192,8 @@ def _read_alias(alias: str) -> Local:
 
 
 def is_own_uri(call: Call, uri: str) -> bool:
-    """Return whether a URI leads to us."""
-    parts = split_uri(uri)
+    """Return whether a URI leads to us; its scheme in capitals is none that Kamailio knows to be one here."""
+    parts = split_uri(uri) if uri.startswith(("sip:", "sips:")) else None
     return parts is not None and bool(parts.host) and is_ours(call, parts.host, int(parts.port or 0))
 
 

@@ -44,6 +44,10 @@ LOCAL_RESPONSE: Final = "sl:local-response"
 Routine: TypeAlias = Callable[[Call], object]
 
 
+# What scripts keep, by their names as plugins.
+Memory: TypeAlias = dict[str, State]
+
+
 class ScriptName(NamedTuple):
     """What a plugin's name says that is a KEMI script: `kemi:FILE.py?param=core.alias=example.com&version=6.1`."""
 
@@ -78,17 +82,20 @@ def describe(name: str, report: Report) -> str:
     return f"{wanted.path}: {report.summary()}\n{report.text()}\n  {follows}\n  type stubs for KSR: {where}"
 
 
-def load_script(name: str, rank: int = FIRST_RANK) -> Handlers:
+def load_script(name: str, rank: int = FIRST_RANK, memory: Memory | None = None) -> Handlers:
     """Return the plugin that a KEMI script is, for the worker with a rank; raises PluginError and ConfigError.
 
-    A script that surely calls what cannot work here is refused, unless its name allows that.
+    In `memory` is what the script keeps from one time that it is loaded to the next: htables, $shv and $var, pike and
+    statistics, as Kamailio's modules keep theirs when app_python3 loads a script again. A script that surely calls what
+    cannot work here is refused, unless its name allows that.
     """
     wanted = read_name(name)
     source = _read(wanted.path)
     report = _report(wanted, source)
     if report.faults and not wanted.allow_missing:
         raise PluginError(_refusal(wanted.path, report))
-    script = Script(wanted, source, rank)
+    state = State(wanted.params, allow_missing=wanted.allow_missing)
+    script = Script(wanted, source, rank, state if memory is None else memory.setdefault(name, state))
     for entry in report.unreached:
         logger.info("%s: %s is in a function that nothing here calls", wanted.path, entry.title)
     for entry in report.variables:
@@ -136,10 +143,10 @@ def _refusal(path: Path, report: Report) -> str:
 class Script:
     """A loaded script. `app` is the plugin that it is."""
 
-    def __init__(self, wanted: ScriptName, source: str, rank: int) -> None:
+    def __init__(self, wanted: ScriptName, source: str, rank: int, state: State) -> None:
         self.path = wanted.path
         self.rank = rank
-        self.state = State(wanted.params, allow_missing=wanted.allow_missing)
+        self.state = state
         self._names = Names.of(wanted.params)
         ksr.install()
         if wanted.params.release < LEGACY_UNTIL or wanted.allow_missing:

@@ -61,8 +61,8 @@ def is_first_hop_mode(call: Call, mode: int) -> int:
 
 @siputils.export
 def is_user(call: Call, user: str) -> int:
-    """Return 1 when the credentials, which a check has found right, are those of `user`."""
-    found = call.authorized
+    """Return 1 when the credentials that were judged, by pv_auth_check and its like, are those of `user`."""
+    found = call.checked
     return _truth(found is not None and found.params.get("username") == user)
 
 

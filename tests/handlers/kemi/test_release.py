@@ -92,7 +92,7 @@ EXAMPLE: dict[str, tuple[object, object, tuple[int, int]]] = {
     "KSR.pv.get('$(hfl(Contact)[1])')": ("<sip:a@10.0.0.1:7>", "<sip:b@192.0.2.1>", (5, 8)),
     "[KSR.sl.sl_send_reply(480, ''), len(call.replies)]": ([1, 1], [-1, 0], (6, 0)),
     "[KSR.sl.sl_send_reply(200, 'OK'), KSR.sl.sl_reply_error(), len(call.replies)]": ([1, 1, 2], [1, -2, 1], (5, 8)),
-    "[KSR.sl.sl_reply_error(), KSR.sl.send_reply_error(), len(call.replies)]": ([1, 1, 2], [1, -2, 1], (5, 8)),
+    "[KSR.sl.sl_reply_error(), KSR.sl.sl_reply_error(), len(call.replies)]": ([1, 1, 2], [1, -2, 1], (5, 8)),
     "[KSR.sl.sl_send_reply(183, 'x'), KSR.sl.sl_reply_error(), len(call.replies)]": ([1, 1, 2], [1, 1, 2], (5, 8)),
     "[KSR.auth.auth_challenge('r', 1), b'algorithm=MD5' in call.replies[0].extra]": ([1, False], [1, True], (6, 0)),
     "[KSR.sanity.sanity_check(1024, 4), call.replies[0].reason]": (

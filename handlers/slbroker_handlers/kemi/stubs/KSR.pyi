@@ -578,7 +578,7 @@ class _siputils:
         """Return 1 for a sip, sips or tel URI; before Kamailio 5.8, for a urn, too."""
     @staticmethod
     def is_user(user: str, /) -> int:
-        """Return 1 when the credentials, which a check has found right, are those of `user`."""
+        """Return 1 when the credentials that were judged, by pv_auth_check and its like, are those of `user`."""
     @staticmethod
     def options_reply() -> int:
         """Reply 200 to OPTIONS that is for this server itself (a Request-URI without user) with what it accepts."""
@@ -919,7 +919,7 @@ class _auth:
         """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
     def consume_credentials() -> int:
-        """Take the credentials that were found right out of the request that is forwarded: 1, -1 where there are none. Here: the request is not forwarded, so nothing is taken out of it."""
+        """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were. Here: the request is not forwarded, so nothing is taken out of it."""
     @staticmethod
     def has_credentials(realm: str, /) -> int:
         """Return 1 when the request has digest credentials for a realm."""
