@@ -44,7 +44,7 @@ def test_from_the_command_line_to_the_reply() -> None:
     with Live("--check=date", "--no-check=via", "--supported=nothingSupportsThis", "--max-body=100") as live:
         assert live.ask(CASES["baddate"].data).statuses == [400]
         assert live.ask(CASES["badinv01"].data).statuses == [413]
-        assert live.ask(request("MESSAGE", via="SIP/2.0/UDP h;;x")).statuses == [404]
+        assert live.ask(request("MESSAGE", via="SIP/2.0/UDP h;<x")).statuses == [404]
         (refused,) = live.ask(CASES["bext01"].data).replies
     assert b"\r\nUnsupported: nothingSupportsThisEither\r\n" in refused
 
