@@ -20,7 +20,7 @@ from slbroker import inner
 from tests.bench import plots
 from tests.bench.curves import curves_table
 from tests.bench.inside import inside_curves
-from tests.bench.measure import Plan, ToolError, compile_tools
+from tests.bench.measure import Plan, ToolError, Tools, compile_tools
 from tests.bench.outside import Outside
 from tests.bench.processes import SubjectError, ends_raise_interrupt
 from tests.bench.report import as_markdown
@@ -73,12 +73,12 @@ def main(
         plot = None
     notes = [f"{describe_machine()}, {inner.KIND} inner path", f"Medians of {rounds} rounds."]
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ends_raise_interrupt():
+        outside = Outside(Tools.of(Path(name)), inner.KIND, Plan(seconds, warmup))
+        curves = choose([*inside_curves(), *outside.curves()], wanted)
         try:
-            tools = compile_tools(Path(name))
+            compile_tools(Path(name))
         except ToolError as error:
             raise click.ClickException(str(error)) from error
-        outside = Outside(tools, inner.KIND, Plan(seconds, warmup))
-        curves = choose([*inside_curves(), *outside.curves()], wanted)
         try:
             failures = run(curves, rounds)
         except KeyboardInterrupt:

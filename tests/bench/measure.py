@@ -114,10 +114,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Tools:
-    """The compiled programs of the benchmark."""
+    """The compiled programs of the benchmark, once `compile_tools` has made them."""
 
     sipload: Path
     echo: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> Tools:
+        """Return where they are, or will be, in `folder`."""
+        return cls(sipload=folder / "sipload", echo=folder / "echo")
 
 
 def compile_tools(folder: Path) -> Tools:
@@ -131,7 +136,7 @@ def compile_tools(folder: Path) -> Tools:
         done = subprocess.run([*argv, *files], cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise ToolError(f"{compiler} cannot build {name}: {done.stderr.strip()}")
-    return Tools(sipload=folder / "sipload", echo=folder / "echo")
+    return Tools.of(folder)
 
 
 def free_port() -> int:
