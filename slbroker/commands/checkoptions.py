@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from slbroker.commands.options import option
+from slbroker.config import KEMI
 from slbroker.errors import ConfigError
 from slbroker.sip.grammar import MAX_DATAGRAM, is_token
 from slbroker.sip.validate import DEFAULT, NAMES, Checks
@@ -52,19 +53,28 @@ def checks(function: Callable[..., Any]) -> Any:
         max_body: int | None,
         **rest: Any,
     ) -> Any:
-        return function(**rest, checks=make_checks(check, no_check, supported, max_body))
+        # A KEMI script sees what Kamailio's would: there nobody looks at Require before it.
+        usual = DEFAULT - {"require"} if (rest.get("plugin") or "").startswith(KEMI) else DEFAULT
+        return function(**rest, checks=make_checks(check, no_check, supported, max_body, usual))
 
     return gather
 
 
 def make_checks(
-    wanted: Sequence[str], unwanted: Sequence[str], supported: Sequence[str] = (), max_body: int | None = None
+    wanted: Sequence[str],
+    unwanted: Sequence[str],
+    supported: Sequence[str] = (),
+    max_body: int | None = None,
+    usual: frozenset[str] = DEFAULT,
 ) -> Checks:
-    """Return the settings that the options say; a name that is both wanted and not is off. Raises ConfigError."""
+    """Return the settings that the options say, `usual` where they say nothing; raises ConfigError.
+
+    A name that is both wanted and not is off.
+    """
     for tag in supported:
         if not is_token(tag.encode()):
             raise ConfigError(f"--supported {tag!r} is no option tag; write one each time: --supported timer")
-    usual = frozenset() if ALL in unwanted else DEFAULT
+    usual = frozenset() if ALL in unwanted else usual
     names = frozenset(NAMES) if ALL in wanted else usual.union(wanted)
     tags = frozenset(tag.lower().encode() for tag in supported)
     return Checks(names.difference(unwanted), tags, max_body)

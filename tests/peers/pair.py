@@ -141,6 +141,7 @@ def start_kamailio_with(start: Start, script: Path, folder: Path, *defines: str)
             program,
             *("-f", str(SCRIPTS / "kamailio.cfg"), "-DD", "-E", "-m", "16", "-M", "8", "-w", str(run), "-Y", str(run)),
             *("-A", f"LISTEN=udp:127.0.0.1:{port}", "-A", f'SCRIPT="{script}"'),
+            *("-A", f'ADDRESSES="{SCRIPTS / "address.list"}"'),
             *(word for define in defines for word in ("-A", define)),
             cwd=run,
         )

@@ -199,5 +199,6 @@ def test_kamailios_own_example_gets_a_useful_report() -> None:
     assert {"KSR.sl.sl_send_reply", "KSR.pv.get", "KSR.maxfwd.process_maxfwd"} < {entry.title for entry in report.whole}
     assert "KSR.sanity.sanity_check" in {entry.title for entry in report.partial}
     assert {"KSR.tm.t_relay", "KSR.registrar.save"} < {entry.title for entry in report.missing}
-    assert [entry.title for entry in report.unreached] == ["KSR.tm.t_is_canceled"]
+    assert "KSR.tm.t_is_canceled" in {entry.title for entry in report.partial}
+    assert report.unreached == []
     assert (report.unknown, report.variables) == ([], [])

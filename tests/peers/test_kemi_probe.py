@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.handlers.kemi.observations import OBSERVATIONS, PROBE, answer, question
-from tests.peers.pair import ALIAS, Case, Servers, client, exchange
+from tests.handlers.kemi.observations import OBSERVATIONS, PROBE, SETTINGS, answer, question
+from tests.peers.pair import Case, Servers, client, exchange
 from tests.support.timing import within
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
 @pytest.fixture(scope="module")
 def both_probes(servers: Servers) -> tuple[int, int]:
     """The ports of both, running the script that evaluates what it is asked."""
-    return servers.both("probe", PROBE, "--kemi-param", ALIAS)
+    return servers.both("probe", PROBE, *(word for setting in SETTINGS for word in ("--kemi-param", setting)))
 
 
 def sanity(bits: int, *headers: tuple[str, str], uri: str = "sip:bob@example.com") -> Case:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from slbroker_handlers.kemi import morestrings
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,8 +19,9 @@ KINDS: Final = {
     "s.substr": "nn", "s.select": "nc", "s.strip": "n", "s.striptail": "n", "s.prefixes": "n", "s.rm": "t",
     "s.replace": "tt", "s.before": "m", "s.after": "m", "s.count": "m", "s.ftime": "t", "uri.param": "t",
     "param.value": "td", "param.valueat": "nd", "param.name": "nd", "param.count": "d", "param.in": "td",
+    **morestrings.KINDS,
 }  # fmt: skip
-_OPTIONAL: Final = {"s.prefixes": 1}
+_OPTIONAL: Final = {"s.prefixes": 1, "s.corehash": 1}
 MAX_REMEMBERED: Final = 1_024
 
 

@@ -6,7 +6,6 @@ one may be used again within its life.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from slbroker.auth import MD5, ha1, is_right
@@ -15,6 +14,7 @@ from slbroker.plugin.reply import header_lines
 from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker_handlers.kemi import pvars
 from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.uris import split_uri
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slbroker.authnonce import NonceKeys
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 auth = Module("auth")
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.exports import Export, Module, bind
+from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.pvstore import expand_all
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 # The functions of kamailio.cfg whose names there, or whose arguments, are not those of KEMI.
 _OTHERWISE: Final = {

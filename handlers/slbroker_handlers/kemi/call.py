@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,7 +10,9 @@ from slbroker.plugin.slerrors import SlError
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.message import Message, Source
 from slbroker.sip.uri import text
+from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.uris import UriParts, split_uri
+from slbroker_handlers.kemi.xavps import Xavps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from slbroker_handlers.kemi.exports import Xval
     from slbroker_handlers.kemi.state import State
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 NO_MESSAGE: Final = Message(b"", b"", (), b"", b"", b"", b"", 0)
 _NOWHERE: Final = Source("", 0, "udp::0")
@@ -55,9 +56,10 @@ class Call:
     """
 
     __slots__ = (
-        "_by_name", "avps", "branch_flags", "branches", "changed", "checked", "destination", "error", "flags",
-        "has_transaction", "headers", "iterators", "message", "number", "on_reply", "replies", "reply_body",
-        "reply_headers", "request", "sanity", "script_flags", "source", "state", "uri", "xflags",
+        "_by_name", "_xavps", "avps", "branch_flags", "branch_notes", "branches", "changed", "checked",
+        "destination", "error", "flags", "has_transaction", "headers", "iterators", "message", "number", "on_reply",
+        "replies", "reply_body", "reply_headers", "request", "sanity", "script_flags", "source", "state", "uri",
+        "xflags",
     )  # fmt: skip
 
     def __init__(self, state: State, request: Request | None = None) -> None:
@@ -75,7 +77,9 @@ class Call:
         self.flags = self.xflags = self.script_flags = 0
         self.checked: Credentials | None = None  # those that were judged last, right or wrong
         self.branch_flags: dict[int, int] = {}
+        self.branch_notes: dict[tuple[int, str], str | None] = {}  # what a script has set of $(branch(name)[n])
         self.avps: dict[str, list[Xval]] = {}
+        self._xavps: Xavps | None = None
         self.iterators: dict[str, int] = {}
         self.has_transaction = False  # as KSR.tm says
         self.error = SlError.E_UNSPEC
@@ -84,6 +88,13 @@ class Call:
         self.reply_body = b""
         self.replies: list[Reply] = []
         self.on_reply: Callable[[], object] | None = None
+
+    @property
+    def xavps(self) -> Xavps:
+        """Return the values of $xavp and its relatives; made when a script first asks."""
+        if self._xavps is None:
+            self._xavps = Xavps.empty()
+        return self._xavps
 
     # Reading ----------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ def _declare_protocol(name: str, *transports: str) -> None:
 
 for _name, _transports in {
     "is_UDP": ("udp",), "is_TCP": ("tcp",), "is_TLS": ("tls",), "is_WS": ("ws",), "is_WSS": ("wss",),
-    "is_WSX": ("ws", "wss"), "is_SCTP": ("sctp",),
+    "is_WSX": ("ws", "wss"), "is_TCPX": ("tcp", "tls", "ws", "wss"), "is_SCTP": ("sctp",),
 }.items():  # fmt: skip
     _declare_protocol(_name, *_transports)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Final
 
 from slbroker_handlers.kemi.call import MAX_BRANCHES, Call
 from slbroker_handlers.kemi.exports import Module, Xval
 from slbroker_handlers.kemi.flags import is_flag
+from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.uris import split_uri
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 corex = Module("corex")
 

@@ -8,14 +8,15 @@ what a call that fails returns.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, overload
+
+from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 Xval: TypeAlias = str | int | None
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])

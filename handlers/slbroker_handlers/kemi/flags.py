@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.core import MAX_FLAG, core
+from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 
 def is_flag(flag: int) -> bool:

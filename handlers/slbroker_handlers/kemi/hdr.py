@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.reply import header_lines
 from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 hdr = Module("hdr")
 

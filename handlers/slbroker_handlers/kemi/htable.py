@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
     from slbroker_handlers.kemi.tables import Value
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 htable = Module("htable")
 
@@ -187,6 +187,12 @@ def sht_match_name(call: Call, table: str, operator: str, pattern: str) -> int:
 def sht_match_str_value(call: Call, table: str, operator: str, pattern: str) -> int:
     """Return 1 when an entry's value matches: eq, ne, sw or re."""
     return _find(call, table, 1, operator, pattern)
+
+
+@htable.export(partial=_LOCAL)
+def sht_cn(call: Call, table: str, operator: str, pattern: str) -> int:
+    """Return how many entries have a name that matches: eq, ne, sw or re."""
+    return sum(matches(operator, name, pattern) for name, _ in call.state.table(table).items(call.state.now()))
 
 
 @htable.export(partial=_LOCAL)

@@ -30,6 +30,7 @@ from slbroker_handlers.kemi import (
     textops,
     textopsx,
     tm,
+    xavpfunctions,
     xlog,
 )
 from slbroker_handlers.kemi.call import current, current_state
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 assert flags  # its functions are the core's
+assert xavpfunctions  # its functions are pvx's
 
 MODULES: Final[dict[str, Module]] = {
     module.name: module

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
     from slbroker_handlers.kemi.exports import Xval
     from slbroker_handlers.kemi.pvspec import Spec
-    from slbroker_handlers.kemi.release import Release
 
 Getter: TypeAlias = "Callable[[Call, Spec], Xval]"
 
@@ -370,5 +369,3 @@ READERS: Final[dict[str, Getter]] = {
     "time": _time_part,
     "K": lambda _call, spec: ADDRESS_FAMILIES.get(spec.inner),
 }
-# The releases of Kamailio that brought those which 5.6 has not.
-SINCE: Final[dict[str, Release]] = {}

@@ -6,8 +6,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from slbroker_handlers.kemi import core
-from slbroker_handlers.kemi.pvars import READERS, SINCE, Getter
+from slbroker_handlers.kemi import core, morepvars
+from slbroker_handlers.kemi.pvars import READERS, Getter
 from slbroker_handlers.kemi.pvspec import Spec, expand, parse_spec
 from slbroker_handlers.kemi.transform import is_known, transform
 
@@ -31,6 +31,8 @@ def read_variable(call: Call, written: str) -> Xval:
     """Return the value of a pseudo-variable; raise KeyError when there is none that is written so."""
     spec = parse_spec(written)
     if spec is None:
+        raise KeyError(written)
+    if spec.name in SINCE and call.state.release < SINCE[spec.name]:
         raise KeyError(written)
     value = GETTERS[spec.name](call, spec)
     for transformation in spec.transformations:
@@ -195,8 +197,10 @@ def _set_flags(call: Call, _spec: Spec, value: Value | None) -> bool:
     return True
 
 
+SINCE: Final = morepvars.SINCE
 GETTERS: Final[dict[str, Getter]] = {
     **READERS,
+    **morepvars.GETTERS,
     "var": _get_var,
     "shv": _get_shared,
     "avp": _get_avp,
@@ -213,6 +217,7 @@ GETTERS: Final[dict[str, Getter]] = {
     "RANDOM": lambda _call, _spec: secrets.randbelow(2**31),
 }
 SETTERS: Final[dict[str, Setter]] = {
+    **morepvars.SETTERS,
     "var": _set_var,
     "shv": _set_shared,
     "avp": _set_avp,

@@ -56,6 +56,16 @@ def shv_sets(call: Call, name: str, value: str) -> int:
     return 1
 
 
+@pvx.export(partial=_LOCAL)
+def shvinc_get(call: Call, name: str) -> Xval:
+    """Add 1 to $shv(name) and return it; 0 where it is text."""
+    value = call.state.shared.get(name, 0)
+    if not isinstance(value, int):
+        return 0
+    call.state.shared[name] = value + 1
+    return value + 1
+
+
 def _avp(call: Call, name: str) -> Xval:
     values = call.avps.get(avp_name(name))
     return values[0] if values else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slbroker.sip.grammar import canonical_name
 from slbroker_handlers.kemi.core import is_ours
 from slbroker_handlers.kemi.exports import Module
-from slbroker_handlers.kemi.uris import UriParts, split_uri
+from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
@@ -38,6 +38,31 @@ def has_totag(call: Call) -> int:
 def is_request(call: Call) -> int:
     """Return 1: what handlers get is a request."""
     return _truth(call.message.method)
+
+
+@siputils.export
+def is_sip(call: Call) -> int:
+    """Return 1: what handlers get is SIP, and no HTTP."""
+    return _truth(call.message.method)
+
+
+@siputils.export
+def is_http(_call: Call) -> int:
+    """Return -1: what handlers get is SIP, and no HTTP."""
+    return -1
+
+
+@siputils.export
+def sip_parse_headers(call: Call) -> int:
+    """Return 1: all headers have been read."""
+    return _truth(call.message.method)
+
+
+@siputils.export
+def contact_param_check(call: Call, name: str) -> int:
+    """Return 1 when the URI in Contact has this parameter, else -1."""
+    parts = split_uri(read_address(call.first(b"contact")).uri)
+    return _truth(parts is not None and parts.param(name) is not None)
 
 
 @siputils.export

@@ -6,15 +6,15 @@ empty reason becomes the code's standard phrase.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 sl = Module("sl")
 

@@ -8,6 +8,7 @@ import uuid as uuids
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.morestrings import core_hash as hash_texts
 from slbroker_handlers.kemi.state import FIRST_PROBABILITY
 from slbroker_handlers.kemi.textops import search_in
 
@@ -118,3 +119,10 @@ def usleep(_call: Call, microseconds: int) -> int:
     """Wait."""
     time.sleep(min(max(0.0, microseconds / 1_000_000), MAX_SLEEP))
     return 1
+
+
+@cfgutils.export
+def core_hash(_call: Call, first: str, second: str, size: int) -> int:
+    """Return a number from 1 to 2 to the power of `size` that is made of one text or two; from 1 to 2 for size 0."""
+    hashed = hash_texts(*(text.encode(errors="surrogateescape") for text in (first, second)))
+    return (hashed & ((1 << min(size, 31)) - 1 if size > 0 else 1)) + 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.params import Params
+from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.tables import Table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slbroker_handlers.kemi.exports import Xval
     from slbroker_handlers.kemi.tables import Value
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 FIRST_PROBABILITY: Final = 10
 

@@ -12,6 +12,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
+from slbroker_handlers.kemi import morestrings
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -161,6 +163,7 @@ STRINGS: Final[dict[str, Callable[..., Xval]]] = {
     "s.unescape.param": _unescape,
     "s.urlencode.param": lambda value: _escape(value, _FORM),
     "s.urldecode.param": lambda value: _decode_form(value.replace("+", " ")),
+    **morestrings.STRINGS,
     "s.ftime": lambda value, form: time.strftime(form, time.localtime(int(value))),
 }
 

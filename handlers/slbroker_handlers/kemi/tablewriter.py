@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.ksr import MODULES
 from slbroker_handlers.kemi.pvstore import GETTERS, SETTERS
+from slbroker_handlers.kemi.pvstore import SINCE as VARIABLES_SINCE
+from slbroker_handlers.kemi.release import name_release
+from slbroker_handlers.kemi.transform import KNOWN
+from slbroker_handlers.kemi.transform import SINCE as TRANSFORMATIONS_SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from slbroker_handlers.kemi.exports import Module
+    from slbroker_handlers.kemi.release import Release
 
 
 def write_functions() -> str:
@@ -37,10 +42,20 @@ def _names(names: Iterable[str]) -> str:
 
 
 def write_variables() -> str:
-    """Return the names of the pseudo-variables, those that can be set first."""
-    settable = [f"${name}" for name in SETTERS]
-    others = [f"${name}" for name in GETTERS if name not in SETTERS]
-    return f"| | |\n|---|---|\n| read and set | {_names(settable)} |\n| read | {_names(others)} |"
+    """Return the names of the pseudo-variables, those that can be set first, and of the transformations."""
+    rows = {
+        "read and set": [(f"${name}", VARIABLES_SINCE.get(name)) for name in SETTERS],
+        "read": [(f"${name}", VARIABLES_SINCE.get(name)) for name in GETTERS if name not in SETTERS],
+        "transformations": [(name, TRANSFORMATIONS_SINCE.get(name)) for name in KNOWN],
+    }
+    lines = (f"| {title} | {' '.join(map(_dated, sorted(names)))} |" for title, names in rows.items())
+    return "\n".join(("| | |", "|---|---|", *lines))
+
+
+def _dated(named: tuple[str, Release | None]) -> str:
+    """Return a name as the tables have it, with the release of Kamailio that brought it."""
+    name, since = named
+    return f"`{name}`{f' ({name_release(since)})' if since else ''}"
 
 
 if __name__ == "__main__":

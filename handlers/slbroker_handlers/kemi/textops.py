@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.reply import header_lines
 from slbroker.sip.uri import text
+from slbroker_handlers.kemi import pv
 from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.rebuilt import rebuild, title_of
+from slbroker_handlers.kemi.substitution import substitute
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 textops = Module("textops")
 
@@ -39,6 +41,17 @@ def set_reply_body(call: Call, body: str, content_type: str) -> int:
     call.reply_body = body.encode(errors="surrogateescape")
     call.reply_headers.append(("Content-Type", content_type))
     return 1
+
+
+@textops.export(partial="only spaces may be between the digits; a second body for one reply is refused whole (-1)")
+def set_reply_body_hex(call: Call, body: str, content_type: str) -> int:
+    """Put a body, given in hexadecimal digits, into every reply to this request that is made from now on."""
+    try:
+        raw = bytes.fromhex(body)
+    except ValueError as error:
+        logger.error("KSR.textops.set_reply_body_hex: %s", error)
+        return -1
+    return set_reply_body(call, text(raw), content_type)
 
 
 # The request ----------------------------------------------------------------------------------------------------
@@ -179,6 +192,25 @@ def _compare(subject: str, wanted: str, part: str) -> int:
     return -1 if len(wanted) > len(subject) or part > wanted else -2
 
 
+@textops.export
+def str_any_in(_call: Call, subject: str, characters: str) -> int:
+    """Return 1 when a text has one of these characters, else -1."""
+    return 1 if any(character in characters for character in subject) else -1
+
+
+@textops.export
+def str_all_in(_call: Call, subject: str, characters: str) -> int:
+    """Return 1 when a text has none but these characters, else -1."""
+    return 1 if subject and all(character in characters for character in subject) else -1
+
+
+@textops.export(partial=_PYTHON)
+def subst_v(call: Call, subject: str, expression: str, target: str) -> int:
+    """Set a pseudo-variable to a text changed by /expression/replacement/flags; -1 when nothing matches."""
+    changed = substitute(expression, subject)
+    return 1 if changed is not None and pv.write(call, target, changed) else -1
+
+
 def _find(subject: str, part: str) -> int:
     at = subject.find(part)
     return at + 1 if at >= 0 else -1
@@ -199,25 +231,10 @@ def str_ifind(_call: Call, subject: str, part: str) -> int:
 # The Request-URI ------------------------------------------------------------------------------------------------
 
 
-def _substitute(expression: str, subject: str) -> str | None:
-    """Return `subject` changed by /expression/replacement/flags, None when nothing matches or it is none."""
-    pieces = re.split(rf"(?<!\\){re.escape(expression[:1])}", expression)
-    if len(pieces) != 4 or pieces[0]:
-        logger.error("%.80r is no substitution: write /expression/replacement/", expression)
-        return None
-    flags = re.IGNORECASE if "i" in pieces[3] else 0
-    try:
-        changed, count = re.subn(pieces[1], pieces[2], subject, count=0 if "g" in pieces[3] else 1, flags=flags)
-    except (re.error, IndexError) as error:
-        logger.error("%.80r is no substitution: %s", expression, error)
-        return None
-    return changed if count else None
-
-
 @textops.export(partial=_PYTHON)
 def subst_uri(call: Call, expression: str) -> int:
     """Change the Request-URI by /expression/replacement/flags; -1 when nothing matches."""
-    changed = _substitute(expression, call.uri)
+    changed = substitute(expression, call.uri)
     if changed is None:
         return -1
     call.set_uri(changed)
@@ -228,7 +245,7 @@ def subst_uri(call: Call, expression: str) -> int:
 def subst_user(call: Call, expression: str) -> int:
     """Change the user of the Request-URI by /expression/replacement/flags; -1 when nothing matches."""
     parts = call.parts
-    changed = _substitute(expression, parts.user) if parts else None
+    changed = substitute(expression, parts.user) if parts else None
     if parts is None or changed is None:
         return -1
     call.set_uri(str(parts._replace(user=changed)))

@@ -6,15 +6,15 @@ t_newtran. What waits for branches, or for routes of failures and replies, is no
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = logging.getLogger(__name__)
+logger = script_logger(__name__)
 
 tm = Module("tm")
 tmx = Module("tmx")

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Reject
 from slbroker.sip.address import parse_address
+from slbroker_handlers.kemi import morestrings
 from slbroker_handlers.kemi.arguments import KINDS, read_transformation, values
+from slbroker_handlers.kemi.pvspec import expand
 from slbroker_handlers.kemi.release import NEWEST, Release
 from slbroker_handlers.kemi.strings import STRINGS, WRAPS, transform_string, wrap
+from slbroker_handlers.kemi.substitution import Substitution
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ _URIS: Final[dict[str, Callable[..., Xval]]] = {
     "uri.headers": lambda parts: parts.headers[1:],
     "uri.transport": lambda parts: parts.param("transport") or "",
     "uri.maddr": lambda parts: parts.param("maddr") or "",
+    **morestrings.URIS,
 }
 
 # Addresses ------------------------------------------------------------------------------------------------------
@@ -59,9 +63,16 @@ def _name_and_uri(value: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", value)
 
 
+def _length(value: str) -> int:
+    """Return how many bytes an address has, up to what is behind its URI's >; all where there is none."""
+    found = _match_name(value)
+    return len(_raw(value[: found.end()] if found else value))
+
+
 _NAMES: Final[dict[str, Callable[[str], Xval]]] = {
     "nameaddr.name": lambda value: _name_and_uri(value)[0],
     "nameaddr.uri": lambda value: _name_and_uri(value)[1],
+    "nameaddr.len": lambda value: _length(value),
 }
 _BODIES: Final = ("uri", "tag", "user", "host", "display", "params")
 
@@ -87,7 +98,7 @@ def _body(value: str, part: str) -> Xval:
 # Parameters -----------------------------------------------------------------------------------------------------
 
 
-def _split_params(value: str, mark: str) -> Iterator[str]:
+def split_params(value: str, mark: str = ";") -> Iterator[str]:
     """Yield what stands between marks; those in quotes do not count."""
     begun, is_quoted, is_escaped = 0, False, False
     for at, character in enumerate(value):
@@ -108,7 +119,7 @@ _is_param = re.compile(r'[^\s"]*\s*(?:=\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s"]*))?
 
 def _pairs(value: str, mark: str) -> list[tuple[str, str]] | None:
     """Return names and values, quotes taken off; None where a name or a value has blanks in it."""
-    pieces = [piece.strip() for piece in _split_params(value, mark)]
+    pieces = [piece.strip() for piece in split_params(value, mark)]
     if not pieces[-1]:
         del pieces[-1]
     if not pieces or not all(map(_is_param, pieces)):
@@ -141,7 +152,11 @@ def transform(value: Xval, transformation: str, value_of: Callable[[str], Xval],
     if value is None or written is None:
         return None
     name, text = written.name, str(value)
+    if name in SINCE and release < SINCE[name]:
+        return None
     try:
+        if name == "re.subst":
+            return _substitute(text, written.arguments[0][1], value_of)
         arguments = values(written, value_of)
         if name == "s.int" and release >= WRAPS:
             return wrap(text)
@@ -152,6 +167,15 @@ def transform(value: Xval, transformation: str, value_of: Callable[[str], Xval],
         return _transform_list(text, name, arguments) if text else None
     except (TypeError, ValueError, IndexError, OverflowError, OSError):  # arguments, or a number that cannot be
         return None
+
+
+def _substitute(text: str, expression: str, value_of: Callable[[str], Xval]) -> Xval:
+    """Return a text changed by /expression/replacement/flags, in which there may be pseudo-variables."""
+    wanted = Substitution.read(expand(expression, lambda name: str(value_of(name)))) if text else None
+    if wanted is None:
+        return None
+    changed = wanted.changed(text)
+    return text if changed is None else changed
 
 
 def _transform_uri(text: str, name: str, arguments: list[str]) -> Xval:
@@ -181,11 +205,11 @@ def _transform_params(text: str, name: str, arguments: list[str]) -> Xval:
     return 1 if mark == "," else _PARAMS[name](pairs, *arguments[:own])
 
 
-KNOWN: Final = frozenset((*STRINGS, *_URIS, *_PARAMS, *_NAMES, *(f"tobody.{part}" for part in _BODIES)))
+KNOWN: Final = frozenset((*STRINGS, *_URIS, *_PARAMS, *_NAMES, *(f"tobody.{part}" for part in _BODIES), "re.subst"))
 
 
 # The releases of Kamailio that brought those which 5.6 has not.
-SINCE: Final[dict[str, Release]] = {}
+SINCE: Final[dict[str, Release]] = morestrings.SINCE
 
 
 def is_known(transformation: str, release: Release) -> bool:

@@ -45,3 +45,10 @@ for _name, _level in _FUNCTIONS.items():
 def log(call: Call, level: str, message: str) -> int:
     """Log a line at a level by name, pseudo-variables replaced."""
     return _write(call, LEVELS.get(level.lower().removeprefix("l_"), logging.ERROR), message)
+
+
+@xlog.export(partial="the facility changes nothing")
+def xlog_facility(call: Call, facility: str, level: str, message: str) -> int:
+    """Log a line at a level by name, pseudo-variables replaced."""
+    del facility
+    return log(call, level, message)

@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
+ADDRESSES = Path(__file__).parents[2] / "peers" / "kemi" / "address.list"
+# What kamailio.cfg says to the modules.
+SETTINGS = (
+    "core.alias=example.com",
+    f"permissions.address_file={ADDRESSES}",
+    "permissions.peer_tag_avp=$avp(peer)",
+)
 PROBE = Path(__file__).parents[2] / "peers" / "kemi" / "probe.py"
 
 

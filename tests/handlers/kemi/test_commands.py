@@ -9,7 +9,11 @@ import pytest
 from slbroker.errors import Exit
 from slbroker_handlers.kemi.stubwriter import PATH
 from tests.handlers.kemi.scripts import route, write
-from tests.support.processes import run_slbroker
+from tests.peers.pair import Case, client
+from tests.peers.pair import write as request
+from tests.support.peers import free_udp_port
+from tests.support.processes import run_slbroker, slbroker
+from tests.support.timing import within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +75,24 @@ def test_params_come_from_a_config_file_and_reach_the_script(tmp_path: Path) -> 
     refused = run_slbroker("check", "--config", str(config))
     assert refused.wait() == Exit.CONFIG, refused
     assert "'pike.remove_latency=x&y'" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        ([], "SIP/2.0 200 100rel"),
+        (["--check", "require"], "SIP/2.0 420"),
+        (["--check", "require", "--supported", "100rel"], "SIP/2.0 200 100rel"),
+    ],
+)
+def test_a_script_sees_what_a_request_requires(tmp_path: Path, options: list[str], answer: str) -> None:
+    """As in Kamailio, where nobody answers 420 before it."""
+    file = script(tmp_path, "KSR.sl.sl_send_reply(200, KSR.hdr.gete('Require') or 'none')\nreturn 1")
+    port = free_udp_port()
+    words = ("run", "--listen", f"udp:127.0.0.1:{port}", "--workers", "1", "--kemi", file, *options)
+    with slbroker(*words) as running, client() as caller:
+        running.wait_for("handler ready")
+        caller.settimeout(within(5))
+        case = Case("INVITE", headers=[("Require", "100rel")])
+        caller.sendto(request(case, caller.getsockname()[1], 1), ("127.0.0.1", port))
+        assert caller.recv(65_535).decode().startswith(answer)

@@ -11,7 +11,7 @@ from slbroker.testing import Client
 from slbroker_handlers.kemi.known import find_known
 from slbroker_handlers.kemi.ksr import MODULES
 from slbroker_handlers.kemi.script import load_script
-from tests.handlers.kemi.observations import NAMES, OBSERVATIONS, PROBE, Observation, answer, question
+from tests.handlers.kemi.observations import NAMES, OBSERVATIONS, PROBE, SETTINGS, Observation, answer, question
 
 SOURCE = Source("127.0.0.1", 40_000, "udp:127.0.0.1:5060")
 
@@ -19,7 +19,7 @@ SOURCE = Source("127.0.0.1", 40_000, "udp:127.0.0.1:5060")
 @pytest.fixture(scope="module")
 def probe() -> Client:
     """The script that evaluates what it is asked, in slbroker."""
-    return Client(load_script(f"kemi:{PROBE}?param=core.alias=example.com&version=5.6"))
+    return Client(load_script(f"kemi:{PROBE}?param={'&param='.join(SETTINGS)}&version=5.6"))
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS, ids=NAMES)
@@ -36,7 +36,7 @@ def test_every_module_was_asked() -> None:
         for node in ast.walk(ast.parse(observation.expression))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)
     }
-    assert set(MODULES) - asked == {"", "sl", "uuid", "regex", "statistics", "counters", "permissions", "x"}
+    assert set(MODULES) - asked == {"", "sl", "uuid", "regex", "statistics", "counters", "x"}
 
 
 def test_what_works_here_is_declared_as_in_kamailio() -> None:

@@ -397,3 +397,27 @@ def test_a_changed_script_is_loaded_again(tmp_path: Path) -> None:
 def test_examining_does_not_run_the_script(tmp_path: Path) -> None:
     report = examine(write(tmp_path, "import KSR\nKSR.info('x')\n1/0\n"))
     assert [entry.title for entry in report.whole] == ["KSR.info"]
+
+
+# Where it went wrong --------------------------------------------------------------------------------------------
+
+
+def test_what_ksr_logs_of_a_call_says_the_scripts_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "kemi_lines.py").write_text("import KSR\n\ndef go():\n    KSR.pv.get(1)\n")
+    client = serve(
+        tmp_path,
+        """
+        KSR.sl.sl_send_reply("200", "OK")
+        KSR.sl.sl_send_reply(99, "100 %s")
+        kemi_lines.go()
+        KSR.pv.get("$nonesuch")
+        KSR.tm.t_relay()
+        """,
+        "allow-missing=1",
+        before="import kemi_lines",
+    )
+    client.replies("INVITE")
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("slbroker_handlers.kemi")]
+    places = [line.rpartition(" (")[2].rstrip(")") for line in said]
+    script, helper = tmp_path / "script.py", tmp_path / "kemi_lines.py"
+    assert places[-5:] == [f"{script}:13", f"{script}:14", f"{helper}:4", f"{script}:16", f"{script}:17"]

@@ -68,6 +68,8 @@ def is_SUBSCRIBE() -> bool:
     """Return whether the method is SUBSCRIBE."""
 def is_TCP() -> bool:
     """Return whether the request came over TCP."""
+def is_TCPX() -> bool:
+    """Return whether the request came over TCP OR TLS OR WS OR WSS."""
 def is_TLS() -> bool:
     """Return whether the request came over TLS."""
 def is_UDP() -> bool:
@@ -252,6 +254,9 @@ class _pvx:
     def shv_sets(name: str, value: str, /) -> int:
         """Set $shv(name) to text. Here: local to a worker."""
     @staticmethod
+    def shvinc_get(name: str, /) -> Xval:
+        """Add 1 to $shv(name) and return it; 0 where it is text. Here: local to a worker."""
+    @staticmethod
     def var_get(name: str, /) -> Xval:
         """Return $var(name), 0 when it was never set."""
     @staticmethod
@@ -260,6 +265,150 @@ class _pvx:
     @staticmethod
     def var_sets(name: str, value: str, /) -> int:
         """Set $var(name) to text."""
+    @staticmethod
+    def xavi_child_get(name: str, field: str, /) -> Xval:
+        """Return $xavi(name=>field), None where there is none."""
+    @staticmethod
+    def xavi_child_gete(name: str, field: str, /) -> Xval:
+        """Return $xavi(name=>field), "" where there is none."""
+    @staticmethod
+    def xavi_child_getw(name: str, field: str, /) -> Xval:
+        """Return $xavi(name=>field), "<null>" where there is none."""
+    @staticmethod
+    def xavi_child_is_null(name: str, field: str, /) -> int:
+        """Return 1 when there is no $xavi(name=>field), else -1."""
+    @staticmethod
+    def xavi_child_rm(name: str, field: str, /) -> int:
+        """Take the first value of $xavi(name=>field) out."""
+    @staticmethod
+    def xavi_child_seti(name: str, field: str, value: int, /) -> int:
+        """Give $xavi(name=>field) a number."""
+    @staticmethod
+    def xavi_child_sets(name: str, field: str, value: str, /) -> int:
+        """Give $xavi(name=>field) text."""
+    @staticmethod
+    def xavi_get(name: str, /) -> Xval:
+        """Return $xavi(name), None where there is none."""
+    @staticmethod
+    def xavi_gete(name: str, /) -> Xval:
+        """Return $xavi(name), "" where there is none."""
+    @staticmethod
+    def xavi_getw(name: str, /) -> Xval:
+        """Return $xavi(name), "<null>" where there is none."""
+    @staticmethod
+    def xavi_is_null(name: str, /) -> int:
+        """Return 1 when there is no $xavi(name), else -1."""
+    @staticmethod
+    def xavi_rm(name: str, /) -> int:
+        """Take the first value of $xavi(name) out."""
+    @staticmethod
+    def xavi_rm_all(name: str, /) -> int:
+        """Take everything out that is called $xavi(name)."""
+    @staticmethod
+    def xavi_seti(name: str, value: int, /) -> int:
+        """Put a number before the values of $xavi(name)."""
+    @staticmethod
+    def xavi_sets(name: str, value: str, /) -> int:
+        """Put text before the values of $xavi(name)."""
+    @staticmethod
+    def xavp_child_get(name: str, field: str, /) -> Xval:
+        """Return $xavp(name=>field), None where there is none."""
+    @staticmethod
+    def xavp_child_gete(name: str, field: str, /) -> Xval:
+        """Return $xavp(name=>field), "" where there is none."""
+    @staticmethod
+    def xavp_child_getw(name: str, field: str, /) -> Xval:
+        """Return $xavp(name=>field), "<null>" where there is none."""
+    @staticmethod
+    def xavp_child_is_null(name: str, field: str, /) -> int:
+        """Return 1 when there is no $xavp(name=>field), else -1."""
+    @staticmethod
+    def xavp_child_rm(name: str, field: str, /) -> int:
+        """Take the first value of $xavp(name=>field) out."""
+    @staticmethod
+    def xavp_child_seti(name: str, field: str, value: int, /) -> int:
+        """Give $xavp(name=>field) a number."""
+    @staticmethod
+    def xavp_child_sets(name: str, field: str, value: str, /) -> int:
+        """Give $xavp(name=>field) text."""
+    @staticmethod
+    def xavp_get(name: str, /) -> Xval:
+        """Return $xavp(name), None where there is none."""
+    @staticmethod
+    def xavp_gete(name: str, /) -> Xval:
+        """Return $xavp(name), "" where there is none."""
+    @staticmethod
+    def xavp_getw(name: str, /) -> Xval:
+        """Return $xavp(name), "<null>" where there is none."""
+    @staticmethod
+    def xavp_is_null(name: str, /) -> int:
+        """Return 1 when there is no $xavp(name), else -1."""
+    @staticmethod
+    def xavp_params_explode(params: str, name: str, /) -> int:
+        """Make $xavp(name) of parameters, `a=b;c=d`."""
+    @staticmethod
+    def xavp_params_implode(name: str, target: str, /) -> int:
+        """Set a pseudo-variable to the fields of $xavp(name) as parameters."""
+    @staticmethod
+    def xavp_rm(name: str, /) -> int:
+        """Take the first value of $xavp(name) out."""
+    @staticmethod
+    def xavp_rm_all(name: str, /) -> int:
+        """Take everything out that is called $xavp(name)."""
+    @staticmethod
+    def xavp_seti(name: str, value: int, /) -> int:
+        """Put a number before the values of $xavp(name)."""
+    @staticmethod
+    def xavp_sets(name: str, value: str, /) -> int:
+        """Put text before the values of $xavp(name)."""
+    @staticmethod
+    def xavu_child_get(name: str, field: str, /) -> Xval:
+        """Return $xavu(name=>field), None where there is none."""
+    @staticmethod
+    def xavu_child_gete(name: str, field: str, /) -> Xval:
+        """Return $xavu(name=>field), "" where there is none."""
+    @staticmethod
+    def xavu_child_getw(name: str, field: str, /) -> Xval:
+        """Return $xavu(name=>field), "<null>" where there is none."""
+    @staticmethod
+    def xavu_child_is_null(name: str, field: str, /) -> int:
+        """Return 1 when there is no $xavu(name=>field), else -1."""
+    @staticmethod
+    def xavu_child_rm(name: str, field: str, /) -> int:
+        """Take the first value of $xavu(name=>field) out."""
+    @staticmethod
+    def xavu_child_seti(name: str, field: str, value: int, /) -> int:
+        """Give $xavu(name=>field) a number."""
+    @staticmethod
+    def xavu_child_sets(name: str, field: str, value: str, /) -> int:
+        """Give $xavu(name=>field) text."""
+    @staticmethod
+    def xavu_get(name: str, /) -> Xval:
+        """Return $xavu(name), None where there is none."""
+    @staticmethod
+    def xavu_gete(name: str, /) -> Xval:
+        """Return $xavu(name), "" where there is none."""
+    @staticmethod
+    def xavu_getw(name: str, /) -> Xval:
+        """Return $xavu(name), "<null>" where there is none."""
+    @staticmethod
+    def xavu_is_null(name: str, /) -> int:
+        """Return 1 when there is no $xavu(name), else -1."""
+    @staticmethod
+    def xavu_params_explode(params: str, name: str, /) -> int:
+        """Make $xavu(name) of parameters, `a=b;c=d`."""
+    @staticmethod
+    def xavu_params_implode(name: str, target: str, /) -> int:
+        """Set a pseudo-variable to the fields of $xavu(name) as parameters."""
+    @staticmethod
+    def xavu_rm(name: str, /) -> int:
+        """Take the first value of $xavu(name) out."""
+    @staticmethod
+    def xavu_seti(name: str, value: int, /) -> int:
+        """Put a number before the values of $xavu(name)."""
+    @staticmethod
+    def xavu_sets(name: str, value: str, /) -> int:
+        """Put text before the values of $xavu(name)."""
 
 class _hdr:
     @staticmethod
@@ -544,6 +693,9 @@ class _siputils:
     def cmp_uri(first: str, second: str, /) -> int:
         """Return 1 for URIs that are equal (RFC 3261 19.1.4), -1 for others, -2 for what is no URI."""
     @staticmethod
+    def contact_param_check(name: str, /) -> int:
+        """Return 1 when the URI in Contact has this parameter, else -1."""
+    @staticmethod
     def has_totag() -> int:
         """Return 1 when To has a tag: the request is inside a dialog."""
     @staticmethod
@@ -562,6 +714,9 @@ class _siputils:
     def is_gruu() -> int:
         """Return 1 for a public, 2 for a temporary GRUU in the Request-URI, else -1 (RFC 5627)."""
     @staticmethod
+    def is_http() -> int:
+        """Return -1: what handlers get is SIP, and no HTTP."""
+    @staticmethod
     def is_numeric(text: str, /) -> int:
         """Return 1 for digits alone, else -2."""
     @staticmethod
@@ -570,6 +725,9 @@ class _siputils:
     @staticmethod
     def is_request() -> int:
         """Return 1: what handlers get is a request."""
+    @staticmethod
+    def is_sip() -> int:
+        """Return 1: what handlers get is SIP, and no HTTP."""
     @staticmethod
     def is_tel_number(text: str, /) -> int:
         """Return 1 for digits, with or without a leading +, else -2."""
@@ -582,6 +740,9 @@ class _siputils:
     @staticmethod
     def options_reply() -> int:
         """Reply 200 to OPTIONS that is for this server itself (a Request-URI without user) with what it accepts."""
+    @staticmethod
+    def sip_parse_headers() -> int:
+        """Return 1: all headers have been read."""
     @staticmethod
     def uri_param(name: str, /) -> int:
         """Return 1 when the Request-URI has this parameter, without a value."""
@@ -728,8 +889,17 @@ class _textops:
     def set_reply_body(body: str, content_type: str, /) -> int:
         """Put a body into every reply to this request that is made from now on. Here: a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type."""
     @staticmethod
+    def set_reply_body_hex(body: str, content_type: str, /) -> int:
+        """Put a body, given in hexadecimal digits, into every reply to this request that is made from now on. Here: only spaces may be between the digits; a second body for one reply is refused whole (-1)."""
+    @staticmethod
     def starts_with(subject: str, prefix: str, /) -> int:
         """Return 1 when a text begins with another one, else -1 when it is shorter or sorts behind it, or -2."""
+    @staticmethod
+    def str_all_in(subject: str, characters: str, /) -> int:
+        """Return 1 when a text has none but these characters, else -1."""
+    @staticmethod
+    def str_any_in(subject: str, characters: str, /) -> int:
+        """Return 1 when a text has one of these characters, else -1."""
     @staticmethod
     def str_find(subject: str, part: str, /) -> int:
         """Return where a text has another one, 1 for its beginning, -1 when it has not."""
@@ -751,6 +921,9 @@ class _textops:
     @staticmethod
     def subst_user(expression: str, /) -> int:
         """Change the user of the Request-URI by /expression/replacement/flags; -1 when nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
+    @staticmethod
+    def subst_v(subject: str, expression: str, target: str, /) -> int:
+        """Set a pseudo-variable to a text changed by /expression/replacement/flags; -1 when nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
 
 class _textopsx:
     @staticmethod
@@ -806,6 +979,9 @@ class _textopsx:
         """Take the body out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
 
 class _htable:
+    @staticmethod
+    def sht_cn(table: str, operator: str, pattern: str, /) -> int:
+        """Return how many entries have a name that matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
     @staticmethod
     def sht_dec(table: str, name: str, /) -> int:
         """Take 1 from a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
@@ -906,6 +1082,9 @@ class _xlog:
     @staticmethod
     def xlog(level: str, message: str, /) -> int:
         """Log a line at a level by name, pseudo-variables replaced."""
+    @staticmethod
+    def xlog_facility(facility: str, level: str, message: str, /) -> int:
+        """Log a line at a level by name, pseudo-variables replaced. Here: the facility changes nothing."""
     @staticmethod
     def xnotice(message: str, /) -> int:
         """Log a line at level info, pseudo-variables replaced."""
@@ -1010,6 +1189,9 @@ class _regex:
         """Return 1 when the expression matches in a text, in any case. Here: a Python regular expression; Kamailio's are PCRE."""
 
 class _cfgutils:
+    @staticmethod
+    def core_hash(first: str, second: str, size: int, /) -> int:
+        """Return a number from 1 to 2 to the power of `size` that is made of one text or two; from 1 to 2 for size 0."""
     @staticmethod
     def rand_event() -> int:
         """Return 1 with the probability that rand_set_prob has set, else -1."""

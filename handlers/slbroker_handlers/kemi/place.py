@@ -1,0 +1,46 @@
+"""Where in a script something went wrong: log lines of KSR's functions end with the script's file and line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import slbroker
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from types import FrameType
+
+_OWN: Final = str(Path(__file__).parent) + os.sep
+_PACKAGES: Final = (str(Path(slbroker.__file__).parent) + os.sep, str(Path(__file__).parents[1]) + os.sep)
+
+
+def script_place() -> str:
+    """Return FILE:LINE of the line of a script that has called KSR, "" where none has."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (frame.f_code.co_filename.startswith(_OWN) or _is_of_logging(frame)):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith((*_PACKAGES, "<")):
+        return ""
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_of_logging(frame: FrameType) -> bool:
+    return frame.f_code.co_filename == logging.__file__
+
+
+class ScriptLogger(logging.LoggerAdapter[logging.Logger]):
+    """Logs what a function of KSR has to say, with the script's line behind it."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Return the message with the place."""
+        place = script_place()
+        return (f"{msg} ({place.replace('%', '%%')})" if place else msg), kwargs
+
+
+def script_logger(name: str) -> ScriptLogger:
+    """Return the logger of a module of functions that scripts call."""
+    return ScriptLogger(logging.getLogger(name), {})
