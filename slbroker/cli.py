@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from slbroker.signals import hold_hangups
+
+if not {"run", "edge", "handler", "broker", "record"}.isdisjoint(sys.argv[1:]):
+    hold_hangups()  # before all that takes time: who is told to reload while it starts must not end
+
 import click
 
 from slbroker.commands.author import explain, new, replay

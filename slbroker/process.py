@@ -1,21 +1,26 @@
-"""What every slbroker process does alike: signals, an orderly end."""
+"""What every slbroker process does alike: a start, signals, an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from typing import Final, Protocol
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker.errors import UserError
+from slbroker.signals import Signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 logger = logging.getLogger(__name__)
 
-_STOP: Final = (signal.SIGTERM, signal.SIGINT)
+START_CANCELLED: Final = 1.0  # seconds that a start has to end in when it is not wanted any more
 
 
 class Service(Protocol):
-    """An edge, a worker."""
+    """An edge, a worker, a broker."""
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -29,6 +34,12 @@ class Service(Protocol):
     def close(self) -> None:
         """Let go of everything."""
 
+    def patience(self) -> float:
+        """Return for how many seconds, from the signal on, the end may be waited for; called in a thread."""
+
+    def waits_for(self) -> str:
+        """Return what the process is busy with, for the line that says what an end waits for; called in a thread."""
+
 
 def run_service(service: Service, lifeline: int | None = None) -> None:
     """Run `service` until SIGTERM or SIGINT, or until `lifeline`, a pipe from the parent, is closed; then drain it.
@@ -36,14 +47,23 @@ def run_service(service: Service, lifeline: int | None = None) -> None:
     A second signal ends the process at once; but one that has a parent leaves that to it: Ctrl-C and systemd signal
     parent and children alike, and the parent tells its children too. SIGHUP reloads. Raises what `start` raises.
     """
+    calls = _Calls(service)
+    with Signals(
+        calls.stop, calls.reload, service.patience, service.waits_for, has_parent=lifeline is not None
+    ) as signals:  # all around the loop, whose end may wait for a plugin's threads
+        _run_loop(_run(service, lifeline, calls, signals))
+
+
+def _run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` to its end, whatever a plugin's tasks raise."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
-        main = loop.create_task(_run(service, lifeline))
-        while not main.done():
+        task = loop.create_task(main)
+        while not task.done():
             try:
-                loop.run_until_complete(main)
+                loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt) as error:
-                if main.done():
+                if task.done():
                     raise
                 _tell_of(error)
 
@@ -55,26 +75,47 @@ def _tell_of(error: BaseException) -> None:
     logger.error("a task of the plugin raised %s, at %s; serving on", describe(error), place(error))
 
 
-async def _run(service: Service, lifeline: int | None) -> None:
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
+class _Calls:
+    """What signals ask for, handed over to the loop."""
 
-    def stop() -> None:
-        stopping.set()
-        for number in _STOP if lifeline is None else ():
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)  # so that the second one kills, whatever the process is busy with
+    def __init__(self, service: Service) -> None:
+        self.stopping = asyncio.Event()
+        self._service = service
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_to_stop = False
+
+    def use(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over to `loop`, what has been asked for before, too."""
+        self._loop = loop
+        if self._is_to_stop:
+            self.stopping.set()
+
+    def stop(self) -> None:
+        self._is_to_stop = True
+        self._post(self.stopping.set)
+
+    def reload(self) -> None:
+        self._post(partial(_reload, self._service))
+
+    def _post(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(call)
+
+
+async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: Signals) -> None:
+    loop, stopping = asyncio.get_running_loop(), calls.stopping
+    calls.use(loop)
 
     def orphaned() -> None:
         assert lifeline is not None
         loop.remove_reader(lifeline)
         stopping.set()
 
-    for number in _STOP:
-        loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, _reload, service)
     try:
-        await service.start()
+        if not await _start(service, stopping):
+            return
+        signals.ready()
         if lifeline is not None:
             loop.add_reader(lifeline, orphaned)
         await stopping.wait()
@@ -82,6 +123,22 @@ async def _run(service: Service, lifeline: int | None) -> None:
         await service.drain()
     finally:
         service.close()
+
+
+async def _start(service: Service, stopping: asyncio.Event) -> bool:
+    """Start; return False when the end came first, such as while a startup hook waits for what never comes."""
+    start, stop = asyncio.ensure_future(service.start()), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
+        if start.done():
+            start.result()
+            return True
+        logger.info("stopping: the start has not ended, and is given up")
+        start.cancel()
+        await asyncio.wait((start,), timeout=START_CANCELLED)
+        return False
+    finally:
+        stop.cancel()
 
 
 def _reload(service: Service) -> None:

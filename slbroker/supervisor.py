@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
 from slbroker.errors import Exit, UserError
+from slbroker.signals import terminal_is_gone
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Supervisor:
         logger.warning("%s ended %s; starting it again in %.1f s", child.title, how, child.pause)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if number is signal.SIGHUP:
+        if number is signal.SIGHUP and not terminal_is_gone():
             self._signal_all(signal.SIGHUP)
         elif number is not signal.SIGCHLD:
             if self._stop_by is None:

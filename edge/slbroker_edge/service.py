@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
 DRAIN_MARGIN: Final = 1.0  # seconds beyond the handler timeout that open requests have when the edge stops
+LAST_MARGIN: Final = 5.0  # seconds beyond it, after which the process ends whatever it is busy with
 DRAIN_BATCHES: Final = 64  # batches still taken from each socket then: what its buffer holds, and no flood
 PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
@@ -298,6 +299,14 @@ class EdgeService:
         self.edge.dispatcher.leave()
         self._turn()
         await asyncio.sleep(PARTING_TIME)
+
+    def patience(self) -> float:
+        """Return for how many seconds the end may be waited for."""
+        return self.settings.policies.drain_notice + self.settings.dispatch.handler_timeout + DRAIN_MARGIN + LAST_MARGIN
+
+    def waits_for(self) -> str:
+        """Return what an end waits for."""
+        return f"the answers to {self.edge.in_flight} requests"
 
     def close(self) -> None:
         """Close everything; log what became of the messages."""

@@ -6,18 +6,21 @@ import asyncio
 import gc
 import logging
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import PluginError
 from slbroker.plugin import lifecycle
 from slbroker_handlers.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from slbroker.plugin import Handlers
     from slbroker.plugin.responder import Responder
     from slbroker_handlers.loader import PluginSource
+
+SWAP_TIME: Final = 3.0  # seconds that a reload has to end in when the worker stops
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +51,21 @@ class PluginKeeper:
         self._swapped = swapped
         self._swaps: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
+        self.busy_with = ""  # in words, for whoever waits for the end
 
     async def start(self) -> None:
         """Call the startup hooks; raises PluginError."""
-        await lifecycle.start(self._responder.app)
+        with self._at("a startup hook of the plugin"):
+            await lifecycle.start(self._responder.app)
+
+    @contextmanager
+    def _at(self, what: str) -> Iterator[None]:
+        """Say in `busy_with` what goes on."""
+        before, self.busy_with = self.busy_with, what
+        try:
+            yield
+        finally:
+            self.busy_with = before
 
     def tick(self, now: float) -> None:
         """Load the plugin again if its files are watched and have changed; `now` in seconds, monotonic."""
@@ -66,7 +80,8 @@ class PluginKeeper:
         """Load the plugin again; raise PluginError, and keep the old one, when it cannot be imported."""
         if self._source is None:
             return
-        app = self._source.load_again()
+        with self._at("the plugin's import"):
+            app = self._source.load_again()
         swap = asyncio.get_running_loop().create_task(self._swap(app))
         self._swaps.add(swap)
         swap.add_done_callback(self._swaps.discard)
@@ -100,8 +115,11 @@ class PluginKeeper:
     async def stop(self) -> None:
         """Call the shutdown hooks, of a version that is still finishing too."""
         if self._swaps:
-            await asyncio.wait(self._swaps)
-        await lifecycle.stop(self._responder.app)
+            with self._at("the hooks of a plugin that is loaded again"):
+                await asyncio.wait(self._swaps, timeout=SWAP_TIME)
+            self.close()
+        with self._at("a shutdown hook of the plugin"):
+            await lifecycle.stop(self._responder.app)
 
     def close(self) -> None:
         """Let go of what has not finished."""

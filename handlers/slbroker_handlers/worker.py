@@ -18,7 +18,7 @@ from slbroker import inner, keys
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
-from slbroker.bus.membership import UNFIT, Membership, Standing
+from slbroker.bus.membership import HANDLER_TIMEOUT, UNFIT, Membership, Standing
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 TICK: Final = 0.1  # seconds between two looks at whether HELLO or HEARTBEAT is due
 HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest of its batch
 DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the worker stops
+HOOKS_TIME: Final = 10.0  # seconds for a plugin's startup, reload and shutdown hooks when the worker stops
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
 
@@ -284,7 +285,7 @@ class Worker:
         for link in self._links.values():
             link.membership.leave()
         begun = time.monotonic()
-        most = max(link.membership.handler_timeout for link in self._links.values()) + DRAIN_MARGIN
+        most = self._longest_request() + DRAIN_MARGIN
         while (waited := time.monotonic() - begun) < most:
             for link in self._links.values():
                 link.flush(begun + waited)
@@ -296,6 +297,19 @@ class Worker:
         logger.warning(
             "handler stops with %d requests open; their edges will try another worker", self._open_requests()
         )
+
+    def _longest_request(self) -> float:
+        """Return for how many seconds an edge waits for an answer."""
+        timeouts = [link.membership.handler_timeout for link in list(self._links.values())]
+        return max(timeouts, default=HANDLER_TIMEOUT)
+
+    def patience(self) -> float:
+        """Return for how many seconds the end may be waited for: open requests, then the plugin's hooks."""
+        return self._longest_request() + DRAIN_MARGIN + HOOKS_TIME
+
+    def waits_for(self) -> str:
+        """Return what an end waits for."""
+        return self._keeper.busy_with or f"{self._open_requests()} open requests"
 
     def _open_requests(self) -> int:
         return sum(link.membership.open for link in self._links.values())

@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
 DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the broker stops
+LAST_MARGIN: Final = 5.0  # seconds beyond it, after which the process ends whatever it is busy with
 PARTING_TIME: Final = 0.1  # seconds that others have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
@@ -144,6 +145,14 @@ class BrokerService:
         relay.dismiss()
         self._turn()
         await asyncio.sleep(PARTING_TIME)
+
+    def patience(self) -> float:
+        """Return for how many seconds the end may be waited for."""
+        return self.relay.workers.handler_timeout + DRAIN_MARGIN + LAST_MARGIN
+
+    def waits_for(self) -> str:
+        """Return what an end waits for."""
+        return f"the answers to {self.relay.in_flight} requests"
 
     def close(self) -> None:
         """Close everything; log what became of the requests."""

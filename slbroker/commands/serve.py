@@ -274,6 +274,7 @@ def serve_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus:
     """Run workers until they are stopped; return the exit code."""
     from slbroker import keys as keyring
     from slbroker.bus.curve import load_client
+    from slbroker.bus.membership import LONGEST_TIMEOUT
     from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
 
@@ -287,7 +288,8 @@ def serve_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus:
         return Exit.OK
     if code := _try_plugin(settings.plugin):
         return code
-    return Supervisor([_handler_program(settings, number) for number in range(workers)]).run()
+    # How long an edge waits for an answer, only the workers are told: they bound their own end.
+    return Supervisor([_handler_program(settings, number) for number in range(workers)], LONGEST_TIMEOUT).run()
 
 
 def _bundled() -> str:

@@ -42,6 +42,12 @@ class FakeService:
     def close(self) -> None:
         self.asked.append("close")
 
+    def patience(self) -> float:
+        return 30.0
+
+    def waits_for(self) -> str:
+        return "the test"
+
 
 @pytest.fixture(autouse=True)
 def signals_as_before() -> Iterator[None]:
@@ -90,13 +96,6 @@ def test_a_signal_that_comes_while_it_starts_is_not_lost() -> None:
     service.start = start  # type: ignore[method-assign]
     run_service(service)
     assert sorted(service.asked) == ["close", "drain", "reload"]
-
-
-def test_after_the_first_signal_the_second_one_kills() -> None:
-    dispositions: list[object] = []
-    service = FakeService(kill(signal.SIGTERM), lambda: dispositions.extend(map(signal.getsignal, STOP)))
-    run_service(service)
-    assert dispositions == [signal.SIG_DFL, signal.SIG_DFL]
 
 
 @pytest.mark.parametrize("number", STOP)
