@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import logging
 import sys
 import traceback
 from importlib.machinery import SourceFileLoader
@@ -19,6 +20,8 @@ from slbroker.plugin.rulefile import load_rules
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
+
+logger = logging.getLogger(__name__)
 
 BUNDLED = "slbroker_handlers.bundled"
 
@@ -54,6 +57,12 @@ def _load(name: str, number: int, memory: dict[str, Any] | None) -> Handlers:
     except BaseException as error:
         raise PluginError(f"plugin {name}: {_where_and_what(error)}") from error
     return _pick(module, attribute, name)
+
+
+def warn(name: str, app: Handlers) -> None:
+    """Log what is likely a mistake in a plugin."""
+    for slip in app.slips:
+        logger.warning("plugin %s: %s", name, slip)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -149,8 +158,11 @@ class PluginSource:
         self._memory: dict[str, Any] = {}
 
     def load(self) -> Handlers:
-        """Return the plugin, the first time; raises PluginError."""
-        return load_plugin(self.name, self.number, self._memory)
+        """Return the plugin, the first time, and log what is likely a mistake in it; raises PluginError."""
+        app = load_plugin(self.name, self.number, self._memory)
+        if not self.number:  # the other workers would say the same
+            warn(self.name, app)
+        return app
 
     def load_again(self) -> Handlers:
         """Return the plugin as its files are now: its own, and its neighbours that it has imported.

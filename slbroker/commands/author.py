@@ -142,9 +142,11 @@ def new(name: str) -> int:
 
 
 def _load(plugin: str | None) -> Handlers:
-    from slbroker_handlers.loader import BUNDLED, load_plugin
+    from slbroker_handlers.loader import BUNDLED, load_plugin, warn
 
-    return load_plugin(plugin or BUNDLED)
+    app = load_plugin(plugin or BUNDLED)
+    warn(plugin or BUNDLED, app)
+    return app
 
 
 def _ring(path: Path | None) -> KeyRing:

@@ -98,6 +98,8 @@ def _describe_plugin(name: str) -> str:
     if name.startswith(KEMI):
         return _describe_script(name)
     app = load_plugin(name)
+    for slip in app.slips:
+        click.echo(f"note {'plugin':<8} {slip}")
     methods = [method.decode() for method in app.methods]
     return f"{name}: handlers for {', '.join(methods) or 'no method of its own'}; pings (OPTIONS) get {app.pings}"
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from slbroker.errors import Reject
-from slbroker.sip.uri import parse_uri
+from slbroker.sip.address import Address
+from slbroker.sip.uri import Uri, parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,9 @@ _match_name_addr = re.compile(
 _has_q = re.compile(rb";[ \t]*q[ \t]*(?:=|;|\Z)", re.IGNORECASE).search
 _match_scheme = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*+):").match
 
+_match_port = re.compile(rb"[0-9]{1,5}").fullmatch
+_NUMBERED: Final = (b"sip", b"sips", b"tel", b"fax", b"modem")  # schemes whose URIs may be short numbers
+
 # RFC 3261 25.1: what may stand in each part of a sip URI as it is; a "%" only where an escape begins.
 _HEX: Final = rb"%(?![0-9A-Fa-f]{2})"
 _UNRESERVED: Final = rb"0-9A-Za-z_.!~*'()%\-"
@@ -45,6 +49,21 @@ _not_ascii = re.compile(rb"[\x80-\xff]").sub
 def escape(words: str) -> str:
     """Return any text so that it can stand in any part of a URI, and means itself there."""
     return quote(words, safe="+-_.!~*'()", errors="surrogateescape")  # RFC 3261 25.1: mark; and what begins a number
+
+
+def target_of(given: object) -> tuple[str, float | None]:
+    """Return what a handler redirects to, and its q, None where it says none; raise ValueError for anything else."""
+    if isinstance(given, str):
+        return given, None
+    if type(given) is tuple and len(given) == 2 and isinstance(given[0], str) and _is_number(given[1]):
+        return given
+    if isinstance(given, Uri | Address):
+        raise ValueError("redirect wants text; write str(uri)")
+    raise ValueError(f"redirect wants 'sip:user@host', or ('sip:user@host', 0.5) with its q, not {given!r:.80}")
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def contact_value(target: str, q: float | None = None) -> str:
@@ -92,6 +111,8 @@ def _one_uri(raw: bytes, target: str) -> bytes:
     if scheme is None:
         raise ValueError(f"{target!r} is no URI; write sip:user@host")
     rest = raw[scheme.end() :]
+    if _match_port(rest) and scheme[1].lower() not in _NUMBERED:
+        raise ValueError(f"{target!r} is a host and its port, no URI; write sip:{target}")
     is_sip = scheme[1].lower() in (b"sip", b"sips")
     written = scheme[0] + (_sip_parts(rest, target) if is_sip else _not_ascii(_escape, rest))
     try:

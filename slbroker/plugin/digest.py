@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from slbroker import auth
 from slbroker.auth import Ha1
 from slbroker.errors import Reject
-from slbroker.plugin.guard import is_async
+from slbroker.plugin.declared import check_function, is_being_declared
+from slbroker.plugin.guard import check_seconds, is_async, name_of
+from slbroker.plugin.match import as_several
 from slbroker.plugin.reply import Reply
 from slbroker.sip.credentials import parse_credentials
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from slbroker.authnonce import NonceKeys
     from slbroker.plugin.handlers import Decision, Handler
+    from slbroker.plugin.match import Words
     from slbroker.plugin.request import Request
 
 # What a username is looked up to: the password, its hash, or None for nobody.
@@ -75,7 +78,7 @@ class Digest:
         realm: str | Callable[[Request], str],
         credentials: Lookup,
         *,
-        algorithms: Sequence[str] = (auth.MD5,),
+        algorithms: Words = (auth.MD5,),
         qop: bool = True,
         proxy: bool = False,
         lifetime: float = LIFETIME,
@@ -90,13 +93,19 @@ class Digest:
         for the source address, or the Call-ID, that it was sent to. Raises ValueError for an algorithm that cannot be
         had.
         """
+        if not (isinstance(realm, str) or callable(realm)):
+            raise ValueError(f"realm={realm!r:.80}: write its name, or a function that returns it for a request")
+        if not callable(credentials):
+            raise ValueError(
+                f"credentials={type(credentials).__name__}: it is called with a name; of a dict pass its .get"
+            )
+        algorithms = as_several(algorithms)
         missing = [name for name in algorithms if not auth.is_available(name)]
         if missing or not algorithms:
             raise ValueError(f"algorithms={algorithms!r}: use some of {', '.join(auth.ALGORITHMS)}")
         if bind not in _BINDINGS:
             raise ValueError(f"bind={bind!r} is none of source, call-id")
-        if not lifetime > 0:
-            raise ValueError(f"lifetime={lifetime!r} is no number of seconds above 0")
+        check_seconds("lifetime", lifetime)
         self._realm = realm
         self._credentials = credentials
         self._algorithms = tuple(algorithms)
@@ -197,7 +206,15 @@ class Digest:
     # Putting it before handlers ---------------------------------------------------------------------------------
 
     def required(self, handler: Handler) -> Handler:
-        """Return `handler` so that it is called with good credentials only; all else is challenged."""
+        """Return `handler` so that it is called with good credentials only; all else is challenged.
+
+        Raises ValueError for a handler that is declared already: requests would reach it unguarded.
+        """
+        if is_being_declared(handler):
+            raise ValueError(
+                f"{name_of(handler)} is declared without its guard; write @app.on above, .required below it"
+            )
+        check_function(handler, ".required", "request")
         if not (is_async(handler) or is_async(self._credentials)):
 
             @functools.wraps(handler)

@@ -31,6 +31,12 @@ def name_of(function: object) -> str:
     return name if isinstance(name, str) else type(function).__name__
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Raise ValueError for what is no number of seconds above 0; `name` is the argument's."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{name}={value!r:.80} is no number of seconds above 0")
+
+
 class Guarded:
     """An `async def` handler with a time to answer in, and a number of calls that may run at once.
 
@@ -41,9 +47,9 @@ class Guarded:
 
     def __init__(self, handler: Callable[[Request], Awaitable[Decision]], timeout: float | None, limit: int | None):
         """`timeout` is in seconds. Raises ValueError when it is not above 0, or `limit` below 1."""
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout={timeout!r} is no number of seconds above 0")
-        if limit is not None and not limit >= 1:
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+        if limit is not None and not (type(limit) is int and limit >= 1):
             raise ValueError(f"limit={limit!r} is no number of calls from 1 on")
         self.handler = handler
         self._timeout = timeout

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
+from slbroker.plugin.declared import check_function, check_methods, remember, where
 from slbroker.plugin.guard import Guarded, behind, guard, name_of
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
-from slbroker.sip.grammar import METHODS, is_token
+from slbroker.sip.grammar import METHODS
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Handlers:
         keepalive: bool = True,
     ) -> None:
         self.settings = Settings(default_code, default_reason, errors, provisional, timeout, on_timeout, keepalive)
+        self._slips: list[str] = []
+        self._place = where()
         self._by_method: dict[bytes, list[Route]] = {}
         self._otherwise: Handler | None = None
         self._before: list[Any] = []
@@ -89,15 +92,17 @@ class Handlers:
         Request-URI's user (case-sensitive) and host (not); of several, one must match. `source` is an address or
         network ("192.0.2.0/24"), `transport` one of udp, tcp, tls, ws, wss; or several of them. `header` is "Name" or
         "Name: pattern" (in any case); of several, all must hold. For an `async def`, `timeout` is in seconds and
-        `limit` how many calls run at once: see `guard.Guarded`. Raises ValueError for what cannot be, or no method.
+        `limit` how many calls run at once: see `guard.Guarded`. Raises ValueError for what cannot be, no method, a
+        handler that cannot be called with a request.
         """
-        if not methods or not all(isinstance(method, str) and is_token(method.encode()) for method in methods):
-            raise ValueError(f"on() wants SIP methods, such as on('OPTIONS'), not {methods!r}")
+        self._slips += [f"{where()}: {slip}" for slip in check_methods(methods)]
 
         def declare(handler: AnyHandler) -> AnyHandler:
+            check_function(handler, "@app.on", "request")
             route = make_route(guard(handler, timeout, limit), user, domain, source, transport, header)
             for method in methods:
                 self._by_method.setdefault(method.encode(), []).append(route)
+            remember(handler)
             self._changed()
             return handler
 
@@ -107,6 +112,8 @@ class Handlers:
         """Declare the handler for every request that no other one matches. Raises ValueError for a second one."""
         if self._otherwise is not None:
             raise ValueError("there is an @app.otherwise handler already")
+        check_function(handler, "@app.otherwise", "request")
+        remember(handler)
         self._otherwise = guard(handler, None, None)
         self._changed()
         return handler
@@ -115,22 +122,26 @@ class Handlers:
 
     def before(self, hook: AnyBefore) -> AnyBefore:
         """Declare what is asked before any handler, in order of declaration: a decision ends it, None goes on."""
+        check_function(hook, "@app.before", "request")
         self._before.append(hook)
         self._changed()
         return hook
 
     def after(self, hook: AnyAfter) -> AnyAfter:
         """Declare what is shown each reply before it is built, error replies too; it may return another one."""
+        check_function(hook, "@app.after", "request", "reply", waits=False)
         self.after_hooks.append(hook)
         return hook
 
     def startup(self, hook: AnyHook) -> AnyHook:
         """Declare a function, `def` or `async def`, that each worker calls before it serves: for a database pool."""
+        check_function(hook, "@app.startup")
         self.startup_hooks.append(hook)
         return hook
 
     def shutdown(self, hook: AnyHook) -> AnyHook:
         """Declare what each worker calls when it has answered all; the last declared first."""
+        check_function(hook, "@app.shutdown")
         self.shutdown_hooks.append(hook)
         return hook
 
@@ -139,6 +150,7 @@ class Handlers:
 
         The edge sends it a moment later. Replies that edges make themselves (503, 500, 400) never come here.
         """
+        check_function(hook, "@app.local_response", "request", "reply", waits=False)
         self.local_response_hooks.append(hook)
         return hook
 
@@ -150,6 +162,8 @@ class Handlers:
         """
         if FILTERED_ACK in self._by_method:
             raise ValueError("there is an @app.filtered_ack handler already")
+        check_function(handler, "@app.filtered_ack", "request")
+        remember(handler)
         route = make_route(guard(handler, None, None), None, None, None, None, None)
         self._by_method.setdefault(FILTERED_ACK, []).append(route)
         self._changed()
@@ -247,6 +261,13 @@ class Handlers:
         except Reject:  # the operator has put that check off
             return False
         return uri.scheme in ("sip", "sips") and not uri.user
+
+    @property
+    def slips(self) -> list[str]:
+        """Return what is likely a mistake in the plugin, a line each, with file and line; [] where nothing is."""
+        if self._by_method or self._otherwise or self._before:
+            return self._slips
+        return [*self._slips, f"{self._place}: no handlers; a request gets 405, a ping {self.pings}: use @app.on"]
 
     @property
     def _allowed(self) -> list[bytes]:

@@ -31,8 +31,16 @@ def several(given: Patterns) -> tuple[Pattern, ...]:
         return (given,)
     patterns = tuple(given) if isinstance(given, Iterable) else (given,)
     if not all(isinstance(pattern, str | re.Pattern) for pattern in patterns):
-        raise ValueError(f"user= and domain= want text, such as '900*', or re.compile(...), not {given!r:.80}")
+        raise ValueError(f"patterns want text, such as '900*', or re.compile(...), not {given!r:.80}")
     return patterns
+
+
+def as_several(given: Words) -> tuple[str, ...]:
+    """Return words that may be given as one or as several, as several; raise ValueError for what is no text."""
+    words = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(f"text is wanted, or several in a list, not {given!r:.80}")
+    return words
 
 
 def is_exact(pattern: Pattern) -> bool:
@@ -78,7 +86,7 @@ def source_test(source: Words) -> Test:
 def parse_networks(source: Words) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return networks as written: 192.0.2.0/24, 2001:db8::/32, 192.0.2.1; raise ValueError for anything else."""
     try:
-        return tuple(ip_network(word) for word in ((source,) if isinstance(source, str) else source))
+        return tuple(ip_network(word) for word in as_several(source))
     except ValueError as error:
         raise ValueError(f"source={source!r}: {error}; write 192.0.2.1 or 192.0.2.0/24") from None
 
@@ -98,7 +106,7 @@ def read_host(host: str) -> IPv4Address | IPv6Address:
 
 def transport_test(transport: Words) -> Test:
     """Return a test of the transport; raise ValueError for one that there is not."""
-    wanted = frozenset((transport,) if isinstance(transport, str) else transport)
+    wanted = frozenset(as_several(transport))
     if not wanted or not wanted.issubset(TRANSPORTS):
         raise ValueError(f"transport={transport!r} is none of {', '.join(TRANSPORTS)}")
     return lambda request: request.source.transport in wanted

@@ -6,17 +6,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from slbroker.plugin.match import any_of, header_test, user_test
+from slbroker.plugin.match import any_of, as_several, header_test, several, user_test
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.sip.retryafter import RetryAfter
 from slbroker.sip.uri import text
 from slbroker.sip.validate import Checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from slbroker.plugin.handlers import Decision
-    from slbroker.plugin.match import Pattern, Test, Words
+    from slbroker.plugin.match import Patterns, Test, Words
     from slbroker.plugin.request import Request
 
 # What scanners and flooders call themselves when nobody has told them not to.
@@ -27,13 +27,11 @@ SCANNERS: Final = (
 _MAX_SDP_LINES: Final = 256  # looked at; what scanners leave is in the first ones
 
 
-def keepalive(
-    accept: str = "application/sdp", allow: Iterable[str] = (), supported: Iterable[str] = ()
-) -> Callable[[Request], Reply]:
+def keepalive(accept: str = "application/sdp", allow: Words = (), supported: Words = ()) -> Callable[[Request], Reply]:
     """Return a handler for OPTIONS: 200 with what can be done here (RFC 3261 11.2); pings want nothing but the 200."""
     headers = {"Accept": accept}
     for name, values in (("Allow", allow), ("Supported", supported)):
-        if joined := ", ".join(values):
+        if joined := ", ".join(as_several(values)):
             headers[name] = joined
     return lambda request: request.reply(200, headers=headers)
 
@@ -42,7 +40,7 @@ def maintenance(
     active: Callable[[], object] | str | Path | bool = True,
     retry_after: int | str = "60-90",
     reason: str = "Service Unavailable",
-    exempt: Iterable[str] = (),
+    exempt: Words = (),
 ) -> Callable[[Request], Reply | None]:
     """Return a hook that answers 503 with Retry-After (RFC 3261 21.5.4) to all that can be answered.
 
@@ -56,7 +54,7 @@ def maintenance(
         is_active: Callable[[], object] = Path(active).exists
     else:
         is_active = active if callable(active) else lambda: active
-    served = frozenset(("ACK", "CANCEL", *exempt))
+    served = frozenset(("ACK", "CANCEL", *as_several(exempt)))
 
     def hook(request: Request) -> Reply | None:
         if request.method in served or not is_active():
@@ -67,13 +65,13 @@ def maintenance(
     return hook
 
 
-def judge(*names: str, supported: Iterable[str] = (), max_body: int | None = None) -> Callable[[Request], None]:
+def judge(*names: str, supported: Words = (), max_body: int | None = None) -> Callable[[Request], None]:
     """Return a hook that makes checks of the edge in the worker, by their names in docs/checks.md.
 
     For one plugin's requests in place of all that an edge serves. What does not pass is answered as there: 483, 420,
     400. Raises ValueError for a name that is no check.
     """
-    checks = Checks(frozenset(names), frozenset(tag.lower().encode() for tag in supported), max_body)
+    checks = Checks(frozenset(names), frozenset(tag.lower().encode() for tag in as_several(supported)), max_body)
 
     def hook(request: Request) -> None:
         message = request.message
@@ -86,10 +84,10 @@ def judge(*names: str, supported: Iterable[str] = (), max_body: int | None = Non
 
 
 def screen(
-    user_agents: Iterable[Pattern] = SCANNERS,
+    user_agents: Patterns = SCANNERS,
     headers: Words = (),
-    sdp: Iterable[Pattern] = (),
-    users: Iterable[Pattern] = (),
+    sdp: Patterns = (),
+    users: Patterns = (),
     answer: Decision = DROP,
 ) -> Callable[[Request], Decision | None]:
     """Return a hook that gives scanners `answer`: silence, for any reply tells them that somebody is here.
@@ -99,14 +97,14 @@ def screen(
     shell patterns, in any case but for users. A User-Agent is what its sender says: it keeps away only those who are
     lazy.
     """
-    tests: list[Test] = [header_test(one) for one in ((headers,) if isinstance(headers, str) else headers)]
-    if agents := tuple(user_agents):
+    tests: list[Test] = [header_test(one) for one in as_several(headers)]
+    if agents := several(user_agents):
         matches_agent = any_of(agents, any_case=True)
         tests.insert(0, lambda request: matches_agent(request.user_agent))
-    if lines := tuple(sdp):
+    if lines := several(sdp):
         matches_line = any_of(lines, any_case=True)
         tests.append(lambda request: any(map(matches_line, sdp_lines(request))))
-    if wanted := tuple(users):
+    if wanted := several(users):
         tests.append(user_test(wanted))
 
     def hook(request: Request) -> Decision | None:

@@ -40,7 +40,7 @@ class RateLimit:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raise ValueError for figures that are not above 0, or networks that are none."""
-        if not (requests > 0 and seconds > 0):
+        if not all(isinstance(figure, int | float) and figure > 0 for figure in (requests, seconds)):
             raise ValueError(f"a rate of {requests!r} requests in {seconds!r} seconds lets nothing pass")
         self.refused = 0
         self._most = float(requests)

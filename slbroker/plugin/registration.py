@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.errors import Reject
+from slbroker.plugin.match import as_several
 from slbroker.plugin.reply import Reply, header_lines
 from slbroker.sip.address import parse_address_list, with_param
 from slbroker.sip.grammar import is_digits
@@ -16,6 +17,7 @@ from slbroker.sip.grammar import is_digits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from slbroker.plugin.match import Words
     from slbroker.plugin.reply import Headers
     from slbroker.plugin.request import Request
     from slbroker.sip.address import Address
@@ -49,7 +51,8 @@ def bindings(
     """
     if request.message.method != b"REGISTER":
         raise ValueError(f"{request.method} is no REGISTER")
-    if not (0 < minimum <= maximum and default > 0):
+    figures = (minimum, maximum, default)
+    if not (all(isinstance(figure, int) for figure in figures) and 0 < minimum <= maximum and default > 0):
         raise ValueError(
             f"minimum={minimum!r}, maximum={maximum!r}, default={default!r} are no seconds, or out of order"
         )
@@ -81,7 +84,7 @@ def registered(
     granted: Iterable[Binding],
     *,
     path: bool = False,
-    service_route: Iterable[str] = (),
+    service_route: Words = (),
     headers: Headers | None = None,
 ) -> Reply:
     """Return the 200 that names `granted`, all but those of 0 seconds: each as it was written, with `expires`.
@@ -99,7 +102,7 @@ def registered(
         hops = [hop for value in request.message.all(b"path") for hop in parse_address_list(value)]
         lines += [(b"Path", hop.raw) for hop in hops]
     reply.extra += b"".join(b"\r\n%b: %b" % line for line in lines)
-    reply.extra += header_lines([("Service-Route", value) for value in service_route])
+    reply.extra += header_lines([("Service-Route", value) for value in as_several(service_route)])
     return reply
 
 

@@ -25,8 +25,9 @@ _has_content_type = re.compile(rb"\r\n(?:content-type|c)[ \t]*:", re.IGNORECASE)
 class Reply:
     """A SIP reply without what the request gives it: status, reason phrase, further headers and body.
 
-    Raises ValueError, where the handler gave it, for a status outside 100-699, an empty reason, a CR, LF or NUL in a
-    reason or header, a header that slbroker writes itself, and a body without a Content-Type (RFC 3261 7.4.1).
+    Raises ValueError, where the handler gave it, for arguments of another kind, a status outside 100-699, an empty
+    reason, a CR, LF or NUL in a reason or header, a header that slbroker writes itself, and a body without a
+    Content-Type (RFC 3261 7.4.1).
     """
 
     __slots__ = ("_reason", "_status", "body", "extra", "line")
@@ -34,13 +35,16 @@ class Reply:
     def __init__(
         self, status: int, reason: str | None = None, headers: Headers | None = None, body: bytes | str = b""
     ) -> None:
-        is_short = reason is None or len(reason) <= MAX_REMEMBERED_PHRASE
-        # `line` is the status line as it goes out.
-        self._reason, self.line = _remember_phrase(status, reason) if is_short else _write_phrase(status, reason)
+        try:
+            is_short = reason is None or len(reason) <= MAX_REMEMBERED_PHRASE
+            # `line` is the status line as it goes out.
+            self._reason, self.line = _remember_phrase(status, reason) if is_short else _write_phrase(status, reason)
+        except TypeError:  # no length, no hash
+            _check_kinds(status, reason)
+            raise
         self._status = status
         self.extra = header_lines(headers) if headers else b""
-        # What a peer wrote, and a plugin repeats, goes back as its bytes, as it does in a header.
-        self.body = body.encode(errors="surrogateescape") if isinstance(body, str) else body
+        self.body = _body(body) if body else b""
         if body and not _has_content_type(self.extra):
             raise ValueError("a body needs a Content-Type header")
 
@@ -74,6 +78,24 @@ class Drop(Enum):
 DROP: Final = Drop.DROP
 
 
+def _check_kinds(status: object, reason: object) -> None:
+    """Raise ValueError for a status that is no number, a reason that is no text."""
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise ValueError(f"status {status!r:.80} is no whole number; write it as 486")
+    if reason is not None and not isinstance(reason, str):
+        raise ValueError(f"reason {reason!r:.80} is no text; reply(status, reason, headers, body) is the order")
+
+
+def _body(body: object) -> bytes:
+    """Return a body's bytes; raise ValueError for what has none."""
+    if isinstance(body, str):
+        # What a peer wrote, and a plugin repeats, goes back as its bytes, as it does in a header.
+        return body.encode(errors="surrogateescape")
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise ValueError(f"a body is text or bytes, not {body!r:.80}")
+    return bytes(body)
+
+
 def _write_phrase(status: int, reason: str | None) -> tuple[str, bytes]:
     """Return the reason phrase of a reply, and its status line."""
     checked = _check_phrase(status, reason)
@@ -82,6 +104,7 @@ def _write_phrase(status: int, reason: str | None) -> tuple[str, bytes]:
 
 def _check_phrase(status: int, reason: str | None) -> str:
     """Return the reason phrase of a reply; raise ValueError when it or the status cannot be."""
+    _check_kinds(status, reason)
     if not 100 <= status <= 699:
         raise ValueError(f"status {status} is not between 100 and 699")
     if reason is None:
@@ -92,15 +115,17 @@ def _check_phrase(status: int, reason: str | None) -> str:
     return reason if reason.isascii() else reason.encode(errors="replace").decode()
 
 
-_remember_phrase: Final = lru_cache(maxsize=1_024)(_write_phrase)
+_remember_phrase: Final = lru_cache(maxsize=1_024, typed=True)(_write_phrase)  # typed: 486.0 is no 486
 
 
 def header_lines(headers: Headers) -> bytes:
     """Return headers as lines, each with its CRLF before it; raise ValueError for one that cannot be sent."""
     # A dict is asked for by name first: what is behind isinstance(..., Mapping) takes longer than all the rest.
-    pairs = headers.items() if type(headers) is dict or isinstance(headers, Mapping) else headers
+    pairs = headers.items() if type(headers) is dict or isinstance(headers, Mapping) else _pairs(headers)
     lines: list[bytes] = []
     for name, value in pairs:
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r:.80} is no header name; write headers={{'Name': 'value'}}")
         if isinstance(value, str):
             lines.append(_header_line(name, value))
         elif isinstance(value, Iterable) and all(isinstance(single, str) for single in value):
@@ -108,6 +133,15 @@ def header_lines(headers: Headers) -> bytes:
         else:
             raise ValueError(f"header {name} wants text, or several in a list, not {value!r:.80}")
     return b"".join(lines)
+
+
+def _pairs(headers: object) -> Iterable[tuple[str, str]]:
+    """Return pairs as they are; raise ValueError for what holds none."""
+    pairs = list(headers) if isinstance(headers, Iterable) and not isinstance(headers, str | bytes) else [headers]
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise ValueError(f"headers want a dict, {{'Name': 'value'}}, or pairs; {pair!r:.80} is none")
+    return pairs  # type: ignore[return-value]  # what pairs hold is looked at one by one
 
 
 def _header_line(name: str, value: str) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.inner import Item
-from slbroker.plugin.contact import SECURE, contact_value, own_contact
+from slbroker.plugin.contact import SECURE, contact_value, own_contact, target_of
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
@@ -19,8 +19,9 @@ from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
 from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from slbroker.plugin.match import Words
     from slbroker.sip.message import Message, Source
 
 
@@ -290,12 +291,10 @@ class Request:
         Raises ValueError for none, for no 3xx, for a q that is not from 0 to 1, and for what is no single URI, or could
         be taken for another one: with two "@", a password, a "?" before the "@".
         """
+        reply = Reply(status, reason, headers)
         if not contacts or not 300 <= status <= 399:
             raise ValueError("redirect wants a contact and a status between 300 and 399")
-        reply = Reply(status, reason, headers)
-        reply.extra += header_lines(
-            {"Contact": [contact_value(*((one, None) if isinstance(one, str) else one)) for one in contacts]}
-        )
+        reply.extra += header_lines({"Contact": [contact_value(*target_of(one)) for one in contacts]})
         return reply
 
     def registered(
@@ -306,7 +305,7 @@ class Request:
         default: int = DEFAULT,
         refuse: bool = True,
         path: bool = False,
-        service_route: Iterable[str] = (),
+        service_route: Words = (),
         headers: Headers | None = None,
     ) -> Reply:
         """Return the 200 to a REGISTER (RFC 3261 10.3): its contacts, each with the seconds that it is granted.

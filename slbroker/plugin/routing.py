@@ -65,7 +65,7 @@ def make_route(
     if transport is not None:
         tests.append(match.transport_test(transport))
     if header is not None:
-        tests += [match.header_test(one) for one in ((header,) if isinstance(header, str) else header)]
+        tests += [match.header_test(one) for one in match.as_several(header)]
     return Route(handler, users, tuple(value.lower() for value in domains), tuple(tests), words)
 
 

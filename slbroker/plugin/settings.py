@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from slbroker.plugin.guard import check_seconds
 from slbroker.plugin.reply import Drop, Reply
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Settings:
         Reply(self.default_code, self.default_reason)
         if self.errors not in _TABLES:
             raise ValueError(f"errors={self.errors!r} is none of {', '.join(_TABLES)}")
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"timeout={self.timeout!r} is no number of seconds above 0")
+        if self.timeout is not None:
+            check_seconds("timeout", self.timeout)
         if not isinstance(self.on_timeout, Reply | Drop | None):
             raise ValueError("on_timeout wants a Reply or DROP")
 

@@ -74,6 +74,8 @@ _OPENSIPS: Final[dict[SlError, _Entry]] = {
 
 def entry(error: SlError, table: ErrorTable = "kamailio") -> _Entry:
     """Return number, status and text of `error` in one of the two tables."""
+    if not isinstance(error, SlError):
+        raise ValueError(f"{error!r:.80} is no SlError; write SlError.E_UNSPEC, or reply() with a code")
     number, status, phrase = error.value
     if table == "opensips":
         phrase = _OPENSIPS_SORRY if phrase == _SORRY else phrase
