@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slbroker_handlers.kemi.script import examine
-from tests.peers.pair import ALIAS, SCRIPTS, Case, Servers, client, exchange, start_kamailio_with
+from tests.peers.pair import ALIAS, SCRIPTS, Case, Servers, client, exchange, installed_release, start_kamailio_with
 from tests.support.processes import ROOT
 from tests.support.timing import within
 
@@ -157,6 +157,8 @@ DIFFERENCES: dict[str, tuple[Case, list[str], list[str]]] = {
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_the_differences_are_those_that_are_documented(name: str, both: tuple[int, int]) -> None:
     case, *expected = DIFFERENCES[name]
+    if name == "an empty reason" and installed_release() >= (6, 0):
+        expected = [[], []]  # refused by both
     with client() as caller:
         seen = [exchange(port, case, caller, 1000 + list(DIFFERENCES).index(name)) for port in both]
     assert [[line for line in lines if line.startswith(("SIP/2.0", "contact"))] for lines in seen] == expected

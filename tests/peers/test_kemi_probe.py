@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.handlers.kemi.observations import OBSERVATIONS, PROBE, SETTINGS, answer, question
-from tests.peers.pair import Case, Servers, client, exchange
+from tests.peers.pair import Case, Servers, client, exchange, installed_release
 from tests.support.timing import within
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
@@ -115,7 +115,9 @@ def test_both_redirect_to_a_request_uri_without_its_alias(both_probes: tuple[int
 
 
 def test_kamailio_says_still_what_was_observed(both_probes: tuple[int, int]) -> None:
-    """tests/handlers/kemi/test_observed.py holds slbroker to the same."""
+    """tests/handlers/kemi/test_observed.py holds slbroker to the same; it was observed with 5.6."""
+    if installed_release() != (5, 6):
+        pytest.skip("another release than the one that was observed")
     with client() as caller:
         caller.connect(("127.0.0.1", both_probes[0]))
         caller.settimeout(within(5))

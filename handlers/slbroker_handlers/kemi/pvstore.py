@@ -71,6 +71,15 @@ def _set_var(call: Call, spec: Spec, value: Value | None) -> bool:
     return True
 
 
+def _get_nullable(call: Call, spec: Spec) -> Xval:
+    return call.state.nullable.get(spec.inner)
+
+
+def _set_nullable(call: Call, spec: Spec, value: Value | None) -> bool:
+    call.state.nullable[spec.inner] = value
+    return True
+
+
 def _get_shared(call: Call, spec: Spec) -> Xval:
     return call.state.shared.get(spec.inner, 0)
 
@@ -202,6 +211,8 @@ GETTERS: Final[dict[str, Getter]] = {
     **READERS,
     **morepvars.GETTERS,
     "var": _get_var,
+    "vz": _get_var,
+    "vn": _get_nullable,
     "shv": _get_shared,
     "avp": _get_avp,
     "sht": _get_entry,
@@ -219,6 +230,8 @@ GETTERS: Final[dict[str, Getter]] = {
 SETTERS: Final[dict[str, Setter]] = {
     **morepvars.SETTERS,
     "var": _set_var,
+    "vz": _set_var,
+    "vn": _set_nullable,
     "shv": _set_shared,
     "avp": _set_avp,
     "sht": _set_entry,
