@@ -16,9 +16,11 @@ from slbroker.commands.author import explain, new, replay
 from slbroker.commands.broker import broker
 from slbroker.commands.keys import keys
 from slbroker.commands.look import check, ping
+from slbroker.commands.options import complaint
 from slbroker.commands.record import record
 from slbroker.commands.serve import edge, handler, run
 from slbroker.commands.stats import stats
+from slbroker.commands.variables import unknown_variables
 from slbroker.errors import Exit, UserError
 
 
@@ -34,6 +36,8 @@ for command in (run, edge, handler, broker, keys, ping, stats, check, new, recor
 
 def main() -> None:
     """Run the command; a problem that the user can mend is one line and a named exit code (`slbroker.errors.Exit`)."""
+    for words in unknown_variables(cli, os.environ):
+        click.echo(f"slbroker: {words}", err=True)
     try:
         sys.exit(cli.main(prog_name="slbroker", standalone_mode=False))
     except UserError as error:
@@ -42,7 +46,7 @@ def main() -> None:
         click.echo(error.format_message())
         sys.exit(Exit.USAGE)
     except click.ClickException as error:
-        _fail(" ".join(error.format_message().split()), error.exit_code)
+        _fail(complaint(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(Exit.FAILURE)
     except BrokenPipeError:  # `slbroker stats | head`

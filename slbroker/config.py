@@ -84,6 +84,8 @@ def parse_listen_address(text: str) -> ListenAddress:
     if found[1] not in TRANSPORTS:
         raise ConfigError(f"listen address {text!r}: transport {found[1]} is none of {', '.join(TRANSPORTS)}")
     host = found[2].strip("[]")
+    if host.isdigit():  # 5060 is a way to write 0.0.19.196, which nobody means
+        raise ConfigError(f"listen address {text!r}: {host} is no host; write {found[1]}:127.0.0.1:{found[3] or host}")
     host = EVERYWHERE[0] if host == "*" else _as_the_kernel_writes(host)
     address = ListenAddress(found[1], host, port)
     return address.advertising(parse_advertised(advertised[0])) if advertised else address

@@ -30,6 +30,7 @@ class Exit(IntEnum):
     BIND = 4
     PLUGIN = 5
     NO_ANSWER = 6
+    REFUSED = 7  # ping: somebody answered, and not with 2xx
 
 
 class SlbrokerError(Exception):

@@ -6,12 +6,13 @@ import re
 import secrets
 import ssl
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from slbroker.config import MAX_PORT, SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
-from slbroker.errors import ConfigError, NoAnswerError
+from slbroker.errors import ConfigError, Exit, NoAnswerError
 from slbroker.sip.response import Response, parse_response
-from slbroker.wire import StreamWire, UdpWire, Wire, look_up
+from slbroker.wire import Place, StreamWire, UdpWire, Wire, look_up
 
 T1 = 0.5  # seconds; RFC 3261 17.1.2.2: an unanswered request is repeated after T1, 2*T1, 4*T1, 4 s at most
 T2 = 4.0
@@ -56,7 +57,7 @@ class Pinger:
         self._tls = tls
         self._wire: Wire | None = None
         try:
-            self._there = look_up(self.target)
+            self._places = look_up(self.target)
         except ConfigError as error:
             raise ConfigError(f"cannot ping {error}") from error
 
@@ -64,19 +65,22 @@ class Pinger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._wire is not None:
             self._wire.close()
+            self._wire = None
 
     def ping(self, timeout: float) -> Pong:
         """Send one OPTIONS, repeat it over UDP as RFC 3261 17.1.2 says, and return its final answer.
 
-        The connection, where there is one, is made before the time is taken. Raises NoAnswerError when there is none,
-        or no answer has come after `timeout` seconds.
+        The connection, where there is one, is made before the time is taken. A name's addresses are tried in turn
+        while nobody listens there. Raises NoAnswerError when there is none, or no answer has come after `timeout`
+        seconds; another call begins anew.
         """
         try:
-            if self._wire is None:
-                self._wire = self._open(timeout)
-            return self._ping(self._wire, timeout)
+            return self._try(timeout)
         except ssl.SSLCertVerificationError as error:
             why = f"{error.verify_message}; --tls-ca FILE says whom to trust, --insecure trusts anyone"
             raise NoAnswerError(f"cannot trust {self.uri}: {why}") from error
@@ -84,24 +88,43 @@ class Pinger:
             raise NoAnswerError(f"cannot reach {self.uri} over TLS: {error.reason}") from error
         except TimeoutError as error:
             raise NoAnswerError(f"no connection to {self.uri} within {timeout:g} s") from error
+        except ConnectionRefusedError as error:
+            raise NoAnswerError(f"nobody listens at {self.uri}: connection refused") from error
         except OSError as error:
             raise NoAnswerError(f"cannot reach {self.uri}: {error.strerror or error}") from error
 
-    def _open(self, timeout: float) -> Wire:
-        family, there = self._there
+    def _try(self, timeout: float) -> Pong:
+        if self._wire is not None:
+            return self._ping_or_close(timeout)
+        for place in self._places[:-1]:
+            with suppress(ConnectionRefusedError):
+                self._wire = self._open(place, timeout)
+                return self._ping_or_close(timeout)
+        self._wire = self._open(self._places[-1], timeout)
+        return self._ping_or_close(timeout)
+
+    def _ping_or_close(self, timeout: float) -> Pong:
+        assert self._wire is not None
+        try:
+            return self._ping(self._wire, timeout)
+        except OSError:
+            self._close()
+            raise
+
+    def _open(self, place: Place, timeout: float) -> Wire:
         if self.target.transport == "udp":
-            return UdpWire(family, there)
+            return UdpWire(*place)
         tls = self._tls if self.target.transport in SECURE else None
         if self.target.transport in WEBSOCKETS:
-            return self._open_websocket(timeout, tls)
-        return StreamWire(family, there, timeout, tls, self.target.host)
+            return self._open_websocket(place, timeout, tls)
+        return StreamWire(*place, timeout, tls, self.target.host)
 
-    def _open_websocket(self, timeout: float, tls: ssl.SSLContext | None) -> Wire:
+    def _open_websocket(self, place: Place, timeout: float, tls: ssl.SSLContext | None) -> Wire:
         try:
             from slbroker.wswire import WebSocketWire  # noqa: PLC0415 - it needs an extra's library
         except ImportError as error:
             raise ConfigError("to ping over WebSocket takes a library: pip install 'slbroker[ws]'") from error
-        return WebSocketWire(*self._there, timeout, self.target, tls)
+        return WebSocketWire(*place, timeout, self.target, tls)
 
     def _ping(self, wire: Wire, timeout: float) -> Pong:
         call_id = f"{secrets.token_hex(8)}@slbroker"
@@ -135,3 +158,36 @@ class Pinger:
             "Content-Length: 0",
         )
         return "\r\n".join((*lines, "", "")).encode(errors="surrogateescape")
+
+
+class Tally:
+    """What became of several pings."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._refused = 0  # answered, and not with 2xx
+        self._seconds: list[float] = []
+
+    def answered(self, pong: Pong) -> None:
+        """Count an answer."""
+        self._asked += 1
+        self._refused += not 200 <= pong.response.status <= 299
+        self._seconds.append(pong.seconds)
+
+    def unanswered(self) -> None:
+        """Count a request that got no answer."""
+        self._asked += 1
+
+    @property
+    def exit_code(self) -> Exit:
+        """Return NO_ANSWER where one got none, REFUSED where one was not 2xx, else OK."""
+        if self._asked > len(self._seconds):
+            return Exit.NO_ANSWER
+        return Exit.REFUSED if self._refused else Exit.OK
+
+    def __str__(self) -> str:
+        words = f"{self._asked} asked, {len(self._seconds)} answered, {self._refused} of these not with 2xx"
+        if not self._seconds:
+            return words
+        figures = (min(self._seconds), sum(self._seconds) / len(self._seconds), max(self._seconds))
+        return f"{words}; min/avg/max {'/'.join(f'{figure * 1000:.2f}' for figure in figures)} ms"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from slbroker.errors import ConfigError
 from slbroker.sip.framer import Framer
@@ -38,16 +38,19 @@ class Wire(Protocol):
         """Let go of it."""
 
 
-def look_up(address: ListenAddress) -> tuple[socket.AddressFamily, tuple[object, ...]]:
-    """Return family and socket address of a server; raise ConfigError when its host is unknown."""
+Place: TypeAlias = "tuple[socket.AddressFamily, tuple[object, ...]]"
+
+
+def look_up(address: ListenAddress) -> list[Place]:
+    """Return family and socket address of a server, all that its name has; raise ConfigError for an unknown host."""
     kind = socket.SOCK_DGRAM if address.transport == "udp" else socket.SOCK_STREAM
     try:
-        family, _, _, _, there = socket.getaddrinfo(address.host, address.port, type=kind)[0]
+        found = socket.getaddrinfo(address.host, address.port, type=kind)
     except UnicodeError as error:
         raise ConfigError(f"{address.host}: no host can have that name") from error
     except OSError as error:
         raise ConfigError(f"{address.host}: {error.strerror}") from error
-    return family, there
+    return [(family, there) for family, _, _, _, there in found]
 
 
 class SocketWire:
@@ -88,21 +91,15 @@ class UdpWire(SocketWire):
             self._socket.connect(there)
 
     def send(self, request: bytes) -> None:
-        """Send it; that nobody listens yet is no error: it may be starting."""
-        try:
-            self._socket.send(request)
-        except ConnectionRefusedError:
-            return
+        """Send it; raises ConnectionRefusedError when ICMP has said that nobody listens there."""
+        self._socket.send(request)
 
     def receive(self, seconds: float) -> bytes | None:
-        """Return a datagram if one comes within `seconds`."""
+        """Return a datagram if one comes within `seconds`; raises as `send` does."""
         self._socket.settimeout(max(seconds, 0.001))
         try:
             return self._socket.recv(MOST)
         except TimeoutError:
-            return None
-        except ConnectionRefusedError:
-            time.sleep(min(max(seconds, 0.0), 0.1))
             return None
 
 

@@ -83,9 +83,14 @@ def file_names(name: StrPath) -> tuple[Path, Path]:
 
 def load_pair(path: StrPath) -> KeyPair:
     """Read NAME.key_secret; raise KeyFileError, as when others may read it."""
-    found = _keys_in(secretfile.read(path, _WHAT, _remedy(path)))
+    try:
+        found = _keys_in(secretfile.read(path, _WHAT, _remedy(path)))
+    except KeyFileError:
+        found = _public_alone(path)  # which others may read: another file is meant, and nothing is wrong with this one
+        if not found:
+            raise
     if "secret" not in found:
-        raise KeyFileError(f"{_WHAT} {path} holds no secret key; name the file that ends in {SECRET}")
+        raise KeyFileError(f"{_WHAT} {path} holds no secret key; name the file that ends in {SECRET}") from None
     try:
         fits = zmq.curve_public(found["secret"]) == found.get("public")
     except zmq.ZMQError:
@@ -93,6 +98,15 @@ def load_pair(path: StrPath) -> KeyPair:
     if not fits:
         raise KeyFileError(f"{_WHAT} {path}: its two keys are no pair; for a new one run: {_remedy(path)}")
     return KeyPair(found["public"], found["secret"])
+
+
+def _public_alone(path: StrPath) -> dict[str, bytes]:
+    """Return the key in a file that holds a public one and no other; {} for any other file."""
+    try:
+        found = _keys_in(secretfile.read(path, _WHAT, _remedy(path), readable=True))
+    except KeyFileError:
+        return {}
+    return found if found.keys() == {"public"} else {}
 
 
 def load_public(path: StrPath) -> bytes:

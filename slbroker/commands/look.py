@@ -11,12 +11,13 @@ import click
 from slbroker.commands import busoptions, options, pluginoptions
 from slbroker.commands.serve import try_listen
 from slbroker.config import KEMI
-from slbroker.errors import PluginError, UserError
+from slbroker.errors import NoAnswerError, PluginError, UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from slbroker.config import BusSecurity, ListenAddress, TlsSettings
+    from slbroker.ping import Pinger, Tally
 
 
 @click.command()
@@ -36,22 +37,44 @@ def ping(
     tls_key: Path | None,
     tls_ca: Path | None,
     insecure: bool,
-) -> None:
+) -> int:
     """Send a SIP OPTIONS to URI and show the answer and the round-trip time.
 
     URI is sip:host:port for UDP; ;transport=tcp, tls, ws or wss behind it chooses another, as does sips:host:port.
+
+    \b
+    The exit code is 0 for 2xx, 7 for another answer such as 503, 6 for none.
     """
-    from slbroker.ping import Pinger
+    from slbroker.ping import Pinger, Tally
     from slbroker.tls import client_context
 
+    tally = Tally()
     with Pinger(uri, client_context(tls_ca, tls_cert, tls_key, insecure=insecure)) as pinger:
-        for number in range(count):
-            if number:
-                time.sleep(1)
-            pong = pinger.ping(timeout)
-            repeats = f", sent {pong.sent} times" if pong.sent > 1 else ""
-            reason = pong.response.reason.decode(errors="replace")
-            click.echo(f"{pong.response.status} {reason} from {pinger.uri} in {pong.seconds * 1000:.2f} ms{repeats}")
+        try:
+            for number in range(count):
+                if number:
+                    time.sleep(1)
+                _ping_once(pinger, timeout, tally, alone=count == 1)
+        finally:  # also at Ctrl-C
+            if count > 1:
+                click.echo(str(tally))
+    return tally.exit_code
+
+
+def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> None:
+    """Ask once, and say what came; raises NoAnswerError where there is no other time."""
+    try:
+        pong = pinger.ping(timeout)
+    except NoAnswerError as error:
+        if alone:
+            raise
+        click.echo(str(error), err=True)
+        tally.unanswered()
+        return
+    tally.answered(pong)
+    repeats = f", sent {pong.sent} times" if pong.sent > 1 else ""
+    reason = pong.response.reason.decode(errors="replace")
+    click.echo(f"{pong.response.status} {reason} from {pinger.uri} in {pong.seconds * 1000:.2f} ms{repeats}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import click
 
@@ -40,14 +40,31 @@ def option(name: str, *parameter: str, **settings: Any) -> Decorator[Any]:
     return click.option(name, *parameter, envvar=variable, show_envvar=True, **settings)
 
 
-class ListenType(ParamType):
+class WordType(ParamType):
+    """What is written as one word."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what the word means; raises ConfigError, which names the file if the word is in one."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value)
+        except ConfigError as error:
+            raise ConfigError(f"{file_of(param, ctx)}{error}") from None
+
+    def read(self, text: str) -> Any:
+        """Return what `text` means; raises ConfigError."""
+        raise NotImplementedError
+
+
+class ListenType(WordType):
     """A listen address in Kamailio's form."""
 
     name = "proto:host:port"
 
-    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> ListenAddress:
+    def read(self, text: str) -> ListenAddress:
         """Return the address; raises ConfigError."""
-        return value if isinstance(value, ListenAddress) else parse_listen_address(str(value))
+        return parse_listen_address(text)
 
     def split_envvar_value(self, value: str) -> list[str]:
         """Return the addresses of a variable, with blanks between them; what each advertises stays with it."""
@@ -55,34 +72,65 @@ class ListenType(ParamType):
         return [word.replace("\0", " advertise ") for word in words]
 
 
-class BusType(ParamType):
+class BusType(WordType):
     """A bus address."""
 
     name = "ipc:///path|tcp://host:port"
 
-    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> BusAddress:
+    def read(self, text: str) -> BusAddress:
         """Return the address; raises ConfigError."""
-        return value if isinstance(value, BusAddress) else parse_bus_address(str(value))
+        return parse_bus_address(text)
 
 
-class PoolType(ParamType):
+class PoolType(WordType):
     """The name of a pool of workers."""
 
     name = "name"
 
-    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+    def read(self, text: str) -> str:
         """Return the name; raises ConfigError."""
-        return read_pool(str(value))
+        return read_pool(text)
 
 
-class OriginType(ParamType):
+class OriginType(WordType):
     """A site, as a browser names it."""
 
     name = "scheme://host"
 
-    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
+    def read(self, text: str) -> str:
         """Return the origin; raises ConfigError."""
-        return parse_origin(str(value))
+        return parse_origin(text)
+
+
+_FILE: Final = "slbroker.config"  # where a context keeps the path of --config
+
+
+def file_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
+    """Return "config FILE: " where the value of an option is in that file, else ""."""
+    if param is None or ctx is None or param.name is None:
+        return ""
+    is_in_file = ctx.get_parameter_source(param.name) is click.core.ParameterSource.DEFAULT_MAP
+    return f"config {ctx.meta[_FILE]}: " if is_in_file and _FILE in ctx.meta else ""
+
+
+def complaint(error: click.ClickException) -> str:
+    """Return what is wrong with the command line on one line: of a number in plain words, and from which file it is."""
+    words = " ".join(error.format_message().split())
+    param = getattr(error, "param", None)
+    if not isinstance(error, click.BadParameter) or param is None:
+        return words
+    kind = param.type
+    given = _find_given(error.message)
+    if isinstance(kind, click.IntRange | click.FloatRange) and given:
+        number = "a whole number" if isinstance(kind, click.IntRange) else "a number"
+        words = f"{param.opts[0]} wants {number} from {kind.min} to {kind.max}, not {given[1].strip(chr(39))}"
+        if error.ctx is not None and param.name is not None:
+            source = error.ctx.get_parameter_source(param.name)
+            words += f" (in {param.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else ""
+    return file_of(param, error.ctx) + words
+
+
+_find_given = re.compile(r"(.*) is not (?:a valid|in the range) ", re.DOTALL).match
 
 
 def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
@@ -107,6 +155,7 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     values = {_spell(key): value for key, value in (shared | tables.get(ctx.info_name or "", {})).items()}
     defaults = {param.name: _as_words(path, key, values[key], param) for key, param in ours.items() if key in values}
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    ctx.meta[_FILE] = path
 
 
 def _siblings(ctx: click.Context) -> dict[str, click.Command]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import time
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from slbroker import ping
 from slbroker.errors import ConfigError, NoAnswerError
 from slbroker.ping import Pinger
 from slbroker.sip.parser import parse
+from tests.support.processes import run_slbroker
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -119,12 +122,48 @@ def test_nobody_answers() -> None:
     assert str(caught.value).startswith(f"no answer from sip:127.0.0.1:{port} within 0.")
 
 
-def test_nobody_listens() -> None:
+def test_nobody_listens_is_known_at_once_and_not_after_the_time_out() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    with pytest.raises(NoAnswerError, match="no answer from"):
-        ask(port, timeout=0.1)
+    begun = time.monotonic()
+    for uri in (f"sip:127.0.0.1:{port}", f"sip:localhost:{port}"):
+        with (
+            pytest.raises(NoAnswerError, match=f"^nobody listens at {uri}: connection refused$"),
+            Pinger(uri) as pinger,
+        ):
+            pinger.ping(60.0)
+    assert time.monotonic() - begun < within(5.0)
+
+
+def test_a_name_s_next_address_is_tried_where_nobody_listens_at_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(lambda data, _number: [reply(data)]) as port:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            closed = sock.getsockname()
+        found = [(socket.AF_INET, ("127.0.0.1", closed[1])), (socket.AF_INET, ("127.0.0.1", port))]
+        monkeypatch.setattr(ping, "look_up", lambda _address: found)
+        assert ask(port).response.status == 200
+
+
+@pytest.mark.parametrize(("status", "code"), [("200 OK", 0), ("503 Later", 7), ("404 No", 7), ("302 There", 7)])
+def test_the_exit_code_says_whether_it_is_well(status: str, code: int) -> None:
+    with server(lambda data, _number: [reply(data, status)]) as port:
+        process = run_slbroker("ping", f"sip:127.0.0.1:{port}")
+    assert process.wait() == code
+    assert process.output.startswith(f"{status} from sip:127.0.0.1:{port} in ")
+
+
+def test_several_pings_end_with_a_summary() -> None:
+    with server(lambda data, number: [reply(data, "503 Later" if number == 1 else "200 OK")]) as port:
+        process = run_slbroker("ping", f"sip:127.0.0.1:{port}", "--count", "2")
+    assert process.wait() == 7
+    summary = process.output.splitlines()[-1]
+    assert re.fullmatch(r"2 asked, 2 answered, 1 of these not with 2xx; min/avg/max [0-9./]+ ms", summary)
+    process = run_slbroker("ping", f"sip:127.0.0.1:{port}", "--count", "2")  # nobody is there any more
+    assert process.wait() == 6
+    assert process.log.count("nobody listens at") == 2
+    assert process.output == "2 asked, 0 answered, 0 of these not with 2xx\n"
 
 
 def test_ipv6() -> None:

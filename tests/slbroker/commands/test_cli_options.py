@@ -11,11 +11,14 @@ import click
 import pytest
 
 from slbroker import keys
+from slbroker.bus import curve
 from slbroker.cli import cli, main
 from slbroker.commands.options import BusType, ListenType
+from slbroker.commands.variables import unknown_variables
 from slbroker.config import parse_listen_address
 from slbroker.errors import Exit
 from tests.support.peers import free_udp_port
+from tests.support.processes import run_slbroker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,7 +204,8 @@ def test_one_file_serves_all_commands(given: Callable[..., Any], tmp_path: Path)
         ("workers = [2]", "workers has a value of the wrong kind"),
         ("credit = 2020-01-01", "credit has a value of the wrong kind"),
         ('listen = "nowhere"', "listen address 'nowhere'"),
-        ("listen = 5", "listen address '5'"),
+        ("listen = 5", "config conf.toml: listen address '5'"),
+        ('listen = "udp:5060:5060"', "config conf.toml: listen address 'udp:5060:5060': 5060 is no host"),
     ],
 )
 def test_a_file_that_is_wrong(content: str | bytes, said: str, complaint: Callable[..., Any], tmp_path: Path) -> None:
@@ -212,7 +216,13 @@ def test_a_file_that_is_wrong(content: str | bytes, said: str, complaint: Callab
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("workers = 0", "--workers"), ("workers = 2.5", "--workers"), ("workers = true", "--workers")]
+    ("content", "said"),
+    [
+        ("workers = 0", "config conf.toml: --workers wants a whole number from 1 to 256, not 0"),
+        ("workers = 2.5", "config conf.toml: --workers wants a whole number from 1 to 256, not 2.5"),
+        ("workers = true", "config conf.toml: --workers wants"),
+        ('log-level = "loud"', "config conf.toml: Invalid value for '--log-level'"),
+    ],
 )
 def test_a_value_that_its_option_refuses(
     content: str, said: str, complaint: Callable[..., Any], tmp_path: Path
@@ -229,8 +239,12 @@ def test_a_value_that_its_option_refuses(
         ("frobnicate", Exit.USAGE, "No such command 'frobnicate'"),
         ("run --frobnicate", Exit.USAGE, "No such option"),
         ("run extra", Exit.USAGE, "unexpected extra argument"),
-        ("run --workers many", Exit.USAGE, "'many' is not a valid integer"),
-        ("run --workers 0", Exit.USAGE, "--workers"),
+        ("run --workers many", Exit.USAGE, "--workers wants a whole number from 1 to 256, not many"),
+        ("run --workers 0", Exit.USAGE, "--workers wants a whole number from 1 to 256, not 0"),
+        ("run --workers 2.5", Exit.USAGE, "--workers wants a whole number from 1 to 256, not 2.5"),
+        ("run --gather much", Exit.USAGE, "--gather wants a number from 0 to 0.1, not much"),
+        ("run --listen udp:5060:5060", Exit.CONFIG, "5060 is no host; write udp:127.0.0.1:5060"),
+        ("run --listen udp:5070", Exit.CONFIG, "5070 is no host; write udp:127.0.0.1:5070"),
         ("run --credit 0", Exit.USAGE, "--credit"),
         ("run --ack-window -1", Exit.USAGE, "--ack-window"),
         ("run --log-level loud", Exit.USAGE, "--log-level"),
@@ -271,7 +285,9 @@ def test_a_value_that_its_option_refuses(
         ("ping", Exit.USAGE, "Missing argument 'URI'"),
         ("ping sip:h:0", Exit.CONFIG, "is no SIP address to ping"),
         ("ping sip:a..b", Exit.CONFIG, "no host can have that name"),
-        ("ping sip:127.0.0.1:{port} --timeout 0.05", Exit.NO_ANSWER, "no answer from sip:127.0.0.1:"),
+        ("ping sip:127.0.0.1:{port} --timeout 60", Exit.NO_ANSWER, "nobody listens at sip:127.0.0.1:"),
+        ("ping sip:127.0.0.1:{port};transport=tcp --timeout 60", Exit.NO_ANSWER, "connection refused"),
+        ("handler --keys ring --bus-key b.key --bus-server-key b.key", Exit.CONFIG, "holds no secret key; name the"),
         ("ping sip:h --count 0", Exit.USAGE, "--count"),
         ("stats --bus ipc://{here}/nobody --timeout 0.05", Exit.NO_ANSWER, "no edge answers at ipc://"),
         ("stats --bus nobody", Exit.CONFIG, "bus address 'nobody'"),
@@ -282,6 +298,7 @@ def test_what_people_get_wrong_is_one_line_and_a_named_code(
 ) -> None:
     keys.create("ring")
     keys.create("open")
+    curve.create("b")
     (tmp_path / "open").chmod(0o644)
     (tmp_path / "garbled").write_text("garbled")
     (tmp_path / "garbled").chmod(0o600)
@@ -300,3 +317,23 @@ def test_no_command_at_all_shows_the_commands(
     output = capsys.readouterr()
     assert "Commands:" in output.out
     assert output.err == ""
+
+
+# Variables ------------------------------------------------------------------------------------------------------
+
+
+def test_a_variable_that_is_no_option_is_named_with_what_was_meant() -> None:
+    process = run_slbroker("keys", "new", "/nowhere/ring", env={"SLBROKER_LISTN": "udp:127.0.0.1:0"})
+    assert process.log.startswith("slbroker: SLBROKER_LISTN is set and is no option of slbroker; SLBROKER_LISTEN?\n")
+    names = ["SLBROKER_PORT_5060_UDP_ADDR", "SLBROKER_EDGE_SERVICE_HOST", "SLBROKER_PORT", "SLBROKER_BUS", "PATH"]
+    assert list(unknown_variables(cli, [*names, "SLBROKER_TEST_TIME", "SLBROKER_PURE"])) == []
+    assert list(unknown_variables(cli, ["SLBROKER_XYZZY"])) == ["SLBROKER_XYZZY is set and is no option of slbroker"]
+
+
+def test_a_wrong_number_in_a_variable_names_the_variable(
+    complaint: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLBROKER_WORKERS", "many")
+    code, line = complaint("run")
+    assert code == Exit.USAGE
+    assert "--workers wants a whole number from 1 to 256, not many (in SLBROKER_WORKERS)" in line

@@ -1,0 +1,44 @@
+"""Environment variables that look like ours and are none: a slip in a unit file is silent otherwise."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# No options: chosen before there are any, of compose/, of our tests.
+_OTHERS: Final = frozenset(
+    ("SLBROKER_PURE", "SLBROKER_UID", "SLBROKER_RING", "SLBROKER_REPOSITORY", "SLBROKER_REQUIRE_PEERS")
+)
+_TESTS: Final = "SLBROKER_TEST_"
+# What Kubernetes and Docker say of a service that is called slbroker, or slbroker-edge.
+_is_service = re.compile(
+    r"SLBROKER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)"
+).fullmatch
+
+
+def unknown_variables(command: click.Command, environment: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each name in `environment` that begins as our variables do and is no option's."""
+    ours = [name for name in environment if name.startswith("SLBROKER_")]
+    if not ours:
+        return
+    known = set(_variables(command))
+    for name in sorted(ours):
+        if name in known or name in _OTHERS or name.startswith(_TESTS) or _is_service(name):
+            continue
+        alike = difflib.get_close_matches(name, known, 1, 0.8)
+        yield f"{name} is set and is no option of slbroker{f'; {alike[0]}?' if alike else ''}"
+
+
+def _variables(command: click.Command) -> Iterator[str]:
+    for param in command.params:
+        if isinstance(param.envvar, str):
+            yield param.envvar
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            yield from _variables(inner)
