@@ -169,18 +169,10 @@ def save(path: StrPath, ring: KeyRing) -> None:
     """Replace the file at `path` by `ring`, all at once, with mode 0600; a symbolic link is followed.
 
     The file keeps its owner, so that root may rotate the keys of a service that runs as another user.
-    Raises KeyFileError.
+    Containers into which this one file is mounted see the new ring, too. Raises KeyFileError.
     """
     try:
-        target = Path(path).resolve()
-        temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
-        secretfile.write_new(temporary, _encode(ring), like=target)
-        try:
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink()
-            raise
-        secretfile.sync_directory(target)
+        secretfile.replace(Path(path).resolve(), _encode(ring))
     except OSError as error:
         raise KeyFileError(f"cannot write key file {path}: {error.strerror}") from None
 

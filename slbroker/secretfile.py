@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import stat
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 from slbroker.errors import KeyFileError
 
@@ -109,6 +113,37 @@ def write_new(path: Path, content: bytes, mode: int = 0o600, like: Path | None =
         path.unlink()
         raise
     sync_directory(path)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace the file at `path` all at once, with mode 0600 and its owner; raises OSError.
+
+    A mount of this single file shows the file that was there when it was mounted, whatever has its name now. So that
+    one gets the content too, and it alone if `path` is such a mount itself, whose name Linux gives to no other file.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    with contextlib.ExitStack() as stack:
+        before = None
+        with contextlib.suppress(FileNotFoundError):
+            before = stack.enter_context(path.open("r+b", buffering=0))
+        write_new(temporary, content, like=path)
+        try:
+            temporary.replace(path)
+        except BaseException as error:
+            temporary.unlink()
+            if before is None or not isinstance(error, OSError) or error.errno != errno.EBUSY:
+                raise
+            _overwrite(before, content)
+            return
+        if before is not None and os.fstat(before.fileno()).st_nlink == 0:  # else somebody keeps it by another name
+            _overwrite(before, content)
+    sync_directory(path)
+
+
+def _overwrite(file: FileIO, content: bytes) -> None:
+    """Write in one piece over what is there; spaces, which JSON and text files take, make up for what was longer."""
+    file.write(content.ljust(os.fstat(file.fileno()).st_size))
+    os.fsync(file.fileno())
 
 
 def sync_directory(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from slbroker import inner, keys
+from slbroker import inner
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
 from slbroker.bus.pauses import Pauses
@@ -25,6 +25,7 @@ from slbroker.bus.zap import ZapHandler
 from slbroker.config import SECURE
 from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
+from slbroker.ringfile import RingFile
 from slbroker.tls import server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
@@ -63,7 +64,8 @@ class EdgeService:
         """`memory` is this process's part of what an edge of several processes shares."""
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        signer = self._load_signer()
+        self._ring_file = RingFile(settings.keys)
+        signer = self._make_signer()
         dispatcher: Dispatcher[Job] = Dispatcher(
             self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes}
         )
@@ -86,8 +88,8 @@ class EdgeService:
         self._ticker: asyncio.TimerHandle | None = None
         self._pauses = Pauses()
 
-    def _load_signer(self) -> Signer:
-        ring = keys.load(self.settings.keys)
+    def _make_signer(self) -> Signer:
+        ring = self._ring_file.ring
         return Signer(ring.current, ring.accepted(time.time()))
 
     # Beginning --------------------------------------------------------------------------------------------------
@@ -252,8 +254,8 @@ class EdgeService:
         """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
         self._reload_tls()
         self._reload_clients()
-        self.edge.ack_filter.signer = self._load_signer()
-        logger.info("key ring %s loaded again", self.settings.keys)
+        self._ring_file.load_again()
+        self.edge.ack_filter.signer = self._make_signer()
 
     def _reload_tls(self) -> None:
         """Read the TLS files again, for connections to come; on an error, which says which file, keep the old ones."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from slbroker import inner, keys
+from slbroker import inner
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
@@ -22,9 +22,11 @@ from slbroker.bus.membership import HANDLER_TIMEOUT, UNFIT, Membership, Standing
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
+from slbroker.errors import ConfigError
 from slbroker.plugin.faults import GIVEN_UP, is_given_up
 from slbroker.plugin.responder import Responder
 from slbroker.recording import Record, Recorder
+from slbroker.ringfile import RingFile
 from slbroker.totag import Signer
 from slbroker_handlers.keeper import PluginKeeper
 from slbroker_handlers.pace import Pace
@@ -103,7 +105,8 @@ class Worker:
     def __init__(self, settings: HandlerSettings, app: Handlers, source: PluginSource | None = None) -> None:
         """`source` is where `app` comes from; without it a reload leaves the plugin as it is."""
         self.settings = settings
-        self.responder = Responder(app, *self._load_keys())
+        self._ring_file = RingFile(settings.keys)
+        self.responder = Responder(app, *self._make_keys())
         self.responder.unattended = True
         self._recorder = Recorder(settings.record) if settings.record else None
         self._keeper = PluginKeeper(
@@ -130,8 +133,8 @@ class Worker:
         self._ticker: asyncio.TimerHandle | None = None
         self._pauses = Pauses(logging.DEBUG)  # it may be a handler that blocks, which is told elsewhere
 
-    def _load_keys(self) -> tuple[Signer, NonceKeys]:
-        ring = keys.load(self.settings.keys)
+    def _make_keys(self) -> tuple[Signer, NonceKeys]:
+        ring = self._ring_file.ring
         accepted = ring.accepted(time.time())
         return Signer(ring.current, accepted), NonceKeys(ring.current, accepted)
 
@@ -264,10 +267,27 @@ class Worker:
     # Loading again ----------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
-        """Read key ring and plugin again; raise KeyFileError or PluginError, and keep the old, for what cannot be."""
-        self.responder.use_keys(*self._load_keys())
-        logger.info("key ring %s loaded again", self.settings.keys)
+        """Read key ring and plugin again; raise KeyFileError or PluginError, and keep the old, for what cannot be.
+
+        The file of `--record` is opened again before all that: logrotate has given the old one another name.
+        """
+        self._reopen_record()
+        self._ring_file.load_again()
+        self.responder.use_keys(*self._make_keys())
         self._keeper.reload()
+
+    def _reopen_record(self) -> None:
+        if self.settings.record is None:
+            return
+        try:
+            recorder = Recorder(self.settings.record)
+        except ConfigError as error:
+            logger.error("not opened again, the old one stays in use: %s", error)
+            return
+        if self._recorder is not None:  # None after a write that failed: the disk may have room again
+            self._recorder.close()
+        self._recorder = recorder
+        logger.info("recording %s opened again", self.settings.record)
 
     def _on_swap(self, app: Handlers) -> None:
         if app.takes != self._hello["takes"]:
