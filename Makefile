@@ -46,6 +46,8 @@ $(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx slbroker/inner
 	@touch $@
 
 run: setup ## start slbroker here: 200 to OPTIONS, 404 to the rest
+	@said=$$($(BIN)/slbroker check $(addprefix --listen ,$(LISTEN))) || { echo "$$said" | grep '^BAD' >&2; \
+	  echo "Name other addresses: make run LISTEN='udp:127.0.0.1:5070 tcp:127.0.0.1:5070'" >&2; exit 1; }
 	@echo "Starting slbroker on $(LISTEN). Now try, in another terminal:"
 	@echo "    $(BIN)/slbroker ping $(PING)"
 	@echo "Ctrl-C stops it."

@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.bus.choice import Choice
+from slbroker.bus.routes import RECORDERS
 from slbroker.inner import Job
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ShadowJob(Job):
 class Shadow:
     """Copies requests, keeps the two answers of each until both are there, and counts how they compare.
 
-    copied == same + status + content + unanswered + in flight, at any instant.
+    copied == same + status + content + unanswered + recorded + in flight, at any instant.
     """
 
     def __init__(self, pool: str, percent: float = HUNDRED) -> None:
@@ -53,6 +54,7 @@ class Shadow:
         self.same = 0  # the same bytes
         self.status = 0  # another status; or a reply on one side, silence on the other
         self.content = 0  # the same status, other bytes
+        self.recorded = 0  # seen by `slbroker record`, which answers none: there is nothing to compare
         self.unanswered = 0  # no answer from the shadow pool, or none from the workers
         self._choice = Choice((pool,), (1,))
         self._threshold = int(percent / HUNDRED * 2**32)
@@ -63,7 +65,7 @@ class Shadow:
     @property
     def in_flight(self) -> int:
         """Return how many copies have not been compared."""
-        return self.copied - self.same - self.status - self.content - self.unanswered
+        return self.copied - self.same - self.status - self.content - self.unanswered - self.recorded
 
     def copy(self, job: Job, dispatcher: Dispatcher[Job], now: float) -> None:
         """Give a copy of a job that has just been submitted to the shadow pool, if that has workers."""
@@ -109,6 +111,8 @@ class Shadow:
             return
         if original is _NONE or theirs is _NONE:
             self.unanswered += 1
+        elif self.pool == RECORDERS and theirs is None:
+            self.recorded += 1
         elif original == theirs:
             self.same += 1
         else:
@@ -137,6 +141,7 @@ class Shadow:
             "status": self.status,
             "content": self.content,
             "unanswered": self.unanswered,
+            "recorded": self.recorded,
             "in_flight": self.in_flight,
         }
 

@@ -19,6 +19,7 @@ from slbroker.sip.uri import InvalidUri, parse_uri
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+RECORDERS: Final = "record"  # the pool of `slbroker record`, which answers nothing
 
 MAX_WEIGHT: Final = 1_000_000
 _ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - as a socket on all addresses has it in its name

@@ -49,6 +49,32 @@ def bind(router: zmq.Socket[bytes], address: BusAddress) -> None:
 
 
 @contextmanager
+def for_one_run(usual: BusAddress, private: BusAddress) -> Iterator[BusAddress]:
+    """Give the bus of one `slbroker run`: the usual socket file, where stats looks, else a private one.
+
+    The usual one is taken by one run at a time, for as long as the `with` lasts; one that an edge has, or that cannot
+    be had, is left alone.
+    """
+    taken = None
+    address = private
+    try:
+        path = Path(usual.path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_directory(path.parent)
+        taken = os.open(f"{path}.run", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_free(path):
+            address = usual
+    except (OSError, BindError) as error:
+        logger.debug("a private bus in place of the usual one: %s", error)
+    try:
+        yield address
+    finally:
+        if taken is not None:
+            os.close(taken)
+
+
+@contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     """Keep two edges that start at once from both finding `path` free; the kernel takes the lock from one that dies."""
     lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from slbroker.commands import options, pluginoptions
-from slbroker.errors import ConfigError, Exit
+from slbroker.errors import ConfigError, Drop, Exit, Reject
 
 if TYPE_CHECKING:
     from slbroker.keys import KeyRing
@@ -109,6 +111,7 @@ def _read_one(data: bytes, source: str, to: str) -> Record:
     """Return the request that a person has given; raises ConfigError."""
     from slbroker.recording import Record, read_record, read_request
     from slbroker.sip.message import Source
+    from slbroker.sip.via import stamp_top
 
     host, colon, port = source.rpartition(":")
     if not (colon and port.isascii() and port.isdigit()):
@@ -116,7 +119,13 @@ def _read_one(data: bytes, source: str, to: str) -> Record:
     try:
         if data.lstrip().startswith(b"{"):
             return read_record(data.decode())
-        return Record(0.0, Source(host.strip("[]"), int(port), to), read_request(_with_line_ends(data)))
+        message = read_request(_with_line_ends(data))
+        connected = not to.startswith("udp:")
+        assert isinstance(message.headers, list)
+        stamp_top(message.headers, host.strip("[]"), int(port), connected=connected)  # as the edge does
+        return Record(0.0, Source(host.strip("[]"), int(port), to), message)
+    except (Drop, Reject) as error:
+        raise ConfigError(f"the request cannot be explained: no edge hands this to a handler: {error}") from None
     except ValueError as error:
         raise ConfigError(f"the request cannot be explained: {error}") from None
 
@@ -133,11 +142,21 @@ def _with_line_ends(data: bytes) -> bytes:
 @click.argument("name")
 def new(name: str) -> int:
     """Write a small plugin project into a new folder NAME: a plugin, a test, a rule file, a README."""
+    from importlib.util import find_spec
+
+    from slbroker.commands.naming import own_name
     from slbroker.commands.skeleton import write_project
 
     for path in write_project(Path(name)):
         click.echo(path)
-    click.echo(f"now: cd {name} && pytest && slbroker run --plugin {Path(name).name.replace('-', '_')}.py")
+    us = own_name()
+    pytest = f"{shlex.quote(sys.executable)} -m pytest"
+    test = f"{pytest} && " if find_spec("pytest") else ""
+    click.echo(
+        f"now: cd {shlex.quote(name)} && {test}{us} run --plugin {Path(name).name.replace('-', '_')}.py --reload"
+    )
+    if not test:
+        click.echo(f"its tests want pytest, which is not here: {shlex.quote(sys.executable)} -m pip install pytest")
     return Exit.OK
 
 

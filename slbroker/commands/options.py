@@ -223,6 +223,11 @@ freebind = option(
     help="Listen on addresses that this machine has not yet, such as one that VRRP moves here (IP_FREEBIND).",
 )
 bus = option("--bus", type=BusType(), help="Bus address to bind; a socket file of this user when not given.")
+run_bus = option(
+    "--bus",
+    type=BusType(),
+    help="Bus address to bind; without it where `slbroker stats` looks, or a private one while that is another's.",
+)
 buses = option("--bus", type=BusType(), multiple=True, help="Bus address of an edge; repeatable, for several edges.")
 keys = option(
     "--keys",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from slbroker.bus.routes import RECORDERS
 from slbroker.commands import busoptions, options
 from slbroker.commands.serve import serve_handlers
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
     from slbroker.config import BusSecurity
 
-POOL: Final = "record"  # no option: in a pool that serves, its share of the requests would stay unanswered
+POOL: Final = RECORDERS  # no option: in a pool that serves, its share of the requests would stay unanswered
 
 
 @click.command()

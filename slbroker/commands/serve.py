@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @options.listen
 @options.advertise
 @options.freebind
+@options.run_bus
 @pluginoptions.plugin
 @options.reload
 @options.workers(2)
@@ -56,6 +57,7 @@ def run(
     listen: tuple[ListenAddress, ...],
     advertised: tuple[str, ...],
     freebind: bool,
+    bus: BusAddress | None,
     plugin: str | None,
     reload: bool,
     workers: int,
@@ -72,7 +74,6 @@ def run(
 ) -> int:
     """Start an edge and its handlers in one go."""
     from slbroker import keys as keyring
-    from slbroker.bus.address import parse_bus_address
     from slbroker.config import EdgeSettings, HandlerSettings, advertise, parse_listen_address
     from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
@@ -86,8 +87,10 @@ def run(
         return code
     try_files(listen, tls)
     try_listen(listen, freebind=freebind)
-    with _private_directory() as directory:
-        bus = parse_bus_address(f"ipc://{directory}/bus")
+    if bus is not None:
+        busoptions.refuse_open([bus], None, insecure=False)
+    with _private_directory() as directory, ExitStack() as stack:
+        bus = bus or stack.enter_context(_usual_bus(directory))
         if keys is None:
             keys = Path(directory) / "keys"
             keyring.create(keys)
@@ -102,6 +105,20 @@ def run(
         programs += [_handler_program(handler_settings, number) for number in range(workers)]
         _say_hello(listen, workers, plugin)
         return Supervisor(programs, _stop_time(dispatch, policies)).run()
+
+
+def _usual_bus(directory: str) -> AbstractContextManager[BusAddress]:
+    """Give the bus of a run that is told none: where `slbroker stats` looks, or one in its own `directory`."""
+    from slbroker.bus.address import parse_bus_address
+    from slbroker.bus.socketfile import for_one_run
+    from slbroker.config import default_bus
+
+    private = parse_bus_address(f"ipc://{directory}/bus")
+    try:
+        usual = default_bus()
+    except ConfigError:  # its path is too long: only ours has room
+        return nullcontext(private)
+    return for_one_run(usual, private)
 
 
 def _stop_time(dispatch: DispatchSettings, policies: Policies) -> float:
@@ -122,10 +139,12 @@ def _private_directory() -> tempfile.TemporaryDirectory[str]:
 
 
 def _say_hello(listen: tuple[ListenAddress, ...], workers: int, plugin: str) -> None:
+    from slbroker.commands.naming import own_name
+
     names = ", ".join(str(address) for address in listen)
     click.echo(f"slbroker: {names}; {workers} workers with {plugin}; Ctrl-C stops")
     if listen[0].port:
-        click.echo(f"try: slbroker ping {_ping_words(listen[0])}")
+        click.echo(f"try: {own_name()} ping {_ping_words(listen[0])}")
 
 
 def _ping_words(listen: ListenAddress) -> str:

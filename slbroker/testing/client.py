@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -11,6 +12,7 @@ from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Drop, Reject
 from slbroker.keys import KeyRing
 from slbroker.plugin import lifecycle
+from slbroker.plugin.guard import name_of
 from slbroker.plugin.responder import Responder
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
@@ -36,7 +38,8 @@ class Client:
     """Sends requests to a plugin and returns what a SIP peer would read.
 
     As a context manager it calls the plugin's startup and shutdown hooks, and all its handlers run in one event loop:
-    for plugins with a database pool. Its `errors` counts handlers that raised, or returned what is no decision.
+    for plugins with a database pool. Without `with`, it warns of hooks that it has not called. Its `errors` counts
+    handlers that raised, or returned what is no decision.
     """
 
     def __init__(self, app: Handlers, ring: KeyRing | None = None, checks: Checks = USUAL) -> None:
@@ -47,6 +50,7 @@ class Client:
         self._checks = checks
         self._factory = RequestFactory()
         self._runner: asyncio.Runner | None = None
+        self._has_warned = False
 
     @property
     def errors(self) -> int:
@@ -143,7 +147,15 @@ class Client:
 
     # How it works -----------------------------------------------------------------------------------------------
 
+    def _warn_of_hooks(self) -> None:
+        hooks = self._responder.app.startup_hooks
+        if self._runner is None and hooks and not self._has_warned:
+            self._has_warned = True
+            names = ", ".join(name_of(hook) for hook in hooks)
+            warnings.warn(f"startup hooks are not called ({names}): with Client(app) as client", stacklevel=4)
+
     def _respond(self, data: bytes, source: Source) -> Answer | Coroutine[Any, Any, Answer]:
+        self._warn_of_hooks()
         try:
             message = parse(data, self._checks)
             try:

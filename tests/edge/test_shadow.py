@@ -148,3 +148,15 @@ def test_acks_and_cancels_are_not_copied() -> None:
 def test_all_of_a_hundred_percent_is_all(percent: float) -> None:
     shadow = Shadow("next", percent)
     assert (shadow._threshold >= 0xFFFF_FFFF) is (percent == 100.0)
+
+
+def test_copies_that_are_recorded_are_not_counted_as_different(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    site = Rig(policies=Policies(shadow=("record", 100.0)))
+    site.join(app())
+    site.join(app(0), pool="record")
+    site.receive(request("OPTIONS"))
+    assert site.edge.shadow is not None
+    figures = site.edge.shadow.figures()
+    assert {name: value for name, value in figures.items() if value} == {"pool": "record", "copied": 1, "recorded": 1}
+    assert caplog.messages == []

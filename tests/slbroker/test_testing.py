@@ -153,3 +153,21 @@ def test_many_at_once() -> None:
         return [reply.status for reply in replies if reply is not None]
 
     assert asyncio.run(play()) == [404] * 20
+
+
+def test_startup_hooks_that_are_skipped_without_with_are_said_once() -> None:
+    app = Handlers()
+    started: list[bool] = []
+
+    @app.startup
+    def open_pool() -> None:
+        started.append(True)
+
+    client = Client(app)
+    with pytest.warns(UserWarning, match=r"startup hooks are not called \(open_pool\): with Client\(app\) as client"):
+        client.request("OPTIONS")
+    client.request("OPTIONS")  # warnings are errors: no second one
+    assert started == []
+    with Client(app) as begun:
+        begun.request("OPTIONS")
+    assert started == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -169,11 +170,38 @@ def test_when_the_parent_is_killed_the_children_stop(running: tuple[Process, int
 def test_nothing_is_left_behind(start_slbroker: Start, tmp_path: Path) -> None:
     folder = tmp_path / "t"
     folder.mkdir()
-    process = start_slbroker("run", *LISTEN, env={"TMPDIR": str(folder)})
+    process = start_slbroker("run", *LISTEN, env={"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(tmp_path)})
     process.wait_for("handler ready")
     assert len(list(folder.iterdir())) == 1
     assert process.stop() == Exit.OK
     assert list(folder.iterdir()) == []
+
+
+def test_stats_finds_a_run_while_it_runs(start_slbroker: Start, tmp_path: Path) -> None:
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    first = start_slbroker("run", *LISTEN, "--workers", "1", env=env)
+    first.wait_for("handler ready")
+    second = start_slbroker("run", *LISTEN, "--workers", "1", env=env)  # it has a bus of its own
+    second.wait_for("handler ready")
+    shown = run_slbroker("stats", env=env)
+    assert shown.wait() == Exit.OK, shown
+    assert f":{pid_in(first.wait_for('edge ready'))}" in shown.output
+    assert first.stop() == Exit.OK
+    assert second.stop() == Exit.OK
+    assert run_slbroker("stats", "--timeout", "0.2", env=env).wait() == Exit.NO_ANSWER
+    third = start_slbroker("run", *LISTEN, "--workers", "1", env=env)
+    third.wait_for("handler ready")
+    assert run_slbroker("stats", env=env).wait() == Exit.OK
+
+
+def test_run_takes_the_bus_that_it_is_told(start_slbroker: Start, tmp_path: Path) -> None:
+    bus = f"ipc://{tmp_path}/b/bus"
+    process = start_slbroker("run", *LISTEN, "--workers", "1", "--bus", bus)
+    process.wait_for("handler ready")
+    shown = run_slbroker("stats", "--bus", bus)
+    assert shown.wait() == Exit.OK, shown
+    open_bus = run_slbroker("run", *LISTEN, "--bus", "tcp://192.0.2.1:5590")
+    assert "other machines" in complaint(open_bus, Exit.CONFIG)
 
 
 # Deaths ---------------------------------------------------------------------------------------------------------
@@ -253,8 +281,9 @@ def test_no_room_for_a_temporary_directory(tmp_path: Path) -> None:
 
 
 def test_ping_to_nobody() -> None:
-    with Phone(1) as deaf:  # its port is bound, and nobody answers there
-        process = run_slbroker("ping", f"sip:127.0.0.1:{deaf.port}", "--timeout", "0.2")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        process = run_slbroker("ping", f"sip:127.0.0.1:{deaf.getsockname()[1]}", "--timeout", "0.2")
     assert "no answer from" in complaint(process, Exit.NO_ANSWER)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.testing import RequestFactory
+from slbroker.recording import Record, read_request, write_record
+from slbroker.testing import SOURCE, RequestFactory
 from tests.support.processes import Process, run_slbroker
 
 if TYPE_CHECKING:
@@ -83,3 +84,29 @@ def test_replay_of_what_is_no_recording(tmp_path: Path) -> None:
     played = run_slbroker("replay", str(file))
     assert played.wait() == 3
     assert played.log.startswith(f"slbroker: {file}:1: it is no record")
+
+
+def test_explain_shows_the_via_as_an_edge_stamps_it(tmp_path: Path) -> None:
+    file = tmp_path / "request.sip"
+    file.write_bytes(RequestFactory().request("OPTIONS"))
+    explained = run_slbroker("explain", str(file), "--source", "198.51.100.7:40000")
+    assert explained.wait() == 0, explained
+    (via,) = [line for line in explained.output.splitlines() if line.startswith("Via: ")]
+    assert ";received=198.51.100.7" in via
+    assert ";rport=40000" in via
+
+
+def test_explain_and_replay_take_a_kemi_script(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import KSR\n\ndef ksr_request_route():\n    KSR.sl.sl_send_reply(480, 'Not Now')\n    return 1\n"
+    )
+    file = tmp_path / "request.sip"
+    file.write_bytes(RequestFactory().request("INVITE"))
+    explained = run_slbroker("explain", str(file), "--kemi", str(script))
+    assert "SIP/2.0 480 Not Now" in explained.output, explained
+    recording = tmp_path / "requests.jsonl"
+    record = Record(0.0, SOURCE, read_request(file.read_bytes()))
+    recording.write_text(write_record(record))
+    replayed = run_slbroker("replay", str(recording), "--kemi", str(script))
+    assert "480 Not Now" in replayed.output, replayed

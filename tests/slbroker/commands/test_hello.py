@@ -26,8 +26,9 @@ def test_the_ping_that_a_run_on_a_wildcard_prints_works(start_slbroker: Start, t
     process = start_slbroker("run", *words)
     process.wait_for("handler ready")
     (line,) = [line for line in process.output.splitlines() if line.startswith("try: ")]
-    program, *arguments = shlex.split(line.removeprefix("try: "))
-    assert program == "slbroker"
+    words = shlex.split(line.removeprefix("try: "))
+    program, arguments = words[: words.index("ping")], words[words.index("ping") :]
+    assert program[0].endswith(("slbroker", "python", "python3"))
     pinged = run_slbroker(*arguments)
     assert pinged.wait() == 0, pinged
     assert pinged.output.startswith("200 OK from ")
