@@ -27,7 +27,7 @@ from slbroker.plugin.declared import check_function, is_being_declared
 from slbroker.plugin.guard import check_seconds, is_async, name_of
 from slbroker.plugin.match import as_several
 from slbroker.plugin.reply import Reply
-from slbroker.sip.credentials import parse_credentials
+from slbroker.sip.credentials import parse_credentials, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,6 +43,7 @@ Lookup: TypeAlias = "Callable[[str], Secret | Awaitable[Secret]]"
 Binding: TypeAlias = Literal["", "source", "call-id"]
 
 LIFETIME: Final = 300.0  # seconds; what Kamailio's nonce_expire is by default
+_LINE_ENDS: Final = frozenset("\r\n\0")
 _BINDINGS: Final = ("", "source", "call-id")
 _NEEDED: Final = frozenset(("username", "realm", "nonce", "uri", "response"))  # RFC 3261 22.4
 _NEVER: Final = frozenset((b"ACK", b"CANCEL"))  # RFC 3261 22.1: they cannot be sent again with credentials
@@ -106,6 +107,8 @@ class Digest:
         if bind not in _BINDINGS:
             raise ValueError(f"bind={bind!r} is none of source, call-id")
         check_seconds("lifetime", lifetime)
+        if isinstance(realm, str) and not _LINE_ENDS.isdisjoint(realm):
+            raise ValueError(f"realm={realm!r} has a line end or NUL in it")
         self._realm = realm
         self._credentials = credentials
         self._algorithms = tuple(algorithms)
@@ -123,8 +126,7 @@ class Digest:
         realm = self.realm_of(request)
         nonce = _nonces(request).make(realm.encode(errors="surrogateescape"), self._binding(request), self._clock())
         rest = (', qop="auth"' if self._qop else "") + (", stale=true" if stale else "")
-        quoted = realm.replace("\\", "\\\\").replace('"', '\\"')
-        values = [f'Digest realm="{quoted}", nonce="{nonce}", algorithm={name}{rest}' for name in self._algorithms]
+        values = [f'Digest realm={quoted(realm)}, nonce="{nonce}", algorithm={name}{rest}' for name in self._algorithms]
         return Reply(self._status, headers={self._title: values})
 
     def realm_of(self, request: Request) -> str:

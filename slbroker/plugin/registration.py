@@ -43,10 +43,11 @@ def bindings(
 ) -> list[Binding]:
     """Return what a REGISTER is granted: its contacts in order, each with its seconds, 0 for those it takes away.
 
-    A contact's `expires` counts, else Expires, else `default`, also where these cannot be read (20.10). More than
-    `maximum` becomes that. Less than `minimum` raises Reject(423) with Min-Expires, or becomes `minimum` without
-    `refuse`, as Kamailio has it. [] for a REGISTER that only asks (no Contact), and for "*", which takes all away.
-    Raises Reject(400) for a "*" beside others or without "Expires: 0", and for a Contact that cannot be read;
+    A contact's `expires` counts, else Expires, else `default`, also where these cannot be read (20.10); a `default`
+    below `minimum` becomes that, since who names no time is not refused for it. More than `maximum` becomes that. Less
+    than `minimum` raises Reject(423) with Min-Expires, or becomes `minimum` without `refuse`, as Kamailio has it. []
+    for a REGISTER that only asks (no Contact), and for "*", which takes all away.
+    Raises Reject(400) for a "*" beside others, or whose seconds are not 0, and for a Contact that cannot be read;
     Reject(403) for more than 32; ValueError for another method and for bounds that cannot be.
     """
     if request.message.method != b"REGISTER":
@@ -56,23 +57,27 @@ def bindings(
         raise ValueError(
             f"minimum={minimum!r}, maximum={maximum!r}, default={default!r} are no seconds, or out of order"
         )
+    default = max(default, minimum)
     contacts = request.contacts
-    expires = request.message.first(b"expires")
+    usual = _seconds(request.message.first(b"expires"), default)
     if any(contact.wildcard for contact in contacts):
-        if len(contacts) > 1 or _seconds(expires, default) != 0:
+        if len(contacts) > 1 or _asked(contacts[0], usual, default) != 0:
             raise Reject(400, "Contact * Without Expires 0" if len(contacts) == 1 else "Address Beside *")
         return []
     if len(contacts) > MAX_CONTACTS:
         raise Reject(403, "Too Many Contacts")
-    usual = _seconds(expires, default)
     granted = []
     for contact in contacts:
-        own = contact.params.get("expires")
-        asked = usual if own is None else _seconds(own.encode(errors="surrogateescape"), default)
+        asked = _asked(contact, usual, default)
         if refuse and 0 < asked < min(minimum, AN_HOUR):
             raise Reject(423, "Interval Too Brief", header_lines({"Min-Expires": str(minimum)}))
         granted.append(Binding(contact, min(max(asked, minimum), maximum) if asked else 0))
     return granted
+
+
+def _asked(contact: Address, usual: int, default: int) -> int:
+    own = contact.params.get("expires")
+    return usual if own is None else _seconds(own.encode(errors="surrogateescape"), default)
 
 
 def _seconds(value: bytes | None, default: int) -> int:

@@ -12,12 +12,13 @@ reply = "404"
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.errors import PluginError
 from slbroker.plugin import pieces
-from slbroker.plugin.contact import escape
+from slbroker.plugin.contact import contact_value, escape
 from slbroker.plugin.digest import Digest
 from slbroker.plugin.handlers import Handlers
 from slbroker.plugin.rate import RateLimit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from slbroker.plugin.request import Request
 
 _REDIRECT: Final = 302
+_find_other = re.compile(r"\{\w*\}").search
 _CONDITIONS: Final = ("user", "domain", "source", "transport", "header")
 
 
@@ -155,10 +157,22 @@ def _handler(rule: RuleTable) -> Handler:
     if contacts:
         if body or not 300 <= status <= 399:
             raise ValueError(f"{rule.path}: redirect goes with a status between 300 and 399, and no body")
+        for contact in contacts:
+            rule.wrong("redirect", _try, contact)
         return lambda request: request.redirect(
             *(_fill(contact, request) for contact in contacts), status=status, reason=reason, headers=headers
         )
     return lambda request: request.reply(status, reason, headers, body)
+
+
+def _try(contact: str) -> None:
+    """Raise ValueError for a contact that no request could be redirected to."""
+    filled = contact.replace("{user}", "1")
+    if other := _find_other(filled):
+        raise ValueError(
+            f"{contact!r}: {other[0]} stands for nothing; only {{user}} does, for the user that was called"
+        )
+    contact_value(filled)
 
 
 def _named(handler: Handler, path: str) -> Handler:

@@ -69,6 +69,11 @@ def parse_credentials(raw: bytes) -> Credentials:
     return Credentials(raw, scheme, MappingProxyType(params))
 
 
+def quoted(value: str) -> str:
+    """Return a value as a quoted-string (RFC 3261 25.1)."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _end_of_empty(rest: bytes, at: int) -> int:
     found = _match_empty(rest, at)
     return found.end() if found else at

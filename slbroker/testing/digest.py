@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slbroker import auth
-from slbroker.sip.credentials import parse_credentials
+from slbroker.sip.credentials import parse_credentials, quoted
 
 if TYPE_CHECKING:
     from slbroker.sip.response import Response
@@ -24,7 +24,7 @@ def credentials(
         if response.status == 401
         else ("Proxy-Authenticate", "Proxy-Authorization")
     )
-    offered = [parse_credentials(value.encode()).params for value in response.all(title)]
+    offered = [parse_credentials(value.encode(errors="surrogateescape")).params for value in response.all(title)]
     wanted = [params for params in offered if algorithm in ("", params.get("algorithm", auth.MD5))]
     if not wanted:
         raise ValueError(f"there is no such challenge in {response.status} {response.reason.decode()}")
@@ -36,5 +36,5 @@ def credentials(
     secret = auth.ha1(used, username, params["realm"], password)
     params["response"] = auth.response(used, secret, method, params)
     plain = ("algorithm", "qop", "nc")
-    words = [f"{name}={value}" if name in plain else f'{name}="{value}"' for name, value in params.items()]
+    words = [f"{name}={value if name in plain else quoted(value)}" for name, value in params.items()]
     return {answer: "Digest " + ", ".join(words)}

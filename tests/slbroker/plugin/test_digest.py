@@ -340,13 +340,22 @@ def test_a_realm_may_depend_on_the_request() -> None:
     assert challenge_of(challenge)["realm"] == 'a.example "\\'
 
 
+@pytest.mark.parametrize("realm", ['say "hi"', "back\\slash", '\\"', "a, b; c=d", "z\u00fcrich", "\udcff", ""])
+def test_a_realm_may_hold_anything_that_a_header_can(realm: str) -> None:
+    app = Handlers()
+    app.on("REGISTER")(Digest(realm, {"alice": "wonderland"}.get).required(lambda request: request.reply(200)))
+    answered = Client(app).authenticated("alice", "wonderland", "REGISTER")
+    assert answered is not None
+    assert answered.status == 200
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"algorithms": ()}, {"algorithms": ("SHA-1",)}, {"lifetime": 0}, {"bind": "branch"}],
+    [{"algorithms": ()}, {"algorithms": ("SHA-1",)}, {"lifetime": 0}, {"bind": "branch"}, {"realm": "a\r\nX: b"}],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="="):
-        Digest("r", PASSWORDS.get, **wrong)
+        Digest(**{"realm": "r", "credentials": PASSWORDS.get, **wrong})
 
 
 def test_outside_a_worker_there_is_no_key() -> None:

@@ -69,6 +69,8 @@ def ask(headers: dict[str, Any], /, **settings: Any) -> Response:
         (["<sip:a@h>;expires=0", "<sip:b@h>"], "60", ["<sip:b@h>;expires=60"]),
         (ALICE, "0", []),
         ("*", "0", []),
+        ("*;expires=0", None, []),
+        ("<*>;expires=0", "600", []),  # as for any contact, its own counts
         (None, None, []),
         (None, "600", []),
         # outbound and GRUU (RFC 5626, RFC 5627) as they came
@@ -90,6 +92,7 @@ def test_a_phone_is_told_what_it_has_registered(contact: Any, expires: str | Non
         ("*", None, 400),
         ("*", "60", 400),
         ("*", "soon", 400),
+        ("*;expires=60", "0", 400),
         (["*", ALICE], "0", 400),
         ([ALICE, "*"], "0", 400),
         (f"*, {ALICE}", "0", 400),
@@ -124,6 +127,11 @@ def test_bounds_are_the_registrars(asked: int, settings: dict[str, Any], granted
 
 def test_who_asks_for_nothing_in_particular_gets_the_usual() -> None:
     assert ask({"contact": ALICE}, default=120).first("Contact") == f"{ALICE};expires=120"
+
+
+def test_who_asks_for_nothing_in_particular_is_not_refused_for_the_registrars_own_default() -> None:
+    response = ask({"contact": ALICE}, minimum=300, default=120)
+    assert (response.status, response.first("Contact")) == (200, f"{ALICE};expires=300")
 
 
 def test_paths_and_service_routes() -> None:
