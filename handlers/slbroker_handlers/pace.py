@@ -31,8 +31,8 @@ class Pace:
         """Return how long one request keeps the worker, in seconds, averaged over recent ones."""
         return self._seconds / self._count if self._count else 0.0
 
-    def note(self, seconds: float, count: int, edges: int = 1) -> bool:
-        """Take in that `count` requests, 1 or more, kept the worker for so long; return whether `credit` changes.
+    def note(self, seconds: float, count: float, edges: int = 1) -> bool:
+        """Take in that `count` requests, more than 0, kept the worker for so long; return whether `credit` changes.
 
         The worker's time is shared by `edges`, each of which has that credit.
         """

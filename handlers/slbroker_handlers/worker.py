@@ -18,16 +18,19 @@ from slbroker import inner
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
+from slbroker.bus.losses import Losses
 from slbroker.bus.membership import HANDLER_TIMEOUT, UNFIT, Membership, Standing
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
 from slbroker.errors import ConfigError
-from slbroker.plugin.faults import GIVEN_UP, is_given_up
+from slbroker.plugin.faults import is_given_up
 from slbroker.plugin.responder import Responder
 from slbroker.recording import Record, Recorder
 from slbroker.ringfile import RingFile
 from slbroker.totag import Signer
+from slbroker_handlers.busy import Busy
+from slbroker_handlers.calls import SAY_AGAIN, Calls
 from slbroker_handlers.keeper import PluginKeeper
 from slbroker_handlers.pace import Pace
 
@@ -50,6 +53,7 @@ HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest
 DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the worker stops
 HOOKS_TIME: Final = 10.0  # seconds for a plugin's startup, reload and shutdown hooks when the worker stops
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
+LONG_TURN: Final = 0.1  # seconds that an async handler may keep the loop before a log line says so
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
 
 
@@ -113,7 +117,7 @@ class Worker:
             self.responder,
             source,
             watch=settings.reload,
-            open_tasks=lambda: self._tasks,
+            open_tasks=lambda: self._calls.tasks,
             swapped=self._on_swap,
         )
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -128,7 +132,13 @@ class Worker:
         self._pace = Pace(settings.credit)
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._losses = Losses(logger)
+        self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
+        self._busy: Busy | None = None
+        self._blocking: Item | None = None  # of an async handler that ran in this turn
+        self._half_done = 0  # times that an async handler has begun or ended since they were accounted for
+        self._async_seconds = 0.0
+        self._silent_until = 0.0
         self._to_flush: set[Link] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self._pauses = Pauses(logging.DEBUG)  # it may be a handler that blocks, which is told elsewhere
@@ -143,6 +153,7 @@ class Worker:
     async def start(self) -> None:
         """Call the plugin's startup hooks; connect to every edge; those not there yet are met when they come."""
         await self._keeper.start()
+        self._busy = Busy(asyncio.get_running_loop(), self._end_turn)
         for address in self.settings.bus:
             warn_of_client_port(address)
             self._connect(address, self._bus_keys.get(address))
@@ -162,6 +173,7 @@ class Worker:
         for link in list(self._links.values()):
             link.membership.make_up(pause)
             link.tick(now)
+        self._calls.look(now, self._limit())
         members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
         self._edges = len(members) or 1
         self._keeper.tick(now)
@@ -187,7 +199,7 @@ class Worker:
         items = membership.receive(frames, now)
         if items and self._recorder is not None:
             self._record(self._recorder, items)
-        done = 0
+        done = begun = 0
         answers: list[tuple[int, Answer]] = []
         for item in items:
             try:
@@ -197,20 +209,58 @@ class Worker:
                 answer = UNFIT
             if isinstance(answer, (bytes, tuple)) or answer is None:
                 answers.append((item.number, answer))
+                done += 1
             else:
-                self._finish_later(link, item.number, answer)
-            done += 1
+                self._finish_later(link, item, answer, now)
+                begun += 1
             if (later := time.monotonic()) - now > HOLD_REPLIES:
                 membership.answer_all(answers)
                 answers.clear()
-                self._keep_pace(later - now, done)
+                self._account(later, now, done, item)
                 now, done = later, 0
                 link.flush(now)
         membership.answer_all(answers)
-        if done:
-            self._keep_pace(later - now, done)
+        if done and not begun:
+            self._account(later, now, done, item)
 
-    def _keep_pace(self, seconds: float, count: int) -> None:
+    def _account(self, now: float, since: float, done: int, item: Item) -> None:
+        """Note what blocking handlers have taken of a turn."""
+        if self._busy is not None:
+            self._busy.since = now
+        if done:
+            self._keep_pace(now - since, done)
+        if now - since > LONG_TURN and now - since > (limit := self._limit()):
+            self._losses.request(
+                "kept", now, item.method, item.message.call_id,
+                "handler %s took %.3g s; its edge waits for %.3g s, then another worker gets it, and what waited here",
+                self.responder.name_of(item), now - since, limit,
+            )  # fmt: skip
+
+    def _limit(self) -> float:
+        """Return after how many seconds the most impatient edge gives an open request to another worker."""
+        return min((link.membership.handler_timeout for link in self._links.values()), default=HANDLER_TIMEOUT)
+
+    def _end_turn(self, now: float) -> None:
+        """Note what async handlers have taken of a turn of the loop: nobody else was served meanwhile."""
+        if self._busy is None or (self._blocking is None and not self._calls.tasks):
+            return
+        seconds, item = now - self._busy.since, self._blocking
+        if item is None and seconds < HOLD_REPLIES:
+            return
+        self._busy.since, self._blocking = now, None
+        self._async_seconds += seconds
+        if self._half_done:
+            count, taken = self._half_done / 2, self._async_seconds
+            self._half_done, self._async_seconds = 0, 0.0
+            self._keep_pace(taken, count)
+        if seconds > LONG_TURN and now >= self._silent_until:
+            self._silent_until = now + SAY_AGAIN
+            logger.warning(
+                "async handler %s kept all others waiting for %.0f ms: let it await what takes time, or be a def",
+                self.responder.name_of(item) if item is not None else self._calls.names(), seconds * 1e3,
+            )  # fmt: skip
+
+    def _keep_pace(self, seconds: float, count: float) -> None:
         """Ask for as many requests at once as can be answered soon, now that `count` have taken so long."""
         if self._pace.note(seconds, count, self._edges):
             self._hello["credit"] = self._pace.credit
@@ -236,8 +286,13 @@ class Worker:
             recorder.close()
             self._recorder = None
 
-    def _finish_later(self, link: Link, number: int, pending: Coroutine[Any, Any, Answer]) -> None:
+    def _finish_later(self, link: Link, item: Item, pending: Coroutine[Any, Any, Answer], now: float) -> None:
+        number = item.number
+        self._blocking = item
+
         async def finish() -> None:
+            self._breathe()
+            self._half_done += 1
             try:
                 answer = await pending
             except BaseException as error:
@@ -246,17 +301,31 @@ class Worker:
                 logger.exception("a bug in slbroker; please report it")
                 answer = UNFIT
             link.membership.answer(number, answer)
+            self._half_done += 1
+            self._blocking = item
             self._flush_soon(link)
 
         task = asyncio.get_running_loop().create_task(finish())
-        self._tasks.add(task)  # the loop itself keeps only a weak reference
-        task.add_done_callback(self._tasks.discard)
+        self._calls.add(task, (item, now, link))
+
+    def _give_up(self, link: Link, number: int) -> None:
+        """Give the credit of a request back that its edge has answered, or is to answer 500."""
+        link.membership.answer(number, UNFIT)
+        self._flush_soon(link)
 
     def _flush_soon(self, link: Link) -> None:
         """Send the answers of all handlers that finish in this turn of the loop as one envelope."""
         if not self._to_flush:
             asyncio.get_running_loop().call_soon(self._flush_now)
         self._to_flush.add(link)
+        self._breathe()
+
+    def _breathe(self) -> None:
+        """Send what there is when async handlers block, and others are to run in this turn of the loop."""
+        now = time.monotonic()
+        if self._busy is not None and now - self._busy.since > HOLD_REPLIES:
+            self._end_turn(now)
+            self._flush_now()
 
     def _flush_now(self) -> None:
         now = time.monotonic()
@@ -336,8 +405,10 @@ class Worker:
 
     def close(self) -> None:
         """Close everything."""
-        for task in self._tasks:
-            task.cancel(GIVEN_UP)
+        self._calls.tell_of_stop(time.monotonic())
+        self._calls.close()
+        if self._busy is not None:
+            self._busy.close()
         self._keeper.close()
         if self._recorder is not None:
             self._recorder.close()

@@ -65,6 +65,10 @@ class Responder:
         # Whether replies leave as the handler made them, seen by nobody.
         self._is_plain = app.settings.provisional and not (app.after_hooks or app.local_response_hooks)
 
+    def name_of(self, item: Item) -> str:
+        """Return the name of the handler that a request is for, and where it stands: for a log line."""
+        return self.app.describe(Request.of(item, self._context))
+
     def respond(self, message: Message, source: Source) -> Answer | Pending:
         """Do as `answer`, for a request that did not come over the bus."""
         return self.answer(Item(0, message, source))
