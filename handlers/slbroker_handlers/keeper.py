@@ -46,7 +46,9 @@ class PluginKeeper:
         """
         self._responder = responder
         self._source = source
-        self._watch = Watch(source.files(), time.monotonic()) if source is not None and watch else None
+        self._watch: Watch | None = None
+        if source is not None and watch:
+            self._watch = Watch(source.main_files(), time.monotonic(), source.files())
         self._open_tasks = open_tasks
         self._swapped = swapped
         self._swaps: set[asyncio.Task[None]] = set()
@@ -80,8 +82,13 @@ class PluginKeeper:
         """Load the plugin again; raise PluginError, and keep the old one, when it cannot be imported."""
         if self._source is None:
             return
-        with self._at("the plugin's import"):
-            app = self._source.load_again()
+        if self._watch is not None:
+            self._watch.look()
+        try:
+            with self._at("the plugin's import"), _without_loop():
+                app = self._source.load_again()
+        finally:
+            self._follow()
         swap = asyncio.get_running_loop().create_task(self._swap(app))
         self._swaps.add(swap)
         swap.add_done_callback(self._swaps.discard)
@@ -92,22 +99,33 @@ class PluginKeeper:
             try:
                 await lifecycle.start(app)
             except PluginError as error:
+                self._source.note_failure(error)
+                self._follow()
                 self._complain(error)
                 return
             old, unfinished = self._responder.app, set(self._open_tasks())
             self._responder.use_app(app)
             self._swapped(app)
-            if self._watch is not None:
-                self._watch = Watch(self._source.files(), time.monotonic())
             logger.info("plugin %s loaded again", self._source.name)
         if unfinished and old.shutdown_hooks:
             await asyncio.wait(unfinished)
         await lifecycle.stop(old)
+        if threads := self._source.take_threads():
+            logger.warning(
+                "plugin %s: threads of the version before run on (%s), which nobody can end from outside;"
+                " end them in app.shutdown, or start the worker again",
+                self._source.name, ", ".join(threads),
+            )  # fmt: skip
         # What is frozen is never collected, and a plugin is a circle: its functions know its module.
         del old
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+
+    def _follow(self) -> None:
+        """Watch the files that the plugin is made of now, or that would mend it."""
+        if self._watch is not None and self._source is not None:
+            self._watch.turn_to(self._source.main_files(), self._source.files())
 
     def _complain(self, error: PluginError) -> None:
         logger.error("not reloaded, the old one stays in use: %s", error)
@@ -125,3 +143,14 @@ class PluginKeeper:
         """Let go of what has not finished."""
         for swap in self._swaps:
             swap.cancel()
+
+
+@contextmanager
+def _without_loop() -> Iterator[None]:
+    """Let a plugin be imported as at the start, when no loop ran: asyncio.run in it refuses to begin in one."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import logging
+import os
 import sys
 import traceback
 from importlib.machinery import SourceFileLoader
@@ -17,6 +18,7 @@ from slbroker.errors import PluginError
 from slbroker.logs import keep_own
 from slbroker.plugin import Handlers
 from slbroker.plugin.rulefile import load_rules
+from slbroker_handlers.traces import files_named, noting, threads_in
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
@@ -156,57 +158,133 @@ class PluginSource:
         self.name = name
         self.number = number  # of the worker, as `load_plugin` takes it
         self._memory: dict[str, Any] = {}
+        self._here = _way_here()
+        self._folder: Path | None = None  # where the modules of the version in use came from
+        self._failed: set[Path] = set()  # files that may mend what failed
+        self._replaced: list[dict[str, Any]] = []  # the modules of versions before
 
     def load(self) -> Handlers:
-        """Return the plugin, the first time, and log what is likely a mistake in it; raises PluginError."""
-        app = load_plugin(self.name, self.number, self._memory)
-        if not self.number:  # the other workers would say the same
-            warn(self.name, app)
+        """Return the plugin, the first time; raises PluginError."""
+        with noting() as asked:
+            try:
+                app = load_plugin(self.name, self.number, self._memory)
+            except PluginError as error:
+                self.note_failure(error)
+                self._failed.update(map(_file_of, self._modules().values()))
+                raise
+            finally:
+                if (folder := self._find_folder()) is not None:
+                    self._failed |= asked.missing(folder)
+        self._folder = folder
         return app
 
     def load_again(self) -> Handlers:
         """Return the plugin as its files are now: its own, and its neighbours that it has imported.
 
-        Libraries stay as they were. Raises PluginError, and then the modules of before are in their places again.
+        A release that lies behind a symbolic link is the one that the link leads to now. Libraries stay as they were.
+        Raises PluginError, and then the modules of before are in their places again.
         """
-        before = self._modules()
-        for name, module in before.items():
-            del sys.modules[name]
-            if module.__cached__:
-                with contextlib.suppress(OSError):
-                    Path(module.__cached__).unlink()  # see _FreshLoader
-        importlib.invalidate_caches()
-        try:
-            return self.load()
-        except BaseException:
-            for name in self._modules():
+        self._failed.clear()
+        with _Changed(self._here):
+            before, path = self._modules(), list(sys.path)
+            for name, module in before.items():
                 del sys.modules[name]
-            sys.modules.update(before)
-            raise
+                if module.__cached__:
+                    with contextlib.suppress(OSError):
+                        Path(module.__cached__).unlink()  # see _FreshLoader
+            folder = self._find_folder()
+            if self._folder not in (None, folder):
+                sys.path[:] = [entry for entry in sys.path if entry != str(self._folder)]
+            importlib.invalidate_caches()
+            try:
+                app = self.load()
+            except BaseException:
+                for name in self._modules():
+                    del sys.modules[name]
+                sys.modules.update(before)
+                sys.path[:] = path
+                raise
+        self._replaced += map(vars, before.values())
+        return app
+
+    def note_failure(self, error: PluginError) -> None:
+        """Watch the files that an error is about, too, until the plugin is loaded again."""
+        self._failed |= files_named(error)
+
+    def take_threads(self) -> list[str]:
+        """Return the names of the threads that versions before have left behind, and forget those versions."""
+        replaced, self._replaced = self._replaced, []
+        return threads_in(replaced)
+
+    def main_files(self) -> list[Path]:
+        """Return the file that the plugin's name names, by the way that leads to it."""
+        where = _split(self.name)[0]
+        return [self._here / where] if _is_file_name(where) or where.endswith(".toml") else []
 
     def files(self) -> list[Path]:
-        """Return the files that the plugin is made of, as far as they are its own."""
-        if self.name.endswith(".toml"):
-            return [Path(self.name)]
-        modules = (Path(module.__file__) for module in self._modules().values() if module.__file__)
-        where = Path(_split(self.name)[0])
-        return sorted({*modules, *([where.resolve()] if where.suffix == ".py" else [])})
+        """Return the files that the plugin is made of, as far as they are its own, or that would mend it."""
+        main = self.main_files()
+        files = {_file_of(module) for module in self._modules().values()}
+        if main:
+            # By the plugin's own way: the folder that this leads to now may be deleted when it leads to another.
+            here, there = main[0].parent, main[0].resolve().parent
+            files = {_by_way(file, here, there) for file in files}
+            files.discard(main[0].resolve())
+        return sorted({*main, *files, *self._failed})
 
     def _modules(self) -> dict[str, ModuleType]:
-        """Return the modules that lie beside the plugin, or below."""
-        folder = self._folder()
+        """Return the modules that lie beside the plugin, or below: where it was loaded from, and where it is now."""
+        folders = [folder for folder in (self._folder, self._find_folder()) if folder is not None]
         return {
             name: module
-            for name, module in sys.modules.items()
-            if folder is not None and name != "__main__" and _is_own(module, folder)
+            for name, module in list(sys.modules.items())
+            if name != "__main__" and any(_is_own(module, folder) for folder in folders)
         }
 
-    def _folder(self) -> Path | None:
+    def _find_folder(self) -> Path | None:
         where = _split(self.name)[0]
         if _is_file_name(where):
-            return Path(where).resolve().parent
+            return (self._here / where).resolve().parent
         module = sys.modules.get(where.partition(".")[0])
         return Path(module.__file__).resolve().parent if module is not None and module.__file__ else None
+
+
+def _way_here() -> Path:
+    """Return the working directory by the way that the shell took: through a link `current`, perhaps."""
+    way = Path(os.environ.get("PWD", ""))
+    with contextlib.suppress(OSError):
+        if way.is_absolute() and way.samefile("."):
+            return way
+    return Path.cwd()
+
+
+class _Changed:
+    """Goes to where the way to the working directory leads now, for good unless what is done there fails."""
+
+    def __init__(self, way: Path) -> None:
+        self._way = way
+
+    def __enter__(self) -> None:
+        self._before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            os.chdir(self._way)
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is not None:
+            os.fchdir(self._before)
+        os.close(self._before)
+
+
+def _file_of(module: ModuleType) -> Path:
+    assert module.__file__ is not None
+    return Path(module.__file__)
+
+
+def _by_way(file: Path, here: Path, there: Path) -> Path:
+    """Return a file below `there` as one below `here`, if it is that."""
+    if file.is_relative_to(there) and (other := here / file.relative_to(there)).resolve() == file:
+        return other
+    return file
 
 
 def _is_own(module: ModuleType, folder: Path) -> bool:

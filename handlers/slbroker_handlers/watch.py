@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 LOOK: Final = 0.5  # seconds between two looks
-_GONE: Final = (0, 0, 0)
+_GONE: Final = ("", 0, 0, 0)
 
 
 class Watch:
     """Remembers what files looked like. A change counts once two looks have found the same: it is whole then."""
 
-    def __init__(self, files: Iterable[Path], now: float) -> None:
-        """`now` is in seconds, monotonic."""
-        self._seen = {file: _stamp(file) for file in files}
+    def __init__(self, files: Collection[Path], now: float, others: Iterable[Path] = ()) -> None:
+        """Watch `files`, and no change counts while one of them is missing, and `others`, which may come and go.
+
+        `now` is in seconds, monotonic.
+        """
+        self._files = files
+        self._seen = {file: _stamp(file) for file in (*files, *others)}
         self._is_moving = False
         self._due = now + LOOK
 
@@ -27,14 +32,29 @@ class Watch:
             return False
         self._due = now + LOOK
         stamps = {file: _stamp(file) for file in self._seen}
-        moving, self._is_moving = self._is_moving, stamps != self._seen or _GONE in stamps.values()
+        is_missing = any(stamps[file] == _GONE for file in self._files)
+        moving, self._is_moving = self._is_moving, stamps != self._seen or (self._is_moving and is_missing)
         self._seen = stamps
         return moving and not self._is_moving
 
+    def look(self) -> None:
+        """Take the files as they are for known, as whoever is about to read them."""
+        self._seen = {file: _stamp(file) for file in self._seen}
+        self._is_moving = False
 
-def _stamp(file: Path) -> tuple[int, int, int]:
+    def turn_to(self, files: Collection[Path], others: Iterable[Path]) -> None:
+        """Watch these instead. What has changed since the last look of those that were watched before counts."""
+        self._files = files
+        self._seen = {file: self._seen.get(file) or _stamp(file) for file in (*files, *others)}
+
+
+def _stamp(file: Path) -> tuple[str, int, int, int]:
+    """Return what tells a file from another and from itself when it was written.
+
+    Two releases may share a file that is the same in both (hard links), so the way there counts too.
+    """
     try:
         status = file.stat()
+        return os.path.realpath(file), status.st_mtime_ns, status.st_size, status.st_ino
     except OSError:
         return _GONE  # an editor that writes another file and gives it the name
-    return status.st_mtime_ns, status.st_size, status.st_ino

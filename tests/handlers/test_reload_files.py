@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from contextlib import closing
@@ -134,3 +135,186 @@ def test_a_ring_replaced_behind_the_mount_of_one_file_is_said_to_be_out_of_reach
     log = container.reload()
     assert f"{container.ring} loaded again, unchanged: " in log
     assert f"key ring {container.ring} was replaced where it is mounted from" in log
+
+
+# Releases -------------------------------------------------------------------------------------------------------
+
+NEIGHBOURLY = """
+from slbroker import Handlers
+from slbroker_test_words import VERSION
+app = Handlers()
+@app.otherwise
+def answer(request):
+    return request.reply(200, f"Version {VERSION}")
+"""
+SCRIPT = """
+import KSR
+from slbroker_test_words import VERSION
+def ksr_request_route():
+    KSR.sl.sl_send_reply(200, f"Version {VERSION}")
+"""
+RULES = '[otherwise]\nreply = "200 Version {version}"\n'
+
+
+def write_release(folder: Path, version: int) -> Path:
+    """A plugin that is the same in all releases, a script, rules; and a neighbour, which has the version."""
+    folder.mkdir()
+    (folder / "answers.py").write_text(NEIGHBOURLY)
+    (folder / "script.py").write_text(SCRIPT)
+    (folder / "answers.toml").write_text(RULES.format(version=version))
+    (folder / "slbroker_test_words.py").write_text(f"VERSION = {version}\n")
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))  # as archives and Kubernetes may have it: no time tells the versions apart
+    return folder
+
+
+class Release:
+    """`current`, a link to the release in use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "releases"
+        self._folder.mkdir()
+        self.current = self._folder / "current"
+        self.current.symlink_to(write_release(self._folder / "release-1", 1))
+
+    def switch(self, version: int) -> None:
+        release = write_release(self._folder / f"release-{version}", version)
+        (self._folder / "new").symlink_to(release)
+        (self._folder / "new").rename(self.current)
+
+
+class ConfigMap(Release):
+    """A volume as kubelet writes it: files are links through `..data`, which is switched; then the old goes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.current = self._folder = folder / "volume"
+        self.current.mkdir()
+        (self.current / "..data").symlink_to(write_release(self.current / "..version_1", 1).name)
+        for file in (self.current / "..data").iterdir():
+            (self.current / file.name).symlink_to(f"..data/{file.name}")
+
+    def switch(self, version: int) -> None:
+        release = write_release(self.current / f"..version_{version}", version)
+        (self.current / "..data_tmp").symlink_to(release.name)
+        (self.current / "..data_tmp").rename(self.current / "..data")
+        shutil.rmtree(self.current / f"..version_{version - 1}")
+
+
+@pytest.mark.parametrize("kind", [Release, ConfigMap])
+@pytest.mark.parametrize("name", ["answers.py", "kemi:script.py", "answers.toml", "./answers.py"])
+@pytest.mark.parametrize("how", ["--reload", "SIGHUP"])
+def test_another_release_is_taken_up_whole(
+    site: Site, tmp_path: Path, kind: type[Release], name: str, how: str, start_slbroker: Start
+) -> None:
+    """Plugin and neighbours are of one release, also when the working directory is the link itself."""
+    release = kind(tmp_path)
+    kemi, _, file = name.rpartition(":")
+    where = file if file.startswith("./") else str(release.current / file)
+    words = ["--bus", site.edge.bus, "--plugin", f"{kemi}:{where}" if kemi else where, "--keys", str(site.keys)]
+    handler = start_slbroker(
+        "handler", *words, *(["--reload"] if how == "--reload" else []),
+        cwd=release.current, env={"PWD": str(release.current)},
+    )  # fmt: skip
+    handler.wait_for("handler ready")
+    assert site.serves(1)
+    for version in (2, 3):
+        release.switch(version)
+        if how == "SIGHUP":
+            handler.send(signal.SIGHUP)
+        handler.wait_for("loaded again" if how == "--reload" else f"{file} loaded again", 2.0, times=version - 1)
+        assert site.serves(version), handler.log
+
+
+# Mending --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mend", ["slbroker_test_more.py", "slbroker_test_more/__init__.py", "numbers.csv"])
+def test_the_file_whose_lack_made_a_reload_fail_is_taken_up_when_it_is_there(
+    site: Site, tmp_path: Path, mend: str
+) -> None:
+    handler = site.handler("--reload")
+    reading = f"open({str(tmp_path / mend)!r})" if mend.endswith(".csv") else "import slbroker_test_more"
+    site.write(2)
+    site.plugin.write_text(f"{reading}\n{site.plugin.read_text()}")
+    handler.wait_for("not reloaded, the old one stays in use")
+    (tmp_path / mend).parent.mkdir(exist_ok=True)
+    (tmp_path / mend).write_text("")
+    handler.wait_for("loaded again", 2.0)
+    assert site.serves(2)
+
+
+@pytest.mark.parametrize("bad", ["x = (\n", "1 / 0\n", "raise SystemExit\n"])
+def test_a_new_neighbour_that_fails_is_taken_up_when_it_is_mended(site: Site, tmp_path: Path, bad: str) -> None:
+    handler = site.handler("--reload")
+    more = tmp_path / "slbroker_test_more.py"
+    more.write_text(bad)
+    site.write(2)
+    site.plugin.write_text(f"import slbroker_test_more\n{site.plugin.read_text()}")
+    handler.wait_for("not reloaded, the old one stays in use")
+    more.write_text("fine = True\n")
+    handler.wait_for("loaded again", 2.0)
+    assert site.serves(2)
+
+
+def test_a_neighbour_that_is_needed_no_more_may_go(site: Site, tmp_path: Path) -> None:
+    more = tmp_path / "slbroker_test_more.py"
+    more.write_text("")
+    text = site.plugin.read_text()
+    site.plugin.write_text(f"import slbroker_test_more\n{text}")
+    handler = site.handler("--reload")
+    more.unlink()
+    site.write(2)
+    handler.wait_for("loaded again", 2.0)
+    assert site.serves(2)
+
+
+def test_a_startup_that_fails_is_tried_again_when_its_file_is_there(site: Site, tmp_path: Path) -> None:
+    handler = site.handler("--reload")
+    site.write(2)
+    numbers = tmp_path / "numbers.csv"
+    site.plugin.write_text(f"{site.plugin.read_text()}app.startup(lambda: open({str(numbers)!r}).close())\n")
+    handler.wait_for("not reloaded, the old one stays in use: the plugin's startup failed")
+    numbers.write_text("")
+    handler.wait_for("loaded again", 2.0)
+    assert site.serves(2)
+
+
+# What a plugin does when it is imported ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["--reload", "SIGHUP"])
+def test_a_plugin_with_asyncio_run_is_loaded_again_as_it_was_loaded(site: Site, how: str) -> None:
+    text = "import asyncio\nasyncio.run(asyncio.sleep(0.01))\n"
+    site.plugin.write_text(text + site.plugin.read_text())
+    handler = site.handler(*(["--reload"] if how == "--reload" else []))
+    for version in (2, 3):
+        site.write(version)
+        site.plugin.write_text(text + site.plugin.read_text())
+        if how == "SIGHUP":
+            handler.send(signal.SIGHUP)
+        handler.wait_for("answers.py loaded again", 2.0, times=version - 1)
+        assert site.serves(version)
+    assert handler.stop() == 0
+
+
+@pytest.mark.parametrize("kemi", ["", "kemi:"])
+def test_threads_that_a_version_leaves_behind_are_said(
+    site: Site, tmp_path: Path, kemi: str, start_slbroker: Start
+) -> None:
+    plugin = tmp_path / "threaded.py"
+    thread = "import threading, time\ndef poll():\n  while True: time.sleep(0.01)\n"
+    begin = "threading.Thread(target=poll, name='poller', daemon=True).start()\n"
+    words = "VERSION = 1\n"
+    text = (SCRIPT if kemi else NEIGHBOURLY).replace("from slbroker_test_words import VERSION\n", words)
+    plugin.write_text(thread + begin + text)
+    handler = start_slbroker("handler", "--bus", site.edge.bus, "--plugin", f"{kemi}{plugin}", "--keys", str(site.keys))
+    handler.wait_for("handler ready")
+    handler.send(signal.SIGHUP)
+    handler.wait_for("threaded.py: threads of the version before run on (poller)")
+    plugin.write_text(text)
+    handler.send(signal.SIGHUP)
+    handler.wait_for("threads of the version before", times=2)
+    handler.send(signal.SIGHUP)
+    handler.wait_for("threaded.py loaded again", times=3)
+    assert site.serves(1)
+    assert handler.log.count("threads of the version before") == 2

@@ -37,8 +37,8 @@ class Site:
 
     def __init__(self, start: Start, folder: Path, *options: str) -> None:
         self._start, self._folder = start, folder
-        self._keys = new_keys(folder)
-        self.edge: Edge = start_edge(start, self._keys, free_bus_address("ipc", folder), options=options)
+        self.keys = new_keys(folder)
+        self.edge: Edge = start_edge(start, self.keys, free_bus_address("ipc", folder), options=options)
         self.plugin = folder / "answers.py"
         self.write(1)
         self.sent = 0
@@ -51,7 +51,7 @@ class Site:
         self.plugin.write_text(PLUGIN.format(version=version))
 
     def handler(self, *options: str) -> Process:
-        words = ("--bus", self.edge.bus, "--plugin", str(self.plugin), "--keys", str(self._keys), *options)
+        words = ("--bus", self.edge.bus, "--plugin", str(self.plugin), "--keys", str(self.keys), *options)
         handler = self._start("handler", *words)
         handler.wait_for("handler ready")
         return handler
