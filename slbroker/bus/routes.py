@@ -14,7 +14,7 @@ from slbroker.bus.choice import ANY, DEFAULT_POOL, Choice
 from slbroker.errors import ConfigError
 from slbroker.patterns import Matcher, matcher
 from slbroker.sip.grammar import is_token
-from slbroker.sip.uri import InvalidUri, parse_uri
+from slbroker.sip.uri import InvalidUri, parse_uri, plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ class Route(NamedTuple):
             read_choice(words["pool"]),
             _read_methods(words["method"]) if "method" in words else None,
             None if user is None else matcher(user),
-            None if domain is None else matcher(domain.lower()),
+            None if domain is None else matcher(plain_host(domain)),
             words.get("listen"),
         )
 

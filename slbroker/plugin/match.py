@@ -10,6 +10,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.sip.grammar import canonical_name
+from slbroker.sip.media import squeezed
+from slbroker.sip.uri import plain_host, text
 
 if TYPE_CHECKING:
     from slbroker.plugin.request import Request
@@ -73,7 +75,7 @@ def user_test(patterns: Iterable[Pattern]) -> Test:
 
 def domain_test(patterns: Iterable[Pattern]) -> Test:
     """Return a test of the Request-URI's host, in any case."""
-    match = any_of(p.lower() if isinstance(p, str) else p for p in patterns)
+    match = any_of(plain_host(p) if isinstance(p, str) else p for p in patterns)
     return lambda request: match(request.uri.host)
 
 
@@ -115,7 +117,8 @@ def transport_test(transport: Words) -> Test:
 def header_test(written: str) -> Test:
     """Return a test of a header: `"Name"`, there is one; `"Name: pattern"`, one of its lines matches, in any case.
 
-    RFC 3261 7.3.1 has the values of headers case-insensitive where it says nothing else. Raises ValueError.
+    RFC 3261 7.3.1 has the values of headers case-insensitive where it says nothing else; white space that means nothing
+    makes no difference. Raises ValueError.
     """
     title, colon, pattern = written.partition(":")
     name = canonical_name(title.strip().encode())
@@ -123,5 +126,7 @@ def header_test(written: str) -> Test:
         raise ValueError(f"header={written!r}: write 'Name' or 'Name: pattern'")
     if not colon:
         return lambda request: request.message.first(name) is not None
-    match = matcher(pattern.strip(), any_case=True)
-    return lambda request: any(match(value.decode(errors="surrogateescape")) for value in request.message.all(name))
+    match, match_squeezed = (matcher(form, any_case=True) for form in (pattern.strip(), squeezed(pattern)))
+    return lambda request: any(
+        match(value) or match_squeezed(squeezed(value)) for value in map(text, request.message.all(name))
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.match import any_of, as_several, header_test, several, user_test
 from slbroker.plugin.reply import DROP, Reply
+from slbroker.sip.media import media_type
 from slbroker.sip.retryafter import RetryAfter
 from slbroker.sip.uri import text
 from slbroker.sip.validate import Checks
@@ -24,6 +25,7 @@ SCANNERS: Final = (
     "*friendly-scanner*", "*friendly-request*", "*sipvicious*", "*sipcli*", "*sip-scan*", "*sundayddr*",
     "*VaxSIPUserAgent*", "*pplsip*", "*siparmyknife*",
 )  # fmt: skip
+_split_lines = re.compile(rb"\r\n|\n|\r").split
 _MAX_SDP_LINES: Final = 256  # looked at; what scanners leave is in the first ones
 
 
@@ -100,7 +102,7 @@ def screen(
     tests: list[Test] = [header_test(one) for one in as_several(headers)]
     if agents := several(user_agents):
         matches_agent = any_of(agents, any_case=True)
-        tests.insert(0, lambda request: matches_agent(request.user_agent))
+        tests.insert(0, lambda request: any(matches_agent(text(one)) for one in request.message.all(b"user-agent")))
     if lines := several(sdp):
         matches_line = any_of(lines, any_case=True)
         tests.append(lambda request: any(map(matches_line, sdp_lines(request))))
@@ -114,7 +116,11 @@ def screen(
 
 
 def sdp_lines(request: Request) -> list[str]:
-    """Return the first lines of an SDP body, [] where there is none."""
-    if request.content_type != "application/sdp":
+    """Return the first lines of an SDP body, [] where there is none.
+
+    A body without a type, and one in parts, may hold SDP, too: whoever answers it looks for that.
+    """
+    types = [media_type(value) for value in request.message.all(b"content-type")] or [""]
+    if not any(one in ("", "application/sdp") or one.startswith("multipart/") for one in types):
         return []
-    return [text(line) for line in re.split(rb"\r?\n", request.body, maxsplit=_MAX_SDP_LINES)[:_MAX_SDP_LINES]]
+    return [text(line) for line in _split_lines(request.body, maxsplit=_MAX_SDP_LINES)[:_MAX_SDP_LINES]]

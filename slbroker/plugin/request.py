@@ -14,6 +14,7 @@ from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker.sip.grammar import canonical_name
+from slbroker.sip.media import media_type
 from slbroker.sip.uri import Uri, parse_uri, text
 from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
 from slbroker.sip.vialist import Via, parse_vias
@@ -202,8 +203,8 @@ class Request:
 
     @property
     def content_type(self) -> str:
-        """Return Content-Type without its parameters, in lower case, "" where there is none."""
-        return text((self.message.first(b"content-type") or b"").partition(b";")[0].strip()).lower()
+        """Return Content-Type without parameters and white space, in lower case, "" where there is none."""
+        return media_type(self.message.first(b"content-type") or b"")
 
     @property
     def require(self) -> list[str]:
@@ -218,7 +219,7 @@ class Request:
     def words(self, name: str) -> list[str]:
         """Return the values of a header that lists words with commas, such as Allow, in lower case."""
         values = self.message.all(canonical_name(name.encode()))
-        return [text(word.strip()).lower() for value in values for word in value.split(b",") if word.strip()]
+        return [text(tag).lower() for value in values for word in value.split(b",") if (tag := word.strip(b" \t"))]
 
     @property
     def listen(self) -> str:

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from slbroker.plugin import match
+from slbroker.sip.uri import plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,7 +67,7 @@ def make_route(
         tests.append(match.transport_test(transport))
     if header is not None:
         tests += [match.header_test(one) for one in match.as_several(header)]
-    return Route(handler, users, tuple(value.lower() for value in domains), tuple(tests), words)
+    return Route(handler, users, tuple(map(plain_host, domains)), tuple(tests), words)
 
 
 def _split(given: Patterns | None, test: TestMaker) -> tuple[tuple[str, ...], list[Test]]:

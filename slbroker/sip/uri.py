@@ -7,6 +7,8 @@ module takes as well.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from ipaddress import IPv6Address
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PORT: Final = 65_535
+MAX_IPV6: Final = 45  # characters, those of an IPv4 address in it included
 
 # RFC 3986 3.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
 _match_scheme = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*+):").match
@@ -65,7 +68,7 @@ class Uri(NamedTuple):
 
     sip and sips: `user` so that it can stand in another URI and be the same there, whatever is in it, "" where
     there is none: escapes that it needs stay, in upper case, and no others, so what is the same user reads alike;
-    `decoded_user` has none. `password` without escapes, "" where there is none; `host` lower case, IPv6
+    `decoded_user` has none. `password` without escapes, "" where there is none; `host` as `plain_host` has it, IPv6
     without its brackets and with the zone that may be in them; `port` None where it is not given; `params`
     without escapes, names in lower case, None for a parameter without a value, the first of two with the same
     name; `headers`, the text behind "?", as written.
@@ -107,7 +110,7 @@ def parse_uri(raw: bytes) -> Uri:
         scheme.lower().decode(),
         _user(user),
         _unescape(password),
-        (ipv6 or name).lower().decode(),
+        plain_host((ipv6 or name).decode()),
         int(digits) if digits else None,
         _parse_params(params) if params else _NO_PARAMS,
         text(headers),
@@ -189,6 +192,30 @@ def _parse_params(raw: bytes) -> Mapping[str, str | None]:
             name, equals, value = piece.partition(b"=")
             params.setdefault(_unescape(name).lower(), _unescape(value) if equals else None)
     return MappingProxyType(params)
+
+
+def plain_host(host: str) -> str:
+    """Return a host so that the same one reads alike: lower case, no dot at its end, IPv6 as short as it can be.
+
+    Brackets of IPv6 go; a zone stays, and so does what is no host, such as a pattern for some.
+    """
+    host = host.lower()
+    if ":" not in host:
+        return host.removesuffix(".") or host
+    if host[0] == "[" and host[-1] == "]":
+        host = host[1:-1]
+    address, percent, zone = host.partition("%")
+    return (_shortest(address) if len(address) <= MAX_IPV6 else address) + percent + zone
+
+
+@lru_cache(maxsize=1_024)
+def _shortest(address: str) -> str:
+    if "." in address:  # how one with IPv4 in it is written depends on Python's version
+        return address
+    try:
+        return str(IPv6Address(address))
+    except ValueError:
+        return address
 
 
 def _user(raw: bytes) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.reply import header_lines
+from slbroker.sip.media import media_type
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi import pv
 from slbroker_handlers.kemi.exports import Module
@@ -107,7 +108,7 @@ def has_body(call: Call) -> int:
 @textops.export
 def has_body_type(call: Call, content_type: str) -> int:
     """Return 1 when the request has a body of this type."""
-    given = text(call.first(b"content-type") or b"").partition(";")[0].strip().lower()
+    given = media_type(call.first(b"content-type") or b"")
     return 1 if call.message.body and given == content_type.lower() else -1
 
 
