@@ -160,6 +160,6 @@ def test_a_cancel_goes_to_a_worker_that_asked_and_is_answered() -> None:
     rig.join(handlers)
     rig.receive(request("CANCEL"))
     assert statuses(rig) == [481]
-    rig.receive(request("CANCEL", max_forwards=["70", "70"]))
+    rig.receive(request("CANCEL", max_forwards=["70", "71"]))
     assert statuses(rig) == [481, 400]
     assert rig.shown() == {"replied": 2}

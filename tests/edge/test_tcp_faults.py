@@ -26,7 +26,7 @@ LONG = b"X: " + b"x" * 40_000
     ("data", "status", "reason"),
     [
         (request(via=VIA, content_length=None), 400, "Missing Content-Length Header"),
-        (request(via=VIA, content_length=["0", "0"]), 400, "Repeated Content-Length Header"),
+        (request(via=VIA, content_length=["0", "1"]), 400, "Repeated Content-Length Header"),
         (request(via=VIA, content_length="-1"), 400, "Bad Content-Length Header"),
         (request(via=VIA, content_length="70000"), 413, "Request Entity Too Large"),
         (request(via=VIA, lines=[LONG]), 513, "Message Too Large"),
