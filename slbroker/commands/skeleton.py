@@ -62,7 +62,7 @@ _PYPROJECT: Final = """\
 name = "{project}"
 version = "0.1.0"
 requires-python = ">=3.11"
-dependencies = ["slbroker"]
+dependencies = []  # slbroker is there already; name it where your package index has it
 
 [tool.pytest.ini_options]
 pythonpath = ["."]
@@ -71,13 +71,30 @@ pythonpath = ["."]
 py-modules = ["{module}"]
 """
 
+_RULES: Final = """\
+# The same without Python: slbroker run --plugin rules.toml
+
+[[on]]
+method = "OPTIONS"
+reply = "200"
+
+[[on]]
+method = "INVITE"
+user = "900*"
+reply = "403 No Premium Numbers"
+
+[otherwise]
+reply = "404"
+"""
+
 _README: Final = """\
 # {title}
 
-    pytest                                             # the tests
+    python3 -m pytest                                  # the tests; they want pytest in slbroker's environment
     slbroker run --plugin {module}.py --reload         # serve on 127.0.0.1:5060; a change is taken up as it is saved
     slbroker ping sip:127.0.0.1:5060                   # in another terminal: 200 OK
     slbroker explain request.sip --plugin {module}.py  # what becomes of one request
+    slbroker run --plugin rules.toml                   # the same, without Python
 """
 
 _REQUEST: Final = """\
@@ -108,6 +125,7 @@ def write_project(folder: Path) -> list[Path]:
         f"{module}.py": _PLUGIN,
         f"test_{module}.py": _TEST,
         "pyproject.toml": _PYPROJECT,
+        "rules.toml": _RULES,
         "README.md": _README,
     }
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,7 @@ def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
     made = run_slbroker("new", "my-answers", cwd=tmp_path)
     assert made.wait() == 0, made
     folder = tmp_path / "my-answers"
-    names = {"my_answers.py", "test_my_answers.py", "pyproject.toml", "README.md", "request.sip"}
+    names = {"my_answers.py", "test_my_answers.py", "pyproject.toml", "rules.toml", "README.md", "request.sip"}
     assert {path.name for path in folder.iterdir()} == names
     with Process(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder) as tests:
         assert tests.wait(30) == 0, tests
@@ -28,8 +29,12 @@ def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:
     assert explained.wait() == 0, explained
     assert "SIP/2.0 403 No Premium Numbers" in explained.output
     assert "on('INVITE') user=900*" in explained.output
+    by_rule = run_slbroker("explain", "request.sip", "--plugin", "rules.toml", cwd=folder)
+    assert "SIP/2.0 403 No Premium Numbers" in by_rule.output, by_rule
     checked = run_slbroker("check", "--plugin", "my_answers.py", cwd=folder)
     assert checked.wait() == 0, checked
+    assert "-m pytest && " in made.output
+    assert "slbroker" not in tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
 
 
 @pytest.mark.parametrize("name", ["1st", "class", "slbroker", "json", "a b", "."])
