@@ -173,7 +173,7 @@ class PluginSource:
                 self._failed.update(map(_file_of, self._modules().values()))
                 raise
             finally:
-                if (folder := self._find_folder()) is not None:
+                if (folder := self._find_folder() or self._folder) is not None:
                     self._failed |= asked.missing(folder)
         self._folder = folder
         return app
@@ -185,8 +185,9 @@ class PluginSource:
         Raises PluginError, and then the modules of before are in their places again.
         """
         self._failed.clear()
+        path = list(sys.path)
         with _Changed(self._here):
-            before, path = self._modules(), list(sys.path)
+            before = self._modules()
             for name, module in before.items():
                 del sys.modules[name]
                 if module.__cached__:
@@ -225,11 +226,11 @@ class PluginSource:
         """Return the files that the plugin is made of, as far as they are its own, or that would mend it."""
         main = self.main_files()
         files = {_file_of(module) for module in self._modules().values()}
-        if main:
-            # By the plugin's own way: the folder that this leads to now may be deleted when it leads to another.
-            here, there = main[0].parent, main[0].resolve().parent
-            files = {_by_way(file, here, there) for file in files}
-            files.discard(main[0].resolve())
+        # By the plugin's own way: the folder that this leads to now may be deleted when it leads to another.
+        here = main[0].parent if main else self._here
+        there = main[0].resolve().parent if main else here.resolve()
+        files = {_by_way(file, here, there) for file in files}
+        files.difference_update(file.resolve() for file in main)
         return sorted({*main, *files, *self._failed})
 
     def _modules(self) -> dict[str, ModuleType]:
@@ -266,8 +267,11 @@ class _Changed:
 
     def __enter__(self) -> None:
         self._before = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        before = str(Path(f"/proc/self/fd/{self._before}").readlink()).removesuffix(" (deleted)")
         with contextlib.suppress(OSError):
             os.chdir(self._way)
+            now = str(Path.cwd())
+            sys.path[:] = dict.fromkeys(now if entry == before else entry for entry in sys.path)
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         if kind is not None:

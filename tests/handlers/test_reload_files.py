@@ -163,7 +163,11 @@ def write_release(folder: Path, version: int) -> Path:
     (folder / "script.py").write_text(SCRIPT)
     (folder / "answers.toml").write_text(RULES.format(version=version))
     (folder / "slbroker_test_words.py").write_text(f"VERSION = {version}\n")
-    for file in folder.iterdir():
+    (folder / "pack").mkdir()
+    (folder / "pack" / "__init__.py").write_text("")
+    (folder / "pack" / "answers.py").write_text(NEIGHBOURLY.replace("slbroker_test_words", "pack.words"))
+    (folder / "pack" / "words.py").write_text(f"VERSION = {version}\n")
+    for file in folder.rglob("*.*"):
         os.utime(file, (1, 1))  # as archives and Kubernetes may have it: no time tells the versions apart
     return folder
 
@@ -201,7 +205,9 @@ class ConfigMap(Release):
 
 
 @pytest.mark.parametrize("kind", [Release, ConfigMap])
-@pytest.mark.parametrize("name", ["answers.py", "kemi:script.py", "answers.toml", "./answers.py"])
+@pytest.mark.parametrize(
+    "name", ["answers.py", "kemi:script.py", "answers.toml", "./answers.py", "answers:app", "pack.answers"]
+)
 @pytest.mark.parametrize("how", ["--reload", "SIGHUP"])
 def test_another_release_is_taken_up_whole(
     site: Site, tmp_path: Path, kind: type[Release], name: str, how: str, start_slbroker: Start
@@ -209,8 +215,10 @@ def test_another_release_is_taken_up_whole(
     """Plugin and neighbours are of one release, also when the working directory is the link itself."""
     release = kind(tmp_path)
     kemi, _, file = name.rpartition(":")
-    where = file if file.startswith("./") else str(release.current / file)
-    words = ["--bus", site.edge.bus, "--plugin", f"{kemi}:{where}" if kemi else where, "--keys", str(site.keys)]
+    plugin = name
+    if not name.startswith("./") and name.endswith((".py", ".toml")):
+        plugin = f"{kemi}:{release.current / file}".lstrip(":")
+    words = ["--bus", site.edge.bus, "--plugin", plugin, "--keys", str(site.keys)]
     handler = start_slbroker(
         "handler", *words, *(["--reload"] if how == "--reload" else []),
         cwd=release.current, env={"PWD": str(release.current)},
