@@ -37,7 +37,8 @@ _match_via = re.compile(
     rb"[Ss][Ii][Pp][ \t]*/[ \t]*[0-9]+\.[0-9]+[ \t]*/[ \t]*[0-9A-Za-z.!%*_+`'~-]+[ \t]+"  # transport: any token
     # host; RFC 3261 has neither "_" nor zones, nor IPv6 without brackets, but peers have
     rb"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Fa-f:.]{2,60}(?:%[0-9A-Za-z._~-]+)?)"
-    rb"(?:[ \t]*:[ \t]*([0-9]+))?[ \t]*(?=[;,]|\Z)"  # port; whether it is one is judged where it is needed
+    # port; whether it is one is judged where it is needed: clients that have none write nothing there, or -1
+    rb"(?:[ \t]*:[ \t]*+(-?[0-9]*+))?[ \t]*(?=[;,]|\Z)"
 ).match
 
 # RFC 3261 25.1: quoted-string = DQUOTE *(qdtext / quoted-pair ) DQUOTE; a quote found alone is one never closed.
@@ -90,7 +91,7 @@ def stamp(value: bytes, host: str, port: int, *, strict: bool = False, connected
 
 def _read_port(digits: bytes) -> int:
     """Return the port that is written, 0 when it is none."""
-    number = int(digits) if len(digits) <= MAX_PORT_DIGITS else 0
+    number = int(digits) if digits.isdigit() and len(digits) <= MAX_PORT_DIGITS else 0
     return number if number <= MAX_PORT else 0
 
 

@@ -30,7 +30,7 @@ _match_head = re.compile(
     rb"%b%b%b/%b%b%b/%b(%b)[ \t]++"
     % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS, _WS, _TOKEN)
     + rb"(?:\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?)\]|([0-9A-Za-z._-]++)(?!:[0-9A-Fa-f]*+[:.])"
-    rb"|([0-9A-Fa-f:.]{2,60}+(?:%[0-9A-Za-z._~-]++)?))[ \t]*+(?::[ \t]*+([0-9]++)[ \t]*+)?"
+    rb"|([0-9A-Fa-f:.]{2,60}+(?:%[0-9A-Za-z._~-]++)?))[ \t]*+(?::[ \t]*+(-?[0-9]*+)[ \t]*+)?"
 ).match
 # via-params: a token with or without a value; a value is a token, a host (received=[::1] too) or a quoted-string.
 _match_param = re.compile(
@@ -86,7 +86,8 @@ def _read(raw: bytes, start: int) -> tuple[Via, int]:
     if head is None:
         raise Reject(400, "Bad Via Header")
     transport, ipv6, name, bare, digits = head.groups()
-    host, port = text(ipv6 or name or bare).lower(), int(digits) if digits and len(digits) <= MAX_DIGITS else None
+    is_number = digits is not None and digits.isdigit() and len(digits) <= MAX_DIGITS
+    host, port = text(ipv6 or name or bare).lower(), int(digits) if is_number else None
     if bare:
         read = read_bare_ipv6(host)
         if read is None:
