@@ -17,6 +17,7 @@ from slbroker.config import KEMI
 from slbroker.errors import PluginError
 from slbroker.logs import keep_own
 from slbroker.plugin import Handlers
+from slbroker.plugin.faults import describe
 from slbroker.plugin.rulefile import load_rules
 from slbroker_handlers.traces import files_named, noting, threads_in
 
@@ -145,7 +146,7 @@ def _where_and_what(error: BaseException) -> str:
     ]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     place = f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
-    return f"{place}{type(error).__name__}: {' '.join(str(error).split())}"
+    return place + describe(error)
 
 
 # Loading again -------------------------------------------------------------------------------------------------
