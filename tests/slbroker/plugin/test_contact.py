@@ -23,6 +23,8 @@ from slbroker_handlers.loader import load_plugin
 from tests.support.sip import request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from slbroker import Request
     from slbroker.plugin import Reply
     from slbroker.sip.address import Address
@@ -155,10 +157,11 @@ def ksr_request_route():
 
 
 @pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Client:
+def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     file = tmp_path_factory.mktemp("script") / "script.py"
     file.write_text(SCRIPT)
-    return Client(load_plugin(f"kemi:{file}"))
+    with Client(load_plugin(f"kemi:{file}")) as client:
+        yield client
 
 
 @given(USERS)
