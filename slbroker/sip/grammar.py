@@ -46,12 +46,14 @@ METHODS: Final = frozenset((
     b"PRACK", b"UPDATE", b"MESSAGE", b"REFER", b"PUBLISH", b"INFO", b"SUBSCRIBE", b"NOTIFY",
 ))  # fmt: skip
 
+# 1*DIGIT, zeros first: none of them can be taken for a digit of the number, so that nothing is tried twice.
+_NUMBER: Final = rb"(?:0{1,%d}(?:[1-9][0-9]{0,%d})?|[1-9][0-9]{0,%d})" % (MAX_ZEROS, MAX_DIGITS - 1, MAX_DIGITS - 1)
 # RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
-match_cseq = re.compile(rb"(0{0,%d}[0-9]{1,%d})[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % (MAX_ZEROS, MAX_DIGITS)).fullmatch
+match_cseq = re.compile(rb"(%b)[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % _NUMBER).fullmatch
 MAX_CSEQ: Final = 2**31 - 1
 
 # RFC 3261 20.14: Content-Length = 1*DIGIT; Max-Forwards and Expires are that, too.
-is_digits = re.compile(rb"0{0,%d}[0-9]{1,%d}" % (MAX_ZEROS, MAX_DIGITS)).fullmatch
+is_digits = re.compile(_NUMBER).fullmatch
 
 # RFC 3986 3.1 as RFC 3261 25.1 takes it: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ), and something behind it.
 match_absolute_uri = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*):[^\x00-\x20<>\"\x7f]+").fullmatch

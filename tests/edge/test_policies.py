@@ -38,6 +38,11 @@ def reasons(rig: Rig) -> list[str]:
     return [read_reply(reply).reason for reply in rig.replies]
 
 
+def several(count: int, method: str = "OPTIONS", uri: str = "sip:bob@example.com", body: bytes = b"") -> list[bytes]:
+    """Requests of different calls: one that came twice would be a repeat of what is in flight."""
+    return [request(method, uri, body=body, call_id=f"several{number}") for number in range(count)]
+
+
 # Pools ----------------------------------------------------------------------------------------------------------
 
 
@@ -49,14 +54,15 @@ def test_requests_go_to_the_pool_that_their_route_names() -> None:
     rig = routed("pool=premium user=900*", "pool=calls method=INVITE")
     for pool in ("default", "premium", "calls"):
         rig.join(app(pool), pool=pool)
-    rig.receive(request("INVITE", "sip:900@b"), request("INVITE", "sip:1@b"), request("OPTIONS", "sip:1@b"))
+    invites = [request("INVITE", uri, call_id=uri) for uri in ("sip:900@b", "sip:1@b")]
+    rig.receive(*invites, request("OPTIONS", "sip:1@b"))
     assert sorted(reasons(rig)) == ["calls", "default", "premium"]
 
 
 def test_a_pool_without_workers_sheds_though_another_has_some(caplog: pytest.LogCaptureFixture) -> None:
     rig = routed("pool=premium user=900*")
     rig.join(app())
-    rig.receive(request("INVITE", "sip:900@b"), request("INVITE", "sip:1@b"))
+    rig.receive(*[request("INVITE", uri, call_id=uri) for uri in ("sip:900@b", "sip:1@b")])
     assert sorted(statuses(rig)) == [200, 503]
     assert caplog.messages == ["no worker in pool premium: shedding; 1 workers are connected"]
 
@@ -65,7 +71,7 @@ def test_a_full_pool_does_not_hold_up_another() -> None:
     rig = routed("pool=premium user=900*")
     rig.join(app())
     rig.join(app(), credit=1, pool="premium").frozen = True
-    rig.receive(*[request("INVITE", "sip:900@b")] * 20, request("INVITE", "sip:1@b"))
+    rig.receive(*several(20, "INVITE", "sip:900@b"), request("INVITE", "sip:1@b"))
     assert statuses(rig) == [200]
 
 
@@ -96,10 +102,10 @@ def test_acks_and_cancels_go_where_their_route_leads() -> None:
 
 def test_shedding_has_a_budget_and_beyond_it_there_is_silence() -> None:
     rig = Rig(policies=Policies(overload_budget=10))
-    rig.receive(*[request("OPTIONS")] * 30)
+    rig.receive(*several(30))
     assert rig.shown() == {"shed": 10, "dropped": {"overload": 20}}
     rig.advance(0.5)
-    rig.receive(*[request("OPTIONS")] * 30)
+    rig.receive(*several(30))
     assert rig.shown() == {"shed": 15, "dropped": {"overload": 45}}
     assert set(statuses(rig)) == {503}
 
@@ -124,7 +130,7 @@ def test_a_request_that_no_worker_answered_gets_500_or_silence(answers: bool, sh
 def test_requests_wait_up_to_so_many_bytes() -> None:
     rig = Rig(DispatchSettings(max_waiting_bytes=100_000))
     rig.join(app(), credit=1).frozen = True
-    rig.receive(*[request("OPTIONS", body=b"x" * 20_000)] * 12)
+    rig.receive(*several(12, body=b"x" * 20_000))
     assert rig.edge.in_flight == 5, "one of them at the worker"
     assert rig.shown()["shed"] == 7
 

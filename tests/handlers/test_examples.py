@@ -38,6 +38,7 @@ def final(response: Response | None) -> Response:
     return response
 
 
+@pytest.mark.filterwarnings("ignore:startup hooks are not called")
 def test_every_example_can_be_loaded() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert {
