@@ -90,7 +90,7 @@ class BrokerLinks:
             logger.warning("%s: its port was given to this edge itself; hanging up", self._names[identity])
             self._dealers[identity].hang_up()
         elif frames[0] == _WHO:  # a broker that was started again: what the last one had, nobody answers
-            self._dispatcher.lose(identity, time.monotonic())
+            self._dispatcher.lose(identity, time.monotonic(), "it was started again")
         else:
             self._on_envelope([identity, *frames])
 
@@ -117,7 +117,7 @@ class BrokerLinks:
         """Look after silent brokers. One that has no worker in the pool is silent too; a new connection is no harm."""
         for identity, dealer in self._dealers.items():
             if dealer.tick():
-                self._dispatcher.lose(identity, now)  # it does not know the new connection
+                self._dispatcher.lose(identity, now, "silent; connecting anew")  # it does not know the new connection
 
     def _on_fault(self, identity: bytes, fault: str) -> None:
         if fault == SILENT:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from slbroker.bus.choice import ANY
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request
+from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
 from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import Drop
@@ -83,6 +84,7 @@ class Edge:
         self._server = ServerHeader(policies.server) if policies.server else None
         self._refused_tags = RefusedTags()
         self._silent_until = 0.0
+        self._losses = Losses(logger)
 
     # A message comes in -----------------------------------------------------------------------------------------
 
@@ -226,9 +228,9 @@ class Edge:
                 return
             for job, answer in ended:
                 self.shadow.original_answered(job, answer, now)
-        self._answer_all(ended)
+        self._answer_all(ended, now)
 
-    def _answer_all(self, ended: list[tuple[Job, Answer]]) -> None:
+    def _answer_all(self, ended: list[tuple[Job, Answer]], now: float) -> None:
         self._repeats.end_all(ended)
         at = 0
         while True:
@@ -245,12 +247,17 @@ class Edge:
             elif answer is None or answer == ():
                 self.fates.drop("handler")
             else:
-                self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer)
+                self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer, now)
 
-    def _answer_unusual(self, job: Job, replies: Sequence[bytes]) -> None:
+    def _answer_unusual(self, job: Job, replies: Sequence[bytes], now: float) -> None:
         """Send several replies, or one to a CANCEL; or 500 when one of them is none."""
         if not all(match_status_line(reply) and len(reply) <= MAX_REPLY for reply in replies):
             self.bad_answers += 1
+            worker = getattr(job.last_worker, "name", "?")
+            self._losses.request(
+                "bad answer", now, job.reading.method, job.reading.call_id,
+                "what worker %s answered is no SIP reply; 500 in its place", shown(worker.encode()),
+            )  # fmt: skip
             self._fail(job)
             return
         for reply in replies:

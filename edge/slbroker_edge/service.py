@@ -181,7 +181,7 @@ class EdgeService:
         return {DEFAULT_POOL, *self.edge.routes.pools, *((shadow[0],) if shadow else ())}
 
     def _on_revoked(self, identity: bytes) -> None:
-        self.edge.dispatcher.lose(identity, time.monotonic())
+        self.edge.dispatcher.lose(identity, time.monotonic(), "its key was taken away")
 
     def _on_bus(self) -> None:
         """End a turn in which workers spoke."""

@@ -83,6 +83,14 @@ class Link:
         refused = self._dealer.send(self.membership.send(now))
         if refused:
             self.membership.take_back(refused)
+        if self.membership.parted:
+            parted, self.membership.parted = self.membership.parted, ""
+            level = logging.INFO if parted == "leaves" else logging.WARNING
+            logger.log(
+                level, "edge %s at %s %s; %d requests of its are open here",
+                self.known.get("edge"), self.address, parted, self.membership.open,
+            )  # fmt: skip
+            self.known = {}  # so that it is told when it is back
         if self._worker.responder.sent:
             self._worker.responder.tell()
 
@@ -169,14 +177,19 @@ class Worker:
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = time.monotonic()
-        pause = self._pauses.note(now)
+        self._overhear(now, 0.0)
         for link in list(self._links.values()):
-            link.membership.make_up(pause)
             link.tick(now)
         self._calls.look(now, self._limit())
         members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
         self._edges = len(members) or 1
         self._keeper.tick(now)
+
+    def _overhear(self, now: float, blocked: float) -> None:
+        """Let no edge seem silent because nobody listened: for so many seconds, or since the last look at the clock."""
+        pause = self._pauses.note(now)
+        for link in self._links.values():
+            link.membership.make_up(blocked or pause)
 
     def meet(self, link: Link) -> None:
         """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of."""
@@ -227,6 +240,8 @@ class Worker:
         """Note what blocking handlers have taken of a turn."""
         if self._busy is not None:
             self._busy.since = now
+        if now - since > LONG_TURN:
+            self._overhear(now, now - since)
         if done:
             self._keep_pace(now - since, done)
         if now - since > LONG_TURN and now - since > (limit := self._limit()):
@@ -253,6 +268,8 @@ class Worker:
             count, taken = self._half_done / 2, self._async_seconds
             self._half_done, self._async_seconds = 0, 0.0
             self._keep_pace(taken, count)
+        if seconds > LONG_TURN:
+            self._overhear(now, seconds)
         if seconds > LONG_TURN and now >= self._silent_until:
             self._silent_until = now + SAY_AGAIN
             logger.warning(

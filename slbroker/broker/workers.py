@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from slbroker.broker.team import Team, Worker
 from slbroker.bus import envelope
 from slbroker.bus.account import Offer
-from slbroker.bus.dispatcher import MAX_SHUNNED, MAX_STRIKES, MAX_WORKERS
+from slbroker.bus.dispatcher import CONNECTION_GONE, MAX_SHUNNED, MAX_STRIKES, MAX_WORKERS
 from slbroker.bus.envelope import Kind
+from slbroker.bus.losses import Losses, shown
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -36,11 +37,14 @@ class Workers:
         self._name = name
         self._heartbeat = heartbeat
         self._leaving = False
+        self._losses = Losses(logger)
+        self._now = 0.0  # when somebody was last heard, or the clock looked at
 
     # What they say ----------------------------------------------------------------------------------------------
 
     def hear(self, kind: Kind, identity: bytes, info: dict[str, Any], now: float) -> None:
         """Take what is neither an answer nor a question; raise EnvelopeError when it is not in order."""
+        self._now = now
         if kind is Kind.HELLO:
             self._hello(identity, Offer.read(info), now)
         elif kind is Kind.HEARTBEAT:
@@ -62,13 +66,21 @@ class Workers:
     def _hello(self, identity: bytes, offer: Offer, now: float) -> None:
         worker = self.by_identity.get(identity)
         if worker is not None and (worker.offer.name, worker.offer.pool) != (offer.name, offer.pool):
-            self.lose(identity)
+            self.lose(identity, "it is another one now")
             worker = None
         if worker is None:
             if len(self.by_identity) >= MAX_WORKERS:
                 raise EnvelopeError("too many workers")
             self._lose_namesakes(offer.name)
             worker = self.by_identity[identity] = Worker(identity, offer, now)
+            self._tell(
+                logging.INFO,
+                "joins",
+                "worker %s joins pool %s, credit %d",
+                _shown(offer.name),
+                _shown(offer.pool),
+                offer.credit,
+            )
         worker.heard = now
         worker.leaving = False
         worker.offer = offer
@@ -79,7 +91,7 @@ class Workers:
     def _lose_namesakes(self, name: str) -> None:
         """A worker that comes back under its name is on a new connection: what it had on the old one is gone."""
         for other in [other for other in self.by_identity.values() if other.offer.name == name]:
-            self.lose(other.identity)
+            self.lose(other.identity, "it has come back on another connection")
 
     def _goodbye(self, identity: bytes, now: float) -> None:
         """Give no more; the GOODBYE that goes back tells the worker that no batch is still on its way."""
@@ -88,6 +100,9 @@ class Workers:
         if worker is not None:
             worker.heard = now
             self.teams[worker.offer.pool].retire(worker)
+            self._tell(
+                logging.INFO, "leaves", "worker %s leaves pool %s", _shown(worker.offer.name), _shown(worker.offer.pool)
+            )
             self.changed.add(worker.offer.pool)
             self.close_if_done(worker)
 
@@ -96,13 +111,22 @@ class Workers:
         if worker.leaving and not worker.batches:
             self.lose(worker.identity)
 
+    def _tell(self, level: int, cause: str, words: str, *arguments: object) -> None:
+        self._losses.tell(level, cause, self._now, words, *arguments)
+
     # They go ----------------------------------------------------------------------------------------------------
 
-    def lose(self, identity: bytes) -> None:
-        """Close an account; what the worker still holds is `fallen`."""
+    def lose(self, identity: bytes, cause: str = CONNECTION_GONE) -> None:
+        """Close an account; what the worker still holds is `fallen`. `cause` is for the log."""
         worker = self.by_identity.pop(identity, None)
         if worker is not None:
             self.fallen += worker.batches.values()
+            if not worker.leaving or worker.batches:
+                self._tell(
+                    logging.WARNING, "losses", "worker %s of pool %s is lost: %s; %d requests go back to their edges",
+                    _shown(worker.offer.name), _shown(worker.offer.pool), cause,
+                    sum(batch.left for batch in worker.batches.values()),
+                )  # fmt: skip
             self.teams[worker.offer.pool].remove(worker)
             self.changed.add(worker.offer.pool)
 
@@ -123,7 +147,7 @@ class Workers:
         worker = self.by_identity.get(identity)
         if worker is not None:
             logger.warning("worker %s is not listened to any more until it connects again: %s", worker.offer.name, why)
-        self.lose(identity)
+        self.lose(identity, why)
         if len(self.ignored) >= MAX_SHUNNED:
             del self.ignored[next(iter(self.ignored))]
         self.ignored[identity] = None
@@ -171,10 +195,15 @@ class Workers:
         """Show a sign of life, and give up those that have shown none since that moment."""
         for worker in list(self.by_identity.values()):
             if worker.heard < silent_since:
-                self.lose(worker.identity)
+                self.lose(worker.identity, "silent")
         self.say_to_all(Kind.HEARTBEAT)
 
     def forget_empty(self, team: Team) -> None:
         """Forget a pool of which nothing is left."""
         if not team.workers and not team.waiting:
             self.teams.pop(team.pool, None)
+
+
+def _shown(name: str) -> str:
+    """Return a name as a log can bear it."""
+    return shown(name.encode(errors="backslashreplace"))

@@ -17,6 +17,7 @@ from slbroker.bus import envelope
 from slbroker.bus.account import Account, Offer
 from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.envelope import Answer, Kind
+from slbroker.bus.losses import Losses, shown
 from slbroker.bus.pool import Pool
 from slbroker.errors import EnvelopeError
 from slbroker.inner import JobT, number_jobs
@@ -47,6 +48,9 @@ class DispatchSettings:
     heartbeat: float = 0.25  # between two signs of life to every worker
     liveness: float = 10.0  # a worker silent for so long is gone; a blocking handler is silent while it runs
     max_waiting_bytes: int = 16 * 1024 * 1024  # of SIP that waits for credit, for each pool
+
+
+CONNECTION_GONE: Final = "its connection is gone"  # for the log, why a worker is lost
 
 
 class Cause(Enum):
@@ -87,6 +91,7 @@ class Dispatcher(Generic[JobT]):
         self._outgoing: list[tuple[bytes, list[bytes]]] = []
         self._next_heartbeat = -math.inf
         self._leaving = False
+        self._losses = Losses(logger)
 
     def meet(self, identity: bytes, pool: str) -> None:
         """Look for workers of `pool` at a broker: it is greeted again and again while it has no account here."""
@@ -237,6 +242,9 @@ class Dispatcher(Generic[JobT]):
             if not is_broker:  # which has a connection for each pool
                 self._names[offer.name] = account
             self.pools.setdefault(pool, Pool(pool)).add(account)
+            self._losses.tell(
+                logging.INFO, "joins", now, "worker %s joins pool %s, credit %d", _name(account), pool, account.credit
+            )
         else:
             account.heard = now
             account.leaving = False
@@ -249,7 +257,7 @@ class Dispatcher(Generic[JobT]):
         """A worker that comes back under its name has a new identity: its old account's jobs will not be answered."""
         other = self._names.get(name)
         if other is not None:
-            self.lose(other.identity, now)
+            self.lose(other.identity, now, "it has come back on another connection")
 
     def _heartbeat(self, identity: bytes, now: float) -> None:
         account = self.workers.get(identity)
@@ -271,6 +279,10 @@ class Dispatcher(Generic[JobT]):
             account.heard = now
             account.leaving = True
             self.pools[account.pool].ready.refresh(account)
+            self._losses.tell(
+                logging.INFO, "leaves", now, "worker %s leaves pool %s, %d requests open",
+                _name(account), account.pool, len(account.open),
+            )  # fmt: skip
             self._close_if_done(account)
 
     def _close_if_done(self, account: Account[JobT]) -> None:
@@ -304,7 +316,7 @@ class Dispatcher(Generic[JobT]):
         if len(self._shunned) >= MAX_SHUNNED:
             del self._shunned[next(iter(self._shunned))]
         self._shunned[account.identity] = None
-        self.lose(account.identity, now)
+        self._lose(account, now, why)
 
     def _take_back(self, identity: bytes, info: dict[str, Any], now: float) -> None:
         """Take back what a broker had given to a worker that is gone, or to none."""
@@ -319,7 +331,7 @@ class Dispatcher(Generic[JobT]):
             job.last_worker = None  # the broker may have it again: its other workers have not had it
             job.tries -= not begun
         if begun:
-            self._give_back(jobs, now)
+            self._give_back(jobs, now, account, "lost the worker that had it")
         else:
             self._wait_on(jobs, now)
         self.pools[account.pool].ready.refresh(account)
@@ -333,32 +345,61 @@ class Dispatcher(Generic[JobT]):
             self.lose(identity, now)
             self._wait_on(unsent, now)
 
-    def lose(self, identity: bytes, now: float) -> None:
-        """Forget a worker that cannot be reached or went silent; its open jobs go to another one, or end."""
+    def lose(self, identity: bytes, now: float, cause: str = CONNECTION_GONE) -> None:
+        """Forget a worker that cannot be reached or went silent; its open jobs go to another one, or end.
+
+        `cause` is for the log: one of a few, or what is wrong with what it sent.
+        """
         account = self.workers.get(identity)
         if account is None:
             return
+        self._losses.tell(
+            logging.WARNING, "losses", now, "worker %s of pool %s is lost: %s; it had %d requests",
+            _name(account), account.pool, cause, len(account.open),
+        )  # fmt: skip
+        self._lose(account, now, cause)
+
+    def _lose(self, account: Account[JobT], now: float, cause: str) -> None:
         self._remove(account)
         self.lost += 1
         jobs = list(account.open.values())
         account.open.clear()
-        self._give_back(jobs, now)
+        self._give_back(jobs, now, account, f"is lost ({cause})")
 
     def _wait_on(self, jobs: list[JobT], now: float) -> None:
         """Let jobs that no worker has had wait again, no younger than they are: so nothing goes round for ever."""
         too_old = now - self.settings.max_wait
         aged = [job for job in jobs if job.queued < too_old]
         self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
+        self._tell_of_aged(aged, now)
         self._queue_again([job for job in jobs if job.queued >= too_old])
 
-    def _give_back(self, jobs: list[JobT], now: float) -> None:
-        """Let jobs wait for another worker; where there is none, one may come back in time."""
+    def _give_back(self, jobs: list[JobT], now: float, account: Account[JobT], what: str) -> None:
+        """Let jobs wait for another worker; where there is none, one may come back in time.
+
+        `what` happened with the worker that had them, in words.
+        """
         again = [job for job in jobs if job.tries < self.settings.max_tries]
         self.ended += [(job, Cause.NO_ANSWER) for job in jobs if job.tries >= self.settings.max_tries]
+        for job in jobs:
+            is_last = job.tries >= self.settings.max_tries
+            self._losses.request(
+                what.partition(" (")[0], now, job.reading.method, job.reading.call_id, "worker %s %s; %s",
+                _name(account), what, f"given up after {job.tries} tries" if is_last else "it goes to another one",
+            )  # fmt: skip
         for job in again:
             job.queued = now
         self.retried += len(again)
         self._queue_again(again)
+
+    def _tell_of_aged(self, jobs: list[JobT], now: float) -> None:
+        """Log which jobs found no other worker. Those that have had none are shed, which the edge tells of."""
+        for job in jobs:
+            if job.tries:
+                self._losses.request(
+                    "no other worker", now, job.reading.method, job.reading.call_id,
+                    "no other worker has taken it within %g s; given up", self.settings.max_wait,
+                )  # fmt: skip
 
     def _queue_again(self, jobs: list[JobT]) -> None:
         by_pool: dict[str, list[JobT]] = {}
@@ -374,6 +415,7 @@ class Dispatcher(Generic[JobT]):
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + self.settings.heartbeat
             self._beat()
+        self._losses.look(now)
         silent, overdue = now - self.settings.liveness, now - self.settings.handler_timeout
         for account in [each for each in self.workers.values() if each.heard < silent or each.oldest < overdue]:
             self._expire_account(account, now)
@@ -396,17 +438,18 @@ class Dispatcher(Generic[JobT]):
 
     def _expire_account(self, account: Account[JobT], now: float) -> None:
         if now - account.heard > self.settings.liveness:
-            self.lose(account.identity, now)
+            self.lose(account.identity, now, f"silent for {self.settings.liveness:g} s")
         elif overdue := account.take_overdue(now - self.settings.handler_timeout):
             if account.workers > 1:
                 account.release(overdue)
-            self._give_back(overdue, now)
+            self._give_back(overdue, now, account, f"has had it for {self.settings.handler_timeout:g} s")
             self._close_if_done(account)
 
     def _expire_pool(self, pool: Pool[JobT], now: float) -> None:
         if len(pool):
             aged = pool.take_aged(now - self.settings.max_wait)
             self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in aged]
+            self._tell_of_aged(aged, now)
         elif not pool.accounts and pool.name != DEFAULT_POOL:
             del self.pools[pool.name]  # or names that workers make up would stay for ever
 
@@ -425,3 +468,8 @@ class Dispatcher(Generic[JobT]):
     def figures(self) -> list[dict[str, Any]]:
         """Return each worker's name, pool, credit, open and answered requests."""
         return [account.figures() for account in self.workers.values()]
+
+
+def _name(account: Account[Any]) -> str:
+    """Return a worker's name as a log can bear it."""
+    return shown(account.name.encode(errors="backslashreplace"))

@@ -46,6 +46,7 @@ class Membership:
         self.standing = Standing.GREETING
         self.edge: dict[str, Any] = {}  # the map of the edge's WELCOME
         self.garbage = 0
+        self.parted = ""  # why the edge that had welcomed us does not know us any more: for the log, which clears it
         self.hears_itself = False  # a HELLO came, which workers say: we are connected to ourselves
         self._hello = hello
         self._routes: dict[int, bytes] = {}  # open requests, and the route their answers take
@@ -102,6 +103,7 @@ class Membership:
         elif kind is Kind.WHO:
             self._unsent.clear()  # the edge has restarted: nobody waits for these answers
             if self.standing is Standing.MEMBER:
+                self.parted = "was started again, or had lost us"
                 self.standing = Standing.GREETING
                 self._next_word = self._last_hello + HELLO_INTERVAL  # at once, but no faster than ever
             elif self.standing is Standing.LEAVING:
@@ -114,6 +116,7 @@ class Membership:
             if self.standing is Standing.LEAVING:
                 self.standing = Standing.LEFT
             elif self.standing is Standing.MEMBER:
+                self.parted = "leaves"
                 self.standing = Standing.GREETING  # the edge goes away; one that comes back under its address hears us
                 self._next_word = self._edge_heard + HELLO_INTERVAL
 
@@ -180,6 +183,7 @@ class Membership:
         if edge_is_gone:
             self._unsent.clear()
         if self.standing is Standing.MEMBER and edge_is_gone:
+            self.parted = f"is silent for {EDGE_LIVENESS:g} s"
             self.standing = Standing.GREETING
         elif self.standing is Standing.LEAVING and edge_is_gone:
             self.standing = Standing.LEFT

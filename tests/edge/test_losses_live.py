@@ -1,0 +1,82 @@
+"""Which request was lost, by whom and why: read from the logs of real processes, as an operator would."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import run_slbroker
+from tests.support.sip import request
+from tests.support.timing import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Start
+
+PLUGIN = """
+import time
+from slbroker import Handlers
+app = Handlers()
+@app.on("INVITE")
+def hang(request):
+    time.sleep(2.0)
+    return request.reply(486)
+"""
+CALLS = ["a\\x1b[31m\xff".encode("latin-1"), b"b", b"c"]
+SHOWN = [r"a\\x1b[31m\xff", "b", "c"]
+
+
+@pytest.mark.parametrize("brokered", [False, True])
+@pytest.mark.parametrize("how", ["SIGKILL", "hangs"])
+def test_the_logs_tell_which_request_was_lost_by_whom_and_why(
+    start_slbroker: Start, tmp_path: Path, how: str, brokered: bool
+) -> None:
+    plugin, ring, bus = tmp_path / "plugin.py", tmp_path / "ring", f"ipc://{tmp_path}/bus"
+    plugin.write_text(PLUGIN)
+    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    more: tuple[str, ...] = ()
+    theirs, broker = bus, None
+    if brokered:
+        theirs = f"ipc://{tmp_path}/handlers"
+        broker = start_slbroker("broker", "--edges", f"ipc://{tmp_path}/edges", "--handlers", theirs)
+        broker.wait_for("broker ready")
+        more = ("--broker", f"ipc://{tmp_path}/edges")
+    options = ("--keys", str(ring), "--bus", bus, "--handler-timeout", "1", "--tries", "1", *more)
+    edge = start_slbroker("edge", "--listen", "udp:127.0.0.1:0", *options)
+    port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
+    worker = start_slbroker("handler", "--bus", theirs, "--keys", str(ring), "--plugin", str(plugin))
+    worker.wait_for("handler ready")
+    edge.wait_for("joins pool default, credit 128")
+    if broker is not None:
+        broker.wait_for(f":{worker.pid}:")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", port))
+        for number, call in enumerate(CALLS):
+            via = f"SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK{number}"
+            sock.send(request("INVITE", call_id="@@", via=via).replace(b"@@", call))
+        time.sleep(0.3)
+        if how == "SIGKILL":
+            worker.kill()
+    for name in SHOWN:
+        line = edge.wait_for(f"INVITE, Call-ID {name}: worker ")
+        assert ("broker" if brokered else f":{worker.pid}:") in line or ":" in line
+        assert "given up after 1 tries" in line
+        if how == "SIGKILL":
+            assert ("lost the worker that had it" if brokered else "is lost (its connection is gone)") in line
+        else:
+            assert "has had it for 1 s" in line
+    if how == "SIGKILL" and broker is not None:
+        lost = broker.wait_for("is lost: its connection is gone; 3 requests go back")
+        assert f":{worker.pid}:" in lost
+    if how == "hangs" and not brokered:  # the worker's own end; a broker says the longest time that it has heard of
+        worker.wait_for("handler hang at")
+        assert "took 2" in worker.log
+    edge.send(signal.SIGTERM)
+    until(lambda: not edge.running, 10.0)
+    if how == "hangs" and not brokered:
+        worker.wait_for(" requests of its are open here")  # it leaves; or has left, while the handler blocked
