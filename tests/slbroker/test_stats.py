@@ -11,7 +11,19 @@ def test_nothing_has_happened() -> None:
     fates = Fates()
     assert fates.ended() == 0
     assert fates.figures(0) == dict.fromkeys(
-        ("received", "replied", "absorbed", "passed", "forwarded", "shed", "failed", "in_flight", "unaccounted"), 0
+        (
+            "received",
+            "replied",
+            "absorbed",
+            "passed",
+            "forwarded",
+            "repeated",
+            "shed",
+            "failed",
+            "in_flight",
+            "unaccounted",
+        ),
+        0,
     ) | {"dropped": {}}
 
 
