@@ -63,10 +63,16 @@ test: lint types ## lint, types, then every test
 	[ $$alone -ne 2 ] || exit 2; \
 	SLBROKER_TEST_PART=beside $(BIN)/pytest -n $(AT_ONCE) --dist worksteal $(ARGS) || beside=$$?; \
 	echo "The tests took $$(($$(date +%s) - begun)) s."; \
-	case "$$alone $$beside" in "0 0" | "0 5" | "5 0") ;; *) exit 1 ;; esac  # 5: nothing was chosen
+	case "$$alone $$beside" in \
+	  "0 0" | "0 5" | "5 0") ;; \
+	  [015]" "[015]) $(AGAIN) ;; \
+	  *) exit 1 ;; esac  # 5: nothing was chosen
+
+# What fails for good fails alone, too; a machine that was busy for a moment is no finding. What failed first is shown above.
+AGAIN = echo "Once more, one after the other: what has failed."; $(BIN)/pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 quick: setup ## a third of the tests, those that need no other program: for one more interpreter
-	@$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m "not peer and not alone" $(QUICK) $(ARGS)
+	@$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m "not peer and not alone" $(QUICK) $(ARGS) || { [ $$? -eq 1 ] && { $(AGAIN); }; }
 
 lint: setup ## ruff: rules and layout
 	@echo "Checking the style."
