@@ -102,6 +102,7 @@ def test_a_broken_version_keeps_the_old_one_running_and_says_why(site: Site) -> 
 
 def test_a_saved_file_is_taken_up_by_itself(site: Site) -> None:
     handler = site.handler("--reload", "--workers", "2")
+    handler.wait_for("handler ready", times=2)
     site.write(2)
     handler.wait_for("loaded again", times=2)
     until(lambda: site.serves(2), what="the new version, from both workers")

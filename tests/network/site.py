@@ -103,6 +103,6 @@ class Site:
             return not seen["in_flight"]
 
         until(idle, what="an edge with nothing in flight")
-        fates = ("replied", "absorbed", "passed", "forwarded", "shed", "failed")
+        fates = ("replied", "absorbed", "passed", "forwarded", "repeated", "shed", "failed")
         assert seen["received"] == sum(seen[fate] for fate in fates) + sum(seen["dropped"].values()), seen
         return seen

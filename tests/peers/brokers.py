@@ -50,7 +50,7 @@ class Edge:
     def figures(self) -> dict[str, Any]:
         """What `slbroker stats` asks of it now. Fails when the fates do not add up to what was received."""
         (edge,) = ask_figures(parse_bus_address(self.bus), within(2))
-        fates = ("replied", "absorbed", "passed", "forwarded", "shed", "failed", "in_flight")
+        fates = ("replied", "absorbed", "passed", "forwarded", "repeated", "shed", "failed", "in_flight")
         total = sum(edge[fate] for fate in fates) + sum(edge["dropped"].values())
         assert edge["received"] == total, edge
         return edge | {"workers": list(edge["workers"])}

@@ -27,7 +27,7 @@ def test_nothing_has_happened() -> None:
     ) | {"dropped": {}}
 
 
-@pytest.mark.parametrize("name", ["replied", "absorbed", "passed", "forwarded", "shed", "failed"])
+@pytest.mark.parametrize("name", ["replied", "absorbed", "passed", "forwarded", "repeated", "shed", "failed"])
 def test_each_fate_counts_once(name: str) -> None:
     fates = Fates()
     fates.received = 3

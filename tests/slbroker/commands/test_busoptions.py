@@ -217,7 +217,7 @@ FAR = "--bus tcp://192.0.2.1:5590 "
         (EDGE + "--bus-key a.key_secret", "--bus-key needs --bus-clients DIRECTORY"),
         (EDGE + "--bus-clients .", "--bus-clients needs --bus-key FILE"),
         (EDGE + "--bus-key none.key_secret --bus-clients .", "no bus key none.key_secret; run: slbroker keys bus none"),
-        (EDGE + "--bus-key a.key --bus-clients .", "bus key a.key is open to other users"),
+        (EDGE + "--bus-key a.key --bus-clients .", "a.key holds no secret key; name the file that ends in .key_secret"),
         (EDGE + "--bus-key open.key_secret --bus-clients .", "(mode 0644); run: chmod 600 open.key_secret"),
         (EDGE + "--bus-key a.key_secret --bus-clients none", "no none; put the public keys of those who may connect"),
         (EDGE + "--bus-key a.key_secret --bus-clients ring", "bus key ring holds no public key"),
