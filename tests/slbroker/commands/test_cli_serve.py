@@ -201,7 +201,7 @@ def test_a_handler_whose_edge_comes_back_serves_again(site: Site) -> None:
     first, handler = site.edge(), site.handler()
     first.process.kill()
     second = site.edge()
-    assert f":{second.process.pid} at " in handler.wait_for("handler ready", times=2)
+    handler.wait_for(f":{second.process.pid} at ")
     with Phone(second.port) as phone:
         assert phone.ask(phone.call().request("OPTIONS")).status == 200
 
