@@ -27,7 +27,7 @@ from slbroker.stats import Fates
 from slbroker_edge.budget import Budget
 from slbroker_edge.complaints import RefusedTags
 from slbroker_edge.identity import ServerHeader
-from slbroker_edge.reader import is_answerable, is_repeat, read_ack, read_with_key, reply_address, stamp
+from slbroker_edge.reader import is_answerable, is_repeat, read_ack, read_with_key, reply_address, stamp_message
 from slbroker_edge.shadow import Shadow, ShadowJob
 
 if TYPE_CHECKING:
@@ -97,10 +97,12 @@ class Edge:
                 self._take_acks(acks, listener, now)
             done = 0
             for before, data, address in rest:
-                self._take_jobs(jobs[done:before], now)
+                if done < before:
+                    self._take_jobs(jobs[done:before], now)
+                    done = before
                 self._take_one(data, address, listener, now)
-                done = before
-            self._take_jobs(jobs[done:] if done else jobs, now)
+            if done < len(jobs):
+                self._take_jobs(jobs[done:] if done else jobs, now)
         else:
             for data, address in datagrams:
                 self._take_one(data, address, listener, now)
@@ -151,7 +153,7 @@ class Edge:
                 raise Drop("cancel")
             asks = reading.method
         job = Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port), key)
-        if self._repeats.admit([job]):
+        if self._repeats.enter(job):
             self._take_fresh(job, now)
         else:
             self.fates.repeated += 1
@@ -187,7 +189,7 @@ class Edge:
                 choice = self.routes.choose(bad.message, listener.name)
                 if not self.dispatcher.takes(b"CANCEL", choice):
                     raise Drop("cancel")
-            reply_to = reply_address(address, stamp(bad.message, address, listener.name))
+            reply_to = reply_address(address, stamp_message(bad.message, address, listener.name))
         except Drop as drop:
             self.fates.drop(drop.cause)
             return

@@ -15,7 +15,8 @@ from slbroker.inner import request_key
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reading import Reading
-from slbroker.sip.via import identity, stamp_top
+from slbroker.sip.via import find_top, identity
+from slbroker.sip.via import stamp as stamp_via
 
 if TYPE_CHECKING:
     from slbroker.inner import Job
@@ -33,20 +34,27 @@ def read_with_key(data: bytes, address: Address, listen: str, checks: Checks) ->
     message = parse(data, checks)
     if message.method == b"ACK":
         return _reading(message, b"", 0), 0
-    key = repeat_key(message, address)
+    headers, at = message.headers, find_top(message.headers)
+    assert isinstance(headers, list)  # it has not crossed the bus yet
+    key = repeat_key(message, headers[at], address[1])
     try:
-        reply_port = stamp(message, address, listen, strict=checks.via)
+        headers[at], reply_port = stamp(headers[at], address, listen, strict=checks.via)
     except Reject as reject:
         raise BadRequest(reject.status, reject.reason, message) from None
     return _reading(message, pack_request(message, Source(address[0], address[1], listen)), reply_port), key
 
 
-def repeat_key(message: Message, address: Address) -> int:
-    """Return a number that a request has in common with its repeats, and with few others; its Via is as it came."""
-    via = message.first(b"via") or b""
-    _sent_by, branch = identity(via)
-    rest = (branch,) if branch else (via, message.uri)
-    return request_key((message.call_id, *rest), message.cseq, address[1])
+def repeat_key(message: Message, via: bytes, port: int) -> int:
+    """Return a number that a request has in common with its repeats, and with few others.
+
+    `via` is its top Via as it came, `port` that of its source. Where that has the branch of an RFC 3261 client
+    (8.1.1.7), the number is made of it; it is found as it stands nearly always, since `is_repeat` looks closely.
+    """
+    at = via.find(b";branch=z9hG4bK") + 8
+    end = via.find(b";", at)
+    branch = via[at:] if end < 0 else via[at:end]
+    parts = (message.call_id, branch) if at >= 8 and len(branch) > 7 else (message.call_id, via, message.uri)
+    return request_key(parts, message.cseq, port)
 
 
 def is_repeat(job: Job, other: Job) -> bool:
@@ -78,16 +86,23 @@ def _reading(message: Message, packed: bytes, reply_port: int) -> Reading:
     return Reading(method, uri, call_id, from_tag, to_tag, cseq, packed, reply_port)
 
 
-def stamp(message: Message, address: Address, listen: str, *, strict: bool = False) -> int:
-    """Stamp the top Via and return the port to answer to; raise Drop when there is no such place, else as `stamp_top`.
+def stamp_message(message: Message, address: Address, listen: str) -> int:
+    """Stamp the top Via of a message that has not crossed the bus yet, in place; do as `stamp`."""
+    headers, at = message.headers, find_top(message.headers)
+    assert isinstance(headers, list)
+    headers[at], reply_port = stamp(headers[at], address, listen)
+    return reply_port
 
-    `message` came in on the socket `listen`. It has not crossed the bus yet: its headers are a list.
+
+def stamp(via: bytes, address: Address, listen: str, *, strict: bool = False) -> tuple[bytes, int]:
+    """Return the top Via with its stamps, and the port to answer to; raise Drop when there is no such place.
+
+    The request came in on the socket `listen`. Else as `sip.via.stamp`.
     """
     host, port = address[0], address[1]
     if not is_answerable(host, port):
         raise Drop("source")
-    assert isinstance(message.headers, list)
-    return stamp_top(message.headers, host, port, strict=strict, connected=not listen.startswith("udp:"))
+    return stamp_via(via, host, port, strict=strict, connected=not listen.startswith("udp:"))
 
 
 def is_answerable(host: str, port: int) -> bool:

@@ -9,7 +9,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from slbroker.errors import Drop
-from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS, canonical_name, unfold
+from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS, canonical_name, canonical_names, unfold
 
 if TYPE_CHECKING:
     import socket
@@ -72,9 +72,10 @@ def scan(data: bytes) -> Scanned:
         del lines[MAX_HEADERS:]
     headers: list[bytes] = []
     first: dict[bytes, bytes] = {}
+    known = canonical_names.get
     for line in lines:
         name, colon, value = line.partition(b":")
-        canonical = canonical_name(name)
+        canonical = known(name) or canonical_name(name)
         if not canonical or not colon:
             # RFC 3261 8.2.2: what is malformed and not needed is ignored.
             if _is_cut(name):

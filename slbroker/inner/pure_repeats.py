@@ -30,45 +30,57 @@ class Repeats(Generic[JobT]):
     def __init__(self, is_repeat: Callable[[JobT, JobT], bool]) -> None:
         """`is_repeat` tells whether a job repeats another one with the same key."""
         self._is_repeat = is_repeat
-        self._held: dict[int, list[JobT]] = {}
-        self._count = 0
+        self._first: dict[int, JobT] = {}  # by key: this runs for each request, and few have a key in common
+        self._others: dict[int, list[JobT]] = {}  # that came while their key's first one was in flight
 
     def __len__(self) -> int:
         """Return how many jobs are in flight."""
-        return self._count
+        return len(self._first) + sum(map(len, self._others.values()))
 
     def admit(self, jobs: list[JobT]) -> list[JobT]:
         """Take jobs in; return those that repeat none in flight: `jobs` itself, where all are such.
 
         A job that is not kept, because there are too many with its key, has the key 0 afterwards.
         """
-        fresh = [job for job in jobs if not job.key or self._enter(job)]
+        fresh = [job for job in jobs if self.enter(job)]
         return jobs if len(fresh) == len(jobs) else fresh
 
-    def _enter(self, job: JobT) -> bool:
-        alike = self._held.setdefault(job.key, [])
-        if alike and any(self._is_repeat(job, other) for other in alike):
+    def enter(self, job: JobT) -> bool:
+        """Take in one job, as `admit` does; return whether it repeats none in flight."""
+        key = job.key
+        if not key:
+            return True
+        first = self._first.setdefault(key, job)
+        return first is job or self._enter_beside(first, job)
+
+    def _enter_beside(self, first: JobT, job: JobT) -> bool:
+        others = self._others.get(job.key, [])
+        if self._is_repeat(job, first) or any(self._is_repeat(job, other) for other in others):
             return False
-        if len(alike) < MOST_ALIKE:
-            alike.append(job)
-            self._count += 1
+        if len(others) + 1 < MOST_ALIKE:
+            self._others[job.key] = [*others, job]
         else:
             job.key = 0
         return True
 
     def end(self, job: JobT) -> None:
         """Let go of a job that is no longer in flight; nothing happens when it was not."""
-        alike = self._held.get(job.key, ())
-        for at, other in enumerate(alike):
-            if other is job:
-                self._count -= 1
-                if len(alike) == 1:
-                    del self._held[job.key]
-                else:
-                    del self._held[job.key][at]
-                return
+        key = job.key
+        others = self._others.pop(key, [])
+        if self._first.get(key) is job:
+            if others:
+                self._first[key] = others.pop(0)
+            else:
+                del self._first[key]
+        left = [other for other in others if other is not job]
+        if left:
+            self._others[key] = left
 
     def end_all(self, ended: Sequence[tuple[JobT, object]]) -> None:
         """Do as `end` for jobs that come with their answers."""
+        first, others = self._first, self._others
         for job, _answer in ended:
-            self.end(job)
+            if not others and first.get(job.key) is job:  # nearly always
+                del first[job.key]
+            else:
+                self.end(job)

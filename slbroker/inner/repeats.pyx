@@ -125,14 +125,22 @@ cdef class Repeats:
             self.resize(self.used + <size_t>len(jobs))
         for at in range(len(jobs)):
             job = jobs[at]
-            if not job.key or self.enter(job):
+            if not job.key or self.find_place(job):
                 if fresh is not None:
                     fresh.append(job)
             elif fresh is None:
                 fresh = jobs[:at]
         return jobs if fresh is None else fresh
 
-    cdef bint enter(self, Job job) except -1:
+    def enter(self, Job job not None):
+        """Do what `pure_repeats.Repeats.enter` does."""
+        if not job.key:
+            return True
+        if 2 * (self.used + 1) > self.mask + 1:
+            self.resize(self.used + 1)
+        return self.find_place(job)
+
+    cdef bint find_place(self, Job job) except -1:
         """Put a job in its place, for which there is room; return False when one that it repeats is there."""
         cdef size_t at = job.key & self.mask
         cdef PyObject *other = self.slots[at]

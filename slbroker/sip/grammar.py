@@ -108,7 +108,8 @@ USUAL_NAMES: Final = (
     b"Diversion Reason Date Subject Timestamp Organization Subscription-State Refer-To Referred-By Replaces RAck"
 ).split()
 
-_canonical_names: dict[bytes, bytes] = {
+# By their spelling; what is not there yet, `canonical_name` finds.
+canonical_names: dict[bytes, bytes] = {
     spelling: name.lower() for name in USUAL_NAMES for spelling in (name, name.lower())
 } | COMPACT_FORMS
 
@@ -118,7 +119,7 @@ def canonical_name(name: bytes) -> bytes:
 
     White space before the colon is allowed there (HCOLON), so it may trail `name`.
     """
-    known = _canonical_names.get(name)
+    known = canonical_names.get(name)
     if known is not None:
         return known
     stripped = name.rstrip(b" \t")
@@ -126,6 +127,6 @@ def canonical_name(name: bytes) -> bytes:
         return b""
     lowered = stripped.lower()
     canonical = COMPACT_FORMS.get(lowered, lowered)
-    if len(_canonical_names) < MAX_CACHED_NAMES and len(name) <= MAX_CACHED_NAME_LENGTH:
-        _canonical_names[name] = canonical
+    if len(canonical_names) < MAX_CACHED_NAMES and len(name) <= MAX_CACHED_NAME_LENGTH:
+        canonical_names[name] = canonical
     return canonical

@@ -126,7 +126,7 @@ def _cut_body(body: bytes, length: bytes | None) -> bytes:
 
     Without a length, or with one that says nothing, the body goes to the end of the datagram.
     """
-    if not length:
+    if not length or (not body and length == b"0"):
         return body
     if not grammar.is_digits(length):
         raise Reject(400, "Bad Content-Length Header")

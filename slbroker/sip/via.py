@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from slbroker.errors import Drop, Reject
 from slbroker.sip import vialist
 from slbroker.sip.uri import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_PORT = 5060
 MAX_PORT = 65_535
@@ -50,11 +54,17 @@ def stamp_top(headers: list[bytes], host: str, port: int, *, strict: bool = Fals
 
     There must be one. Raises as `stamp` does, and then changes nothing.
     """
+    at = find_top(headers)
+    headers[at], reply_port = stamp(headers[at], host, port, strict=strict, connected=connected)
+    return reply_port
+
+
+def find_top(headers: Sequence[bytes]) -> int:
+    """Return where the value of the first Via stands in the flat list `headers`; there must be one."""
     at = headers.index(b"via")
     while at % 2:  # a value that reads "via"
         at = headers.index(b"via", at + 1)
-    headers[at + 1], reply_port = stamp(headers[at + 1], host, port, strict=strict, connected=connected)
-    return reply_port
+    return at + 1
 
 
 def identity(value: bytes) -> tuple[bytes, bytes]:

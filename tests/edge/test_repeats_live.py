@@ -72,5 +72,7 @@ def test_what_a_hung_worker_has_is_repeated_and_answered_once(
     assert len({reply.one(b"Call-ID") for reply in replies}) == CALLS
     assert slow
     assert len(slow) == len(set(slow))
-    assert figures["repeated"] == len(slow) * (TIMES - 1)
+    # How many came again while they were in flight depends on when the hung one got them: any but the last time.
+    assert 0 < figures["repeated"] <= len(slow) * (TIMES - 1)
     assert (figures["received"], figures["unaccounted"]) == (CALLS * TIMES, 0)
+    assert figures["repeated"] + len(replies) == CALLS * TIMES

@@ -58,7 +58,7 @@ def test_a_copy_goes_there_and_only_the_workers_answer_is_sent() -> None:
     ],
 )
 def test_differences_are_counted_and_told(theirs: Handlers, counter: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "slbroker_edge")
     site = rig()
     site.join(app())
     site.join(theirs, pool="next")
@@ -151,7 +151,7 @@ def test_all_of_a_hundred_percent_is_all(percent: float) -> None:
 
 
 def test_copies_that_are_recorded_are_not_counted_as_different(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "slbroker_edge")
     site = Rig(policies=Policies(shadow=("record", 100.0)))
     site.join(app())
     site.join(app(0), pool="record")

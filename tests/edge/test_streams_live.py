@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 OPTIONS = request(via="SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK776asdhds;rport")
 
 SLOW = """
-import asyncio
+import asyncio, sys
 from slbroker import Handlers
 app = Handlers()
 @app.otherwise
 async def slow(request):
+    print("begun", file=sys.stderr, flush=True)
     await asyncio.sleep(0.5)
     return request.reply(200)
 """
@@ -78,6 +79,7 @@ def test_a_draining_edge_answers_on_its_connections(start_slbroker: Start, ring:
     edge.wait_for("handler ready")
     with connect(port) as sock, connect(port) as idle:
         sock.sendall(OPTIONS)
+        edge.wait_for("begun")
         edge.send(signal.SIGTERM)
         assert read_reply(sock.recv(65_535)).status == 200
         assert sock.recv(1) == idle.recv(1) == b""

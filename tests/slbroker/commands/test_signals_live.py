@@ -99,6 +99,14 @@ def _catches(pid: int, number: signal.Signals) -> bool:
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
+def _has_ended(pid: int) -> bool:
+    """Return whether a process is no more, waited for by its parent or not yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def _children(pid: int) -> list[int]:
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -228,7 +236,7 @@ def test_a_process_that_a_handler_forks_has_signals_of_its_own(site: Site) -> No
     until(lambda: _children(handler), what="the handler's child")
     (child,) = _children(handler)
     os.kill(child, TERM)
-    until(lambda: Path(f"/proc/{child}/stat").read_text().split()[2] == "Z", what="the end of the child")
+    until(lambda: _has_ended(child), what="the end of the child")
     time.sleep(within(0.5))
     assert process.running
     assert "stopping" not in process.log

@@ -75,6 +75,19 @@ def test_too_many_of_one_key_are_served_and_not_kept(twin: tuple[ModuleType, Mod
     assert len(held) == 0
 
 
+def test_one_job_is_taken_as_many_are(twin: tuple[ModuleType, ModuleType]) -> None:
+    repeats, jobs = twin
+    held = repeats.Repeats(same_call)
+    first, again, other, uninteresting = job(jobs, 5, 1), job(jobs, 5, 1), job(jobs, 5, 2), job(jobs, 0, 1)
+    assert [held.enter(each) for each in (first, again, other, uninteresting)] == [True, False, True, True]
+    assert len(held) == 2
+    held.end(first)
+    assert (held.enter(job(jobs, 5, 2)), held.enter(again), len(held)) == (False, True, 2)
+    many = [job(jobs, key) for key in range(6, 306)]
+    assert all(held.enter(each) for each in many)
+    assert len(held) == 302
+
+
 keys = st.sampled_from([0, 1, 2, 3, 64, 65, 127, 128, 1 << 40, (1 << 64) - 1])
 acts = st.lists(
     st.one_of(

@@ -73,7 +73,7 @@ def test_a_peer_that_invents_names_neither_fills_the_memory_nor_pushes_the_usual
     for number in range(2 * grammar.MAX_CACHED_NAMES):
         assert grammar.canonical_name(b"Invented-%d" % number) == b"invented-%d" % number
     assert grammar.canonical_name(b"Y" * 60_000) == b"y" * 60_000
-    remembered = grammar._canonical_names
+    remembered = grammar.canonical_names
     assert len(remembered) <= grammar.MAX_CACHED_NAMES
     assert max(map(len, remembered)) <= grammar.MAX_CACHED_NAME_LENGTH
     assert all(remembered[name] == name.lower() for name in grammar.USUAL_NAMES)
