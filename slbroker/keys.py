@@ -68,6 +68,11 @@ class Key:
         """Eight hex digits by which two people can compare secrets without saying them."""
         return hashlib.blake2b(self.secret, digest_size=4, person=b"slbroker-finger").hexdigest()
 
+    @property
+    def label(self) -> str:
+        """Id and fingerprint, 0a1b-89abcdef: what the ends of the bus call the key. Two rings may have the same id."""
+        return f"{self.id.decode()}-{self.fingerprint}"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:

@@ -17,6 +17,7 @@ import zmq
 from slbroker import inner
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
+from slbroker.bus.keycheck import Labels
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.socketfile import SocketFile
@@ -72,6 +73,7 @@ class EdgeService:
         memory = memory or FilterFile(settings.bus, 1).of_process(0)
         ack_filter = AckFilter(signer, settings.ack_window, memory)
         self.edge = Edge(dispatcher, ack_filter, settings.checks, settings.policies)
+        self._tell_keys()
         self._listeners: list[UdpListener] = []
         self._readers: list[PacedReader] = []
         self._streams: Streams | None = None
@@ -91,6 +93,9 @@ class EdgeService:
     def _make_signer(self) -> Signer:
         ring = self._ring_file.ring
         return Signer(ring.current, ring.accepted(time.time()))
+
+    def _tell_keys(self) -> None:
+        self.edge.dispatcher.use_keys(Labels.of(self._ring_file.ring, time.time()).keys, time.monotonic())
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -256,6 +261,7 @@ class EdgeService:
         self._reload_clients()
         self._ring_file.load_again()
         self.edge.ack_filter.signer = self._make_signer()
+        self._tell_keys()
 
     def _reload_tls(self) -> None:
         """Read the TLS files again, for connections to come; on an error, which says which file, keep the old ones."""

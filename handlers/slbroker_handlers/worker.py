@@ -18,6 +18,7 @@ from slbroker import inner
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
+from slbroker.bus.keycheck import KeyCheck, Labels, as_words
 from slbroker.bus.losses import Losses
 from slbroker.bus.membership import HANDLER_TIMEOUT, UNFIT, Membership, Standing
 from slbroker.bus.pauses import Pauses
@@ -55,6 +56,10 @@ HOOKS_TIME: Final = 10.0  # seconds for a plugin's startup, reload and shutdown 
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 LONG_TURN: Final = 0.1  # seconds that an async handler may keep the loop before a log line says so
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
+OTHER_KEYS: Final = (
+    "%(peer)s does not know the key that signs here (%(keys)s): ACKs to replies of this handler are let through there,"
+    " not absorbed; %(advice)s"
+)
 
 
 class Link:
@@ -64,18 +69,25 @@ class Link:
         self.address = address
         self.keys = keys
         self.membership = Membership(hello)
-        self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself
+        self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself, none while it is gone
+        self._welcome: dict[str, Any] = {}  # the last one that was looked at
         self._worker = worker
         connect = partial(connect_dealer, worker.context, curve=keys, credit=worker.settings.credit)
         take = partial(worker.take, self)
         self._dealer = Dealer(address, connect, take, self._on_turn, self._on_fault, ticks=TICK)
+
+    @property
+    def name(self) -> str:
+        """The edge's name and address, for the log."""
+        return f"edge {self.known.get('edge')} at {self.address}"
 
     def _on_fault(self, fault: str) -> None:
         logger.warning("no edge is reached at %s: %s", self.address, fault)
 
     def _on_turn(self) -> None:
         self.flush(time.monotonic())
-        if self.membership.edge is not self.known:
+        if self.membership.edge is not self._welcome and self.membership.standing is Standing.MEMBER:
+            self._welcome = self.membership.edge
             self._worker.meet(self)
 
     def flush(self, now: float) -> None:
@@ -85,11 +97,10 @@ class Link:
             self.membership.take_back(refused)
         if self.membership.parted:
             parted, self.membership.parted = self.membership.parted, ""
-            level = logging.INFO if parted == "leaves" else logging.WARNING
-            logger.log(
-                level, "edge %s at %s %s; %d requests of its are open here",
-                self.known.get("edge"), self.address, parted, self.membership.open,
-            )  # fmt: skip
+            if self.known:  # else it leaves still, and has answered one more HELLO
+                level = logging.INFO if parted == "leaves" else logging.WARNING
+                logger.log(level, "%s %s; %d requests of its are open here", self.name, parted, self.membership.open)
+                self._worker.part(self)
             self.known = {}  # so that it is told when it is back
         if self._worker.responder.sent:
             self._worker.responder.tell()
@@ -136,11 +147,13 @@ class Worker:
             "credit": settings.credit,
             "takes": app.takes,
         }
+        self._tell_keys()
         self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
         self._pace = Pace(settings.credit)
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._losses = Losses(logger)
+        self._key_check = KeyCheck(self._losses, OTHER_KEYS)
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
         self._busy: Busy | None = None
         self._blocking: Item | None = None  # of an async handler that ran in this turn
@@ -155,6 +168,13 @@ class Worker:
         ring = self._ring_file.ring
         accepted = ring.accepted(time.time())
         return Signer(ring.current, accepted), NonceKeys(ring.current, accepted)
+
+    def _tell_keys(self) -> None:
+        """Put into our HELLO which keys we have."""
+        self._labels = Labels.of(self._ring_file.ring, time.time())
+        for key in ("signs", "keys"):
+            self._hello.pop(key, None)
+        self._hello |= as_words(signs=self._labels.signs, keys=self._labels.keys)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -181,6 +201,7 @@ class Worker:
         for link in list(self._links.values()):
             link.tick(now)
         self._calls.look(now, self._limit())
+        self._key_check.look(now)
         members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
         self._edges = len(members) or 1
         self._keeper.tick(now)
@@ -192,16 +213,28 @@ class Worker:
             link.membership.make_up(blocked or pause)
 
     def meet(self, link: Link) -> None:
-        """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of."""
+        """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of.
+
+        One that says WELCOME again, with something new in it, is the same edge.
+        """
         before, edge = link.known, link.membership.edge
         link.known = edge
         if edge == before:
             return
-        logger.info("handler ready: edge %s at %s", edge.get("edge"), link.address)
+        if edge.get("edge") != before.get("edge"):
+            logger.info("handler ready: %s", link.name)
+        self._compare_keys(link)
         processes = edge.get("processes", 1)
         if link.address in self.settings.bus and isinstance(processes, int):
             for number in range(1, min(processes, MAX_EDGE_PROCESSES)):
                 self._connect(link.address.of_process(number), link.keys)
+
+    def _compare_keys(self, link: Link) -> None:
+        self._key_check.note(link.name, self._labels, link.membership.edge_keys, time.monotonic())
+
+    def part(self, link: Link) -> None:
+        """Take note that an edge has gone."""
+        self._key_check.forget(link.name)
 
     # Serving ----------------------------------------------------------------------------------------------------
 
@@ -360,7 +393,17 @@ class Worker:
         self._reopen_record()
         self._ring_file.load_again()
         self.responder.use_keys(*self._make_keys())
+        self._offer_keys()
         self._keeper.reload()
+
+    def _offer_keys(self) -> None:
+        before = self._labels
+        self._tell_keys()
+        if self._labels != before:
+            for link in self._links.values():
+                if link.known:
+                    self._compare_keys(link)
+            self._offer()
 
     def _reopen_record(self) -> None:
         if self.settings.record is None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
+from slbroker.bus.dispatcher import CONNECTION_GONE
 from slbroker.bus.envelope import Kind
+from slbroker.bus.keycheck import read_labels
+from slbroker.bus.losses import Losses, shown
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
     from slbroker.broker.batches import Batch
     from slbroker.bus.account import Offer
 
+logger = logging.getLogger(__name__)
+
+NO_ACCOUNT: Final = "it has no account for this broker any more"  # it may say so every 0.25 s
 MAX_LINKS: Final = 4_096  # one for each pool of each edge process
 MAX_ROUTES: Final = 1_024  # named in one LOST; an array may have four times as many
 MAX_TIMEOUT: Final = 3_600.0  # seconds, of an edge's handlers
@@ -23,7 +30,19 @@ MAX_TIMEOUT: Final = 3_600.0  # seconds, of an edge's handlers
 class Link:
     """The connection over which an edge process reaches one pool."""
 
-    __slots__ = ("batches", "edge", "heard", "held", "identity", "is_member", "is_parting", "most", "pool", "told")
+    __slots__ = (
+        "batches",
+        "edge",
+        "heard",
+        "held",
+        "identity",
+        "is_member",
+        "is_parting",
+        "keys",
+        "most",
+        "pool",
+        "told",
+    )
 
     def __init__(self, identity: bytes, edge: str, pool: str, now: float) -> None:
         self.identity = identity
@@ -36,6 +55,7 @@ class Link:
         self.most = 0  # the greatest credit that it was ever told
         self.is_member = False  # the edge has an account for us
         self.is_parting = False  # we have said GOODBYE and wait for the edge's
+        self.keys: frozenset[str] | None = None  # labels of the edge's keys, if it has told them
 
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of it."""
@@ -56,12 +76,16 @@ class Edges:
         self.outgoing: list[tuple[bytes, list[bytes]]] = []
         self.garbage = 0  # envelopes that could not be read, or were out of order
         self.handler_timeout = 0.0  # the longest that an edge has told, in seconds
+        self._losses = Losses(logger)
+        self._now = 0.0  # when somebody was last heard, or the clock looked at
+        self.rekeyed: set[str] = set()  # pools whose edges may have other keys than before
         self._offer_of = offer_of
 
     # What they say ----------------------------------------------------------------------------------------------
 
     def hear(self, kind: Kind, identity: bytes, info: dict[str, Any], now: float) -> None:
         """Take what is neither a batch nor about one; raise EnvelopeError when it is not in order."""
+        self._now = now
         if kind is Kind.WHO:
             self._who(identity, info, now)
         elif kind in (Kind.WELCOME, Kind.HEARTBEAT, Kind.GOODBYE):
@@ -70,10 +94,21 @@ class Edges:
                 return
             if kind is Kind.WELCOME:
                 self.handler_timeout = max(self.handler_timeout, _timeout_of(info))
+                self._learn_keys(link, read_labels(info, "keys"))
             elif kind is Kind.GOODBYE and link.is_parting:
                 link.is_member = link.is_parting = False  # else the edge leaves, and heartbeats tell when it is gone
         else:
             raise EnvelopeError(f"{kind.name} is not for a broker")
+
+    def _learn_keys(self, link: Link, keys: frozenset[str] | None) -> None:
+        if keys != link.keys:
+            link.keys = keys
+            self.rekeyed.add(link.pool)
+
+    def keys_of(self, pool: str) -> frozenset[str] | None:
+        """Return the labels of the keys that all edges of a pool have, of those that tell; None when none does."""
+        told = [link.keys for link in self.links.values() if link.pool == pool and link.keys is not None]
+        return frozenset.intersection(*told) if told else None
 
     def _who(self, identity: bytes, info: dict[str, Any], now: float) -> None:
         """An edge has no account for us: what it had given us, it has given to others."""
@@ -82,10 +117,13 @@ class Edges:
             isinstance(edge, str) and edge and isinstance(pool, str) and pool and len(edge) + len(pool) <= MAX_NAME
         ):
             raise EnvelopeError("WHO names no edge and pool")
-        self.lose(identity)
+        before = self.links.get(identity)
+        self.lose(identity, NO_ACCOUNT)
         if len(self.links) >= MAX_LINKS:
             raise EnvelopeError("too many edges")
         link = self.links[identity] = Link(identity, edge, pool, now)
+        if before is None:
+            self._tell(logging.INFO, "joins", "edge %s looks for workers of pool %s", link)
         self.offer(link)
 
     def recognise(self, identity: bytes, now: float) -> Link | None:
@@ -98,10 +136,21 @@ class Edges:
             link.is_member = True
         return link
 
-    def lose(self, identity: bytes) -> None:
-        """Forget an edge: nobody waits for the answers to what it sent."""
+    def _tell(self, level: int, cause: str, words: str, link: Link, *arguments: object) -> None:
+        names = [shown(name.encode(errors="backslashreplace")) for name in (link.edge, link.pool)]
+        self._losses.tell(level, cause, self._now, words, *names, *arguments)
+
+    def lose(self, identity: bytes, cause: str = CONNECTION_GONE) -> None:
+        """Forget an edge: nobody waits for the answers to what it sent. `cause` is for the log."""
         link = self.links.pop(identity, None)
         if link is not None:
+            self._learn_keys(link, None)
+            if link.held or cause != NO_ACCOUNT:
+                self._tell(
+                    logging.WARNING if link.held else logging.INFO, "losses",
+                    "edge %s, of pool %s, has gone: %s; nobody waits for the answers to %d requests",
+                    link, cause, link.held,
+                )  # fmt: skip
             for batch in link.batches.values():
                 batch.link = None
 
@@ -122,7 +171,7 @@ class Edges:
             self.say(link.identity, Kind.GOODBYE)
         else:
             link.most = min(max(link.most, offer.credit), MAX_CREDIT)
-            self.say(link.identity, Kind.HELLO, {**offer._asdict(), "takes": sorted(offer.takes)})
+            self.say(link.identity, Kind.HELLO, offer.as_hello())
 
     def offer_all(self, pools: set[str]) -> None:
         """Say to all who look for one of these pools what it offers now."""
@@ -150,7 +199,7 @@ class Edges:
         """Show a sign of life where one is expected, and forget the edges that have shown none since that moment."""
         for link in list(self.links.values()):
             if link.heard < silent_since:
-                self.lose(link.identity)
+                self.lose(link.identity, "it is silent")
             elif link.is_parting:
                 self.say(link.identity, Kind.GOODBYE)  # again: an envelope can get lost with a connection
             elif link.is_member:

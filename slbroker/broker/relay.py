@@ -257,6 +257,10 @@ class Relay:
         """Return what to put on the two sockets now."""
         if self.workers.changed:
             self._offer_changes(now)
+        if self.edges.rekeyed:
+            rekeyed, self.edges.rekeyed = self.edges.rekeyed, set()
+            for pool in rekeyed:
+                self.workers.learn_keys(pool, self.edges.keys_of(pool))
         sent = Sent(self.edges.outgoing, self.workers.outgoing)
         self.edges.outgoing, self.workers.outgoing = [], []
         return sent

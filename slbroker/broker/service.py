@@ -94,7 +94,7 @@ class BrokerService:
         self.relay.from_worker(frames[0], frames[1:], time.monotonic())
 
     def _on_edge_revoked(self, identity: bytes) -> None:
-        self.relay.edges.lose(identity)
+        self.relay.edges.lose(identity, "its key was taken away")
 
     def _on_worker_revoked(self, identity: bytes) -> None:
         self.relay.lose_worker(identity)

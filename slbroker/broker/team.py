@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME, Offer
 from slbroker.bus.envelope import MAX_BATCH
+from slbroker.bus.keycheck import Labels
 from slbroker.bus.ready import Ready
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Team:
         batch = max(1, min(MAX_BATCH, *(min(offer.credit // 2, offer.batch) for offer in offers)))
         takes = _first_bytes(frozenset[bytes]().union(*(offer.takes for offer in offers)))
         of_pool = f"{name}/{self.pool}"[: MAX_NAME - len(self.pool)]  # an edge has one account for each pool of ours
-        return Offer(of_pool, self.pool, credit, takes, len(offers), batch)
+        return Offer(of_pool, self.pool, credit, takes, len(offers), batch, _labels_of(offers))
 
     # Credit -----------------------------------------------------------------------------------------------------
 
@@ -197,3 +198,11 @@ def _first_bytes(methods: frozenset[bytes]) -> frozenset[bytes]:
             break
         kept.append(method)
     return frozenset(kept)
+
+
+def _labels_of(offers: Iterable[Offer]) -> Labels:
+    """Return all keys that any of the workers signs with, and those that all have, of those that tell."""
+    told = [offer.labels for offer in offers]
+    signs = [labels.signs for labels in told if labels.signs is not None]
+    keys = [labels.keys for labels in told if labels.keys is not None]
+    return Labels(frozenset.union(*signs) if signs else None, frozenset.intersection(*keys) if keys else None)

@@ -10,6 +10,7 @@ from slbroker.bus import envelope
 from slbroker.bus.account import Offer
 from slbroker.bus.dispatcher import CONNECTION_GONE, MAX_SHUNNED, MAX_STRIKES, MAX_WORKERS
 from slbroker.bus.envelope import Kind
+from slbroker.bus.keycheck import as_words
 from slbroker.bus.losses import Losses, shown
 from slbroker.errors import EnvelopeError
 
@@ -34,6 +35,7 @@ class Workers:
         self.garbage = 0  # envelopes that could not be read, or were not theirs to send
         self.late = 0  # answers to what a worker does not hold any more
         self.handler_timeout = DEFAULT_HANDLER_TIMEOUT  # the longest that an edge has told
+        self._keys: dict[str, frozenset[str]] = {}  # labels of those that all edges of a pool have
         self._name = name
         self._heartbeat = heartbeat
         self._leaving = False
@@ -164,6 +166,8 @@ class Workers:
             self.say(identity, kind)
 
     def _welcome(self, identity: bytes) -> None:
+        worker = self.by_identity.get(identity)
+        keys = self._keys.get(worker.offer.pool) if worker is not None else None
         self.say(
             identity,
             Kind.WELCOME,
@@ -172,6 +176,7 @@ class Workers:
                 "heartbeat": self._heartbeat,
                 "processes": 1,
                 "handler_timeout": self.handler_timeout,
+                **as_words(keys=keys),
             },
         )
         if self._leaving:
@@ -182,6 +187,18 @@ class Workers:
         if seconds > self.handler_timeout:
             self.handler_timeout = seconds
             for identity in self.by_identity:
+                self._welcome(identity)
+
+    def learn_keys(self, pool: str, keys: frozenset[str] | None) -> None:
+        """Tell the workers of a pool which keys its edges have, if that is news."""
+        if keys == self._keys.get(pool):
+            return
+        if keys is None:
+            del self._keys[pool]
+        else:
+            self._keys[pool] = keys
+        for identity, worker in self.by_identity.items():
+            if worker.offer.pool == pool:
                 self._welcome(identity)
 
     def dismiss(self) -> None:

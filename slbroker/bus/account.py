@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
+from slbroker.bus import keycheck
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_replies
+from slbroker.bus.keycheck import Labels
 from slbroker.errors import EnvelopeError
 from slbroker.inner import JobT, give, settle
 
@@ -27,6 +29,7 @@ class Offer(NamedTuple):
     takes: frozenset[bytes]
     workers: int
     batch: int  # items it takes in one envelope
+    labels: Labels = Labels()  # of its keys; of a broker's: what any of its workers signs with, what all of them have
 
     @classmethod
     def read(cls, info: dict[str, Any]) -> Offer:
@@ -40,7 +43,14 @@ class Offer(NamedTuple):
             raise EnvelopeError("HELLO asks for too many methods")
         credit = _number(info, "credit", None, MAX_CREDIT)
         workers, batch = _number(info, "workers", 1, MAX_CREDIT), _number(info, "batch", MAX_BATCH, MAX_CREDIT)
-        return cls(name, pool, credit, frozenset(takes), workers, min(batch, MAX_BATCH))
+        labels = Labels(keycheck.read_labels(info, "signs"), keycheck.read_labels(info, "keys"))
+        return cls(name, pool, credit, frozenset(takes), workers, min(batch, MAX_BATCH), labels)
+
+    def as_hello(self) -> dict[str, Any]:
+        """Return the map of a HELLO that says this."""
+        info = {**self._asdict(), "takes": sorted(self.takes)}
+        labels = info.pop("labels")
+        return info | keycheck.as_words(signs=labels.signs, keys=labels.keys)
 
 
 def _number(info: dict[str, Any], key: str, default: int | None, most: int) -> int:
@@ -54,8 +64,8 @@ class Account(Generic[JobT]):
     """One worker: its credit and the jobs it holds, the oldest first."""
 
     __slots__ = (
-        "answered", "batch", "credit", "heard", "identity", "is_broker", "leaving", "name", "open", "overdue", "pool",
-        "strikes", "takes", "ticket", "workers",
+        "answered", "batch", "credit", "heard", "identity", "is_broker", "labels", "leaving", "name", "open", "overdue",
+        "pool", "strikes", "takes", "ticket", "workers",
     )  # fmt: skip
 
     def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
@@ -78,6 +88,7 @@ class Account(Generic[JobT]):
         self.takes = offer.takes
         self.workers = offer.workers
         self.batch = offer.batch
+        self.labels = offer.labels
 
     @property
     def free(self) -> int:

@@ -17,6 +17,7 @@ from slbroker.bus import envelope
 from slbroker.bus.account import Account, Offer
 from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.envelope import Answer, Kind
+from slbroker.bus.keycheck import KeyCheck, as_words
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.pool import Pool
 from slbroker.errors import EnvelopeError
@@ -50,6 +51,10 @@ class DispatchSettings:
     max_waiting_bytes: int = 16 * 1024 * 1024  # of SIP that waits for credit, for each pool
 
 
+OTHER_KEYS: Final = (
+    "worker %(peer)s signs with a key that is not known here (%(keys)s): ACKs to its replies are let through, not"
+    " absorbed; %(advice)s"
+)
 CONNECTION_GONE: Final = "its connection is gone"  # for the log, why a worker is lost
 
 
@@ -92,6 +97,8 @@ class Dispatcher(Generic[JobT]):
         self._next_heartbeat = -math.inf
         self._leaving = False
         self._losses = Losses(logger)
+        self._keys: frozenset[str] | None = None  # labels of those that To-tags are verified with
+        self._key_check = KeyCheck(self._losses, OTHER_KEYS)
 
     def meet(self, identity: bytes, pool: str) -> None:
         """Look for workers of `pool` at a broker: it is greeted again and again while it has no account here."""
@@ -101,6 +108,15 @@ class Dispatcher(Generic[JobT]):
         """Ask a broker for its workers now, unless it has an account."""
         if identity in self._brokers and identity not in self.workers and not self._leaving:
             self._ask_who(identity)
+
+    def use_keys(self, keys: frozenset[str] | None, now: float) -> None:
+        """Take note of the keys that To-tags are verified with, by their labels, and tell the workers."""
+        if keys != self._keys:
+            self._keys = keys
+            self._welcome.pop("keys", None)
+            self._welcome |= as_words(keys=keys)
+            for account in self.workers.values():
+                self._say_welcome(account, now)
 
     # What comes from SIP ----------------------------------------------------------------------------------------
 
@@ -249,9 +265,13 @@ class Dispatcher(Generic[JobT]):
             account.heard = now
             account.leaving = False
             self.pools[account.pool].change(account, offer)
-        self._say(identity, Kind.WELCOME, self._welcome)
+        self._say_welcome(account, now)
+
+    def _say_welcome(self, account: Account[JobT], now: float) -> None:
+        self._key_check.note(_name(account), account.labels, self._keys, now)
+        self._say(account.identity, Kind.WELCOME, self._welcome)
         if self._leaving:
-            self._say(identity, Kind.GOODBYE)
+            self._say(account.identity, Kind.GOODBYE)
 
     def _forget_namesake(self, name: str, now: float) -> None:
         """A worker that comes back under its name has a new identity: its old account's jobs will not be answered."""
@@ -293,6 +313,7 @@ class Dispatcher(Generic[JobT]):
         del self.workers[account.identity]
         if self._names.get(account.name) is account:
             del self._names[account.name]
+        self._key_check.forget(_name(account))
         self.pools[account.pool].remove(account)
 
     def _say(self, identity: bytes, kind: Kind, info: dict[str, Any] | None = None) -> None:
@@ -416,6 +437,7 @@ class Dispatcher(Generic[JobT]):
             self._next_heartbeat = now + self.settings.heartbeat
             self._beat()
         self._losses.look(now)
+        self._key_check.look(now)
         silent, overdue = now - self.settings.liveness, now - self.settings.handler_timeout
         for account in [each for each in self.workers.values() if each.heard < silent or each.oldest < overdue]:
             self._expire_account(account, now)
@@ -467,7 +489,11 @@ class Dispatcher(Generic[JobT]):
 
     def figures(self) -> list[dict[str, Any]]:
         """Return each worker's name, pool, credit, open and answered requests."""
-        return [account.figures() for account in self.workers.values()]
+        return [
+            account.figures() | ({"unknown_keys": sorted(unknown)} if unknown else {})
+            for account in self.workers.values()
+            for unknown in (account.labels.unknown_to(self._keys),)
+        ]
 
 
 def _name(account: Account[Any]) -> str:

@@ -10,7 +10,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from slbroker.bus import envelope
+from slbroker.bus import envelope, keycheck
 from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Kind
 from slbroker.errors import EnvelopeError
 
@@ -69,6 +69,14 @@ class Membership:
         """Return after how many seconds the edge gives an open request to another worker."""
         said = self.edge.get("handler_timeout")
         return min(float(said), LONGEST_TIMEOUT) if isinstance(said, int | float) and said > 0 else HANDLER_TIMEOUT
+
+    @property
+    def edge_keys(self) -> frozenset[str] | None:
+        """Return the labels of the keys that the edge knows, None when it does not tell, or nonsense."""
+        try:
+            return keycheck.read_labels(self.edge, "keys")
+        except EnvelopeError:
+            return None
 
     # What comes from the edge -----------------------------------------------------------------------------------
 
