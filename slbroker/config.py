@@ -260,6 +260,7 @@ class HandlerSettings:
     security: BusSecurity | None = None
     reload: bool = False  # load the plugin again when its files change
     record: Path | None = None  # append the requests to this file
+    max_requests: int = 0  # after which another process takes our place, give or take a tenth; 0: never
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,21 @@
 """Several processes as one command: start them, restart those that die, stop them together.
 
 The parent does nothing but wait for signals. Children are forked before any thread or ZeroMQ context exists; each holds
-the read end of a pipe, so that it stops too when the parent was killed.
+the read end of a pipe, so that it stops too when the parent was killed, and the write end of another, to say that it
+has served for long enough. Then its successor is started, and only when that serves is it told to stop.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import signal
+import struct
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
@@ -21,14 +24,40 @@ from slbroker.signals import terminal_is_gone
 
 logger = logging.getLogger(__name__)
 
-# Gets the pipe's descriptor; runs until the process is to end.
-Program: TypeAlias = Callable[[int], None]
+_report: Final = struct.Struct("=iIQ")  # whose it is, by process id, what it says, and a number
+_WEARY, _READY = range(2)
+_MOST_REPORTS: Final = 256  # read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a child has of its parent: `lifeline`, a descriptor that can be read when the parent is gone; and an ear."""
+
+    lifeline: int
+    _reports: int
+
+    def is_weary(self, served: int) -> None:
+        """Say that this process has served so many requests, which is enough; it serves on until it is told to stop."""
+        self._say(_WEARY, served)
+
+    def is_ready(self) -> None:
+        """Say that this process serves."""
+        self._say(_READY, 0)
+
+    def _say(self, word: int, number: int) -> None:
+        with contextlib.suppress(OSError):  # it is gone, which the lifeline tells
+            os.write(self._reports, _report.pack(os.getpid(), word, number))
+
+
+# Runs until the process is to end.
+Program: TypeAlias = Callable[[Parent], None]
 
 FIRST_PAUSE: Final = 0.1  # seconds before a child that died is started again; doubled each time it dies young
 LONGEST_PAUSE: Final = 5.0
 GROWN_UP: Final = 10.0  # seconds after which a child's death is no longer a failed start
 STOP_TIME: Final = 10.0  # seconds that children have to drain before they are killed, where nothing else is said
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+SLOW_START: Final = 10.0  # seconds after which a successor that does not serve keeps others from theirs no longer
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGIO)
 # A child whose first start ends so will end so again: the person at the keyboard has to mend it. Later on the others
 # still serve, and it may mend itself: a plugin file that is being replaced.
 _HOPELESS: Final = (Exit.USAGE, Exit.CONFIG, Exit.BIND, Exit.PLUGIN)
@@ -36,15 +65,17 @@ _HOPELESS: Final = (Exit.USAGE, Exit.CONFIG, Exit.BIND, Exit.PLUGIN)
 
 @dataclass(slots=True)
 class Child:
-    """One of the processes, while it runs and in between."""
+    """One of the processes, while it runs and in between; and the one that is to take its place."""
 
     title: str
     program: Program
     pid: int = 0
     starts: int = 0
-    started: float = 0.0
+    started: float = 0.0  # when the latest one was
     pause: float = FIRST_PAUSE
     due: float = field(default=0.0)  # when to start it (again)
+    served: int = 0  # requests, of one that has said that they are enough
+    successor: int = 0  # its process id
 
 
 def preflight(program: Callable[[], None]) -> int:
@@ -85,15 +116,20 @@ class Supervisor:
         self._stop_time = stop_time
         self._children = [Child(title, program) for title, program in programs]
         self._lifeline, self._keep = os.pipe()
+        self._reports, self._said = os.pipe()
+        self._leaving: dict[int, str] = {}  # processes whose successors serve, by id, and what they are called
         self._stop_by: float | None = None
         self._result = Exit.OK
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT, or until a child fails in a way no restart mends; return the exit code."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        while self._stop_by is None or any(child.pid for child in self._children):
+        fcntl.fcntl(self._reports, fcntl.F_SETOWN, os.getpid())  # who gets SIGIO when there is something to read
+        fcntl.fcntl(self._reports, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+        while self._stop_by is None or any(self._pids()):
             self._start_due()
             received = signal.sigtimedwait(_SIGNALS, self._patience())
+            self._listen()
             self._reap()
             if received is not None:
                 self._on_signal(signal.Signals(received.si_signo))
@@ -102,52 +138,114 @@ class Supervisor:
         return self._result
 
     def _start_due(self) -> None:
+        if self._stop_by is not None:
+            return
         now = time.monotonic()
         for child in self._children:
-            if not child.pid and self._stop_by is None and now >= child.due:
-                child.started = now
-                child.starts += 1
-                child.pid = os.fork()
-                if not child.pid:
-                    self._become(child.program)
+            if not child.pid and now >= child.due:
+                child.pid = self._start(child, now)
+            elif child.served and not child.successor and now >= child.due and not self._is_starting(now):
+                child.successor = self._start(child, now)
+
+    def _is_starting(self, now: float) -> bool:
+        """Return whether a successor is about to serve: one at a time, so that those who serve have the processors."""
+        return any(child.successor and now - child.started < SLOW_START for child in self._children)
+
+    def _start(self, child: Child, now: float) -> int:
+        child.started = now
+        child.starts += 1
+        return os.fork() or self._become(child.program)
 
     def _become(self, program: Program) -> NoReturn:
         os.close(self._keep)
+        os.close(self._reports)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        _be(lambda: program(self._lifeline))
+        _be(lambda: program(Parent(self._lifeline, self._said)))
 
     def _patience(self) -> float:
         """Return for how many seconds there is nothing to do but wait."""
         now = time.monotonic()
         if self._stop_by is not None:
             return max(0.01, self._stop_by - now)
-        return min((max(0.0, child.due - now) for child in self._children if not child.pid), default=3600.0)
+        wanted = [child for child in self._children if not child.pid or (child.served and not child.successor)]
+        blocked = SLOW_START if self._is_starting(now) else 0.0  # a report that it serves wakes us earlier
+        return min((max(blocked if child.pid else 0.0, child.due - now) for child in wanted), default=3600.0)
+
+    # What children say --------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Take what children have written since the last time."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                for pid, word, number in _report.iter_unpack(os.read(self._reports, _report.size * _MOST_REPORTS)):
+                    for child in self._children:
+                        if word == _WEARY and pid == child.pid:
+                            child.served = number
+                        elif word == _READY and pid == child.successor and self._stop_by is None:
+                            self._replace(child)
+
+    def _replace(self, child: Child) -> None:
+        """Let the successor of a child be it, and the one that was it leave."""
+        logger.info(
+            "%s: process %d leaves after %d requests, process %d is in its place",
+            child.title, child.pid, child.served, child.successor,
+        )  # fmt: skip
+        self._leaving[child.pid] = child.title
+        _signal(child.pid, signal.SIGTERM)
+        child.pid, child.successor, child.served, child.pause = child.successor, 0, 0, FIRST_PAUSE
+
+    # What becomes of them -----------------------------------------------------------------------------------------
+
+    def _pids(self) -> Iterator[int]:
+        """Yield the ids of the processes that there are."""
+        yield from self._leaving
+        for child in self._children:
+            yield from filter(None, (child.pid, child.successor))
 
     def _reap(self) -> None:
-        for child in self._children:
-            if child.pid:
-                pid, status = os.waitpid(child.pid, os.WNOHANG)
-                if pid:
-                    child.pid = 0
-                    self._on_end(child, os.waitstatus_to_exitcode(status))
+        for pid in list(self._pids()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._on_end(pid, os.waitstatus_to_exitcode(status))
 
-    def _on_end(self, child: Child, code: int) -> None:
-        if self._stop_by is not None:
+    def _on_end(self, pid: int, code: int) -> None:
+        how = f"by signal {-code}" if code < 0 else f"with code {code}"
+        title = self._leaving.pop(pid, None)
+        if title is not None:
+            if code and self._stop_by is None:
+                logger.warning("%s: process %d, which was replaced, ended %s", title, pid, how)
             return
+        (child,) = (each for each in self._children if pid in (each.pid, each.successor))
+        was_successor = pid == child.successor
+        if was_successor:
+            child.successor = 0
+        else:
+            child.pid, child.successor, child.served = child.successor, 0, 0  # which is ready, or soon will be
+        if self._stop_by is None:
+            self._start_again(child, code, how, was_successor=was_successor)
+
+    def _start_again(self, child: Child, code: int, how: str, *, was_successor: bool) -> None:
+        """Say what has ended, and when there will be another one in its place."""
+        level = logging.WARNING if code else logging.INFO
         if code in _HOPELESS and child.starts == 1:
             self._result = Exit(code)
             self._stop()
-            return
-        now = time.monotonic()
-        child.pause = FIRST_PAUSE if now - child.started > GROWN_UP else min(child.pause * 2, LONGEST_PAUSE)
-        child.due = now + child.pause
-        how = f"by signal {-code}" if code < 0 else f"with code {code}"
-        logger.warning("%s ended %s; starting it again in %.1f s", child.title, how, child.pause)
+        elif child.pid and not was_successor:
+            logger.log(level, "%s ended %s; its successor has been started", child.title, how)
+        else:
+            now = time.monotonic()
+            is_failure = code != Exit.OK and now - child.started <= GROWN_UP
+            child.pause = min(child.pause * 2, LONGEST_PAUSE) if is_failure else FIRST_PAUSE
+            child.due = now + child.pause
+            logger.log(
+                level, "%s%s ended %s; starting it again in %.1f s",
+                "the successor of " if was_successor else "", child.title, how, child.pause,
+            )  # fmt: skip
 
     def _on_signal(self, number: signal.Signals) -> None:
         if number is signal.SIGHUP and not terminal_is_gone():
             self._signal_all(signal.SIGHUP)
-        elif number is not signal.SIGCHLD:
+        elif number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if self._stop_by is None:
                 self._stop()
             else:
@@ -158,7 +256,10 @@ class Supervisor:
         self._signal_all(signal.SIGTERM)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        for child in self._children:
-            if child.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child.pid, number)
+        for pid in self._pids():
+            _signal(pid, number)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -34,6 +34,7 @@ from slbroker_handlers.busy import Busy
 from slbroker_handlers.calls import SAY_AGAIN, Calls
 from slbroker_handlers.keeper import PluginKeeper
 from slbroker_handlers.pace import Pace
+from slbroker_handlers.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from slbroker.config import HandlerSettings
     from slbroker.inner import Item
     from slbroker.plugin import Handlers
+    from slbroker.supervisor import Parent
     from slbroker_handlers.loader import PluginSource
 
 logger = logging.getLogger(__name__)
@@ -125,9 +127,19 @@ class Link:
 class Worker:
     """One worker process. `start`, then `drain` and `close`; `reload` reads key ring and plugin again."""
 
-    def __init__(self, settings: HandlerSettings, app: Handlers, source: PluginSource | None = None) -> None:
-        """`source` is where `app` comes from; without it a reload leaves the plugin as it is."""
+    def __init__(
+        self,
+        settings: HandlerSettings,
+        app: Handlers,
+        source: PluginSource | None = None,
+        parent: Parent | None = None,
+    ) -> None:
+        """`source` is where `app` comes from; without it a reload leaves the plugin as it is.
+
+        A `parent` is told when this process is ready, and when it has served for long enough.
+        """
         self.settings = settings
+        self._tenure = Tenure(settings.max_requests, parent)
         self._ring_file = RingFile(settings.keys)
         self.responder = Responder(app, *self._make_keys())
         self.responder.unattended = True
@@ -204,6 +216,7 @@ class Worker:
         self._key_check.look(now)
         members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
         self._edges = len(members) or 1
+        self._tenure.look(now, len(members), len(self._links))
         self._keeper.tick(now)
 
     def _overhear(self, now: float, blocked: float) -> None:
@@ -243,6 +256,7 @@ class Worker:
         membership, respond = link.membership, self.responder.answer
         now = time.monotonic()
         items = membership.receive(frames, now)
+        self._tenure.served += len(items)
         if items and self._recorder is not None:
             self._record(self._recorder, items)
         done = begun = 0

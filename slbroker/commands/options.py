@@ -305,6 +305,14 @@ def workers(default: int) -> Decorator[Any]:
     )
 
 
+max_requests = option(
+    "--max-requests",
+    type=click.IntRange(0, 1_000_000_000),
+    default=0,
+    show_default=True,
+    help="Requests, give or take a tenth, after which a handler process leaves: its successor serves first."
+    " A handler without --workers ends with 0, to be started again. 0: never.",
+)
 processes = option(
     "--processes",
     type=click.IntRange(1, 64),

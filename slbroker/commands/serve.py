@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         TlsSettings,
     )
     from slbroker.sip.validate import Checks
+    from slbroker.supervisor import Parent
     from slbroker_edge.filtermemory import FilterMemory
 
 # Where to reach a listener that has every address.
@@ -45,6 +46,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @pluginoptions.plugin
 @options.reload
 @options.workers(2)
+@options.max_requests
 @options.own_keys
 @options.credit
 @options.ack_window
@@ -61,6 +63,7 @@ def run(
     plugin: str | None,
     reload: bool,
     workers: int,
+    max_requests: int,
     keys: Path | None,
     credit: int,
     ack_window: float,
@@ -95,7 +98,7 @@ def run(
             keys = Path(directory) / "keys"
             keyring.create(keys)
         keyring.load(keys)
-        handler_settings = HandlerSettings((bus,), keys, plugin, credit, reload=reload)
+        handler_settings = HandlerSettings((bus,), keys, plugin, credit, reload=reload, max_requests=max_requests)
         edge_settings = EdgeSettings(
             listen, bus, keys, ack_window,
             dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, gather=gather,
@@ -264,6 +267,7 @@ def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) 
 @options.record
 @options.keys
 @options.workers(1)
+@options.max_requests
 @options.credit
 @options.pool
 @options.log_level
@@ -276,6 +280,7 @@ def handler(
     record: Path | None,
     keys: Path,
     workers: int,
+    max_requests: int,
     credit: int,
     pool: str,
     log_level: str,
@@ -284,8 +289,9 @@ def handler(
     from slbroker.config import HandlerSettings, default_bus
 
     settings = HandlerSettings(
-        bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security, reload=reload, record=record
-    )
+        bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security,
+        reload=reload, record=record, max_requests=max_requests,
+    )  # fmt: skip
     return serve_handlers(settings, workers, insecure_bus=insecure_bus, log_level=log_level)
 
 
@@ -319,24 +325,24 @@ def _bundled() -> str:
 
 def _edge_program(
     settings: EdgeSettings, memory: FilterMemory | None = None
-) -> tuple[str, Callable[[int | None], None]]:
-    def program(lifeline: int | None) -> None:
+) -> tuple[str, Callable[[Parent | None], None]]:
+    def program(parent: Parent | None) -> None:
         from slbroker.process import run_service
         from slbroker_edge.service import EdgeService
 
-        run_service(EdgeService(settings, memory), lifeline)
+        run_service(EdgeService(settings, memory), parent.lifeline if parent else None)
 
     return f"edge {settings.process}", program
 
 
-def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, Callable[[int | None], None]]:
-    def program(lifeline: int | None) -> None:
+def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, Callable[[Parent | None], None]]:
+    def program(parent: Parent | None) -> None:
         from slbroker.process import run_service
         from slbroker_handlers.loader import PluginSource
         from slbroker_handlers.worker import Worker
 
         source = PluginSource(settings.plugin, number)
-        run_service(Worker(settings, source.load(), source), lifeline)
+        run_service(Worker(settings, source.load(), source, parent), parent.lifeline if parent else None)
 
     return f"handler {number}", program
 

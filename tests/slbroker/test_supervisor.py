@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Each word of the command line is a child: what it is called is what it does.
 PARENT = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from slbroker import logs, supervisor
 from slbroker.errors import BindError, PluginError
@@ -29,37 +29,58 @@ from slbroker.errors import BindError, PluginError
 def say(text):
     os.write(2, f"{text} {os.getpid()}\\n".encode())
 
-def serve(lifeline):
+def serve(parent):
     signal.signal(signal.SIGHUP, lambda *_: say("reloads"))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     say("serves")
-    os.read(lifeline, 1)
+    os.read(parent.lifeline, 1)
     say("orphaned")
 
-def deaf(lifeline):
+def deaf(parent):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say("is deaf")
-    os.read(lifeline, 1)
+    os.read(parent.lifeline, 1)
 
-def dies(lifeline):
+def dies(parent):
     say("dies")
     os.kill(os.getpid(), signal.SIGKILL)
 
-def ends(lifeline):
+def ends(parent):
     say("ends")
 
-def bug(lifeline):
+def bug(parent):
     raise ZeroDivisionError("oh")
 
-def taken(lifeline):
+def taken(parent):
     raise BindError("that port is taken")
 
-def breaks(lifeline):  # serves at first, and cannot be started again
+def breaks(parent):  # serves at first, and cannot be started again
     if Path("broken").exists():
         raise PluginError("that plugin is broken")
     Path("broken").touch()
     say("serves until it breaks")
-    os.read(lifeline, 1)
+    os.read(parent.lifeline, 1)
+
+def weary(parent):  # has served enough after a moment
+    signal.signal(signal.SIGTERM, lambda *_: say("leaves") or os._exit(0))
+    say("serves")
+    parent.is_ready()
+    time.sleep(0.2)
+    parent.is_weary(5)
+    os.read(parent.lifeline, 1)
+
+def heirless(parent):  # is weary at once, and cannot be started again
+    if Path("broken").exists():
+        raise PluginError("that plugin is broken")
+    Path("broken").touch()
+    say("serves until it breaks")
+    parent.is_weary(5)
+    os.read(parent.lifeline, 1)
+
+def slow(parent):  # so that its successor is not ready yet
+    say("serves")
+    parent.is_weary(5)
+    os.read(parent.lifeline, 1)
 
 logs.set_up_logging("info")
 stop_time = float(os.environ.get("STOP_TIME", "30"))
@@ -148,13 +169,20 @@ def test_a_child_that_is_killed_is_started_again(start: Start) -> None:
     assert not gone(other)
 
 
-@pytest.mark.parametrize(("name", "how"), [("dies", "by signal 9"), ("ends", "with code 0"), ("bug", "with code 1")])
+@pytest.mark.parametrize(("name", "how"), [("dies", "by signal 9"), ("bug", "with code 1")])
 def test_one_that_keeps_dying_is_started_less_and_less_often(start: Start, name: str, how: str) -> None:
     parent = start(name, "serve")
     for number, pause in enumerate(("0.2", "0.4"), start=1):
         assert parent.wait_for(f"{name} ended", times=number).endswith(f"{how}; starting it again in {pause} s")
     parent.wait_for("serves")
     assert len(pids(parent, "serves")) == 1
+
+
+def test_one_that_ends_well_is_started_again_without_complaint(start: Start) -> None:
+    parent = start("ends", "serve")
+    for number in (1, 2, 3):
+        assert parent.wait_for("ends ended", times=number).endswith("with code 0; starting it again in 0.1 s")
+    assert "WARNING" not in parent.log
 
 
 def test_a_first_start_that_only_the_user_can_mend_ends_all(start: Start) -> None:
@@ -174,6 +202,52 @@ def test_later_on_the_others_go_on_serving(start: Start) -> None:
     parent.wait_for("breaks ended with code 5")
     assert parent.running
     assert not gone(pids(parent, "serves")[0])
+
+
+# Successors -----------------------------------------------------------------------------------------------------
+
+
+def test_one_that_has_served_enough_leaves_when_its_successor_serves(start: Start) -> None:
+    parent = start("weary", "serve")
+    parent.wait_for("is in its place", times=3)
+    line = r"INFO .*weary: process (\d+) leaves after 5 requests, process (\d+) is in its place"
+    changes = re.findall(line, parent.log)[:3]
+    assert [left for left, _successor in changes[1:]] == [successor for _left, successor in changes[:-1]]
+    for left, successor in changes:
+        parent.wait_for(f"leaves {left}")
+        assert parent.log.index(f"serves {successor}") < parent.log.index(f"leaves {left}")
+    assert "WARNING" not in parent.log
+    parent.send(signal.SIGTERM)
+    assert parent.wait() == Exit.OK
+    assert all(map(gone, pids(parent, "serves")))
+
+
+def test_several_that_have_served_enough_are_replaced_one_after_the_other(start: Start) -> None:
+    parent = start("weary", "weary", "weary")
+    parent.wait_for("is in its place", times=6)
+    assert len(set(pids(parent, "serves"))) >= 9
+
+
+def test_one_whose_successor_fails_serves_on(start: Start) -> None:
+    parent = start("heirless", "serve")
+    first = pid_in(parent.wait_for("serves until it breaks"))
+    for number, pause in enumerate(("0.2", "0.4"), start=1):
+        line = parent.wait_for("the successor of heirless ended", times=number)
+        assert line.endswith(f"with code 5; starting it again in {pause} s")
+    assert not gone(first)
+    parent.send(signal.SIGTERM)
+    assert parent.wait() == Exit.OK
+    assert gone(first)
+
+
+def test_one_that_dies_while_its_successor_starts_is_replaced_by_it(start: Start) -> None:
+    parent = start("slow")
+    parent.wait_for("serves", times=2)
+    first, second = pids(parent, "serves")
+    os.kill(first, signal.SIGKILL)
+    assert "slow ended by signal 9; its successor has been started" in parent.wait_for("WARNING")
+    assert pids(parent, "serves")[:2] == [first, second]
+    assert not gone(second)
 
 
 # The end --------------------------------------------------------------------------------------------------------
