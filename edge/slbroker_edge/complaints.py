@@ -1,4 +1,4 @@
-"""Option tags that were refused with 420: one log line for each, since to their callers nothing works here."""
+"""What an edge's log says of requests that it answers itself, once and not for each: refused option tags, shedding."""
 
 from __future__ import annotations
 
@@ -24,8 +24,51 @@ MOST_OTHERS: Final = 32  # tags of a peer's own that are remembered, and logged;
 MOST_LETTERS: Final = 40  # of one that are remembered
 
 
+SHED_PERIOD: Final = 10.0  # seconds between two lines about the requests that were shed
+
+
+class Shedding:
+    """Says at once that requests are shed, and then how many, once a period and of each cause."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], list[int]] = {}
+        self._until: float | None = None  # when the period ends, None while nothing is shed
+
+    def note(self, cause: str, pools: str, workers: int, now: float, *, answered: bool) -> None:
+        """Count a request that was shed, and whether it was answered 503; `workers` are connected."""
+        if self._until is None:
+            self._until = now + SHED_PERIOD
+        counts = self._counts.get((cause, pools))
+        if counts is None:
+            counts = self._counts[cause, pools] = [0, 0]
+            logger.warning("%s in pool %s: shedding; %d workers are connected", cause, pools, workers)
+        counts[answered] += 1
+
+    def look(self, now: float) -> None:
+        """End a period when it is time."""
+        if self._until is not None and now >= self._until:
+            self._until = now + SHED_PERIOD if self.tell() else None
+
+    def tell(self) -> bool:
+        """Say what was shed since the last time; return whether there was something."""
+        for (cause, pools), counts in list(self._counts.items()):
+            silent, refused = counts
+            if not silent + refused:
+                del self._counts[cause, pools]  # it is over; the next one is told at once
+                continue
+            logger.warning(
+                "%s in pool %s: %d requests were shed in %g s at most, %d of them with 503, the others unanswered",
+                cause, pools, silent + refused, SHED_PERIOD, refused,
+            )  # fmt: skip
+            counts[:] = 0, 0
+        return bool(self._counts)
+
+
 class RefusedTags:
-    """Remembers which were said."""
+    """Option tags that were refused with 420: one log line for each, since to their callers nothing works here.
+
+    Remembers which were said.
+    """
 
     def __init__(self) -> None:
         self._said: set[str] = set()

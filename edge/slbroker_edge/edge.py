@@ -8,7 +8,7 @@ Every message taken in meets one fate (`slbroker.stats.Fates`).
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from slbroker.bus.choice import ANY
 from slbroker.bus.dispatcher import Cause, Dispatcher
@@ -25,7 +25,7 @@ from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL, Checks
 from slbroker.stats import Fates
 from slbroker_edge.budget import Budget
-from slbroker_edge.complaints import RefusedTags
+from slbroker_edge.complaints import RefusedTags, Shedding
 from slbroker_edge.identity import ServerHeader
 from slbroker_edge.reader import is_answerable, is_repeat, read_ack, read_with_key, reply_address, stamp_message
 from slbroker_edge.shadow import Shadow, ShadowJob
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from slbroker_edge.ackfilter import AckFilter
 
 logger = logging.getLogger(__name__)
-
-NO_WORKER_LOG_INTERVAL: Final = 10.0  # seconds between two lines that say the same
 
 
 class Listener(Protocol):
@@ -83,7 +81,7 @@ class Edge:
         self._budget = Budget(policies.overload_budget)
         self._server = ServerHeader(policies.server) if policies.server else None
         self._refused_tags = RefusedTags()
-        self._silent_until = 0.0
+        self.shedding = Shedding()
         self._losses = Losses(logger)
 
     # A message comes in -----------------------------------------------------------------------------------------
@@ -275,6 +273,7 @@ class Edge:
         """Do what time brings: end the jobs that nobody answered. Call `flush` afterwards."""
         self.dispatcher.expire(now)
         self._end(now)
+        self.shedding.look(now)
 
     def _end(self, now: float) -> None:
         """Answer the jobs that the dispatcher gave up."""
@@ -305,16 +304,13 @@ class Edge:
         self.fates.failed += 1
 
     def _shed(self, job: Job, cause: Cause, now: float) -> None:
-        if self._budget.spend(now):
+        answered = self._budget.spend(now)
+        if answered:
             self._refuse(job)
         else:
             self.fates.drop("overload")
-        if now >= self._silent_until:
-            self._silent_until = now + NO_WORKER_LOG_INTERVAL
-            logger.warning(
-                "%s in pool %s: shedding; %d workers are connected",
-                cause.value, "/".join(job.choice.pools), len(self.dispatcher.workers),
-            )  # fmt: skip
+        workers = len(self.dispatcher.workers)
+        self.shedding.note(cause.value, "/".join(job.choice.pools), workers, now, answered=answered)
 
     def _refuse(self, job: Job) -> None:
         again = self.policies.retry_after.line(job.reading.call_id)

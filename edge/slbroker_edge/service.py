@@ -337,5 +337,6 @@ class EdgeService:
         if self._zap is not None:
             self._zap.close()
         end_context(self._context)
+        self.edge.shedding.tell()
         figures = self.edge.fates.figures(self.edge.in_flight)
         logger.info("edge stopped: %s", ", ".join(f"{name} {value}" for name, value in figures.items() if value))

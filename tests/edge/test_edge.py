@@ -8,8 +8,9 @@ import pytest
 
 from slbroker import Handlers, Reply, Request
 from slbroker.bus.dispatcher import DispatchSettings
+from slbroker.config import Policies
 from slbroker.inner.pure_jobs import MAX_REPLY
-from slbroker_edge.edge import NO_WORKER_LOG_INTERVAL
+from slbroker_edge.complaints import SHED_PERIOD
 from tests.edge.rig import PEER, SIGNER, FakeListener, Rig
 from tests.support.sip import read_reply, request
 
@@ -240,13 +241,21 @@ def test_without_a_worker_it_is_503_and_when_to_come_back(caplog: pytest.LogCapt
     assert caplog.messages == ["no worker in pool default: shedding; 0 workers are connected"]
 
 
-def test_shedding_is_logged_now_and_then_only(caplog: pytest.LogCaptureFixture) -> None:
-    rig = Rig()
-    rig.receive(*[request("OPTIONS")] * 50)
-    assert len(caplog.messages) == 1
-    rig.advance(NO_WORKER_LOG_INTERVAL)
-    rig.receive(*[request("OPTIONS")] * 50)
-    assert len(caplog.messages) == 2
+def test_shedding_is_logged_at_once_and_then_counted_once_a_period(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(policies=Policies(overload_budget=60.0))
+    first = "no worker in pool default: shedding; 0 workers are connected"
+    for shed, refused in ((50, 50), (70, 60), (1, 1)):
+        for number in range(shed):
+            rig.receive(request("OPTIONS", call_id=f"{shed}-{number}"))
+        rig.advance(SHED_PERIOD)
+        counted = f"no worker in pool default: {shed} requests were shed in 10 s at most, {refused} of them with 503"
+        assert caplog.messages[-1] == f"{counted}, the others unanswered"
+    assert len(caplog.messages) == 4
+    assert caplog.messages[0] == first
+    rig.advance(3 * SHED_PERIOD)
+    assert len(caplog.messages) == 4, "nothing was shed, nothing is said"
+    rig.receive(request("OPTIONS", call_id="later"))
+    assert caplog.messages[4:] == [first]
 
 
 def test_what_finds_no_credit_is_shed_after_a_while() -> None:

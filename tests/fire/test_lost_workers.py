@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fire.checks import assert_all_answered_once, source_figures, spread
+from tests.fire.lines import by, losses, lost_requests
 from tests.fire.site import RATE, SCALE, after, seconds
 from tests.support.timing import within
 
 if TYPE_CHECKING:
     from tests.fire.conftest import Report
+    from tests.fire.records import Record, Result
     from tests.fire.site import Site
 
 # Handler timeout, and how long one stands still. ZeroMQ gives up a connection whose other end is silent for 1.5 to 2 s,
@@ -66,4 +68,17 @@ def test_one_killed_one_stopped_both_replaced(site: Site, report: Report, timeou
     # What it answered when it was let go on came too late, and none of it went out.
     assert (timeout, pause) != SOON or figures["late_answers"] == len(slow), figures
     assert max(record.latency for record in before) < within(KILLED_WITHIN)
+    assert_the_log_tells(edge.process.log, result, killed.pid, killed_had, "is lost (its connection is gone)")
+    why = f"has had it for {timeout:g} s" if (timeout, pause) == SOON else "is lost (its connection is gone)"
+    assert_the_log_tells(edge.process.log, result, stopped.pid, slow, why)
+    (loss,) = [each for each in losses(edge.process.log) if f":{killed.pid}:" in each.worker]
+    assert loss.had >= len(killed_had)
     assert max(record.latency for record in result) < within(timeout + RETRY_WITHIN)
+
+
+def assert_the_log_tells(log: str, result: Result, pid: int, had: list[Record], why: str) -> None:
+    """The edge's log alone names each request that this worker did not answer, and the reason."""
+    told = by(pid, lost_requests(log))
+    numbers = {number for number, record in enumerate(result) if record in had}
+    assert numbers <= {each.number for each in told}, (numbers, told)
+    assert {(each.why, each.outcome) for each in told} == {(why, "it goes to another one")}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.fire.checks import spread, summary
+from tests.fire.lines import shed
 from tests.fire.plugin import SERVICE
 from tests.fire.records import percentile
 from tests.fire.site import SCALE, after, seconds
@@ -54,6 +55,7 @@ def test_three_times_what_can_be_done(site: Site, report: Report) -> None:
     for name, edge in edges.items():
         report(f"{name}: capacity, offered", f"{capacity:,.0f}/s, {capacity * OVERLOAD:,.0f}/s")
         overload(site, report, edge, capacity, *POLICIES[name])
+        assert_the_log_tells_how_many(edge)
 
 
 def overload(site: Site, report: Report, edge: Edge, capacity: float, policy: str, budget: int) -> None:
@@ -84,6 +86,17 @@ def overload(site: Site, report: Report, edge: Edge, capacity: float, policy: st
     assert 0.9 * capacity / TIME <= answered
     assert p99 < within(limit + NOISE)
     assert growth < MAX_GROWTH
+
+
+def assert_the_log_tells_how_many(edge: Edge) -> None:
+    """Of requests that are shed there is no line each: a counted one every ten seconds, and one at the end."""
+    figures = edge.wait_for_figures(in_flight=0)
+    refused, silent = figures["shed"], figures["dropped"].get("overload", 0)
+    edge.process.stop()
+    log = edge.process.log
+    assert "no credit in pool default: shedding; 4 workers are connected" in log
+    assert shed(log) == (refused + silent, refused)
+    assert log.count("shed") <= 4 + seconds(8, 1.5) // 5
 
 
 def measure_capacity(site: Site, edge: Edge) -> float:

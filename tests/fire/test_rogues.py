@@ -5,6 +5,7 @@ One edge, two good workers and a steady stream of OPTIONS see them all, one afte
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -16,6 +17,7 @@ from slbroker.bus.address import parse_bus_address
 from slbroker.query import ask_figures
 from tests.fire.acts import ACTS, HANDLER_TIMEOUT, LASTS, Seen
 from tests.fire.checks import spread, summary
+from tests.fire.lines import lost_requests
 from tests.fire.rogue import Rogue
 from tests.fire.site import RATE, Site, after
 from tests.fuzz.memory import read_usage
@@ -76,6 +78,7 @@ class Play:
     scenes: dict[str, Scene]
     result: Result
     figures: dict[str, Any]
+    log: str  # of the edge
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
         result = load.stop()
         for scene in scenes.values():
             scene.records = result.between(scene.began, scene.ended)
-        yield Play(scenes, result, edge.wait_for_figures(in_flight=0))
+        yield Play(scenes, result, edge.wait_for_figures(in_flight=0), edge.process.log)
     finally:
         site.end()
 
@@ -121,6 +124,17 @@ def test_everything_is_answered_once_by_who_should(play: Play) -> None:
     assert play.figures["received"] == len(result), play.figures
     assert play.figures["replied"] == result.statuses[200], play.figures
     assert play.figures["failed"] == result.statuses[500], play.figures
+
+
+def test_the_log_tells_what_the_rogues_had(play: Play) -> None:
+    told = [each for each in lost_requests(play.log) if each.worker.startswith("rogue-")]
+    assert {each.outcome for each in told} == {"it goes to another one"}
+    reasons = {each.why for each in told}
+    assert f"has had it for {HANDLER_TIMEOUT:g} s" in reasons, "it took all and answered nothing"
+    for act in (name for name in ACTS if name.startswith("garbage")):
+        assert play.scenes[act].seen.held <= len([each for each in told if each.why.startswith("is lost (")])
+    banned = re.findall(r"worker '(rogue-\w+)' is not listened to any more until it connects again: \S", play.log)
+    assert len(set(banned)) >= sum(name.startswith("garbage") for name in ACTS)
 
 
 @pytest.mark.parametrize("name", ACTS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.fire.checks import assert_all_answered_once, source_figures, spread, summary
+from tests.fire.lines import leavers, losses, lost_requests
 from tests.fire.prober import wait_until_back
 from tests.fire.site import RATE, SCALE, after, seconds
 from tests.support.processes import Process
@@ -27,6 +28,7 @@ NOTICE: Final = 0.6  # seconds that an edge serves on while it answers OPTIONS w
 def test_workers_are_replaced_one_by_one(site: Site, report: Report) -> None:
     edge = site.edge()
     workers = site.workers(WORKERS)
+    gone = [worker.pid for worker in workers]
     load = site.load(edge, rate=RATE)
     for number, worker in enumerate(workers):
         after(seconds(1, 0.3))
@@ -40,6 +42,10 @@ def test_workers_are_replaced_one_by_one(site: Site, report: Report) -> None:
     report("load source: CPU, behind by", source_figures(result))
     assert_all_answered_once(result, edge)
     assert {record.worker for record in result} >= {worker.pid for worker in workers}
+    log = edge.process.log
+    assert [int(name.split(":")[1]) for name in leavers(log)] == gone
+    assert not losses(log)
+    assert not lost_requests(log)
 
 
 @pytest.mark.parametrize("notice", [0.0, NOTICE], ids=["unannounced", "announced"])
@@ -47,13 +53,15 @@ def test_edges_are_replaced_one_by_one(site: Site, report: Report, notice: float
     buses = (f"{site.bus}-a", f"{site.bus}-b")
     option = ("--drain-notice", str(notice))
     edges = [site.edge(*option, bus=bus) for bus in buses]
-    site.workers(2, buses=buses)
+    workers = site.workers(2, buses=buses)
     # A peer that repeats itself as SIP does; that it asks who is there first is what the notice is for.
     load = site.load(*edges, rate=RATE, retransmit=True, probe=bool(notice), linger=10)
     for number, edge in enumerate(edges):
         after(seconds(1, 0.6))
         assert edge.process.stop() == 0, edge.process
         assert_nothing_left(edge)
+        for worker in workers:
+            assert re.search(rf"INFO .*edge \S+:{edge.process.pid} at \S+ leaves; \d+ requests", worker.log), worker
         edges[number] = site.edge(*option, bus=edge.bus, port=edge.port)
         wait_until_back(edge.port)
     after(seconds(1, 0.6))
@@ -90,6 +98,7 @@ def test_brokers_are_replaced_one_by_one(site: Site, report: Report) -> None:
     """Two of them, of which one ends well and the other is killed; no peer notices."""
     brokers = [site.addresses(number) for number in range(2)]
     running = [site.broker(broker) for broker in brokers]
+    ended, killed = (process.pid for process in running)
     edge = site.edge(*brokers[0].option, *brokers[1].option)
     workers = site.workers(2, buses=tuple(broker.handlers for broker in brokers))
     wait_until_back(edge.port)
@@ -98,9 +107,9 @@ def test_brokers_are_replaced_one_by_one(site: Site, report: Report) -> None:
     for end, broker, process in zip((Process.stop, Process.kill), brokers, running, strict=True):
         after(seconds(1, 0.5))
         end(process)
-        site.broker(broker)
+        new = site.broker(broker)
         for worker in workers:
-            worker.wait_for(f"at {broker.handlers}", times=2)
+            worker.wait_for(f":{new.pid}:")  # whom it is ready for
         after(seconds(1, 0.5))
     result = load.stop()
     report("requests a second", f"{len(result) / result.seconds:,.0f}", "5,000 at full size")
@@ -109,3 +118,9 @@ def test_brokers_are_replaced_one_by_one(site: Site, report: Report) -> None:
     report("load source: CPU, behind by", source_figures(result))
     assert_all_answered_once(result, edge, before)
     assert max(record.latency for record in result) < within(KILLED_WITHIN)
+    log = edge.process.log
+    assert [name for name in leavers(log) if f":{ended}:" in name], log
+    (lost,) = losses(log)
+    assert f":{killed}:" in lost.worker
+    assert len(lost_requests(log)) == lost.had
+    assert all(f":{killed}:" in each.worker for each in lost_requests(log))

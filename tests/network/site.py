@@ -65,7 +65,8 @@ class Site:
     def start(self, *workers: Host, handler: Sequence[str] = (), edge: Sequence[str] = ()) -> None:
         """Start the edge, and a worker on both hosts or on those named; return when all are ready."""
         processes = [self.start_worker(host, *handler) for host in workers or (self.here, self.there)]
-        self.start_edge(*edge).wait_for("edge ready")
+        self.edge_process = self.start_edge(*edge)
+        self.edge_process.wait_for("edge ready")
         for process in processes:
             process.wait_for("handler ready")
 

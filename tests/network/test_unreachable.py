@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.bus import sockets
+from tests.fire.lines import lost_requests
 from tests.network.scenarios import blocked, cut
 from tests.support.timing import within
 
@@ -35,6 +36,11 @@ def test_a_cut_link_costs_time_and_no_request(site: Site) -> None:
     assert outcome.noticed < within(NOTICED)
     assert len(outcome.caller.answers_of("here", outcome.broken)) > 0.9 * 300 * NOTICED
     assert outcome.back < within(BACK)
+    stuck = {str(outcome.caller.calls.index(call)) for call in outcome.stuck}
+    assert stuck
+    told = lost_requests(site.edge_process.log)
+    assert stuck <= {each.call_id.partition("@")[0].removeprefix("call-") for each in told}
+    assert {each.why for each in told} == {"is lost (its connection is gone)"}
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
