@@ -87,6 +87,12 @@ class Calls:
             cause, now, item.method, item.message.call_id, f"handler %s {words}", self._name_of(item), *arguments
         )
 
+    def tell_of_gone(self, link: object, edge: str, now: float) -> None:
+        """Tell which calls go on for nobody: their edge, in words, has gone, or does not know of them any more."""
+        for call in self.tasks.values():
+            if call[2] is link:
+                self._tell(call, now, "gone", "is open, and nobody waits for its answer: %s", edge)
+
     def tell_of_stop(self, now: float) -> None:
         """Tell which calls end unanswered because the worker does."""
         for call in self.tasks.values():

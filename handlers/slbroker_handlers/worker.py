@@ -20,7 +20,7 @@ from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
 from slbroker.bus.keycheck import KeyCheck, Labels, as_words
 from slbroker.bus.losses import Losses
-from slbroker.bus.membership import HANDLER_TIMEOUT, UNFIT, Membership, Standing
+from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Membership, Standing
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
@@ -100,9 +100,9 @@ class Link:
         if self.membership.parted:
             parted, self.membership.parted = self.membership.parted, ""
             if self.known:  # else it leaves still, and has answered one more HELLO
-                level = logging.INFO if parted == "leaves" else logging.WARNING
+                level = logging.INFO if parted == LEAVES else logging.WARNING
                 logger.log(level, "%s %s; %d requests of its are open here", self.name, parted, self.membership.open)
-                self._worker.part(self)
+                self._worker.part(self, parted, now)
             self.known = {}  # so that it is told when it is back
         if self._worker.responder.sent:
             self._worker.responder.tell()
@@ -245,9 +245,11 @@ class Worker:
     def _compare_keys(self, link: Link) -> None:
         self._key_check.note(link.name, self._labels, link.membership.edge_keys, time.monotonic())
 
-    def part(self, link: Link) -> None:
-        """Take note that an edge has gone."""
+    def part(self, link: Link, parted: str, now: float) -> None:
+        """Take note that an edge has gone, `parted` says how; one that only leaves takes answers until it does."""
         self._key_check.forget(link.name)
+        if parted != LEAVES:
+            self._calls.tell_of_gone(link, f"{link.name} {parted}", now)
 
     # Serving ----------------------------------------------------------------------------------------------------
 

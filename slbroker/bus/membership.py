@@ -26,6 +26,7 @@ HEARTBEAT = 0.25  # seconds between two signs of life
 EDGE_LIVENESS = 2.0  # seconds; an edge says something every 0.25 s, so one that is silent for so long has gone
 HANDLER_TIMEOUT = 5.0  # seconds after which an edge that does not say gives an open request to another worker
 LONGEST_TIMEOUT = 3_600.0  # seconds; an edge that says more is not believed
+LEAVES = "leaves"  # what is said of an edge that says GOODBYE
 UNFIT = b""  # what an answer that the bus cannot carry is replaced by; the edge replies 500
 
 
@@ -124,7 +125,7 @@ class Membership:
             if self.standing is Standing.LEAVING:
                 self.standing = Standing.LEFT
             elif self.standing is Standing.MEMBER:
-                self.parted = "leaves"
+                self.parted = LEAVES
                 self.standing = Standing.GREETING  # the edge goes away; one that comes back under its address hears us
                 self._next_word = self._edge_heard + HELLO_INTERVAL
 

@@ -78,4 +78,5 @@ def _describe_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
 
 def _words(row: Mapping[str, Any]) -> str:
     """Return one row as words: its name, then the rest."""
-    return f"{row['name']}: " + ", ".join(f"{name} {value}" for name, value in row.items() if name != "name")
+    words = {name: " ".join(value) if isinstance(value, list | tuple) else value for name, value in row.items()}
+    return f"{row['name']}: " + ", ".join(f"{name} {value}" for name, value in words.items() if name != "name")

@@ -7,11 +7,14 @@ import re
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slbroker import keys
+from slbroker.bus.envelope import Kind
+from tests.fire.rogue import Rogue
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 AT_THE_EDGE = "signs with a key that is not known here"
 AT_THE_HANDLER = "does not know the key that signs here"
+NO_LABELS: list[object] = [None, "ab", [b"ab"], [1], ["x" * 99], ["\x1b[31m"], [[]], ["a"] * 99]
 QUIET = 2.0  # seconds; what is wrong has been told after one
 
 
@@ -95,6 +99,7 @@ def test_two_rings_are_told_of_at_both_ends_once_and_a_sighup_mends_it(
     assert site.lines() == (1, 1), "a line for all, not for each request"
     (worker,) = site.figures()["workers"]
     assert worker["unknown_keys"] == [signs.label]
+    assert f"unknown_keys {signs.label}" in run_slbroker("stats", "--bus", site.bus).output
 
     keys.save(site.ring, keys.load(site.edge_ring))
     site.handler.send(signal.SIGHUP)
@@ -158,4 +163,25 @@ def test_the_ring_replaced_at_both_ends_in_turn_is_not_told_of(start_slbroker: S
     site.edge.send(signal.SIGHUP)
     site.edge.wait_for("loaded again")
     time.sleep(QUIET)
+    assert site.lines() == (0, 0)
+
+
+def test_a_real_edge_survives_what_is_no_label_and_is_silent_about_workers_that_tell_none(
+    start_slbroker: Start, tmp_path: Path
+) -> None:
+    site = Site(start_slbroker, tmp_path, brokered=False, same=True)
+    with ExitStack() as stack:
+        for key in ("signs", "keys"):
+            for number, value in enumerate(NO_LABELS):
+                rogue = stack.enter_context(Rogue(site.bus))
+                offer = {"name": f"{key}-{number}", "pool": "default", "credit": 1, "takes": []}
+                rogue.say(Kind.HELLO, {**offer, key: value})
+        older = stack.enter_context(Rogue(site.bus))
+        older.say(Kind.HELLO, {"name": "older", "pool": "other", "credit": 1, "takes": []})
+        until(lambda: site.figures()["garbage"] == 16, what="16 HELLOs that are garbage")
+        site.edge.wait_for("worker older joins pool other")
+        time.sleep(QUIET)
+        assert {worker["pool"] for worker in site.figures()["workers"]} == {"default", "other"}
+    assert site.call(1) == 404
+    assert site.edge.running
     assert site.lines() == (0, 0)

@@ -80,3 +80,39 @@ def test_the_logs_tell_which_request_was_lost_by_whom_and_why(
     until(lambda: not edge.running, 10.0)
     if how == "hangs" and not brokered:
         worker.wait_for(" requests of its are open here")  # it leaves; or has left, while the handler blocked
+
+
+WAITS = """
+import asyncio
+from slbroker import Handlers
+app = Handlers()
+@app.on("INVITE")
+async def look_up(request):
+    await asyncio.sleep(60.0)
+    return request.reply(486)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_the_workers_log_tells_which_requests_an_edge_that_has_gone_took_along(
+    start_slbroker: Start, tmp_path: Path, end: signal.Signals
+) -> None:
+    plugin, ring, bus = tmp_path / "plugin.py", tmp_path / "ring", f"ipc://{tmp_path}/bus"
+    plugin.write_text(WAITS)
+    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    edge = start_slbroker("edge", "--keys", str(ring), "--bus", bus, "--listen", "udp:127.0.0.1:0")
+    port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
+    worker = start_slbroker("handler", "--bus", bus, "--keys", str(ring), "--plugin", str(plugin))
+    worker.wait_for("handler ready")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for number in range(3):
+            via = f"SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK{number}"
+            sock.sendto(request("INVITE", call_id=f"call-{number}", via=via), ("127.0.0.1", port))
+        time.sleep(0.5)
+        edge.send(end)
+    worker.wait_for(f":{edge.pid} at {bus} is silent for 2 s; 3 requests of its are open here")
+    for number in range(3):
+        line = worker.wait_for(f"INVITE, Call-ID call-{number}: handler look_up at")
+        assert "is open, and nobody waits for its answer: edge " in line
+        assert f":{edge.pid} at {bus} is silent for 2 s" in line
+    edge.send(signal.SIGKILL)

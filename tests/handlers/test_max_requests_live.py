@@ -117,6 +117,19 @@ def test_the_processes_are_replaced_while_they_serve(
     assert handler.log.count("handler stopped") == len(changes) + WORKERS
 
 
+def test_the_handlers_of_a_run_are_replaced_too(start_slbroker: Start, start_program: Start, tmp_path: Path) -> None:
+    port = free_udp_port()
+    more = ("--plugin", str(PLUGIN), "--workers", "2", "--max-requests", "100")
+    command = start_slbroker("run", "--listen", f"udp:127.0.0.1:{port}", *more, env={"XDG_RUNTIME_DIR": str(tmp_path)})
+    command.wait_for("handler ready", times=2)
+    result = send(start_program, port, tmp_path, "--rate", "200", "--seconds", "3", "--linger", "2")
+    assert result.statuses == {200: len(result)}
+    command.wait_for("is in its place", times=2)
+    assert {pid for _number, pid, _served, _next in CHANGE.findall(command.log)} & {str(r.worker) for r in result}
+    assert command.stop() == 0
+    assert not re.search("WARNING|ERROR", command.log), command.log
+
+
 def test_a_handler_of_one_process_ends_well_to_be_started_again(
     start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:
