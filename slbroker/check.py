@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import zmq
 
@@ -16,7 +17,7 @@ from slbroker.bus import curve
 from slbroker.bus.sockets import OLDEST_LIBZMQ
 from slbroker.config import SECURE
 from slbroker.errors import ConfigError
-from slbroker.tls import try_files
+from slbroker.tls import try_files, try_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Returns what was found, in words; raises UserError when it is wrong.
 Examination: TypeAlias = Callable[[], str]
+# The same of what one value of an option names; it is given all that is said beside it, too, by the options' names.
+Look: TypeAlias = Callable[[Any, Mapping[str, object]], str]
 
 
 def checks(
@@ -54,6 +57,39 @@ def checks(
         yield "tls", partial(try_files, listen, tls)
     for address in listen:
         yield "listen", partial(bind, address)
+
+
+def looks(load: Callable[[str], str], bind: Callable[..., str]) -> Mapping[str, Look]:
+    """Return how to look at what options name, by their names; `load` and `bind` as in `checks`."""
+    return {
+        "keys": lambda path, _: _check_keys(path),
+        "plugin": lambda name, _: load(name),
+        "listen": lambda address, beside: bind(address, freebind=is_on(beside.get("freebind"))),
+        "tls-cert": lambda path, _: _check_readable(path),
+        "tls-key": lambda path, _: _check_readable(path),
+        "tls-ca": lambda path, _: _check_readable(path),
+        "bus-key": lambda path, _: _describe_pair(path),
+        "bus-clients": lambda path, _: _describe_clients(path),
+        "bus-server-key": lambda path, _: _describe_server(path),
+        "broker-key": lambda path, _: _describe_server(path),
+        "record": lambda path, _: _check_folder(path),
+    }
+
+
+def is_on(value: object) -> bool:
+    """Return whether a flag's value in a file means yes."""
+    return str(value).lower() in ("true", "yes", "on", "1", "t", "y")
+
+
+def _check_readable(path: Path) -> str:
+    try_to_read(path)
+    return f"{path} can be read"
+
+
+def _check_folder(path: Path) -> str:
+    if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"{path} cannot be written")
+    return f"{path} can be written"
 
 
 def _check_libzmq() -> str:

@@ -163,7 +163,9 @@ class Pinger:
 class Tally:
     """What became of several pings."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, any_answer: bool = False) -> None:
+        """`any_answer`: one that is not 2xx will do, too."""
+        self._any_answer = any_answer
         self._asked = 0
         self._refused = 0  # answered, and not with 2xx
         self._seconds: list[float] = []
@@ -180,10 +182,10 @@ class Tally:
 
     @property
     def exit_code(self) -> Exit:
-        """Return NO_ANSWER where one got none, REFUSED where one was not 2xx, else OK."""
+        """Return NO_ANSWER where one got none, REFUSED where one was not 2xx and has to be, else OK."""
         if self._asked > len(self._seconds):
             return Exit.NO_ANSWER
-        return Exit.REFUSED if self._refused else Exit.OK
+        return Exit.REFUSED if self._refused and not self._any_answer else Exit.OK
 
     def __str__(self) -> str:
         words = f"{self._asked} asked, {len(self._seconds)} answered, {self._refused} of these not with 2xx"

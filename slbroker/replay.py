@@ -12,6 +12,7 @@ from slbroker.plugin import Request, lifecycle
 from slbroker.plugin.handlers import ASKED_FOR
 from slbroker.plugin.responder import Responder
 from slbroker.sip.response import Response, parse_response
+from slbroker.sip.uri import printable
 from slbroker.totag import TAG_LENGTH, Signer
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def differences(one: Run, other: Run) -> list[str]:
 
 def _header_differences(left: Response, right: Response) -> list[str]:
     found = []
-    names = dict.fromkeys(name.decode() for name in (*left.headers[::2], *right.headers[::2]))
+    names = dict.fromkeys(name for name, _value in (*left.headers, *right.headers))
     for name in names:
         if name in _FLEETING or name == "to":
             if len(left.all(name)) != len(right.all(name)):
@@ -132,10 +133,10 @@ def _header_differences(left: Response, right: Response) -> list[str]:
     return found
 
 
-def _status(read: Response | None) -> tuple[int, bytes] | None:
+def _status(read: Response | None) -> tuple[int, str] | None:
     return None if read is None else (read.status, read.reason)
 
 
 def _statuses(replies: list[Response | None]) -> str:
-    words = [f"{read.status} {read.reason.decode(errors='replace')}" if read else "no SIP" for read in replies]
+    words = [f"{read.status} {printable(read.reason)}" if read else "no SIP" for read in replies]
     return ", ".join(words) or "silence"

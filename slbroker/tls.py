@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import ssl
 import warnings
 from typing import TYPE_CHECKING, Final
@@ -10,11 +12,13 @@ from slbroker.config import SECURE
 from slbroker.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from slbroker.config import ListenAddress, TlsSettings
 
+
+logger = logging.getLogger(__name__)
 
 _VERSIONS: Final = {
     "1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
@@ -27,12 +31,17 @@ _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!
 _OLD_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:RSA+AES:!aNULL:!eNULL:!aDSS:!PSK:!SRP"
 # OpenSSL 3 signs no handshake of these versions at a higher level, since that takes SHA-1.
 _OLD_LEVEL: Final = "@SECLEVEL=0"
+_split_ciphers = re.compile(r"[:, ;]+").split
+_split_names = re.compile(r"[:, ;!+-]+").split
+_is_suite_of_13 = re.compile(r"TLS_(?:AES|CHACHA20|SM4)_\w+", re.ASCII).fullmatch  # RFC 8446 B.4, RFC 8998
 
 
 def try_files(listen: Sequence[ListenAddress], settings: TlsSettings | None) -> str:
     """Read the files that TLS listeners need, and say what they are; raise ConfigError as `server_context` does."""
     if settings is not None:
         server_context(settings)
+        for name in unknown_ciphers(settings.ciphers):
+            logger.warning("--tls-ciphers: this OpenSSL has no %s, and leaves it out", name)
         clients = f", clients signed by {settings.clients}" if settings.clients else ""
         ciphers = f", ciphers {settings.ciphers}" if settings.ciphers else ""
         return f"{settings.certificate} with key {settings.key}{clients}, TLS {settings.oldest} at least{ciphers}"
@@ -80,6 +89,20 @@ def _harden(context: ssl.SSLContext) -> None:
     context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2: a peer could make us do the costly part again and again
 
 
+def unknown_ciphers(ciphers: str) -> Iterator[str]:
+    """Yield the words of a list of ciphers that OpenSSL knows none for: beside others it passes over them in silence.
+
+    Those that take ciphers away or move them, and settings such as @SECLEVEL=1, are not looked at.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for word in filter(None, _split_ciphers(ciphers)):
+        if word[0] not in "!-+@":
+            try:
+                context.set_ciphers(f"{word}:{_OLD_LEVEL}")
+            except ssl.SSLError:
+                yield word
+
+
 def _set_versions(context: ssl.SSLContext, settings: TlsSettings) -> None:
     """Set the oldest version and the ciphers; raise ConfigError."""
     is_old = settings.oldest in _DEPRECATED
@@ -92,6 +115,9 @@ def _set_versions(context: ssl.SSLContext, settings: TlsSettings) -> None:
             context.minimum_version = _VERSIONS[settings.oldest]
         except (ValueError, ssl.SSLError) as error:
             raise ConfigError(f"--tls-min {settings.oldest}: this OpenSSL has no such version any more") from error
+    for word in _split_names(ciphers):
+        if _is_suite_of_13(word):  # OpenSSL passes over it, beside others
+            raise ConfigError(f"--tls-ciphers: {word} is of TLS 1.3, all of whose ciphers are on; name older ones only")
     try:
         context.set_ciphers(ciphers)
     except ssl.SSLError as error:
@@ -103,7 +129,7 @@ def _set_versions(context: ssl.SSLContext, settings: TlsSettings) -> None:
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     for path in (certificate, key):
-        _try_to_read(path)
+        try_to_read(path)
     try:
         context.load_cert_chain(certificate, key, password=_no_passphrase)
     except ssl.SSLError as error:
@@ -120,14 +146,14 @@ def _no_passphrase() -> bytes:
 
 
 def _load_signers(context: ssl.SSLContext, path: Path) -> None:
-    _try_to_read(path)
+    try_to_read(path)
     try:
         context.load_verify_locations(path)
     except ssl.SSLError as error:
         raise ConfigError(f"TLS file {path} holds no certificates in PEM") from error
 
 
-def _try_to_read(path: Path) -> None:
+def try_to_read(path: Path) -> None:
     """Raise ConfigError if `path` cannot be read; OpenSSL would not say which file it was."""
     try:
         path.open("rb").close()

@@ -109,15 +109,26 @@ class Edge:
 
     def _take_jobs(self, jobs: list[Job], now: float) -> None:
         """Take requests that workers get unasked."""
+        if self.draining:  # what is refused at once ends before the next is looked at, so that has nothing to repeat
+            for job in jobs:
+                job.choice = self.routes.choose(job.reading, job.listener.name)
+                self._take_alone(job, now)
+            return
         fresh = self._repeats.admit(jobs)
         self.fates.repeated += len(jobs) - len(fresh)
         jobs = fresh
-        if self.policies.routes or self.draining or self.shadow:
+        if self.policies.routes or self.shadow:
             for job in jobs:
                 job.choice = self.routes.choose(job.reading, job.listener.name)
                 self._take_fresh(job, now)
         elif jobs:
             self.dispatcher.submit_all(jobs, now)
+
+    def _take_alone(self, job: Job, now: float) -> None:
+        if self._repeats.enter(job):
+            self._take_fresh(job, now)
+        else:
+            self.fates.repeated += 1
 
     def _take_fresh(self, job: Job, now: float) -> None:
         if self.draining and job.reading.method == b"OPTIONS":
@@ -151,10 +162,7 @@ class Edge:
                 raise Drop("cancel")
             asks = reading.method
         job = Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port), key)
-        if self._repeats.enter(job):
-            self._take_fresh(job, now)
-        else:
-            self.fates.repeated += 1
+        self._take_alone(job, now)
 
     def _take_acks(self, acks: list[Ack], listener: Listener, now: float) -> None:
         """Take ACKs, together where no worker anywhere has asked for them."""

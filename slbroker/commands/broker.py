@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from slbroker.commands import busoptions, options
+from slbroker.errors import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slbroker.bus.address import BusAddress
-    from slbroker.config import BusSecurity
+    from slbroker.config import BrokerSettings, BusSecurity
 
 _edges = options.option(
     "--edges", type=options.BusType(), help="Address to bind for edges, which are told it as --broker."
@@ -26,26 +30,27 @@ _handlers = options.option(
 @_handlers
 @busoptions.server
 @busoptions.insecure
-@options.log_level
+@options.serving
 def broker(
     edges: BusAddress | None,
     handlers: BusAddress | None,
     security: BusSecurity | None,
     insecure_bus: bool,
-    log_level: str,
-) -> None:
+) -> Callable[[], int]:
     """Start a broker: one address for many edges, and one for many handlers. Run several; none is needed alone."""
-    from slbroker import process
-    from slbroker.broker.service import BrokerService
     from slbroker.config import BrokerSettings
-    from slbroker.logs import set_up_logging
 
-    set_up_logging(log_level)
+    busoptions.refuse_open([each for each in (edges, handlers) if each], security, insecure=insecure_bus)
     if edges is None or handlers is None:
-        raise click.UsageError(
-            "where to be found? such as --edges tcp://127.0.0.1:5591 --handlers tcp://127.0.0.1:5592"
-        )
+        raise options.NotSaid("where to be found? such as --edges tcp://127.0.0.1:5591 --handlers tcp://127.0.0.1:5592")
     if edges == handlers:
         raise click.UsageError("--edges and --handlers are two addresses: whoever connects is known by where")
-    busoptions.refuse_open([edges, handlers], security, insecure=insecure_bus)
-    process.run_service(BrokerService(BrokerSettings(edges, handlers, security=security)))
+    return partial(_serve, BrokerSettings(edges, handlers, security=security))
+
+
+def _serve(settings: BrokerSettings) -> int:
+    from slbroker import process
+    from slbroker.broker.service import BrokerService
+
+    process.run_service(BrokerService(settings))
+    return Exit.OK

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from slbroker.commands.options import option
+from slbroker.commands.options import WordType, option
 from slbroker.config import KEMI
 from slbroker.errors import ConfigError
 from slbroker.sip.grammar import MAX_DATAGRAM, is_token
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 ALL: Final = "all"
 _names = click.Choice([*NAMES, ALL])
 
+
+class TagType(WordType):
+    """An option tag (RFC 3261 19.2)."""
+
+    name = "tag"
+
+    def read(self, text: str) -> str:
+        """Return the tag; raises ConfigError."""
+        if not is_token(text.encode()):
+            raise ConfigError(f"--supported {text!r} is no option tag; write one each time: --supported timer")
+        return text
+
+
 _check = option(
     "--check",
     type=_names,
@@ -28,6 +41,7 @@ _check = option(
 _no_check = option("--no-check", type=_names, multiple=True, help="Do not judge this; repeatable.")
 _supported = option(
     "--supported",
+    type=TagType(),
     multiple=True,
     metavar="TAG",
     help="Option tag, such as timer, that your handlers understand: no 420 for it; repeatable.",
@@ -67,13 +81,10 @@ def make_checks(
     max_body: int | None = None,
     usual: frozenset[str] = DEFAULT,
 ) -> Checks:
-    """Return the settings that the options say, `usual` where they say nothing; raises ConfigError.
+    """Return the settings that the options say, `usual` where they say nothing.
 
     A name that is both wanted and not is off.
     """
-    for tag in supported:
-        if not is_token(tag.encode()):
-            raise ConfigError(f"--supported {tag!r} is no option tag; write one each time: --supported timer")
     usual = frozenset() if ALL in unwanted else usual
     names = frozenset(NAMES) if ALL in wanted else usual.union(wanted)
     tags = frozenset(tag.lower().encode() for tag in supported)

@@ -10,7 +10,7 @@ import click
 
 from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.routes import Route, read_pool
-from slbroker.commands.options import option
+from slbroker.commands.options import NumberRange, WordType, option
 from slbroker.config import USUAL_POLICIES, Policies, parse_listen_address, read_server
 from slbroker.errors import ConfigError
 from slbroker.sip.retryafter import RetryAfter
@@ -22,16 +22,65 @@ _USUAL: Final = DispatchSettings()
 _SILENCE: Final = "drop"
 _match_percent = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII).fullmatch
 
+
+class RouteType(WordType):
+    """Which requests go to which pool."""
+
+    name = "'pool=NAME WORD=...'"
+
+    def read(self, text: str) -> Route:
+        """Return the route, its socket's name as the edge writes it: not as with `*` or a missing port."""
+        route = Route.read(text)
+        return route if route.listen is None else route._replace(listen=str(parse_listen_address(route.listen)))
+
+
+class ShadowType(WordType):
+    """A pool that gets copies, and of how many calls in a hundred."""
+
+    name = "pool[:percent]"
+
+    def read(self, text: str) -> tuple[str, float]:
+        """Return pool and percent; raises ConfigError."""
+        pool, colon, share = text.partition(":")
+        percent = float(share) if _match_percent(share) else 0.0 if colon else 100.0
+        if not 0 < percent <= 100:
+            raise ConfigError(f"--shadow {text!r}: write POOL, or POOL:PERCENT such as next:10")
+        return read_pool(pool), percent
+
+
+class RetryAfterType(WordType):
+    """Seconds, a range of them, or none."""
+
+    name = "seconds|from-to|off"
+
+    def read(self, text: str) -> RetryAfter:
+        """Return what the header is to hold; raises ConfigError."""
+        try:
+            return RetryAfter.read(text)
+        except ValueError as error:
+            raise ConfigError(f"--retry-after {error}") from None
+
+
+class ServerType(WordType):
+    """The value of a Server header."""
+
+    name = "text|off"
+
+    def read(self, text: str) -> str:
+        """Return the value, "" for none; raises ConfigError."""
+        return read_server(text)
+
+
 _handler_timeout = option(
     "--handler-timeout",
-    type=click.FloatRange(0.01, 3600),
+    type=NumberRange(0.01, 3600),
     default=_USUAL.handler_timeout,
     show_default=True,
     help="Seconds that a worker may keep a request; another worker gets it then.",
 )
 _worker_liveness = option(
     "--worker-liveness",
-    type=click.FloatRange(1, 3600),
+    type=NumberRange(1, 3600),
     default=_USUAL.liveness,
     show_default=True,
     help="Seconds after which a silent worker is given up; one whose handler blocks is silent meanwhile.",
@@ -59,7 +108,7 @@ _max_waiting = option(
 )
 _max_wait = option(
     "--max-wait",
-    type=click.FloatRange(0.01, 60),
+    type=NumberRange(0.01, 60),
     default=_USUAL.max_wait,
     show_default=True,
     help="Seconds that one waits.",
@@ -73,13 +122,14 @@ _overload = option(
 )
 _overload_budget = option(
     "--overload-budget",
-    type=click.FloatRange(0, 1_000_000),
+    type=NumberRange(0, 1_000_000),
     default=USUAL_POLICIES.overload_budget,
     show_default=True,
     help="503s a second at most; beyond it there is silence.",
 )
 _retry_after = option(
     "--retry-after",
+    type=RetryAfterType(),
     metavar="SECONDS|FROM-TO|off",
     default=str(USUAL_POLICIES.retry_after),
     show_default=True,
@@ -87,6 +137,7 @@ _retry_after = option(
 )
 _server = option(
     "--server",
+    type=ServerType(),
     metavar="TEXT|off",
     default="off",
     show_default=True,
@@ -94,13 +145,14 @@ _server = option(
 )
 _drain_notice = option(
     "--drain-notice",
-    type=click.FloatRange(0, 3600),
+    type=NumberRange(0, 3600),
     default=USUAL_POLICIES.drain_notice,
     show_default=True,
     help="Seconds for which SIGTERM lets the edge serve on with 503 to OPTIONS, so that dispatchers take it out.",
 )
 _route = option(
     "--route",
+    type=RouteType(),
     multiple=True,
     metavar="'pool=NAME WORD=...'",
     help="Pool for the requests that match all words: method=INVITE,BYE user=900* domain=*.example.com"
@@ -108,6 +160,7 @@ _route = option(
 )
 _shadow = option(
     "--shadow",
+    type=ShadowType(),
     metavar="POOL[:PERCENT]",
     help="Pool that gets a copy of the requests; its replies are compared and counted, never sent.",
 )
@@ -138,7 +191,7 @@ def dispatching(function: Callable[..., Any]) -> Any:
         max_wait: float,
         overload: str,
         overload_budget: float,
-        retry_after: str,
+        retry_after: RetryAfter,
         drain_notice: float,
         server: str,
         **rest: Any,
@@ -154,8 +207,8 @@ def dispatching(function: Callable[..., Any]) -> Any:
             overload_budget=0.0 if overload == _SILENCE else overload_budget,
             answer_failures=on_failure != _SILENCE,
             drain_notice=drain_notice,
-            retry_after=_read_retry_after(retry_after),
-            server=read_server(server),
+            retry_after=retry_after,
+            server=server,
         )
         return function(**rest, dispatch=settings, policies=policies)
 
@@ -168,28 +221,7 @@ def routing(function: Callable[..., Any]) -> Any:
     @_route
     @_shadow
     @functools.wraps(function)
-    def gather(*, route: tuple[str, ...], shadow: str | None, **rest: Any) -> Any:
-        return function(**rest, routes=tuple(map(_read_route, route)), shadow=shadow and _read_shadow(shadow))
+    def gather(*, route: tuple[Route, ...], shadow: tuple[str, float] | None, **rest: Any) -> Any:
+        return function(**rest, routes=route, shadow=shadow)
 
     return gather
-
-
-def _read_route(text: str) -> Route:
-    """Return a route; its socket's name as the edge writes it, which is not what `*` or a missing port look like."""
-    route = Route.read(text)
-    return route if route.listen is None else route._replace(listen=str(parse_listen_address(route.listen)))
-
-
-def _read_retry_after(text: str) -> RetryAfter:
-    try:
-        return RetryAfter.read(text)
-    except ValueError as error:
-        raise ConfigError(f"--retry-after {error}") from None
-
-
-def _read_shadow(text: str) -> tuple[str, float]:
-    pool, colon, share = text.partition(":")
-    percent = float(share) if _match_percent(share) else 0.0 if colon else 100.0
-    if not 0 < percent <= 100:
-        raise ConfigError(f"--shadow {text!r}: write POOL, or POOL:PERCENT such as next:10")
-    return read_pool(pool), percent

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +13,13 @@ import click
 from slbroker.commands import busoptions, options, pluginoptions
 from slbroker.commands.serve import try_listen
 from slbroker.config import KEMI
-from slbroker.errors import NoAnswerError, PluginError, UserError
+from slbroker.errors import BindError, NoAnswerError, PluginError, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from slbroker.check import Examination
     from slbroker.config import BusSecurity, ListenAddress, TlsSettings
     from slbroker.ping import Pinger, Tally
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 @options.tls_key
 @options.tls_ca
 @options.insecure
+@options.option("--any-answer", is_flag=True, help="End with 0 for any answer: whether somebody is there, and no more.")
 def ping(
     uri: str,
     count: int,
@@ -37,6 +42,7 @@ def ping(
     tls_key: Path | None,
     tls_ca: Path | None,
     insecure: bool,
+    any_answer: bool,
 ) -> int:
     """Send a SIP OPTIONS to URI and show the answer and the round-trip time.
 
@@ -48,7 +54,7 @@ def ping(
     from slbroker.ping import Pinger, Tally
     from slbroker.tls import client_context
 
-    tally = Tally()
+    tally = Tally(any_answer=any_answer)
     with Pinger(uri, client_context(tls_ca, tls_cert, tls_key, insecure=insecure)) as pinger:
         try:
             for number in range(count):
@@ -63,6 +69,8 @@ def ping(
 
 def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> None:
     """Ask once, and say what came; raises NoAnswerError where there is no other time."""
+    from slbroker.sip.uri import printable
+
     try:
         pong = pinger.ping(timeout)
     except NoAnswerError as error:
@@ -73,12 +81,12 @@ def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> 
         return
     tally.answered(pong)
     repeats = f", sent {pong.sent} times" if pong.sent > 1 else ""
-    reason = pong.response.reason.decode(errors="replace")
+    reason = printable(pong.response.reason)
     click.echo(f"{pong.response.status} {reason} from {pinger.uri} in {pong.seconds * 1000:.2f} ms{repeats}")
 
 
 @click.command()
-@options.config
+@options.config_to_check
 @pluginoptions.plugin
 @options.own_keys
 @options.listen
@@ -86,6 +94,7 @@ def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> 
 @options.tls
 @busoptions.both
 def check(
+    config: Path | None,
     plugin: str | None,
     keys: Path | None,
     listen: tuple[ListenAddress, ...],
@@ -95,6 +104,8 @@ def check(
 ) -> None:
     """Check this installation, and the plugin, key ring, listen addresses, TLS files and bus keys that are given.
 
+    Of a --config file, all that stands in it, for every command: keys, values, and what these name.
+
     A note names a Python or a library that is known to misbehave; it is no failure.
     """
     from slbroker import knownfaults
@@ -103,9 +114,10 @@ def check(
     for library, words in knownfaults.found():
         click.echo(f"note {library:<8} {words}")
     failed: UserError | None = None
-    for subject, examine in checks(
+    examinations = checks(
         plugin, keys, listen, tls, _describe_plugin, partial(_describe_listen, freebind=freebind), security
-    ):
+    )
+    for subject, examine in chain(examinations, _of_file(config)):
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
@@ -113,6 +125,44 @@ def check(
             failed = failed or error
     if failed is not None:
         raise click.exceptions.Exit(failed.exit_code)
+
+
+def _of_file(path: Path | None) -> Iterator[tuple[str, Examination]]:
+    """Return the examinations of what a file says, none without one."""
+    from slbroker.check import looks
+    from slbroker.commands import configcheck
+    from slbroker.commands.configfile import commands_of
+
+    if path is None:
+        return iter(())
+    beside = {**looks(_describe_plugin, _describe_own), "kemi": _look_at_script}
+    return configcheck.examinations(path, commands_of(click.get_current_context()), beside)
+
+
+def _look_at_script(script: str, beside: Mapping[str, object]) -> str:
+    from slbroker.check import is_on
+
+    params = beside.get("kemi-param", [])
+    version = beside.get("kemi-version")
+    name = pluginoptions.name_of(
+        None,
+        script,
+        tuple(map(str, params if isinstance(params, list) else [params])),
+        None if version is None else str(version),
+        is_on(beside.get("kemi-allow-missing")),
+    )
+    assert name is not None
+    return _describe_script(name)
+
+
+def _describe_own(address: ListenAddress, *, freebind: bool) -> str:
+    """Return whether an address can be had; that it is in use, perhaps by the edge whose file it is, is no mistake."""
+    try:
+        return _describe_listen(address, freebind=freebind)
+    except BindError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            return f"{address} is in use now"
+        raise
 
 
 def _describe_plugin(name: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
+import math
 import re
-import tomllib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -14,16 +16,20 @@ import click
 
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.routes import read_pool
+from slbroker.commands import configfile
 from slbroker.config import (
     GATHER,
+    SECURE,
     TLS_VERSIONS,
+    TRANSPORTS,
     ListenAddress,
     StreamSettings,
     TlsSettings,
+    parse_advertised,
     parse_listen_address,
     parse_origin,
 )
-from slbroker.errors import ConfigError
+from slbroker.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
@@ -55,6 +61,17 @@ class WordType(ParamType):
     def read(self, text: str) -> Any:
         """Return what `text` means; raises ConfigError."""
         raise NotImplementedError
+
+
+class NumberRange(click.FloatRange):
+    """A number within bounds; click takes "nan" for one, which no comparison refuses."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; raises click's error."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not in the range {self.min}<=x<={self.max}.", param, ctx)
+        return number
 
 
 class ListenType(WordType):
@@ -92,6 +109,18 @@ class PoolType(WordType):
         return read_pool(text)
 
 
+class AdvertiseType(WordType):
+    """Where peers reach what we listen on; `slbroker.config.advertise` says to which addresses it belongs."""
+
+    name = "[proto:]host[:port]"
+
+    def read(self, text: str) -> str:
+        """Return `text` as it is; raises ConfigError."""
+        transport, _, rest = text.partition(":")
+        parse_advertised(rest if transport in TRANSPORTS else text)
+        return text
+
+
 class OriginType(WordType):
     """A site, as a browser names it."""
 
@@ -103,6 +132,7 @@ class OriginType(WordType):
 
 
 _FILE: Final = "slbroker.config"  # where a context keeps the path of --config
+_CHECKS_ONLY: Final = "slbroker.checks-only"  # in a context: nothing is to be started
 
 
 def file_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -137,64 +167,39 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     """Make the file's values the defaults of this command: its own table's, else those at the top."""
     if path is None:
         return
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config {path}: {error}") from error
-    commands = _siblings(ctx)
-    shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
-    _refuse_unknown(path, shared, {key for command in commands.values() for key in _options(command)})
-    for name, table in tables.items():
-        if name not in commands:
-            raise ConfigError(f"config {path}: [{name}] is no command; the commands are {', '.join(commands)}")
-        _refuse_unknown(path, table, _options(commands[name]), f" in [{name}]")
-    ours = _options(ctx.command)
-    values = {_spell(key): value for key, value in (shared | tables.get(ctx.info_name or "", {})).items()}
-    defaults = {param.name: _as_words(path, key, values[key], param) for key, param in ours.items() if key in values}
-    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    file = configfile.load(path)
+    for table, key, hint in configfile.unknown_keys(file, configfile.commands_of(ctx)):
+        if not key:
+            raise ConfigError(f"config {path}: [{table}] {hint}")
+        raise ConfigError(f"config {path}: there is no option {key}{f' in [{table}]' if table else ''}{hint}")
+    ctx.default_map = {**(ctx.default_map or {}), **_defaults(ctx.command, file, ctx.info_name or "")}
     ctx.meta[_FILE] = path
 
 
-def _siblings(ctx: click.Context) -> dict[str, click.Command]:
-    group = ctx.parent.command if ctx.parent else ctx.command
-    return dict(group.commands) if isinstance(group, click.Group) else {ctx.info_name or "": ctx.command}
+def _defaults(command: click.Command, file: configfile.ConfigFile, name: str) -> dict[str, Any]:
+    """Return what a file says for a command, as click takes defaults; raises ConfigError."""
+    values = file.values_for(name)
+    defaults: dict[str, Any] = {}
+    for key, param in configfile.options_of(command).items():
+        if key in values and param.name is not None:
+            try:
+                defaults[param.name] = configfile.as_words(values[key], param)
+            except ConfigError as error:
+                raise ConfigError(f"config {file.path}: {key} {error}") from None
+    return defaults
 
 
-def _options(command: click.Command) -> dict[str, click.Parameter]:
-    """Return a command's options by the keys that a file may give: their names, with or without the hyphens."""
-    params = [param for param in command.params if isinstance(param, click.Option) and param.name != "config"]
-    return {_spell(param.opts[0].removeprefix("--")): param for param in params}
-
-
-def _spell(key: str) -> str:
-    return key.replace("_", "-")
-
-
-def _refuse_unknown(path: Path, table: Iterable[str], known: Collection[str], where: str = "") -> None:
-    for key in table:
-        if _spell(key) not in known:
-            raise ConfigError(f"config {path}: there is no option {key}{where}; see --help")
-
-
-def _as_words(path: Path, key: str, value: object, param: click.Parameter) -> str | list[str]:
-    """Return a value as it would stand on the command line, which knows what it has to look like."""
-    values = value if isinstance(value, list) and param.multiple else [value]
-    if not all(isinstance(single, str | int | float) for single in values):
-        raise ConfigError(f"config {path}: {key} has a value of the wrong kind")
-    words = [str(single).lower() if isinstance(single, bool) else str(single) for single in values]
-    return words if param.multiple else words[0]
-
-
+_config_path = click.Path(dir_okay=False, path_type=Path)
 config = option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_config_path,
     is_eager=True,
     expose_value=False,
     callback=_read_config,
     help="TOML file with options: at the top for all commands, in [edge], [handler], [run]... for one.",
+)
+config_to_check = option(
+    "--config", type=_config_path, help="TOML file with options, to be checked: what stands in it for every command."
 )
 log_level = option(
     "--log-level",
@@ -212,6 +217,7 @@ listen = option(
 advertise = option(
     "--advertise",
     "advertised",
+    type=AdvertiseType(),
     multiple=True,
     metavar="[PROTO:]HOST[:PORT]",
     help="Where peers reach what we listen on, if elsewhere: for request.contact; repeatable, for each transport."
@@ -271,14 +277,14 @@ pool = option(
 )
 gather = option(
     "--gather",
-    type=click.FloatRange(0, 0.1),
+    type=NumberRange(0, 0.1),
     default=GATHER,
     show_default=True,
     help="Seconds between two looks at a busy UDP socket, so that requests travel together; 0: each as it comes.",
 )
 ack_window = option(
     "--ack-window",
-    type=click.FloatRange(0, 3600),
+    type=NumberRange(0, 3600),
     default=32.0,
     show_default=True,
     help="Seconds after a reply during which ACKs are absorbed; 2 is what the sl module has.",
@@ -287,11 +293,49 @@ count = option("--count", type=click.IntRange(1, 1_000_000), default=1, show_def
 as_json = option("--json", "as_json", is_flag=True, help="As JSON.")
 timeout = option(
     "--timeout",
-    type=click.FloatRange(0.01, 3600),
+    type=NumberRange(0.01, 3600),
     default=5.0,
     show_default=True,
     help="Seconds to wait for an answer.",
 )
+
+
+class NotSaid(click.UsageError):
+    """Something that a command cannot start without, and that may be said elsewhere than in a file."""
+
+
+def serving(function: Callable[..., Callable[[], int]]) -> Any:
+    """Make a command of a function that checks its options and returns what is to be done then.
+
+    `slbroker check --config` has it check, and no more: so it opens nothing, and leaves alone what may be missing.
+    """
+
+    @log_level
+    @functools.wraps(function)
+    def command(*, log_level: str, **rest: Any) -> int:
+        from slbroker.logs import set_up_logging
+
+        if click.get_current_context().meta.get(_CHECKS_ONLY):
+            function(**rest)
+            return Exit.OK
+        set_up_logging(log_level)
+        return function(**rest)()
+
+    vars(command)[_CHECKS_ONLY] = True  # and so have all that are wrapped around it
+    return command
+
+
+def check_only(command: click.Command, name: str, defaults: dict[str, Any]) -> None:
+    """Have a command of `serving` check what a file says for it, and nothing else; raises what it finds wrong."""
+    if _CHECKS_ONLY not in vars(command.callback):
+        return
+    alone = copy.copy(command)
+    alone.params = [copy.copy(param) for param in command.params if param.name != "config"]
+    for param in alone.params:
+        param.required, param.envvar = False, None
+    with alone.make_context(name, [], default_map=defaults) as ctx, contextlib.suppress(NotSaid):
+        ctx.meta[_CHECKS_ONLY] = True
+        alone.invoke(ctx)
 
 
 def workers(default: int) -> Decorator[Any]:
@@ -364,14 +408,14 @@ _tcp_per_source = option(
 )
 _tcp_idle = option(
     "--tcp-idle",
-    type=click.FloatRange(1, 1_000_000),
+    type=NumberRange(1, 1_000_000),
     default=_STREAMS.idle,
     show_default=True,
     help="Seconds after which a silent connection is closed; clients that want it send keepalives every 120 s.",
 )
 _tcp_deadline = option(
     "--tcp-deadline",
-    type=click.FloatRange(0.1, 3600),
+    type=NumberRange(0.1, 3600),
     default=_STREAMS.deadline,
     show_default=True,
     help="Seconds that a message may take to come whole, a handshake to end, a reply to be read.",
@@ -434,9 +478,22 @@ def connections(function: Callable[..., Any]) -> Any:
         **rest: Any,
     ) -> Any:
         streams = StreamSettings(tcp_connections, tcp_per_source, tcp_idle, tcp_deadline, ws_origin)
+        _say_unused_tls(rest["tls"], rest["listen"])
         return function(**rest, streams=streams)
 
     return tls(gather)
+
+
+def _say_unused_tls(settings: TlsSettings | None, listen: tuple[ListenAddress, ...]) -> None:
+    """Say that options for TLS do nothing, where nothing listens for it."""
+    source = click.get_current_context().get_parameter_source("tls_min")
+    given = ["--tls-cert"] if settings is not None else []
+    given += ["--tls-min"] if source not in (None, click.core.ParameterSource.DEFAULT) else []
+    if not listen and click.get_current_context().meta.get(_CHECKS_ONLY):
+        return  # they may be said elsewhere
+    if given and not any(address.transport in SECURE for address in listen):
+        verb = "has" if len(given) == 1 else "have"
+        click.echo(f"slbroker: {' and '.join(given)} {verb} no effect: no --listen is tls: or wss:", err=True)
 
 
 def _tls_settings(certificate: Path | None, key: Path | None, ca: Path | None, verify: bool) -> TlsSettings | None:

@@ -51,12 +51,12 @@ def plugin(function: Callable[..., Any]) -> Any:
         kemi_allow_missing: bool,
         **rest: Any,
     ) -> Any:
-        return function(**rest, plugin=_name(plugin, kemi, kemi_param, kemi_version, kemi_allow_missing))
+        return function(**rest, plugin=name_of(plugin, kemi, kemi_param, kemi_version, kemi_allow_missing))
 
     return gather
 
 
-def _name(
+def name_of(
     plugin: str | None, kemi: str | None, params: tuple[str, ...], version: str | None, allow_missing: bool
 ) -> str | None:
     """Return the plugin's name; that of a script has its settings behind it, for whoever loads it."""

@@ -9,9 +9,11 @@ import click
 
 from slbroker.bus.routes import RECORDERS
 from slbroker.commands import busoptions, options
-from slbroker.commands.serve import serve_handlers
+from slbroker.commands.serve import plan_handlers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slbroker.bus.address import BusAddress
     from slbroker.config import BusSecurity
 
@@ -26,7 +28,7 @@ POOL: Final = RECORDERS  # no option: in a pool that serves, its share of the re
 @busoptions.insecure
 @options.keys
 @options.credit
-@options.log_level
+@options.serving
 def record(
     file: Path,
     bus: tuple[BusAddress, ...],
@@ -34,8 +36,7 @@ def record(
     insecure_bus: bool,
     keys: Path,
     credit: int,
-    log_level: str,
-) -> int:
+) -> Callable[[], int]:
     """Append to FILE the requests that edges copy to the pool `record`, for: slbroker replay. It answers none.
 
     Start the edge with --shadow record, or --shadow record:10 for one call in ten. FILE holds names and credentials.
@@ -45,4 +46,4 @@ def record(
     settings = HandlerSettings(
         bus or (default_bus(),), keys, "slbroker_handlers.silent", credit, POOL, security, record=file
     )
-    return serve_handlers(settings, insecure_bus=insecure_bus, log_level=log_level)
+    return plan_handlers(settings, insecure_bus=insecure_bus)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @dispatchoptions.dispatching
 @options.connections
 @checkoptions.checks
-@options.log_level
+@options.serving
 def run(
     listen: tuple[ListenAddress, ...],
     advertised: tuple[str, ...],
@@ -73,41 +74,49 @@ def run(
     streams: StreamSettings,
     tls: TlsSettings | None,
     checks: Checks,
-    log_level: str,
-) -> int:
+) -> Callable[[], int]:
     """Start an edge and its handlers in one go."""
-    from slbroker import keys as keyring
     from slbroker.config import EdgeSettings, HandlerSettings, advertise, parse_listen_address
-    from slbroker.logs import set_up_logging
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
 
-    set_up_logging(log_level)
     listen = listen or tuple(parse_listen_address(f"{transport}:127.0.0.1:5060") for transport in ("udp", "tcp"))
     listen = advertise(listen, advertised)
-    plugin = plugin or _bundled()
-    if code := _try_plugin(plugin):
-        return code
     try_files(listen, tls)
-    try_listen(listen, freebind=freebind)
     if bus is not None:
         busoptions.refuse_open([bus], None, insecure=False)
-    with _private_directory() as directory, ExitStack() as stack:
-        bus = bus or stack.enter_context(_usual_bus(directory))
-        if keys is None:
-            keys = Path(directory) / "keys"
-            keyring.create(keys)
-        keyring.load(keys)
-        handler_settings = HandlerSettings((bus,), keys, plugin, credit, reload=reload, max_requests=max_requests)
-        edge_settings = EdgeSettings(
-            listen, bus, keys, ack_window,
-            dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, gather=gather,
-            freebind=freebind,
-        )  # fmt: skip
-        programs = [_edge_program(edge_settings)]
-        programs += [_handler_program(handler_settings, number) for number in range(workers)]
-        _say_hello(listen, workers, plugin)
-        return Supervisor(programs, _stop_time(dispatch, policies)).run()
+
+    def serve() -> int:
+        name = plugin or _bundled()
+        if code := _try_plugin(name):
+            return code
+        try_listen(listen, freebind=freebind)
+        with _private_directory() as directory, ExitStack() as stack:
+            address = bus or stack.enter_context(_usual_bus(directory))
+            ring = _ring_of_run(keys, directory)
+            edge_settings = EdgeSettings(
+                listen, address, ring, ack_window,
+                dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, gather=gather,
+                freebind=freebind,
+            )  # fmt: skip
+            handler_settings = HandlerSettings((address,), ring, name, credit, reload=reload, max_requests=max_requests)
+            programs = [_edge_program(edge_settings)]
+            programs += [_handler_program(handler_settings, number) for number in range(workers)]
+            _say_hello(listen, workers, name)
+            return Supervisor(programs, _stop_time(dispatch, policies)).run()
+
+    return serve
+
+
+def _ring_of_run(keys: Path | None, directory: str) -> Path:
+    """Return the key ring's file, made for this run where none is named; raise KeyFileError for an unusable one."""
+    from slbroker import keys as keyring
+
+    if keys is None:
+        keys = Path(directory) / "keys"
+        keyring.create(keys)
+    keyring.load(keys)
+    return keys
 
 
 def _usual_bus(directory: str) -> AbstractContextManager[BusAddress]:
@@ -177,7 +186,7 @@ def _ping_words(listen: ListenAddress) -> str:
 @dispatchoptions.routing
 @options.connections
 @checkoptions.checks
-@options.log_level
+@options.serving
 def edge(
     listen: tuple[ListenAddress, ...],
     advertised: tuple[str, ...],
@@ -197,23 +206,12 @@ def edge(
     streams: StreamSettings,
     tls: TlsSettings | None,
     checks: Checks,
-    log_level: str,
-) -> int:
+) -> Callable[[], int]:
     """Start an edge: SIP on one side, handlers on the other."""
-    from slbroker import keys as keyring
     from slbroker.bus.zap import ZapHandler
     from slbroker.config import MAX_PORT, EdgeSettings, advertise, default_bus
-    from slbroker.logs import set_up_logging
-    from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
 
-    set_up_logging(log_level)
-    keyring.load(keys)
-    if not listen:
-        raise click.UsageError("where to listen? such as --listen udp:127.0.0.1:5060")
-    listen = advertise(listen, advertised)
-    if processes > 1 and any(not address.port for address in listen):
-        raise click.UsageError("--processes share a port, so it cannot be 0")
     bus = bus or default_bus()
     if bus.of_process(processes - 1).port > MAX_PORT:
         raise ConfigError(f"bus {bus}: process n of {processes} has its bus n ports higher, beyond {MAX_PORT}")
@@ -221,6 +219,11 @@ def edge(
     if security is not None:
         ZapHandler(security)  # what is wrong with the keys is said once, not by each process
     brokeroptions.check(brokers, security, insecure=insecure_bus)
+    if not listen:
+        raise options.NotSaid("where to listen? such as --listen udp:127.0.0.1:5060")
+    listen = advertise(listen, advertised)
+    if processes > 1 and any(not address.port for address in listen):
+        raise click.UsageError("--processes share a port, so it cannot be 0")
     try_files(listen, tls)
     _check_routes(routes, listen)
     policies = replace(policies, routes=routes, shadow=shadow)
@@ -229,17 +232,27 @@ def edge(
         dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, security=security,
         brokers=brokers, gather=gather, freebind=freebind,
     )  # fmt: skip
-    if processes == 1:
+    return partial(_serve_edge, settings)
+
+
+def _serve_edge(settings: EdgeSettings) -> int:
+    """Run an edge's processes until they are stopped; return the exit code."""
+    from slbroker import keys as keyring
+    from slbroker.supervisor import Supervisor
+
+    keyring.load(settings.keys)
+    if settings.processes == 1:
         _edge_program(settings)[1](None)
         return Exit.OK
-    try_listen(listen, share_port=True, freebind=freebind)
+    try_listen(settings.listen, share_port=True, freebind=settings.freebind)
     from slbroker_edge.filterfile import FilterFile
 
-    shared = FilterFile(bus, processes)
+    shared = FilterFile(settings.bus, settings.processes)
     programs = [
-        _edge_program(replace(settings, process=number), shared.of_process(number)) for number in range(processes)
+        _edge_program(replace(settings, process=number), shared.of_process(number))
+        for number in range(settings.processes)
     ]
-    return Supervisor(programs, _stop_time(dispatch, policies)).run()
+    return Supervisor(programs, _stop_time(settings.dispatch, settings.policies)).run()
 
 
 def _may_be_asked(wanted: str, name: str) -> bool:
@@ -270,7 +283,7 @@ def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) 
 @options.max_requests
 @options.credit
 @options.pool
-@options.log_level
+@options.serving
 def handler(
     bus: tuple[BusAddress, ...],
     security: BusSecurity | None,
@@ -283,8 +296,7 @@ def handler(
     max_requests: int,
     credit: int,
     pool: str,
-    log_level: str,
-) -> int:
+) -> Callable[[], int]:
     """Start handler workers: your plugin, answering what the edges hand over."""
     from slbroker.config import HandlerSettings, default_bus
 
@@ -292,22 +304,25 @@ def handler(
         bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security,
         reload=reload, record=record, max_requests=max_requests,
     )  # fmt: skip
-    return serve_handlers(settings, workers, insecure_bus=insecure_bus, log_level=log_level)
+    return plan_handlers(settings, workers, insecure_bus=insecure_bus)
 
 
-def serve_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus: bool, log_level: str) -> int:
-    """Run workers until they are stopped; return the exit code."""
-    from slbroker import keys as keyring
+def plan_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus: bool) -> Callable[[], int]:
+    """Return what runs workers until they are stopped, and then returns the exit code; raises ConfigError."""
     from slbroker.bus.curve import load_client
-    from slbroker.bus.membership import LONGEST_TIMEOUT
-    from slbroker.logs import set_up_logging
-    from slbroker.supervisor import Supervisor
 
-    set_up_logging(log_level)
-    keyring.load(settings.keys)
     busoptions.refuse_open(settings.bus, settings.security, insecure=insecure_bus)
     if settings.security is not None:
         load_client(settings.security, settings.bus)  # what is wrong with the keys is said once, not by each worker
+    return partial(_serve_handlers, settings, workers)
+
+
+def _serve_handlers(settings: HandlerSettings, workers: int) -> int:
+    from slbroker import keys as keyring
+    from slbroker.bus.membership import LONGEST_TIMEOUT
+    from slbroker.supervisor import Supervisor
+
+    keyring.load(settings.keys)
     if workers == 1:
         _handler_program(settings)[1](None)
         return Exit.OK

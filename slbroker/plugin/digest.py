@@ -24,7 +24,7 @@ from slbroker import auth
 from slbroker.auth import Ha1
 from slbroker.errors import Reject
 from slbroker.plugin.declared import check_function, is_being_declared
-from slbroker.plugin.guard import check_seconds, is_async, name_of
+from slbroker.plugin.guard import check_seconds, is_async, name_of, title_of
 from slbroker.plugin.match import as_several
 from slbroker.plugin.reply import Reply
 from slbroker.sip.credentials import parse_credentials, quoted
@@ -107,8 +107,8 @@ class Digest:
         if bind not in _BINDINGS:
             raise ValueError(f"bind={bind!r} is none of source, call-id")
         check_seconds("lifetime", lifetime)
-        if isinstance(realm, str) and not _LINE_ENDS.isdisjoint(realm):
-            raise ValueError(f"realm={realm!r} has a line end or NUL in it")
+        if isinstance(realm, str):
+            _check_realm(realm)
         self._realm = realm
         self._credentials = credentials
         self._algorithms = tuple(algorithms)
@@ -130,8 +130,12 @@ class Digest:
         return Reply(self._status, headers={self._title: values})
 
     def realm_of(self, request: Request) -> str:
-        """Return the realm that `request` is in."""
-        return self._realm if isinstance(self._realm, str) else self._realm(request)
+        """Return the realm that `request` is in; raise ValueError where a function has found what can be none."""
+        if isinstance(self._realm, str):
+            return self._realm
+        realm = self._realm(request)
+        _check_realm(realm, f" from {title_of(self._realm)}")
+        return realm
 
     def _binding(self, request: Request) -> bytes:
         if self._bind == "source":
@@ -251,6 +255,14 @@ class Digest:
 
     async def _ask_later(self, request: Request) -> Reply | None:
         return (await self.check_async(request)).reply
+
+
+def _check_realm(realm: object, source: str = "") -> None:
+    """Raise ValueError for what can be no realm: a challenge could not be written, or would be another header too."""
+    if not isinstance(realm, str):
+        raise ValueError(f"realm={realm!r:.80}{source} is no text: the function has to return the realm's name")
+    if not _LINE_ENDS.isdisjoint(realm):
+        raise ValueError(f"realm={realm!r:.80}{source} has a line end or NUL in it")
 
 
 def _digests(request: Request, name: bytes) -> Iterator[Mapping[str, str]]:

@@ -31,6 +31,12 @@ def name_of(function: object) -> str:
     return name if isinstance(name, str) else type(function).__name__
 
 
+def title_of(function: object) -> str:
+    """Return what a function is called and where it stands, for people: "look_up at plugin.py:7"."""
+    code = getattr(function, "__code__", None)
+    return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
+
+
 def check_seconds(name: str, value: object) -> None:
     """Raise ValueError for what is no number of seconds above 0; `name` is the argument's."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

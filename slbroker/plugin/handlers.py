@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
 from slbroker.plugin.declared import check_function, check_methods, remember, where
-from slbroker.plugin.guard import Guarded, behind, guard, name_of
+from slbroker.plugin.guard import Guarded, behind, guard, title_of
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
@@ -199,9 +199,7 @@ class Handlers:
             handler = None if request.message.method in ASKED_FOR else self._otherwise
         if handler is None:
             return "the keepalive that each plugin has" if self._answers_ping(request) else "none"
-        function = inspect.unwrap(unwrapped(handler))
-        code = getattr(function, "__code__", None)
-        return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
+        return title_of(inspect.unwrap(unwrapped(handler)))
 
     def suspects(self, request: Request) -> str:
         """Return, for a complaint, who may have decided what becomes of `request`."""

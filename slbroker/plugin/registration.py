@@ -68,6 +68,7 @@ def bindings(
         raise Reject(403, "Too Many Contacts")
     granted = []
     for contact in contacts:
+        _ = contact.uri  # what is no URI leads nowhere: 400, rather than a phone that seems registered
         asked = _asked(contact, usual, default)
         if refuse and 0 < asked < min(minimum, AN_HOUR):
             raise Reject(423, "Interval Too Brief", header_lines({"Min-Expires": str(minimum)}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.inner import Item
@@ -15,53 +15,17 @@ from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.media import media_type
+from slbroker.sip.textheaders import TextHeaders
 from slbroker.sip.uri import Uri, parse_uri, text
 from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
 from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from slbroker.plugin.match import Words
     from slbroker.sip.message import Message, Source
 
 
 _new: Final = object.__new__
-
-
-class RequestHeaders:
-    """A request's headers by name, in any case, long or compact; iterating gives (name, value) in order."""
-
-    __slots__ = ("_message",)
-
-    def __init__(self, message: Message) -> None:
-        self._message = message
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return ((text(name), text(value)) for name, value in self._message.pairs())
-
-    def __contains__(self, name: str) -> bool:
-        return self._message.first(canonical_name(name.encode())) is not None
-
-    def __getitem__(self, name: str) -> str:
-        """Return the first value; raise KeyError when there is no such header."""
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    @overload
-    def get(self, name: str) -> str | None: ...
-    @overload
-    def get(self, name: str, default: str) -> str: ...
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """Return the first value of the header called `name`, or `default`."""
-        value = self._message.first(canonical_name(name.encode()))
-        return default if value is None else text(value)
-
-    def get_all(self, name: str) -> list[str]:
-        """Return every value of the header called `name`, a line each, in order."""
-        return [text(value) for value in self._message.all(canonical_name(name.encode()))]
 
 
 class Request:
@@ -112,9 +76,9 @@ class Request:
         return self._uri
 
     @property
-    def headers(self) -> RequestHeaders:
+    def headers(self) -> TextHeaders:
         """Return all headers."""
-        return RequestHeaders(self.message)
+        return TextHeaders(self.message.headers)
 
     @property
     def body(self) -> bytes:

@@ -7,29 +7,27 @@ from typing import NamedTuple
 
 from slbroker.errors import Drop
 from slbroker.inner import scan
-from slbroker.sip.grammar import canonical_name
+from slbroker.sip.textheaders import TextHeaders
+from slbroker.sip.uri import text
 
 _match_status_line = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2}) ([^\r\n]*)").fullmatch
 
 
 class Response(NamedTuple):
-    """A SIP reply; `headers` is flat as in `Message`."""
+    """A SIP reply, in the shapes that a handler meets: text, as in a request's headers and a reply's reason."""
 
     status: int
-    reason: bytes
-    headers: list[bytes]
+    reason: str
+    headers: TextHeaders
     body: bytes
 
     def all(self, name: str) -> list[str]:
-        """Return the values of every header called `name`, in order, as text."""
-        wanted = canonical_name(name.encode())
-        pairs = zip(self.headers[::2], self.headers[1::2], strict=True)
-        return [value.decode(errors="surrogateescape") for key, value in pairs if key == wanted]
+        """Return the values of every header called `name`, in order."""
+        return self.headers.get_all(name)
 
     def first(self, name: str) -> str | None:
         """Return the value of the first header called `name`, or None."""
-        values = self.all(name)
-        return values[0] if values else None
+        return self.headers.get(name)
 
 
 def parse_response(data: bytes) -> Response | None:
@@ -41,4 +39,4 @@ def parse_response(data: bytes) -> Response | None:
     found = _match_status_line(start)
     if found is None or fault:
         return None
-    return Response(int(found[1]), found[2], headers, body)
+    return Response(int(found[1]), text(found[2]), TextHeaders(headers), body)

@@ -143,6 +143,11 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def printable(words: str) -> str:
+    """Return `text` of a peer's as a terminal takes it: what was no UTF-8 is a replacement character."""
+    return words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _parse_other(raw: bytes) -> Uri:
     scheme, rest = _check_other(raw)
     if scheme != b"tel":

@@ -27,7 +27,7 @@ def credentials(
     offered = [parse_credentials(value.encode(errors="surrogateescape")).params for value in response.all(title)]
     wanted = [params for params in offered if algorithm in ("", params.get("algorithm", auth.MD5))]
     if not wanted:
-        raise ValueError(f"there is no such challenge in {response.status} {response.reason.decode()}")
+        raise ValueError(f"there is no such challenge in {response.status} {response.reason}")
     params = {name: wanted[0][name] for name in ("realm", "nonce", "algorithm") if name in wanted[0]}
     params |= {"username": username, "uri": uri}
     if "qop" in wanted[0]:

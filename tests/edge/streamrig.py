@@ -111,6 +111,17 @@ def small_socket() -> socket.socket:
     return sock
 
 
+def tiny_socket() -> socket.socket:
+    """One whose kernel takes 4 KB for a peer that does not read.
+
+    A test whose time goes faster than the kernel's has to read all of it at once: of a buffer that is read in part the
+    kernel tells the other side only later.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    return sock
+
+
 class Phone:
     """A peer of the edge on one connection."""
 

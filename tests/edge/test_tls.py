@@ -15,15 +15,17 @@ from slbroker import Handlers
 from slbroker.config import TlsSettings
 from slbroker.tls import server_context
 from slbroker_edge.transports.connection import MAX_UNREAD
-from slbroker_edge.transports.tls import HANDSHAKES
+from slbroker_edge.transports.tls import HANDSHAKES, RECORD
 from tests.edge import tlsrig
-from tests.edge.streamrig import small_socket
+from tests.edge.streamrig import small_socket, tiny_socket
 from tests.edge.tcprig import series
 from tests.edge.tlsrig import OPTIONS, VIA, TlsRig, app
 from tests.support.certificates import Authority, Pair, common_name
 from tests.support.sip import read_reply, request
+from tests.support.timing import within
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
 
@@ -91,20 +93,57 @@ def test_a_peer_that_does_not_read_is_not_read_from(rig: TlsRig, authority: Auth
 
 
 def test_a_peer_that_reads_slowly_is_not_given_up(server: Pair, authority: Authority) -> None:
-    """A backlog goes out record by record, so that each that is read counts."""
+    """What it has taken counts, although it takes longer for a record than it has for one read."""
     large = Handlers()
     large.otherwise(lambda request: request.reply(200, headers={"Content-Type": "text/plain"}, body=b"x" * 60_000))
     with TlsRig(TlsSettings(server.certificate, server.key)) as rig:
         rig.join(large)
-        phone = rig.call(authority.client(), small_socket())
+        phone = BytePhone(rig.connect(tiny_socket()).sock, authority.client(), rig)
         phone.say(series(4))
-        for _ in range(5):
+        taken = []
+        while sum(taken) < 2 * RECORD:
             rig.advance(6.0)
+            assert rig.open == 1, taken
             assert rig.streams.unsent
-            assert phone.read()
-            rig.settle()
-        assert phone.sock.recv(1)
-        assert rig.open == 1
+            taken.append(phone.take())
+        assert max(taken) < RECORD / 2
+        rig.advance(21.0)
+        assert rig.closed == {"unread": 1}
+
+
+class BytePhone:
+    """A TLS client that takes as few bytes from its socket as a test likes, whatever the records are."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, rig: TlsRig) -> None:
+        self._sock = sock
+        self._rig = rig
+        self._come, self._go = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._come, self._go, server_hostname="127.0.0.1")
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                assert select.select([sock], [], [], within(5))[0]
+                self._come.write(sock.recv(100_000))
+            else:
+                self._flush()
+                return
+
+    def _flush(self) -> None:
+        self._sock.sendall(self._go.read())
+        self._rig.settle()
+
+    def say(self, data: bytes) -> None:
+        """Send all of it and let the edge answer."""
+        self._tls.write(data)
+        self._flush()
+
+    def take(self) -> int:
+        """Read what its kernel has kept, let the edge send more, and return how much it was."""
+        size = len(self._sock.recv(8_192))
+        self._rig.settle()
+        return size
 
 
 # Handshakes -----------------------------------------------------------------------------------------------------

@@ -132,10 +132,62 @@ def test_old_versions_bring_no_cipher_without_a_certificate(server: Pair) -> Non
     assert not any(word in names for word in ("ADH", "AECDH", "NULL", "RC4", "DES", "PSK", "SRP"))
 
 
-@pytest.mark.parametrize("ciphers", ["TURTLE", "TLS_AES_128_GCM_SHA256"])  # that one is always on
-def test_ciphers_that_openssl_does_not_know(server: Pair, ciphers: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^--tls-ciphers '{ciphers}': OpenSSL knows none for TLS 1.2 and older"):
+def test_ciphers_that_openssl_does_not_know(server: Pair) -> None:
+    with pytest.raises(ConfigError, match=r"^--tls-ciphers 'TURTLE': OpenSSL knows none for TLS 1.2 and older"):
+        server_context(TlsSettings(server.certificate, server.key, ciphers="TURTLE"))
+
+
+@pytest.mark.parametrize(
+    "ciphers",
+    [
+        "TLS_AES_128_GCM_SHA256",
+        "ECDHE+AESGCM:TLS_AES_128_GCM_SHA256",
+        "TLS_CHACHA20_POLY1305_SHA256,AES128-SHA",
+        "ALL:!TLS_AES_128_CCM_SHA256",
+    ],
+)
+def test_a_suite_of_tls_13_is_refused_wherever_it_stands(server: Pair, ciphers: str) -> None:
+    """OpenSSL passes over it in silence: who names one believes that the others are off."""
+    with pytest.raises(ConfigError, match=r"^--tls-ciphers: TLS_\w+ is of TLS 1\.3, all of whose ciphers are on"):
         server_context(TlsSettings(server.certificate, server.key, ciphers=ciphers))
+
+
+@pytest.mark.parametrize(
+    ("ciphers", "unknown"),
+    [
+        ("ECDHE+AESGCM:AES128-SHA:!aNULL:@SECLEVEL=1", []),
+        ("DEFAULT:-RC4:!MD5:+AES", []),
+        ("ECDHE-RSA-AES256-GCM-SHA348:AES128-SHA", ["ECDHE-RSA-AES256-GCM-SHA348"]),
+        ("AES128-SHA TURTLE,RABBIT", ["TURTLE", "RABBIT"]),
+    ],
+)
+def test_a_cipher_that_is_left_out_is_said(
+    server: Pair, ciphers: str, unknown: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    try_files([], TlsSettings(server.certificate, server.key, ciphers=ciphers))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"--tls-ciphers: this OpenSSL has no {name}, and leaves it out" for name in unknown
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tls-min", "1.0"], "slbroker: --tls-min has no effect: no --listen is tls: or wss:"),
+        (["--tls-cert", "{cert}"], "slbroker: --tls-cert has no effect: no --listen is tls: or wss:"),
+        (["--tls-cert", "{cert}", "--tls-min", "1.3"], "slbroker: --tls-cert and --tls-min have no effect: "),
+    ],
+)
+def test_options_for_tls_without_a_tls_listener_are_said_to_do_nothing(
+    start_slbroker: Start, server: Pair, words: list[str], said: str
+) -> None:
+    both = server.certificate.parent / "both.pem"
+    both.write_text(server.key.read_text() + server.certificate.read_text())
+    process = start_slbroker(
+        "run", "--workers", "1", "--listen", "udp:127.0.0.1:0", *(word.format(cert=both) for word in words)
+    )
+    process.wait_for("edge ready")
+    assert process.log.startswith(said)
 
 
 def test_check_says_what_is_spoken(server: Pair) -> None:

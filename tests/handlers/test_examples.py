@@ -208,5 +208,5 @@ def test_maintenance_in_rules(tmp_path: Path) -> None:
     assert client.request("OPTIONS", headers={"User-Agent": "sipvicious"}) is None
     (tmp_path / "maintenance").touch()
     response = final(client.request("OPTIONS"))
-    assert (response.status, response.reason, response.first("Retry-After")) == (503, b"Back In Five Minutes", "300")
+    assert (response.status, response.reason, response.first("Retry-After")) == (503, "Back In Five Minutes", "300")
     assert final(client.request("BYE")).status == 404

@@ -48,7 +48,7 @@ def test_the_rules(tmp_path: Path) -> None:
     client = Client(load_rules(tmp_path / "answers.toml"))
     response = client.authenticated("alice", "wonderland", "INVITE", "sip:900123@example.com")
     assert response is not None
-    assert response.reason == b"No Premium Numbers"
+    assert response.reason == "No Premium Numbers"
 
 
 def test_what_is_exported_is_in_it_and_what_is_in_it_is_there() -> None:

@@ -62,7 +62,7 @@ class Site:
             self._caller.send(self._factory.request("OPTIONS"))
         self.sent += BURST
         replies = [parse_response(self._caller.recv(65_535)) for _ in range(BURST)]
-        return {reply.reason.decode() for reply in replies if reply}
+        return {reply.reason for reply in replies if reply}
 
     def serves(self, version: int) -> bool:
         return self.versions() == {f"Version {version}"}

@@ -39,16 +39,41 @@ client = Client(app)
 def test_a_request_and_its_reply() -> None:
     response = client.request("OPTIONS")
     assert response is not None
-    assert (response.status, response.reason, response.body) == (200, b"OK", b"")
+    assert (response.status, response.reason, response.body) == (200, "OK", b"")
     assert response.first("X-Seen") == "192.0.2.1"
     assert response.first("Call-ID") in ("call1@192.0.2.1", "call2@192.0.2.1")
     assert re.search(r";tag=s1[0-9a-f]{4}-[0-9a-f]{24}$", response.first("To") or "")
 
 
+def test_a_reply_has_the_shapes_that_a_handler_knows_from_requests() -> None:
+    seen: list[Request] = []
+    app = Handlers()
+
+    @app.on("MESSAGE")
+    def message(request: Request) -> Reply:
+        seen.append(request)
+        return request.reply(480, "Jörg ist weg", {"X-One": "\udcff", "X-Two": ["1", "2"]})
+
+    response = Client(app).request("MESSAGE", headers={"X-One": "\udcff", "X-Two": ["1", "2"]})
+    assert response is not None
+    assert response.reason == "Jörg ist weg"
+    for headers in (seen[0].headers, response.headers):
+        assert headers["x-one"] == headers.get("X-One") == "\udcff"
+        assert headers.get_all("X-Two") == ["1", "2"]
+        assert headers["i"] == headers["Call-ID"]
+        assert headers.get("Subject") is None
+        assert headers.get("Subject", "none") == "none"
+        assert "Subject" not in headers
+        assert ("x-two", "2") in list(headers)
+        with pytest.raises(KeyError):
+            headers["Subject"]
+    assert type(response.headers) is type(seen[0].headers)
+
+
 def test_the_last_of_several_replies_or_all() -> None:
     last = client.request("INVITE", "sip:bob@example.com")
     assert last is not None
-    assert (last.status, last.reason) == (404, b"No bob")
+    assert (last.status, last.reason) == (404, "No bob")
     assert [reply.status for reply in client.replies("INVITE")] == [180, 404]
 
 

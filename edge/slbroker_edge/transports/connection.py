@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from slbroker_edge.edge import Edge
 
 MAX_UNREAD: Final = 262_144  # bytes of replies kept for a peer that does not read, beyond what the kernel keeps: 600
+LOOKS: Final = 10  # at a peer that does not read, in the time that it has
 PARTING: Final = 1.0  # seconds that a connection which is to end stays, for answers that are on their way
 
 # Why a connection ended; the statistics count each.
@@ -32,6 +34,8 @@ STOP: Final = "stop"  # the edge stopped
 READ: Final = select.EPOLLIN
 WRITE: Final = select.EPOLLOUT
 NOTHING: Final = 0  # the kernel still tells when a connection is gone
+
+_ACKED: Final = struct.Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info
 
 
 class Hub(Protocol):
@@ -58,7 +62,10 @@ class Connection:
     While the peer does not read, nothing is read from it either.
     """
 
-    __slots__ = ("_backlog", "_ending", "_framer", "_hub", "_sock", "_unanswered", "address", "due", "fd", "name")
+    __slots__ = (
+        "_acked", "_backlog", "_ending", "_framer", "_give_up", "_hub", "_sock", "_unanswered", "address", "due", "fd",
+        "name",
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket, address: Address, name: str, hub: Hub) -> None:
         """`sock` does not block; `name` is the listener's, in Kamailio's form."""
@@ -70,6 +77,9 @@ class Connection:
         self._hub = hub
         self._framer = Framer()
         self._backlog: bytearray | None = None  # what the kernel did not take
+        # While there is a backlog: what the peer's kernel had taken when we last looked, and when to give the peer up.
+        self._acked = 0
+        self._give_up = 0.0
         self._unanswered = 0  # requests taken less replies sent; a guess, since not all are answered
         self._ending = ""  # why it is to end as soon as that can be
 
@@ -159,7 +169,7 @@ class Connection:
                 return True
             data = data[sent:]
             self._backlog = bytearray()
-            self.due = self._hub.now + self._hub.settings.deadline
+            self._put_off()
             self._watch()
         self._backlog += data
         if not self._hub.holds(len(data)) or len(self._backlog) > MAX_UNREAD:
@@ -183,13 +193,14 @@ class Connection:
         del self._backlog[:sent]
         self._hub.holds(-sent)
         if sent:
-            self.due = self._hub.now + self._hub.settings.deadline
+            self._put_off()
         if not self._backlog:
             self._backlog = None
             self._resume()
 
     def _resume(self) -> None:
         """Read again, after the peer has."""
+        self.due = self._hub.now + self._hub.settings.deadline
         self._watch()
         if self._ending:
             self._part()
@@ -212,13 +223,38 @@ class Connection:
             self._watch()
 
     def expire(self) -> None:
-        """Close it because `due` is over."""
+        """Do what is to be done when `due` is over: close it, or see whether its peer reads."""
         if self._backlog is not None:
             self._send_backlog()  # epoll speaks up only when there is much room, not at the first byte
-            if self.due <= self._hub.now:
-                self.close(UNREAD)
+            if self._backlog is not None:
+                self._look()
         else:
             self.close(IDLE if self._framer.begun is None else DEADLINE)
+
+    def _look(self) -> None:
+        """Give the peer more time if it has read something since we last looked; close it when its time is over.
+
+        Of a TLS record, or of what lies in the kernel, it may have read much before there is room for more.
+        """
+        if self._acknowledged() > self._acked:
+            self._put_off()
+        elif self._give_up <= self._hub.now:
+            self.close(UNREAD)
+        else:
+            self.due = min(self._give_up, self._hub.now + self._hub.settings.deadline / LOOKS)
+
+    def _put_off(self) -> None:
+        deadline = self._hub.settings.deadline
+        self._acked = self._acknowledged()
+        self._give_up = self._hub.now + deadline
+        self.due = self._hub.now + deadline / LOOKS
+
+    def _acknowledged(self) -> int:
+        """Return how many bytes the peer's kernel has taken so far; 0 where ours does not say."""
+        try:
+            return int(_ACKED.unpack(self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size))[0])
+        except (AttributeError, OSError, struct.error):
+            return 0
 
     def close(self, reason: str) -> None:
         """Close it now; `reason` is one of those above, and is not asked for where it was ending already."""

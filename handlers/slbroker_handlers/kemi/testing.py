@@ -76,6 +76,6 @@ def _as_handed_out(method: str, uri: str, headers: RequestHeaders | None, body: 
     app.otherwise(note)
     answer = Client(app).request(method, uri, headers, body, source)
     if not seen:
-        words = "drops this" if answer is None else f"answers this itself: {answer.status} {answer.reason.decode()}"
+        words = "drops this" if answer is None else f"answers this itself: {answer.status} {answer.reason}"
         raise ValueError(f"an edge {words}")
     return seen[0]

@@ -71,8 +71,10 @@ def check_reply(data: bytes, head: Head, extra: dict[bytes, bytes]) -> ReadReply
     response = parse_response(data)
     if len(reply.headers) <= MAX_HEADERS:  # a request with so many lines gets a reply with one more
         assert response is not None
-        assert (response.status, response.reason) == (reply.status, reply.reason.encode())
-        assert response.headers[1::2] == [value for _name, value in reply.headers]
+        assert (response.status, response.reason) == (reply.status, reply.reason)
+        assert [value.encode(errors="surrogateescape") for _name, value in response.headers] == [
+            value for _name, value in reply.headers
+        ]
         assert response.body == reply.body
     echoed = [(name, value) for name, value in reply.headers if name not in extra and name != b"Content-Length"]
     assert [reply.one(name) for name in extra] == list(extra.values())

@@ -36,7 +36,7 @@ def said(client: Client, method: str) -> tuple[int, str]:
     """Status and reason of the reply to a request of mallory's."""
     reply = client.request(method, headers={"From": "<sip:mallory@example.org>;tag=1"})
     assert reply is not None
-    return reply.status, reply.reason.decode()
+    return reply.status, reply.reason
 
 
 def test_a_script_that_is_loaded_again_keeps_its_htables_and_shared_variables(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_scripts_name_says_the_release(tmp_path: Path, settings: str, answer: 
     assert NEWEST == (6, 1)
     reply = serve(tmp_path, ASK, settings).request("INVITE")
     assert reply is not None
-    assert reply.reason.decode() == f"It is {answer}"
+    assert reply.reason == f"It is {answer}"
 
 
 def test_tests_of_a_scripts_functions_choose_a_release() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slbroker.commands.checkoptions import make_checks
+from slbroker.commands.checkoptions import TagType, make_checks
 from slbroker.errors import ConfigError
 from slbroker.sip.validate import DEFAULT, NAMES
 from tests.support.processes import run_slbroker
@@ -31,7 +31,7 @@ def test_what_they_need_to_know() -> None:
     checks = make_checks((), (), ("Timer", "100rel"), 1_000)
     assert (checks.supported, checks.max_body) == (frozenset((b"timer", b"100rel")), 1_000)
     with pytest.raises(ConfigError, match="--supported 'timer, 100rel' is no option tag"):
-        make_checks((), (), ("timer, 100rel",))
+        TagType().convert("timer, 100rel", None, None)
 
 
 def test_the_page_lists_every_check_and_whether_it_is_on() -> None:

@@ -61,7 +61,7 @@ def challenge_of(response: Response, title: str = "WWW-Authenticate") -> Any:
 def test_what_one_worker_challenged_the_other_checks() -> None:
     site = Site()
     response = site.answer(site.challenge())
-    assert (response.status, response.reason) == (200, b"Hello alice")
+    assert (response.status, response.reason) == (200, "Hello alice")
 
 
 def test_a_challenge() -> None:
@@ -99,7 +99,7 @@ def test_wrong_credentials_are_challenged_anew_and_not_as_stale(name: str, passw
 
 def test_names_and_passwords_are_utf_8() -> None:
     site = Site()
-    assert site.answer(site.challenge(), "zoë", "pässword").reason.decode() == "Hello zoë"
+    assert site.answer(site.challenge(), "zoë", "pässword").reason == "Hello zoë"
 
 
 def test_an_old_nonce_is_stale_for_who_knows_the_password() -> None:
@@ -220,7 +220,7 @@ def test_good_credentials_count_beside_what_is_no_use(beside: str, first: bool) 
     good = credentials(site.challenge(), "REGISTER", URI, "alice", "wonderland")["Authorization"]
     response = site.second.request("REGISTER", URI, {"Authorization": [beside, good] if first else [good, beside]})
     assert response is not None
-    assert (response.status, response.reason) == (200, b"Hello alice")
+    assert (response.status, response.reason) == (200, "Hello alice")
 
 
 def test_good_credentials_count_beside_those_of_an_older_challenge() -> None:
@@ -338,6 +338,29 @@ def test_a_realm_may_depend_on_the_request() -> None:
     challenge = client.request("REGISTER", URI, headers)
     assert challenge is not None
     assert challenge_of(challenge)["realm"] == 'a.example "\\'
+
+
+@pytest.mark.parametrize(
+    ("realm", "said"),
+    [
+        ("a\r\nX: b", r"realm='a\r\nX: b' from realm_of at {here} has a line end or NUL in it"),
+        ("a\0", r"realm='a\x00' from realm_of at {here} has a line end or NUL in it"),
+        (None, "realm=None from realm_of at {here} is no text: the function has to return the realm's name"),
+        (b"r", "realm=b'r' from realm_of at {here} is no text"),
+    ],
+)
+def test_a_function_that_returns_no_realm_is_told_so(realm: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    app = Handlers()
+
+    def realm_of(_: Request) -> Any:
+        return realm
+
+    app.on("REGISTER")(Digest(realm_of, PASSWORDS.get).required(lambda request: request.reply(200)))
+    client = Client(app)
+    response = client.request("REGISTER", URI)
+    assert response is not None
+    assert (response.status, response.all("X"), client.errors) == (500, [], 1)
+    assert said.format(here=f"{__file__}:{realm_of.__code__.co_firstlineno}") in caplog.text
 
 
 @pytest.mark.parametrize("realm", ['say "hi"', "back\\slash", '\\"', "a, b; c=d", "z\u00fcrich", "\udcff", ""])

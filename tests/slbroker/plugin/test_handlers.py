@@ -21,7 +21,7 @@ def chosen(app: Handlers, method: str, uri: str = "sip:bob@example.com") -> str 
     response = Client(app).request(method, uri)
     if response is None:
         return None
-    return response.reason.decode() if response.status == 200 else response.status
+    return response.reason if response.status == 200 else response.status
 
 
 def test_each_method_has_its_handler() -> None:

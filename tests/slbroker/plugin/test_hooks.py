@@ -30,7 +30,7 @@ def fail(_request: Request) -> Reply:
 
 def outcome(app: Handlers, method: str = "OPTIONS", uri: str = "sip:bob@example.com") -> tuple[int, str] | None:
     response = Client(app).request(method, uri)
-    return None if response is None else (response.status, response.reason.decode())
+    return None if response is None else (response.status, response.reason)
 
 
 # filtered_ack ---------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_maintenance_by_hand() -> None:
     busy.append(1)
     response = client.request("INVITE")
     assert response is not None
-    assert response.reason == b"Moving House"
+    assert response.reason == "Moving House"
     assert [status(answers(maintenance(active))) for active in (True, False)] == [503, 200]
 
 

@@ -25,16 +25,16 @@ def sent(reply: Reply) -> Any:
 )
 def test_a_status_has_a_reason_of_its_own(status: int, reason: str) -> None:
     assert Reply(status).reason == reason
-    assert (sent(Reply(status)).status, sent(Reply(status)).reason.decode()) == (status, reason)
+    assert (sent(Reply(status)).status, sent(Reply(status)).reason) == (status, reason)
 
 
 def test_a_reason_may_be_any_text() -> None:
-    assert sent(Reply(486, "Frühstückspause ☕")).reason.decode() == "Frühstückspause ☕"
+    assert sent(Reply(486, "Frühstückspause ☕")).reason == "Frühstückspause ☕"
 
 
 def test_bytes_of_a_peer_in_a_reason_do_no_harm() -> None:
     """RFC 3261 25.1: a reason is UTF-8. Text from `request` may hold bytes that are not; a reply has to come of it."""
-    assert sent(Reply(404, "No b\udcf6b here")).reason == b"No b?b here"
+    assert sent(Reply(404, "No b\udcf6b here")).reason == "No b?b here"
 
 
 def test_headers_in_order_from_a_mapping_or_pairs() -> None:
@@ -94,7 +94,7 @@ def test_further_headers_make_another_reply() -> None:
     reply = Reply(200, "Fine", {"Content-Type": "text/plain"}, "x")
     more = reply.with_headers({"Server": "us"})
     response = sent(more)
-    assert (response.status, response.reason, response.body) == (200, b"Fine", b"x")
+    assert (response.status, response.reason, response.body) == (200, "Fine", b"x")
     assert (response.first("Server"), response.first("Content-Type")) == ("us", "text/plain")
     assert sent(reply).first("Server") is None
     with pytest.raises(ValueError, match="itself"):

@@ -224,7 +224,7 @@ def test_a_handler_declared_after_the_first_request_counts() -> None:
     after = client.request("FOO")
     app.before(named("hook"))
     hooked = client.request("FOO")
-    assert [reply and reply.reason for reply in (before, after, hooked)] == [b"Not Implemented", b"foo", b"hook"]
+    assert [reply and reply.reason for reply in (before, after, hooked)] == ["Not Implemented", "foo", "hook"]
 
 
 def test_only_a_uri_that_a_route_asks_for_is_read() -> None:

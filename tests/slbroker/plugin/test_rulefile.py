@@ -88,7 +88,7 @@ def test_rules_are_handlers_in_order(tmp_path: Path) -> None:
     asked = client(tmp_path)
     options = sure(asked.request("OPTIONS"))
     assert (options.status, options.all("Supported")) == (200, ["path", "100rel"])
-    assert sure(asked.request("INVITE", "sip:900123@old.example.com")).reason == b"No Premium Numbers"
+    assert sure(asked.request("INVITE", "sip:900123@old.example.com")).reason == "No Premium Numbers"
     assert asked.request("INVITE", source=SOURCE._replace(host="203.0.113.9")) is None
     moved = sure(asked.request("INVITE", "sip:a%20b:secret@old.example.com;transport=udp"))
     assert (moved.status, moved.all("Contact")) == (
@@ -97,7 +97,7 @@ def test_rules_are_handlers_in_order(tmp_path: Path) -> None:
     moved = sure(asked.request("INVITE", "sip:old.example.com"))
     assert moved.all("Contact") == ["<sip:new.example.com>;q=0.7", "<sip:help@example.com>"]
     moved = sure(asked.request("INVITE", "sip:info@example.com"))
-    assert (moved.status, moved.reason) == (301, b"For Good")
+    assert (moved.status, moved.reason) == (301, "For Good")
     assert sure(asked.request("MESSAGE")).body == b"no such user"
     assert sure(asked.request("SUBSCRIBE")).status == 404
 

@@ -1,0 +1,100 @@
+"""The TOML file of `--config`: the keys that it may have, and what they say."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from slbroker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+class ConfigFile(NamedTuple):
+    """A file's content: what stands at its top, for all commands, and the tables by their names."""
+
+    path: Path
+    shared: Mapping[str, object]
+    tables: Mapping[str, Mapping[str, object]]
+
+    def values_for(self, command: str) -> dict[str, object]:
+        """Return what is said for a command, by the names of its options: in its table, else at the top."""
+        return {spell(key): value for key, value in {**self.shared, **self.tables.get(command, {})}.items()}
+
+
+class Unknown(NamedTuple):
+    """A key, or with the key "" a whole table, that no command has; `table` is "" at the top."""
+
+    table: str
+    key: str
+    hint: str
+
+
+def load(path: Path) -> ConfigFile:
+    """Return what `path` holds; raise ConfigError where it cannot be read, or is no TOML."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {path}: {error}") from error
+    shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    return ConfigFile(path, shared, {key: value for key, value in content.items() if isinstance(value, dict)})
+
+
+def commands_of(ctx: click.Context) -> dict[str, click.Command]:
+    """Return the commands beside the one that runs, and itself, that a file can have tables for."""
+    group = ctx.parent.command if ctx.parent else ctx.command
+    commands = group.commands if isinstance(group, click.Group) else {ctx.info_name or "": ctx.command}
+    return {name: command for name, command in commands.items() if not isinstance(command, click.Group)}
+
+
+def options_of(command: click.Command) -> dict[str, click.Parameter]:
+    """Return a command's options by the keys that a file may give: their names without the hyphens before them."""
+    params = [param for param in command.params if isinstance(param, click.Option) and param.name != "config"]
+    return {spell(param.opts[0].removeprefix("--")): param for param in params}
+
+
+def spell(key: str) -> str:
+    """Return the name of an option that a key stands for: with hyphens, where the key may have underscores."""
+    return key.replace("_", "-")
+
+
+def unknown_keys(file: ConfigFile, commands: Mapping[str, click.Command]) -> Iterator[Unknown]:
+    """Yield the keys and tables of a file that no command has."""
+    known = {key for command in commands.values() for key in options_of(command)}
+    for key in file.shared:
+        if spell(key) not in known:
+            hint = f"; write it as a table, [{key}]" if key in commands else _guess(spell(key), known)
+            yield Unknown("", key, hint)
+    for name, table in file.tables.items():
+        if name not in commands:
+            wrong = "has a value of the wrong kind" if spell(name) in known else "is no command"
+            yield Unknown(name, "", f"{wrong}; the commands are {', '.join(commands)}")
+            continue
+        known = set(options_of(commands[name]))
+        for key in table:
+            if spell(key) not in known:
+                yield Unknown(name, key, _guess(spell(key), known))
+
+
+def _guess(key: str, known: set[str]) -> str:
+    alike = difflib.get_close_matches(key, known, 1, 0.8)
+    return f"; {alike[0]}?" if alike else "; see --help"
+
+
+def as_words(value: object, param: click.Parameter) -> str | list[str]:
+    """Return a value as it would stand on the command line, which knows what it has to look like.
+
+    Raises ConfigError for what is no text, number, true or false; or a list of these where one is wanted.
+    """
+    values = value if isinstance(value, list) and param.multiple else [value]
+    if not all(isinstance(single, str | int | float) for single in values):
+        raise ConfigError("has a value of the wrong kind")
+    words = [str(single).lower() if isinstance(single, bool) else str(single) for single in values]
+    return words if param.multiple else words[0]
