@@ -100,7 +100,7 @@ def test_a_peer_that_reads_slowly_is_not_given_up(server: Pair, authority: Autho
         rig.join(large)
         phone = BytePhone(rig.connect(tiny_socket()).sock, authority.client(), rig)
         phone.say(series(4))
-        taken = []
+        taken: list[int] = []
         while sum(taken) < 2 * RECORD:
             rig.advance(6.0)
             assert rig.open == 1, taken
