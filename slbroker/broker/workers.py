@@ -183,8 +183,8 @@ class Workers:
             self.say(identity, Kind.GOODBYE)
 
     def learn_timeout(self, seconds: float) -> None:
-        """Take over an edge's handler timeout when it is the longest; workers finish by it what they have begun."""
-        if seconds > self.handler_timeout:
+        """Take over the edges' longest handler timeout, 0.0 when none has told; workers finish by it what they have."""
+        if seconds and seconds != self.handler_timeout:
             self.handler_timeout = seconds
             for identity in self.by_identity:
                 self._welcome(identity)
