@@ -72,7 +72,7 @@ test: lint types ## lint, types, then every test
 AGAIN = echo "Once more, one after the other: what has failed."; $(BIN)/pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 quick: setup ## a third of the tests, those that need no other program: for one more interpreter
-	@$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m "not peer and not alone" $(QUICK) $(ARGS) || { [ $$? -eq 1 ] && { $(AGAIN); }; }
+	@$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --hypothesis-profile quick -m "not peer and not alone" $(QUICK) $(ARGS) || { [ $$? -eq 1 ] && { $(AGAIN); }; }
 
 lint: setup ## ruff: rules and layout
 	@echo "Checking the style."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 # A slow machine is no finding: what must be fast is tested by counting work, not by Hypothesis' clock.
 hypothesis.settings.register_profile("slbroker", deadline=None)
 hypothesis.settings.load_profile("slbroker")
+# For one more interpreter (`make quick`): whether it does the same, not what else there may be to find.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+
+# Folders and files whose tests wait for processes. They come first, so that none of them is the one that all wait for.
+WAITS = re.compile(r"tests/(?:peers|interop|browser|network|fire|simulation)/|_live\.py|/test_packaging\.py")
 
 
 class Start(Protocol):
@@ -38,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make test` has two parts: what wants the machine for itself, then the rest; any other run has both."""
+    if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: not WAITS.search(item.nodeid))
     part = os.environ.get("SLBROKER_TEST_PART", "")
     if part in ("alone", "beside"):
         parts: dict[str, list[pytest.Item]] = {"alone": [], "beside": []}
