@@ -91,9 +91,9 @@ _README: Final = """\
 # {title}
 
     python3 -m pytest                                  # the tests; they want pytest in slbroker's environment
-    slbroker run --plugin {module}.py --reload         # serve on 127.0.0.1:5060; a change is taken up as it is saved
+    {run:<50} # serve on 127.0.0.1:5060; a change is taken up as it is saved
     slbroker ping sip:127.0.0.1:5060                   # in another terminal: 200 OK
-    slbroker explain request.sip --plugin {module}.py  # what becomes of one request
+    {explain:<50} # what becomes of one request
     slbroker run --plugin rules.toml                   # the same, without Python
 """
 
@@ -120,7 +120,13 @@ def write_project(folder: Path) -> list[Path]:
         raise ConfigError(f"{project!r} is the name of a module that Python has; choose another, such as my-{project}")
     if not module.isidentifier() or not module.isascii() or keyword.iskeyword(module):
         raise ConfigError(f"{project!r} cannot be a module's name; use letters, digits and -, such as my-answers")
-    words = {"project": project, "module": module, "title": project.replace("-", " ").replace("_", " ").capitalize()}
+    words = {
+        "project": project,
+        "module": module,
+        "title": project.replace("-", " ").replace("_", " ").capitalize(),
+        "run": f"slbroker run --plugin {module}.py --reload",
+        "explain": f"slbroker explain request.sip --plugin {module}.py",
+    }
     files = {
         f"{module}.py": _PLUGIN,
         f"test_{module}.py": _TEST,
