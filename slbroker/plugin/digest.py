@@ -196,6 +196,10 @@ class Digest:
     def _judge(self, request: Request, params: Mapping[str, str] | None, secret: Secret) -> Verdict:
         if params is None:
             return Verdict(Outcome.MISSING, "", self.challenge(request))
+        if not (secret is None or isinstance(secret, str | Ha1)):  # or nobody would ever get in, and nobody know why
+            raise TypeError(
+                f"{title_of(self._credentials)} has to return a password, an Ha1 or None, not {type(secret).__name__}"
+            )
         algorithm = params.get("algorithm", auth.MD5).upper()
         username, realm = params["username"], params["realm"]
         kept = secret.of(algorithm) if isinstance(secret, Ha1) else ""

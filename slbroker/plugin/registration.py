@@ -97,7 +97,7 @@ def registered(
 
     `path` repeats the request's Path where its sender supports that (RFC 3327 5.3); `service_route` are the values of
     Service-Route (RFC 3608). Parameters of outbound and GRUU, such as reg-id and +sip.instance, stay as they are.
-    Raises ValueError as `Reply` does.
+    Raises Reject(400) for a Path that cannot be read, ValueError as `Reply` does.
     """
     reply = Reply(200, headers=headers)
     # Bytes, as the request has them: a quoted string may hold what no handler may write.
@@ -106,6 +106,7 @@ def registered(
     ]
     if path and "path" in request.supported:
         hops = [hop for value in request.message.all(b"path") for hop in parse_address_list(value)]
+        _ = [hop.uri for hop in hops]  # 400 for what is none, as for contacts
         lines += [(b"Path", hop.raw) for hop in hops]
     reply.extra += b"".join(b"\r\n%b: %b" % line for line in lines)
     reply.extra += header_lines([("Service-Route", value) for value in as_several(service_route)])

@@ -363,6 +363,21 @@ def test_a_function_that_returns_no_realm_is_told_so(realm: Any, said: str, capl
     assert said.format(here=f"{__file__}:{realm_of.__code__.co_firstlineno}") in caplog.text
 
 
+@pytest.mark.parametrize("secret", [b"wonderland", 5, ["wonderland"]])
+def test_credentials_that_are_no_password_are_told_so(secret: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = Handlers()
+
+    def look_up(_: str) -> Any:
+        return secret
+
+    app.on("REGISTER")(Digest("r", look_up).required(lambda request: request.reply(200)))
+    response = Client(app).authenticated("alice", "wonderland", "REGISTER")
+    assert response is not None
+    assert response.status == 500
+    assert f"has to return a password, an Ha1 or None, not {type(secret).__name__}" in caplog.text
+    assert f"look_up at {__file__}:" in caplog.text
+
+
 @pytest.mark.parametrize("realm", ['say "hi"', "back\\slash", '\\"', "a, b; c=d", "z\u00fcrich", "\udcff", ""])
 def test_a_realm_may_hold_anything_that_a_header_can(realm: str) -> None:
     app = Handlers()

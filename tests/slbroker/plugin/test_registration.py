@@ -153,6 +153,11 @@ def test_paths_and_service_routes() -> None:
     assert ask(headers | {"supported": "path", "path": "<sip:p"}, path=True).status == 400
 
 
+@pytest.mark.parametrize("path", ["<proxy>", "<sip:p@q@h;lr>", "<sip:p;lr"])
+def test_a_path_that_leads_nowhere_is_refused(path: str) -> None:
+    assert ask({"contact": ALICE, "supported": "path", "path": path}, path=True).status == 400
+
+
 def test_further_headers() -> None:
     response = ask({"contact": ALICE}, headers={"P-Associated-URI": ["<sip:a@h>", "<tel:+1>"]})
     assert response.all("P-Associated-URI") == ["<sip:a@h>", "<tel:+1>"]
