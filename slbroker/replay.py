@@ -62,7 +62,8 @@ class Player:
         self._played += 1
         self._seconds += seconds
         self.responder.tell()
-        return Run((answer,) if isinstance(answer, bytes) else answer or (), seconds)
+        several = answer if isinstance(answer, tuple) else (answer,)
+        return Run(tuple(reply for reply in several if reply is not None), seconds)
 
     @property
     def microseconds(self) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from slbroker.bus.choice import ANY
 from slbroker.bus.dispatcher import Cause, Dispatcher
-from slbroker.bus.envelope import FILTERED_ACK, unpack_request
+from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
 from slbroker.config import USUAL_POLICIES, Policies
@@ -52,6 +52,9 @@ class Listener(Protocol):
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address; return how many went."""
 
+    def finish(self) -> None:
+        """Close the connection when what was sent has been written. A socket without connections stays as it is."""
+
 
 class Edge:
     """One edge process without its sockets."""
@@ -78,6 +81,7 @@ class Edge:
         self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
         # Listeners whose outbox has final replies to INVITE, and those of these with the peer's own To-tag.
         self._arming: dict[Listener, list[Dialog]] = {}
+        self._closing: dict[Listener, None] = {}  # connections that are closed behind what the outbox has for them
         self._budget = Budget(policies.overload_budget)
         self._server = ServerHeader(policies.server) if policies.server else None
         self._refused_tags = RefusedTags()
@@ -257,8 +261,14 @@ class Edge:
             else:
                 self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer, now)
 
-    def _answer_unusual(self, job: Job, replies: Sequence[bytes], now: float) -> None:
-        """Send several replies, or one to a CANCEL; or 500 when one of them is none."""
+    def _answer_unusual(self, job: Job, given: tuple[bytes | None, ...], now: float) -> None:
+        """Send several replies, one to a CANCEL, one that closes its connection; or 500 when one of them is none."""
+        if given and given[-1] is None:
+            self._closing[job.listener] = None
+        replies = without_close(given)
+        if not replies:
+            self.fates.drop("handler")
+            return
         if not all(match_status_line(reply) and len(reply) <= MAX_REPLY for reply in replies):
             self.bad_answers += 1
             worker = getattr(job.last_worker, "name", "?")
@@ -341,7 +351,7 @@ class Edge:
 
     def flush(self, now: float) -> None:
         """Send what is in the outbox, a batch for each socket, and arm the filter for what has really gone."""
-        if not self._outbox:
+        if not self._outbox and not self._closing:
             return
         outbox, self._outbox = self._outbox, {}
         arming, self._arming = self._arming, {}
@@ -353,6 +363,10 @@ class Edge:
                 self.send_failures += len(replies) - sent
             if sent and listener in arming:
                 self.ack_filter.arm(arming[listener], now)
+        if self._closing:
+            closing, self._closing = self._closing, {}
+            for listener in closing:
+                listener.finish()
 
 
 def _message_of(job: Job) -> Message:

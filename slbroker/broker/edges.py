@@ -32,6 +32,7 @@ class Link:
 
     __slots__ = (
         "batches",
+        "closes",
         "edge",
         "heard",
         "held",
@@ -56,6 +57,7 @@ class Link:
         self.is_member = False  # the edge has an account for us
         self.is_parting = False  # we have said GOODBYE and wait for the edge's
         self.keys: frozenset[str] | None = None  # labels of the edge's keys, if it has told them
+        self.closes = True  # the edge takes answers that close a connection, or has not said WELCOME
 
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of it."""
@@ -95,6 +97,7 @@ class Edges:
             if kind is Kind.WELCOME:
                 self.handler_timeout = max(self.handler_timeout, _timeout_of(info))
                 self._learn_keys(link, read_labels(info, "keys"))
+                link.closes = info.get("closes") is True
             elif kind is Kind.GOODBYE and link.is_parting:
                 link.is_member = link.is_parting = False  # else the edge leaves, and heartbeats tell when it is gone
         else:
@@ -135,6 +138,11 @@ class Edges:
             link.heard = now
             link.is_member = True
         return link
+
+    @property
+    def closes(self) -> bool:
+        """Return whether all edges take answers that close a connection."""
+        return all(link.closes for link in self.links.values())
 
     def _tell(self, level: int, cause: str, words: str, link: Link, *arguments: object) -> None:
         names = [shown(name.encode(errors="backslashreplace")) for name in (link.edge, link.pool)]

@@ -80,7 +80,7 @@ class Relay:
                 self.edges.say(identity, Kind.FIGURES, self.figures())
             else:
                 self.edges.hear(head.kind, identity, info, now)
-                self.workers.learn_timeout(self.edges.handler_timeout)
+                self.workers.learn(self.edges.handler_timeout, closes=self.edges.closes)
         except EnvelopeError:
             self.edges.garbage += 1
 

@@ -36,6 +36,7 @@ class Workers:
         self.late = 0  # answers to what a worker does not hold any more
         self.handler_timeout = DEFAULT_HANDLER_TIMEOUT  # the longest that an edge has told
         self._keys: dict[str, frozenset[str]] = {}  # labels of those that all edges of a pool have
+        self.closes = True  # all edges take answers that close a connection
         self._name = name
         self._heartbeat = heartbeat
         self._leaving = False
@@ -177,15 +178,20 @@ class Workers:
                 "processes": 1,
                 "handler_timeout": self.handler_timeout,
                 **as_words(keys=keys),
+                "closes": self.closes,
             },
         )
         if self._leaving:
             self.say(identity, Kind.GOODBYE)
 
-    def learn_timeout(self, seconds: float) -> None:
-        """Take over the edges' longest handler timeout, 0.0 when none has told; workers finish by it what they have."""
-        if seconds and seconds != self.handler_timeout:
-            self.handler_timeout = seconds
+    def learn(self, timeout: float, *, closes: bool) -> None:
+        """Take over the edges' longest handler timeout, 0.0 when none has told, and whether all take answers that close.
+
+        Workers finish by the one what they have, and go by the other before they get what an edge sends next.
+        """
+        if (timeout and timeout != self.handler_timeout) or closes is not self.closes:
+            self.handler_timeout = timeout or self.handler_timeout
+            self.closes = closes
             for identity in self.by_identity:
                 self._welcome(identity)
 

@@ -87,7 +87,7 @@ class Dispatcher(Generic[JobT]):
         self.ended: list[tuple[JobT, Cause]] = []
         self.asked: list[bytes] = []  # peers that wait for FIGURES
         timeout = {"handler_timeout": settings.handler_timeout}
-        self._welcome = {"edge": name, "heartbeat": settings.heartbeat, **timeout, **(info or {})}
+        self._welcome = {"edge": name, "heartbeat": settings.heartbeat, "closes": True, **timeout, **(info or {})}
         self._next_id = first_id
         self._next_batch = 0
         self._brokers: dict[bytes, str] = {}  # the pool that each connection to a broker is for

@@ -60,8 +60,9 @@ class Head(NamedTuple):
 # What HELLO asks for to be told of ACKs that the edge absorbs, and the method that such an item has: no SIP method can.
 FILTERED_ACK: Final = b"sl:filtered-ack"
 
-# What a worker answers: one reply's bytes, None for none at all, or several in order.
-Answer: TypeAlias = bytes | None | tuple[bytes, ...]
+# What a worker answers: one reply's bytes, None for none at all, or several in order. Behind these, as the last, None
+# closes the connection that the request came on.
+Answer: TypeAlias = bytes | None | tuple[bytes | None, ...]
 
 # What msgpack begins an array of 2 and one of 3 with, and a number of 8 bytes.
 _PAIR: Final = b"\x92"
@@ -190,9 +191,14 @@ def decode_replies(body: bytes) -> list[tuple[int, Answer]]:
 
 
 def _check_answer(answer: object) -> None:
-    several = type(answer) is tuple and all(type(reply) is bytes for reply in answer)
+    several = type(answer) is tuple and all(type(reply) is bytes for reply in without_close(answer))
     if answer is not None and not several:
-        raise EnvelopeError("an answer is bytes, nil or an array of bytes")
+        raise EnvelopeError("an answer is bytes, nil or an array of bytes, the last of which may be nil")
+
+
+def without_close(answer: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the replies of an answer that has several, or one that closes the connection."""
+    return answer[:-1] if answer and answer[-1] is None else answer
 
 
 def _unpack_batch(body: bytes) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope, keycheck
-from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Kind
+from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Kind, without_close
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Membership:
         self.garbage = 0
         self.parted = ""  # why the edge that had welcomed us does not know us any more: for the log, which clears it
         self.hears_itself = False  # a HELLO came, which workers say: we are connected to ourselves
+        self._understands_close = False  # whether the edge takes answers that close a connection
         self._hello = hello
         self._routes: dict[int, bytes] = {}  # open requests, and the route their answers take
         self._repeated: dict[int, list[bytes]] = {}  # further routes of requests that came again meanwhile
@@ -107,6 +108,7 @@ class Membership:
     def _control(self, kind: Kind, body: bytes) -> None:
         if kind is Kind.WELCOME:
             self.edge = envelope.decode_info(body)
+            self._understands_close = self.edge.get("closes") is True
             if self.standing is Standing.GREETING:
                 self.standing = Standing.MEMBER
         elif kind is Kind.WHO:
@@ -171,7 +173,7 @@ class Membership:
             outgoing.insert(0, envelope.encode(Kind.HELLO, self._hello))  # a lower credit, before answers give it back
         if self._answers:
             for route, answers in self._answers.items():
-                outgoing += _replies(answers, route)
+                outgoing += _replies(answers if self._understands_close else _for_older(answers), route)
             self._answers.clear()
         if now >= self._next_word:
             outgoing += self._word_of(now)
@@ -229,6 +231,11 @@ class Membership:
         """Return whether nothing more will come from this edge, nor is owed to it."""
         nothing_said = not self._answers and not self._outgoing and not self._unsent
         return self.standing is Standing.LEFT and not self._routes and nothing_said
+
+
+def _for_older(answers: list[tuple[int, Answer]]) -> list[tuple[int, Answer]]:
+    """Return `answers` for an edge that knows of no closing: it would take the batch for garbage."""
+    return [(number, without_close(answer) if type(answer) is tuple else answer) for number, answer in answers]
 
 
 def _replies(answers: list[tuple[int, Answer]], route: bytes) -> Iterator[list[bytes]]:

@@ -31,6 +31,7 @@ class Reply:
     """
 
     __slots__ = ("_reason", "_status", "body", "extra", "line")
+    closes = False  # whether the connection that the request came on is closed behind the reply
 
     def __init__(
         self, status: int, reason: str | None = None, headers: Headers | None = None, body: bytes | str = b""
@@ -60,13 +61,30 @@ class Reply:
 
     def with_headers(self, headers: Headers) -> Reply:
         """Return this reply with further headers: a new one, for an `after` hook. Raises ValueError as `Reply` does."""
-        reply = Reply(self.status, self.reason)
+        reply = type(self)(self.status, self.reason)
         reply.extra = self.extra + header_lines(headers)
+        reply.body = self.body
+        return reply
+
+    def closing(self) -> Reply:
+        """Return this reply so that the connection which the request came on is closed behind it, where there is one.
+
+        All replies to the request leave first. Answers to others that came on that connection are lost.
+        """
+        reply = _ClosingReply(self.status, self.reason)
+        reply.extra = self.extra
         reply.body = self.body
         return reply
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {self.reason!r})"
+
+
+class _ClosingReply(Reply):
+    """What `Reply.closing` returns: a kind of its own, so that all others are known to be none."""
+
+    __slots__ = ()
+    closes = True
 
 
 class Drop(Enum):
@@ -120,8 +138,13 @@ _remember_phrase: Final = lru_cache(maxsize=1_024, typed=True)(_write_phrase)  #
 
 def header_lines(headers: Headers) -> bytes:
     """Return headers as lines, each with its CRLF before it; raise ValueError for one that cannot be sent."""
-    # A dict is asked for by name first: what is behind isinstance(..., Mapping) takes longer than all the rest.
-    pairs = headers.items() if type(headers) is dict or isinstance(headers, Mapping) else _pairs(headers)
+    # The usual kinds are asked for by name: what is behind isinstance(..., Mapping) takes longer than all the rest.
+    if type(headers) is dict:
+        pairs: Iterable[tuple[str, str | Sequence[str]]] = headers.items()
+    elif type(headers) is list:
+        pairs = _pairs(headers)
+    else:
+        pairs = headers.items() if isinstance(headers, Mapping) else _pairs(headers)
     lines: list[bytes] = []
     for name, value in pairs:
         if not isinstance(name, str):
@@ -137,11 +160,14 @@ def header_lines(headers: Headers) -> bytes:
 
 def _pairs(headers: object) -> Iterable[tuple[str, str]]:
     """Return pairs as they are; raise ValueError for what holds none."""
-    pairs = list(headers) if isinstance(headers, Iterable) and not isinstance(headers, str | bytes) else [headers]
+    if type(headers) is list:
+        pairs = headers
+    else:
+        pairs = list(headers) if isinstance(headers, Iterable) and not isinstance(headers, str | bytes) else [headers]
     for pair in pairs:
-        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+        if not ((type(pair) is tuple or isinstance(pair, tuple | list)) and len(pair) == 2):
             raise ValueError(f"headers want a dict, {{'Name': 'value'}}, or pairs; {pair!r:.80} is none")
-    return pairs  # type: ignore[return-value]  # what pairs hold is looked at one by one
+    return pairs  # what pairs hold is looked at one by one
 
 
 def _header_line(name: str, value: str) -> bytes:

@@ -228,14 +228,18 @@ class Request:
         reason: str | None = None,
         headers: Headers | None = None,
         body: bytes | str = b"",
+        *,
+        close: bool = False,
     ) -> Reply:
         """Return a reply: `sl_send_reply(status, reason)`; without a status the plugin's default code and reason.
 
-        `headers` is a mapping or pairs; a list as a value gives several lines. Raises ValueError as `Reply` does.
+        `headers` is a mapping or pairs; a list as a value gives several lines. `close` is as in `Reply.closing`. Raises
+        ValueError as `Reply` does.
         """
         if status is None:
             status, reason = self.context.settings.default_code, reason or self.context.settings.default_reason
-        return Reply(status, reason, headers, body)
+        reply = Reply(status, reason, headers, body)
+        return reply.closing() if close else reply
 
     def reply_error(self, error: SlError = SlError.E_UNSPEC) -> Reply:
         """Return the reply that describes an internal error: `sl_reply_error()`."""

@@ -113,7 +113,8 @@ class Responder:
         if request.item.method in NEVER_ANSWERED or decision is DROP:
             return None  # an ACK is never answered (RFC 3261 17.1.1.3), whatever its handler returned
         if isinstance(decision, Reply):
-            return self._build(request, decision) if self._is_plain else self._build_all(request, [decision])
+            plain = self._is_plain and not decision.closes
+            return self._build(request, decision) if plain else self._build_all(request, [decision])
         if isinstance(decision, list | tuple) and all(isinstance(reply, Reply) for reply in decision):
             return self._build_all(request, decision)
         self.errors += 1
@@ -129,6 +130,8 @@ class Responder:
         answers = tuple(self._build(request, reply) for reply in replies)
         if self.app.local_response_hooks:
             self.sent += [(request, reply) for reply in replies]
+        if any(reply.closes for reply in replies) and request.source.transport != "udp":
+            return (*answers, None)
         return answers[0] if len(answers) == 1 else answers or None
 
     def _permitted(self, request: Request, replies: Sequence[Reply]) -> Sequence[Reply]:

@@ -39,7 +39,7 @@ class Client:
 
     As a context manager it calls the plugin's startup and shutdown hooks, and all its handlers run in one event loop:
     for plugins with a database pool. Without `with`, it warns of hooks that it has not called. Its `errors` counts
-    handlers that raised, or returned what is no decision.
+    handlers that raised, or returned what is no decision; `closed` says whether the last answer closes its connection.
     """
 
     def __init__(self, app: Handlers, ring: KeyRing | None = None, checks: Checks = USUAL) -> None:
@@ -51,6 +51,7 @@ class Client:
         self._factory = RequestFactory()
         self._runner: asyncio.Runner | None = None
         self._has_warned = False
+        self.closed = False  # whether the last request's connection was closed behind the reply
 
     @property
     def errors(self) -> int:
@@ -148,7 +149,7 @@ class Client:
     # How it works -----------------------------------------------------------------------------------------------
 
     def _warn_of_hooks(self) -> None:
-        # The loader of KEMI scripts has one in each, for timers, which a test of a script's answers does without.
+        # The loader of KEMI scripts has one in each; where child_init has something to do, it goes by that name.
         every = self._responder.app.startup_hooks
         hooks = [hook for hook in every if not str(getattr(hook, "__module__", "")).startswith("slbroker_handlers.")]
         if self._runner is None and hooks and not self._has_warned:
@@ -173,9 +174,9 @@ class Client:
     def _told(self, answer: Answer) -> list[bytes]:
         """Return the replies of an answer, which leave now."""
         self._responder.tell()
-        if answer is None:
-            return []
-        return [answer] if isinstance(answer, bytes) else list(answer)
+        several = answer if isinstance(answer, tuple) else (answer,)
+        self.closed = isinstance(answer, tuple) and answer[-1:] == (None,)
+        return [reply for reply in several if reply is not None]
 
     def _refuse(self, bad: BadRequest, source: Source) -> bytes | None:
         message = bad.message

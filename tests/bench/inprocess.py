@@ -93,6 +93,9 @@ class Sink:
         self.replies += len(replies)
         return len(replies)
 
+    def finish(self) -> None:
+        """There is no connection to close."""
+
 
 class InProcess:
     """An edge, and as many workers as wanted, whose envelopes are handed over at once."""

@@ -45,11 +45,16 @@ class FakeListener:
         self.name = name
         self.sent: list[tuple[bytes, Address]] = []
         self.unreachable: set[Address] = set()
+        self.finished_after: list[int] = []  # how many had been sent each time that an answer closed it
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         gone = [(reply, address) for reply, address in replies if address not in self.unreachable]
         self.sent += gone
         return len(gone)
+
+    def finish(self) -> None:
+        """Note that the connection, if this were one, is closed behind what was sent so far."""
+        self.finished_after.append(len(self.sent))
 
 
 class MemoryWorker:

@@ -196,3 +196,19 @@ def test_startup_hooks_that_are_skipped_without_with_are_said_once() -> None:
     with Client(app) as begun:
         begun.request("OPTIONS")
     assert started == [True]
+
+
+def test_the_client_tells_whether_an_answer_closes_its_connection() -> None:
+    app = Handlers()
+    app.on("INVITE")(lambda request: request.reply(403, close=True))
+    app.on("BYE")(lambda request: [request.reply(100), request.reply(200).closing()])
+    app.otherwise(lambda request: request.reply(200))
+    client = Client(app)
+    tcp = Source("192.0.2.1", 5060, "tcp:192.0.2.7:5060")
+    seen = []
+    for method in ("INVITE", "OPTIONS", "BYE"):
+        statuses = [reply.status for reply in client.replies(method, source=tcp)]
+        seen.append((statuses, client.closed))
+    assert seen == [([403], True), ([200], False), ([100, 200], True)]
+    client.request("INVITE")
+    assert not client.closed  # over UDP there is nothing to close

@@ -29,6 +29,7 @@ DEADLINE: Final = "deadline"  # a message or a handshake began and did not end
 UNREAD: Final = "unread"  # the peer did not read its replies
 LIMIT: Final = "limit"  # all connections together made us keep too much
 FAULT: Final = "fault"  # no SIP; or a message without a length, or too long
+HANDLER: Final = "handler"  # a handler closed it behind its reply
 STOP: Final = "stop"  # the edge stopped
 
 READ: Final = select.EPOLLIN
@@ -215,6 +216,17 @@ class Connection:
     def unsent(self) -> bool:
         """Return whether there are replies that the peer has yet to read."""
         return self._backlog is not None
+
+    def finish(self) -> None:
+        """Close it when what was sent has been written, whatever else may be asked: a handler wants that."""
+        if self.fd < 0:
+            return
+        self._unanswered = 0
+        if self._ending in ("", STOP):
+            self._ending = ""
+            self._end(HANDLER)
+        else:
+            self._part()
 
     def stop(self) -> None:
         """Take no more requests; the answers to those that were taken can still be sent."""

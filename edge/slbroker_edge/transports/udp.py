@@ -63,6 +63,9 @@ class UdpListener:
         """Send each reply to its address; return how many the kernel took."""
         return inner.send_batch(self._socket, replies)
 
+    def finish(self) -> None:
+        """There is no connection to close."""
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
@@ -109,6 +112,9 @@ class AskedAddress:
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address, from ours; return how many the kernel took."""
         return inner.send_asked(self._socket, replies, self._asked)
+
+    def finish(self) -> None:
+        """There is no connection to close."""
 
 
 def listener_on(sock: socket.socket, advertised: str = "") -> UdpListener:

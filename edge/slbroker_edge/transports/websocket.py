@@ -137,6 +137,12 @@ class _Framed(Connection):
 
     # The end ----------------------------------------------------------------------------------------------------
 
+    def finish(self) -> None:
+        """Close it behind a closing frame, when what was sent has been written."""
+        if self.fd >= 0 and self._session.is_open:
+            self._put(self._session.say_goodbye(CloseCode.NORMAL_CLOSURE))
+        super().finish()
+
     def stop(self) -> None:
         """Take no more requests; without a handshake there can be none."""
         if self._session.is_open:
@@ -219,3 +225,7 @@ class BinaryFrames:
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Write the replies; return how many were taken: all, or none if it is closed."""
         return self._connection.send_frames(replies, is_text=False)
+
+    def finish(self) -> None:
+        """Close the connection when what was sent has been written."""
+        self._connection.finish()

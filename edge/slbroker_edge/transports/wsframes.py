@@ -233,6 +233,12 @@ class Session:
         self._protocol.fail(code, reason)
         self.over = self.over or FAULT
 
+    def say_goodbye(self, code: int) -> bytes:
+        """Return the closing frame; the peer answers with its own (RFC 6455 5.5.1)."""
+        assert self._protocol is not None
+        self._protocol.send_close(code)
+        return self.output()
+
     def close(self, code: int) -> bytes:
         """Return the closing frame, if that can still be said, and let go of everything."""
         protocol, self._protocol = self._protocol, None

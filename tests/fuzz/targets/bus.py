@@ -94,12 +94,12 @@ def check_requests(frame: bytes) -> None:
 
 
 def check_replies(frame: bytes) -> None:
-    """Answers are bytes, none, or several."""
+    """Answers are bytes, none, or several, with a word behind them that closes the connection."""
     answers = attempt(envelope.decode_replies, frame)
     if answers is not None:
         for number, answer in answers:
             assert type(number) is int
-            parts = answer if type(answer) is tuple else (answer or b"",)
+            parts = envelope.without_close(answer) if type(answer) is tuple else (answer or b"",)
             assert all(type(part) is bytes for part in parts)
         head, body = envelope.encode_replies(answers, b"way")
         assert envelope.decode_head([head, body]) == (Kind.REPLIES, b"way", len(answers))

@@ -225,3 +225,29 @@ def test_kinds_that_pass_between_a_broker_and_the_others() -> None:
     assert all(edge.dispatcher.garbage == 0 for edge in rig.edges)
     assert all(broker.relay.edges.garbage == broker.relay.workers.garbage == 0 for broker in rig.brokers)
     assert Kind.LOST in Kind
+
+
+def test_workers_close_no_connection_while_an_older_edge_is_behind_the_broker() -> None:
+    """It would take the batch for garbage, and the broker the worker for one that sends such."""
+    rig = Rig(edges=2)
+    older = rig.edges[1]
+    older.dispatcher._welcome.pop("closes")
+    worker = rig.join("a", credit=8)
+    for edge in rig.edges:
+        rig.submit(1, edge)
+    rig.roundtrip()
+    worker.answer(answer=(ANSWER, None))
+    rig.roundtrip()
+    assert [answer for _job, answer in rig.answered] == [(ANSWER,), (ANSWER,)]
+    assert older.dispatcher.garbage == 0
+
+    rig.edges.remove(older)
+    for pipe in older.pipes.values():
+        pipe.cut()
+    rig.advance(rig.relay_settings.liveness + 1.0)
+    rig.submit(1)
+    rig.roundtrip()
+    worker.answer(answer=(ANSWER, None))
+    rig.roundtrip()
+    assert rig.edge.answered[-1][1] == (ANSWER, None)
+    assert rig.edge.dispatcher.garbage == 0

@@ -184,7 +184,8 @@ messages = st.builds(
 )
 sources = st.builds(Source, st.text(), integers, st.text())
 batches = st.lists(st.tuples(ids, messages, sources), max_size=20)
-answers = st.none() | st.binary() | st.lists(st.binary()).map(tuple)
+several = st.lists(st.binary())
+answers = st.none() | st.binary() | several.map(tuple) | several.map(lambda replies: (*replies, None))
 
 
 @given(batches, st.binary())
@@ -340,7 +341,7 @@ def test_requests_of_the_wrong_shape() -> None:
     [
         None, 0, "", b"", {}, {1: b"x"}, [()], [(1,)], [(1, b"x", b"y")], [1], ["ab"], [b"ab"], [None],
         [("1", b"x")], [(1.0, b"x")], [(True, b"x")], [(None, b"x")], [(1, "x")], [(1, 1)], [(1, False)], [(1, {})],
-        [(1, ("x",))], [(1, (b"x", None))], [(1, ((b"x",),))], [(1, b"x"), (2, "x")],
+        [(1, ("x",))], [(1, (None, b"x"))], [(1, (None, None))], [(1, ((b"x",),))], [(1, b"x"), (2, "x")],
     ],
 )  # fmt: skip
 def test_answers_of_the_wrong_shape(batch: object) -> None:

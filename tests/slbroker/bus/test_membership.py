@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from slbroker.bus import envelope
@@ -9,6 +11,9 @@ from slbroker.bus.envelope import MAX_BATCH, Kind
 from slbroker.bus.membership import EDGE_LIVENESS, HEARTBEAT, HELLO_INTERVAL, Standing
 from tests.slbroker.bus.seat import WELCOME, Seat, replies
 from tests.support.bus import ANSWER, kind_of
+
+if TYPE_CHECKING:
+    from slbroker.bus.envelope import Answer
 
 # Getting in -----------------------------------------------------------------------------------------------------
 
@@ -256,3 +261,24 @@ def test_an_edge_that_never_welcomed_us_is_left_at_once(seat: Seat, greeted: boo
 def test_the_edge_says_after_what_time_it_asks_somebody_else(seat: Seat, said: object, seconds: float) -> None:
     seat.hear(envelope.encode(Kind.WELCOME, {"edge": "e1"} | ({} if said is None else {"handler_timeout": said})))
     assert seat.membership.handler_timeout == seconds
+
+
+# Closing connections --------------------------------------------------------------------------------------------
+
+REPLY = b"SIP/2.0 403 Go Away\r\n\r\n"
+CLOSING: list[tuple[int, Answer]] = [(1, (REPLY, None)), (2, (REPLY, REPLY, None)), (3, (None,)), (4, REPLY), (5, None)]
+OPEN: list[tuple[int, Answer]] = [(1, (REPLY,)), (2, (REPLY, REPLY)), (3, ()), (4, REPLY), (5, None)]
+
+
+@pytest.mark.parametrize(
+    ("welcome", "said"), [({"closes": True}, CLOSING), ({}, OPEN), ({"closes": False}, OPEN), ({"closes": 1}, OPEN)]
+)
+def test_an_edge_that_knows_of_no_closing_is_not_told_of_it(
+    seat: Seat, welcome: dict[str, object], said: list[tuple[int, Answer]]
+) -> None:
+    """It would take the whole batch for garbage."""
+    seat.hear(envelope.encode(Kind.WELCOME, {"edge": "e1", **welcome}))
+    seat.take(*(number for number, _answer in CLOSING))
+    seat.membership.answer_all(CLOSING)
+    sent = [frames for frames in seat.membership.send(seat.now) if kind_of(frames) is Kind.REPLIES]
+    assert [replies(frames)[1] for frames in sent] == [said]
