@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from slbroker_handlers.kemi import morestrings
+from slbroker_handlers.kemi import morestrings, valuestrings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,9 @@ KINDS: Final = {
     "s.replace": "tt", "s.before": "m", "s.after": "m", "s.count": "m", "s.ftime": "t", "uri.param": "t",
     "param.value": "td", "param.valueat": "nd", "param.name": "nd", "param.count": "d", "param.in": "td",
     **morestrings.KINDS,
+    **valuestrings.KINDS,
 }  # fmt: skip
-_OPTIONAL: Final = {"s.prefixes": 1, "s.corehash": 1}
+_OPTIONAL: Final = {"s.prefixes": 1, "s.prefixes.quoted": 1, "s.corehash": 1}
 MAX_REMEMBERED: Final = 1_024
 
 
@@ -105,6 +106,6 @@ def _value(kind: str, word: str, value_of: Callable[[str], Xval]) -> str:
         value = value_of(word.strip(" "))
     except KeyError as error:
         raise ValueError(word) from error
-    if value is None or (kind == "n" and not isinstance(value, int)):
+    if value is None or (kind == "n" and not isinstance(value, int)) or value == "":
         raise ValueError(word)
     return str(value)

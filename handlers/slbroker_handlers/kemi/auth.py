@@ -12,7 +12,7 @@ from slbroker.auth import MD5, ha1, is_right
 from slbroker.errors import Reject
 from slbroker.plugin.reply import header_lines
 from slbroker.sip.credentials import Credentials, parse_credentials
-from slbroker_handlers.kemi import pvars
+from slbroker_handlers.kemi import pv, pvars
 from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.uris import split_uri
@@ -119,7 +119,13 @@ def pv_proxy_authenticate(call: Call, realm: str, password: str, flags: int) -> 
     return _check(call, realm, password, flags, ("Proxy-Authorization",))
 
 
-def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, ...]) -> int:
+@auth.export(partial=_MD5)
+def pv_www_authenticate_method(call: Call, realm: str, password: str, flags: int, method: str) -> int:
+    """Judge the credentials in Authorization by a password, as those of a request with this method."""
+    return _check(call, realm, password, flags, ("Authorization",), method)
+
+
+def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, ...], method: str | None = None) -> int:
     if call.method in UNCHALLENGED:
         return 1
     found, nonces = _credentials(call, realm, names), _nonces(call)
@@ -138,7 +144,7 @@ def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, 
     if age > call.state.params.numbers["auth.nonce_expire"]:
         return STALE_NONCE
     secret = password.lower() if flags & HA1_GIVEN else ha1(MD5, found.params.get("username", ""), realm, password)
-    return 1 if is_right(MD5, secret, call.method, found.params) else WRONG_PASSWORD
+    return 1 if is_right(MD5, secret, call.method if method is None else method, found.params) else WRONG_PASSWORD
 
 
 @auth.export(partial=_MD5)
@@ -159,10 +165,24 @@ def proxy_challenge(call: Call, realm: str, flags: int) -> int:
     return _challenge(call, realm, flags, proxy=True)
 
 
-def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
+@auth.export(partial=_MD5)
+def auth_get_www_authenticate(call: Call, realm: str, flags: int, target: str) -> int:
+    """Set a pseudo-variable to a WWW-Authenticate header, with its line end, for append_to_reply."""
+    value = _make_challenge(call, realm, flags)
+    return 1 if value is not None and pv.write(call, target, f"WWW-Authenticate: {value}\r\n") else ERROR
+
+
+@auth.export(partial="MD5 alone: 1, any other: -1")
+def auth_algorithm(_call: Call, algorithm: str) -> int:
+    """Choose the algorithm of challenges."""
+    return 1 if algorithm.upper() == MD5 else ERROR
+
+
+def _make_challenge(call: Call, realm: str, flags: int) -> str | None:
+    """Return what a challenge's header says; None, logged, where there is none to make."""
     nonces = _nonces(call)
     if nonces is None or '"' in realm or "\\" in realm:
-        return ERROR
+        return None
     nonce = nonces.make(realm.encode(errors="surrogateescape"), b"", call.state.date())
     value = f'Digest realm="{realm}", nonce="{nonce}"'
     value += ', qop="auth"' if flags & WITH_QOP else ""
@@ -172,6 +192,13 @@ def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
         header_lines([("WWW-Authenticate", value)])
     except ValueError as error:
         logger.error("KSR.auth: no challenge for this realm: %s", error)
+        return None
+    return value
+
+
+def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
+    value = _make_challenge(call, realm, flags)
+    if value is None:
         return ERROR
     if proxy:
         return call.reply(407, "Proxy Authentication Required", [("Proxy-Authenticate", value)])

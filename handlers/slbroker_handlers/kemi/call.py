@@ -9,13 +9,14 @@ from slbroker.plugin import Reply, Request
 from slbroker.plugin.slerrors import SlError
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.message import Message, Source
+from slbroker.sip.reply import MAX_REMEMBERED_PHRASE
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.uris import UriParts, split_uri
 from slbroker_handlers.kemi.xavps import Xavps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from slbroker.sip.credentials import Credentials
     from slbroker_handlers.kemi.exports import Xval
@@ -29,6 +30,7 @@ MAX_REPLIES: Final = 16  # to one request; a script that sends more is in a loop
 MAX_BRANCHES: Final = 12  # Kamailio's own limit
 MIN_FINAL: Final = 200
 ALREADY_ANSWERED: Final = -2
+UNANSWERED: Final = frozenset((b"", b"ACK"))  # no request, and what gets no reply (RFC 3261 17.1.1.3)
 
 
 class Local(NamedTuple):
@@ -51,24 +53,36 @@ def read_socket(listen: str) -> Local:
 class Call:
     """One request, while a script's route runs; or none, while the script is loaded.
 
-    `uri` is the Request-URI as the script has changed it; `branches` are further targets, with their q. Flags are bit
-    fields. `replies` are what the script has sent so far.
+    `uri` is the Request-URI, and `headers` are the names and values, as the script has changed them; `branches` are
+    further targets, with their q. Flags are bit fields. `replies` are what the script has sent so far; `on_reply` is
+    told of each.
     """
 
     __slots__ = (
-        "_by_name", "_xavps", "avps", "branch_flags", "branch_notes", "branches", "changed", "checked",
-        "destination", "error", "flags", "has_transaction", "headers", "iterators", "message", "number", "on_reply",
-        "replies", "reply_body", "reply_headers", "request", "sanity", "script_flags", "source", "state", "uri",
-        "xflags",
+        "_by_name", "_xavps", "avps", "branch_flags", "branch_notes", "branches", "changed", "checked", "closes",
+        "destination", "error", "flags", "has_transaction", "headers", "iterators", "line_iterators", "message",
+        "number", "on_reply", "replies", "reply_body", "reply_headers", "request", "sanity", "script_flags", "source",
+        "state", "uri", "xflags",
     )  # fmt: skip
 
-    def __init__(self, state: State, request: Request | None = None) -> None:
+    def __init__(
+        self, state: State, request: Request | None = None, on_reply: Callable[[Call], object] | None = None
+    ) -> None:
         self.request = request or Request(NO_MESSAGE, _NOWHERE)
+        self.state = state
+        self.on_reply = on_reply
+        self.replies: list[Reply] = []
+        self.reply_headers: tuple[tuple[str, str], ...] = ()
+        self.reply_body = b""
+        self.closes = False  # whether the connection is closed behind the replies made from now on
+        self.look()
+
+    def look(self) -> None:
+        """Read the request, and begin with nothing set."""
         self.message = self.request.message
         self.source = self.request.source
-        self.state = state
-        self.number = state.requests
-        self.headers = self.message.headers
+        self.number = self.state.requests
+        self.headers: Sequence[bytes] = self.message.headers
         self._by_name: dict[bytes, list[bytes]] | None = None
         self.uri = text(self.message.uri)
         self.changed = False  # whether the script has set `uri`, if only to what it was
@@ -81,13 +95,11 @@ class Call:
         self.avps: dict[str, list[Xval]] = {}
         self._xavps: Xavps | None = None
         self.iterators: dict[str, int] = {}
+        # The lines that each iterator over those of SDP or body goes through, and where it is.
+        self.line_iterators: dict[tuple[str, str], tuple[list[str], int]] = {}
         self.has_transaction = False  # as KSR.tm says
         self.error = SlError.E_UNSPEC
         self.sanity: tuple[int, str, str] | None = None  # the reply that a sanity check has made up
-        self.reply_headers: list[tuple[str, str]] = []
-        self.reply_body = b""
-        self.replies: list[Reply] = []
-        self.on_reply: Callable[[], object] | None = None
 
     @property
     def xavps(self) -> Xavps:
@@ -101,7 +113,7 @@ class Call:
     @property
     def method(self) -> str:
         """Return the method, "" where there is no request."""
-        return text(self.message.method)
+        return text(self.request.item.method)
 
     @property
     def local(self) -> Local:
@@ -157,7 +169,7 @@ class Call:
 
     def reply(self, status: int, reason: str, headers: list[tuple[str, str]] | None = None) -> int:
         """Send a reply with what the script has put aside for it; return 1, -1 where there is none to send."""
-        if self.message.method in (b"", b"ACK"):
+        if self.request.item.method in UNANSWERED:
             logger.error("a reply %d %s to %s cannot be sent", status, reason, self.method or "no request")
             return -1
         if not reason and self.state.release >= (6, 0):
@@ -166,18 +178,26 @@ class Call:
         if len(self.replies) >= MAX_REPLIES:
             logger.error("more than %d replies to one %s; is the script in a loop?", MAX_REPLIES, self.method)
             return -1
-        lines = [*self.reply_headers, *(headers or ())]
-        if 300 <= status <= 399 and (contacts := self.contacts):
-            lines.append(("Contact", ", ".join(contacts)))
         try:
-            reply = Reply(status, reason or None, lines, self.reply_body)
+            reply = self._make_reply(status, reason, headers or ())
         except ValueError as error:
             logger.error("a reply %d %.80r cannot be sent: %s", status, reason, error)
             return -1
-        self.replies.append(reply)
+        self.replies.append(reply.closing() if self.closes else reply)
         if self.on_reply is not None:
-            self.on_reply()  # may reply in its turn, and is told of that too, up to MAX_REPLIES
+            self.on_reply(self)  # may reply in its turn, and is told of that too, up to MAX_REPLIES
         return 1
+
+    def _make_reply(self, status: int, reason: str, headers: Sequence[tuple[str, str]]) -> Reply:
+        is_redirection = 300 <= status <= 399
+        if not (
+            headers or self.reply_headers or self.reply_body or is_redirection or len(reason) > MAX_REMEMBERED_PHRASE
+        ):
+            return _remember_reply(status, reason)
+        lines = [*self.reply_headers, *headers]
+        if is_redirection and (contacts := self.contacts):
+            lines.append(("Contact", ", ".join(contacts)))
+        return Reply(status, reason or None, lines, self.reply_body)
 
     def reply_error(self) -> int:
         """Send the reply that describes the last internal error; -2, and none, behind a final one (Kamailio 5.8)."""
@@ -185,6 +205,52 @@ class Call:
             return ALREADY_ANSWERED
         reply = self.request.reply_error(self.error)
         return self.reply(reply.status, reply.reason)
+
+
+class FreshCall(Call):
+    """A call that nothing was asked of yet: it becomes a `Call`, with all that one has, when something is.
+
+    Many scripts look at the method and answer: the request is not made into objects for that.
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Look at the request: something was asked for that has no value yet."""
+            object.__setattr__(self, "__class__", Call)
+            self.look()
+            return getattr(self, name)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Look at the request first: what a script sets is not to be set back by that."""
+            object.__setattr__(self, "__class__", Call)
+            self.look()
+            setattr(self, name, value)
+
+
+def begin_call(state: State, request: Request, on_reply: Callable[[Call], object] | None) -> Call:
+    """Return the call of a request that has just come."""
+    call = _new(Call)
+    call.request = request
+    call.state = state
+    call.on_reply = on_reply
+    call.replies = []
+    call.reply_headers = ()
+    call.reply_body = b""
+    call.closes = False
+    call.__class__ = FreshCall
+    return call
+
+
+_new: Final = object.__new__
+
+
+@lru_cache(maxsize=256)
+def _remember_reply(status: int, reason: str) -> Reply:
+    """Return a reply that is all status line; nobody changes one that a script has sent."""
+    return Reply(status, reason or None)
 
 
 # One request at a time: KEMI scripts are synchronous, and KSR is one for the whole process. At the bottom, once a
@@ -207,6 +273,11 @@ def current() -> Call:
 def current_state() -> State | None:
     """Return the memory of the script that runs, None where none runs."""
     return _current[-1].state if _current else None
+
+
+# What `Active` does, for each request: a call becomes the current one, and is no longer.
+begin: Final = _current.append
+end: Final = _current.pop
 
 
 class Active:

@@ -107,7 +107,7 @@ def is_method_in(call: Call, letters: str) -> bool:
 
 def _declare_method(method: str) -> None:
     def is_this(call: Call) -> bool:
-        return call.message.method == wanted
+        return call.request.item.method == wanted
 
     wanted = method.encode()
     is_this.__doc__ = f"Return whether the method is {method}."
@@ -312,9 +312,10 @@ def add_local_rport(_call: Call) -> bool:
     return True
 
 
-@core.export(partial="nothing comes of it: the peer closes its connection, or the edge does when it is idle")
-def set_reply_close(_call: Call) -> bool:
-    """Close the connection when the reply was sent."""
+@core.export
+def set_reply_close(call: Call) -> bool:
+    """Close the connection when a reply that is made from now on was sent."""
+    call.closes = True
     return True
 
 

@@ -102,6 +102,13 @@ def is_socket_name(_call: Call, name: str) -> int:
     return -1
 
 
+@corex.export(partial="there is no core parameter xavp_via_reply_params here, so nothing is added, as without it")
+def via_reply_add_xavp_params(_call: Call, value: int) -> int:
+    """Let replies have parameters of an $xavp in the top Via."""
+    del value
+    return 1
+
+
 @corex.export
 def file_read(_call: Call, path: str) -> Xval:
     """Return a file's text, None when it cannot be read."""

@@ -99,6 +99,9 @@ def bind(export: Export, current: Callable[[], Call]) -> Callable[..., Xval]:
                 return function(current(), args[0])
             return refuse(export, args)
 
+    elif count == 2:
+        bound = _bind_pair(export, kinds[0], kinds[1], current)
+
     else:
 
         def bound(*args: object) -> Xval:
@@ -108,6 +111,18 @@ def bind(export: Export, current: Callable[[], Call]) -> Callable[..., Xval]:
 
     bound.__name__ = bound.__qualname__ = export.name
     bound.__doc__ = function.__doc__
+    return bound
+
+
+def _bind_pair(export: Export, first: type, second: type, current: Callable[[], Call]) -> Callable[..., Xval]:
+    """Bind a function that takes two arguments."""
+    function = export.function
+
+    def bound(*args: object) -> Xval:
+        if len(args) == 2 and isinstance(args[0], first) and isinstance(args[1], second):
+            return function(current(), *args)
+        return refuse(export, args)
+
     return bound
 
 

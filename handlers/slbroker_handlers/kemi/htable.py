@@ -10,13 +10,14 @@ from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
-    from slbroker_handlers.kemi.tables import Value
+    from slbroker_handlers.kemi.tables import Table, Value
 
 logger = script_logger(__name__)
 
 htable = Module("htable")
 
 _LOCAL: Final = "local to a worker; a table that no parameter defines is made when it is first used"
+REMOVED_LAST: Final = -2
 FAILED: Final = -255  # Kamailio's answer where nothing can be counted
 
 
@@ -224,6 +225,7 @@ def sht_iterator_start(call: Call, iterator: str, table: str) -> int:
     """Begin to go through a table: $shtitkey(iterator) and $shtitval(iterator) are where it is."""
     call.state.iterators[iterator] = iter(list(call.state.table(table).items(call.state.now())))
     call.state.iterator_items.pop(iterator, None)
+    call.state.iterated[iterator] = table
     return 1
 
 
@@ -238,9 +240,56 @@ def sht_iterator_next(call: Call, iterator: str) -> int:
     return 1
 
 
+def _iterated(call: Call, iterator: str) -> tuple[Table, str] | None:
+    """Return the table that an iterator goes through, and the name of the entry that it is at."""
+    item, table = call.state.iterator_items.get(iterator), call.state.iterated.get(iterator)
+    return (call.state.table(table), item[0]) if item is not None and table is not None else None
+
+
+def _set_iterated(call: Call, iterator: str, value: Value) -> int:
+    found = _iterated(call, iterator)
+    if found is None or not found[0].set(found[1], value, call.state.now()):
+        return -1
+    call.state.iterator_items[iterator] = (found[1], value)
+    return 1
+
+
+@htable.export(partial=_LOCAL)
+def sht_iterator_sets(call: Call, iterator: str, value: str) -> int:
+    """Set the entry that the iterator is at to text; -1 where it is at none."""
+    return _set_iterated(call, iterator, value)
+
+
+@htable.export(partial=_LOCAL)
+def sht_iterator_seti(call: Call, iterator: str, value: int) -> int:
+    """Set the entry that the iterator is at to a number; -1 where it is at none."""
+    return _set_iterated(call, iterator, value)
+
+
+@htable.export(partial=_LOCAL)
+def sht_iterator_setex(call: Call, iterator: str, seconds: int) -> int:
+    """Let the entry that the iterator is at live for some seconds from now; -1 where it is at none."""
+    found = _iterated(call, iterator)
+    if found is None:
+        return -1
+    found[0].touch(found[1], seconds, call.state.now())
+    return 1
+
+
+@htable.export(partial=_LOCAL)
+def sht_iterator_rm(call: Call, iterator: str) -> int:
+    """Remove the entry that the iterator is at, and go to the next: 1; -2 where that was the last, -1 without one."""
+    found = _iterated(call, iterator)
+    if found is None:
+        return -1
+    found[0].remove(found[1])
+    return 1 if sht_iterator_next(call, iterator) > 0 else REMOVED_LAST
+
+
 @htable.export(partial=_LOCAL)
 def sht_iterator_end(call: Call, iterator: str) -> int:
     """Stop going through a table."""
     call.state.iterators.pop(iterator, None)
     call.state.iterator_items.pop(iterator, None)
+    call.state.iterated.pop(iterator, None)
     return 1

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from slbroker_handlers.kemi import pv
 from slbroker_handlers.kemi.exports import Module
 
 if TYPE_CHECKING:
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
 ipops = Module("ipops")
 
 _PRIVATE: Final = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
+
+def _ranges(*pairs: tuple[str, str]) -> tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]:
+    return tuple((ipaddress.ip_network(network), kind) for kind, networks in pairs for network in networks.split())
+
+
+# RFC 6890 and what it lists, RFC 3068, RFC 6598; RFC 4291, RFC 6666 and IANA's registry for IPv6.
+_RANGES4: Final = _ranges(
+    ("BROADCAST", "255.255.255.255/32"), ("LOOPBACK", "127.0.0.0/8"), ("LINK-LOCAL", "169.254.0.0/16"),
+    ("PRIVATE", "0.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16"), ("SHARED", "100.64.0.0/10"),
+    ("TEST-NET", "192.0.2.0/24 198.51.100.0/24 203.0.113.0/24"), ("6TO4-RELAY", "192.88.99.0/24"),
+    ("RESERVED", "192.0.0.0/24 198.18.0.0/15"), ("MULTICAST", "224.0.0.0/4"), ("RESERVED", "240.0.0.0/4"),
+)  # fmt: skip
+_RANGES6: Final = _ranges(
+    ("UNSPECIFIED", "::/128"), ("LOOPBACK", "::1/128"), ("IPV4MAP", "::ffff:0:0/96"), ("DISCARD", "100::/64"),
+    ("TEREDO", "2001::/32"), ("BMWG", "2001:2::/48"), ("DOCUMENTATION", "2001:db8::/32"), ("ORCHID", "2001:10::/28"),
+    ("6TO4", "2002::/16"), ("GLOBAL-UNICAST", "2000::/3"), ("UNIQUE-LOCAL-UNICAST", "fc00::/7"),
+    ("LINK-LOCAL-UNICAST", "fe80::/10"), ("MULTICAST", "ff00::/8"), ("RESERVED", "::/0"),
+)  # fmt: skip
 
 
 def _read(text: str) -> Address | None:
@@ -96,6 +116,34 @@ def compare_pure_ips(_call: Call, first: str, second: str) -> int:
     """Return 1 when both are the same address, without brackets."""
     one = _read(first)
     return _truth(one is not None and one == _read(second))
+
+
+def _detailed(call: Call, target: str, address: Address | None) -> int:
+    if address is None:
+        return -1
+    ranges = _RANGES4 if address.version == 4 else _RANGES6
+    kind = next((kind for network, kind in ranges if address in network), "PUBLIC")
+    return 1 if pv.write(call, target, kind) else -1
+
+
+@ipops.export
+def detailed_ip_type(call: Call, text: str, target: str) -> int:
+    """Set a pseudo-variable to what an address is for: PUBLIC, PRIVATE, LOOPBACK, GLOBAL-UNICAST..."""
+    return _detailed(call, target, _read_any(text))
+
+
+@ipops.export
+def detailed_ipv4_type(call: Call, text: str, target: str) -> int:
+    """Set a pseudo-variable to what an IPv4 address is for."""
+    address = _read(text)
+    return _detailed(call, target, address if address is not None and address.version == 4 else None)
+
+
+@ipops.export
+def detailed_ipv6_type(call: Call, text: str, target: str) -> int:
+    """Set a pseudo-variable to what an IPv6 address is for."""
+    address = _read_any(text)
+    return _detailed(call, target, address if address is not None and address.version == 6 else None)
 
 
 @ipops.export

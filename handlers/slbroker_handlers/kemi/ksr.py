@@ -22,8 +22,10 @@ from slbroker_handlers.kemi import (
     permissions,
     pike,
     pv,
+    pvtpl,
     pvx,
     sanity,
+    sdpops,
     siputils,
     sl,
     small,
@@ -31,6 +33,7 @@ from slbroker_handlers.kemi import (
     textopsx,
     tm,
     xavpfunctions,
+    xavplists,
     xlog,
 )
 from slbroker_handlers.kemi.call import current, current_state
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 assert flags  # its functions are the core's
 assert xavpfunctions  # its functions are pvx's
+assert xavplists  # and so are these
 
 MODULES: Final[dict[str, Module]] = {
     module.name: module
@@ -51,7 +55,7 @@ MODULES: Final[dict[str, Module]] = {
         core, sl.sl, pv.pv, pvx.pvx, hdr.hdr, kx.kx, maxfwd.maxfwd, sanity.sanity, siputils.siputils, corex.corex,
         textops.textops, textopsx.textopsx, htable.htable, pike.pike, xlog.xlog, auth.auth, ipops.ipops,
         small.statistics, small.counters, small.uuid, small.regex, small.cfgutils, nathelper.nathelper,
-        permissions.permissions, tm.tm, tm.tmx, byname.x,
+        permissions.permissions, sdpops.sdpops, pvtpl.pvtpl, tm.tm, tm.tmx, byname.x,
     )
 }  # fmt: skip
 byname.modules.update(MODULES)

@@ -105,6 +105,24 @@ def gets_status(_call: Call) -> Xval:
     return None
 
 
+@kx.export
+def get_send_sock(_call: Call) -> Xval:
+    """Return the socket that a script has chosen to send from: none can be chosen here."""
+    return None
+
+
+@kx.export
+def get_send_sock_name(_call: Call) -> Xval:
+    """Return the name of the socket that a script has chosen to send from: none can be chosen here."""
+    return None
+
+
+@kx.export
+def get_send_sock_port(_call: Call) -> int:
+    """Return the port of the socket that a script has chosen to send from: 0, none can be chosen here."""
+    return 0
+
+
 @kx.export(partial="always -1: the edge keeps its connections to itself")
 def get_conid(_call: Call) -> int:
     """Return the number of the connection that the request came on."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from typing import TYPE_CHECKING, Final
 
+from slbroker.sip.uri import text
 from slbroker_handlers.kemi.pvars import from_uri, request_uri, to_uri, uri_of
+from slbroker_handlers.kemi.pvspec import parse_spec
+from slbroker_handlers.kemi.rebuilt import title_of
+from slbroker_handlers.kemi.sdpbody import sdp_of
 from slbroker_handlers.kemi.uris import read_address, split_uri
 from slbroker_handlers.kemi.xavps import read_path
 
@@ -159,6 +164,60 @@ def _set_xavp(call: Call, spec: Spec, value: Value | None) -> bool:
     return True
 
 
+_is_number = re.compile(r"[0-9]{1,9}").fullmatch
+
+
+# Counts, lines, SDP ---------------------------------------------------------------------------------------------
+
+
+def _expires(call: Call, spec: Spec) -> Xval:
+    """The least or the greatest number of seconds that contacts ask for, those without a number by Expires."""
+    if spec.inner not in ("min", "max"):
+        return None
+    asked = [_expires_in(piece) for value in call.all("Contact") for piece in _addresses(value)] or [None]
+    usual = next((int(value) for value in call.all("Expires")[:1] if _is_number(value)), None)
+    seconds = [int(each) if each is not None and _is_number(each) else usual for each in asked]
+    found = [each for each in seconds if each is not None]
+    return (min if spec.inner == "min" else max)(found) if found else None
+
+
+def _expires_in(contact: str) -> str | None:
+    """Return a contact's expires parameter as written, behind its URI."""
+    behind = contact.rpartition(">")[2]
+    pairs = (piece.strip().partition("=") for piece in behind.split(";")[1:])
+    return next((value.strip() for name, _, value in pairs if name.strip().lower() == "expires"), None)
+
+
+def _count(call: Call, spec: Spec) -> Xval:
+    """How many values there are of the $avp or $xavp that is written inside."""
+    inner = parse_spec(spec.inner)
+    if inner is None:
+        return None
+    if inner.name == "avp":
+        return len(call.avps.get(inner.inner.removeprefix("s:"), []))
+    return call.xavps.xavp.count(inner.inner) if inner.name == "xavp" else None
+
+
+def _sdp(call: Call, spec: Spec) -> Xval:
+    sdp = sdp_of(call)
+    if sdp is None or spec.inner == "body":
+        return sdp
+    found = re.search(r"^o=\S+ \S+ ([0-9]{1,9})", sdp, re.MULTILINE) if spec.inner == "sess_version" else None
+    return int(found[1]) if found else None
+
+
+def _header_at(call: Call, spec: Spec, which: int) -> Xval:
+    at = call.iterators.get(spec.inner, -1)
+    if at < 0:
+        return None
+    return text(call.headers[2 * at + 1]) if which else text(title_of(call.headers[2 * at]))
+
+
+def _line_at(call: Call, spec: Spec) -> Xval:
+    lines, at = call.line_iterators.get(("body", spec.inner), ([], -1))
+    return lines[at] if 0 <= at < len(lines) else None
+
+
 def _text(text: str) -> Getter:
     return lambda _call, _spec: text
 
@@ -184,6 +243,12 @@ GETTERS: Final[dict[str, Getter]] = {
     "xavp": _get_xavp,
     "xavi": _get_xavp,
     "xavu": _get_xavp,
+    "expires": _expires,
+    "cnt": _count,
+    "sdp": _sdp,
+    "hfitname": lambda call, spec: _header_at(call, spec, 0),
+    "hfitbody": lambda call, spec: _header_at(call, spec, 1),
+    "blitval": _line_at,
     "cts": _is_star,
     "ctu": _contact_uri,
     "tts": lambda call, _: int(bool(call.message.to_tag)),

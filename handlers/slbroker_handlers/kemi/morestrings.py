@@ -179,6 +179,7 @@ STRINGS: Final[dict[str, Callable[..., Xval]]] = {
     "s.sha1": lambda value: hashlib.sha1(_raw(value), usedforsecurity=False).hexdigest(),
     "s.crc32": lambda value: binascii.crc32(_raw(value)),
     "s.selectsw": _word,
+    "s.selectws": _word,
     "s.charat": _character,
     "s.byteat": _byte,
     "num.fdigit": lambda value: _digit(value, first=True),
@@ -206,12 +207,14 @@ URIS: Final[dict[str, Callable[..., Xval]]] = {
 }
 # What they take, as `arguments.KINDS` writes it.
 KINDS: Final = {
-    "s.corehash": "n", "s.selectsw": "n", "s.charat": "n", "s.byteat": "n", "line.at": "n", "line.sw": "t",
-    "uri.rmparam": "t", "re.subst": "m",
+    "s.corehash": "n", "s.selectsw": "n", "s.selectws": "n", "s.charat": "n", "s.byteat": "n", "line.at": "n",
+    "line.sw": "t", "uri.rmparam": "t", "re.subst": "m",
 }  # fmt: skip
 # The releases that brought those which 5.6 has not.
 SINCE: Final[dict[str, Release]] = {
     **dict.fromkeys(("s.escape.crlf", "s.unescape.crlf", "s.rmhdws", "s.rmhlws"), (6, 0)),
-    **dict.fromkeys(("s.sha1", "s.crc32", "s.selectsw", "s.charat", "s.byteat", "num.fdigit", "num.ldigit"), (6, 1)),
+    **dict.fromkeys(
+        ("s.sha1", "s.crc32", "s.selectsw", "s.selectws", "s.charat", "s.byteat", "num.fdigit", "num.ldigit"), (6, 1)
+    ),
     "uri.rmparam": (6, 1),
 }

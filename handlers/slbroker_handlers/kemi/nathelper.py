@@ -10,7 +10,7 @@ from slbroker.errors import Reject
 from slbroker.sip.address import parse_address_list
 from slbroker.sip.uri import text
 from slbroker.sip.vialist import parse_vias
-from slbroker_handlers.kemi import pvars
+from slbroker_handlers.kemi import pv, pvars
 from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.uris import UriParts, split_uri
 
@@ -150,6 +150,41 @@ def fix_nated_contact(call: Call) -> int:
     return 1 if _contacts(call) else -1
 
 
+@nathelper.export(partial=_LOST)
+def add_contact_alias(call: Call) -> int:
+    """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one."""
+    return _add_alias(call)
+
+
+@nathelper.export(partial=_LOST)
+def add_contact_alias_addr(call: Call, host: str, port: str, proto: str) -> int:
+    """Put a place into Contact."""
+    del host, port, proto
+    return 1 if _contacts(call) else _without_contact(call)
+
+
+@nathelper.export
+def set_alias_to_pv(call: Call, target: str) -> int:
+    """Set a pseudo-variable to the place that ;alias=HOST~PORT~PROTOCOL in Contact names, as a URI; -1 without one."""
+    contact = next(iter(_contacts(call)), None)
+    found = _match_alias((contact.param("alias") or "") if contact is not None else "")
+    if found is None:
+        return -1
+    return 1 if pv.write(call, target, _place(*found.groups())) else -1
+
+
+def _without_contact(call: Call) -> int:
+    return -1 if call.first(b"contact") is not None else 2
+
+
+def _add_alias(call: Call) -> int:
+    contact = _judged_contact(call)
+    if contact is None:
+        return _without_contact(call)
+    is_here = _address(contact.host) == _address(call.source.host) and int(contact.port or 5060) == call.source.port
+    return 2 if is_here else 1
+
+
 @nathelper.export(partial="nothing is registered here: always 1")
 def fix_nated_register(_call: Call) -> int:
     """Note where a REGISTER came from, for the location service."""
@@ -172,9 +207,13 @@ def handle_ruri_alias(call: Call) -> int:
     host, port, protocol = found.groups()
     params.remove(alias)
     call.set_uri(str(parts._replace(params=";".join(params))))
-    transport = _ALIAS_TRANSPORTS[protocol]
-    call.destination = f"sip:{host}:{port}{f';transport={transport}' if transport else ''}"
+    call.destination = _place(host, port, protocol)
     return 1
+
+
+def _place(host: str, port: str, protocol: str) -> str:
+    transport = _ALIAS_TRANSPORTS[protocol]
+    return f"sip:{host}:{port}{f';transport={transport}' if transport else ''}"
 
 
 def _might_be_alias(alias: str, call: Call) -> bool:

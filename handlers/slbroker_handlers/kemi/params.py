@@ -35,7 +35,7 @@ TEXTS: Final = {
     "sl.event_callback_fl_ack": "ksr_event_sl_filtered_ack",
     "sl.event_callback_lres_sent": "ksr_event_sl_local_response",
 }
-LISTS: Final = ("core.alias", "htable.htable", "permissions.address_file")
+LISTS: Final = ("core.alias", "htable.htable", "permissions.address_file", "pvtpl.tpl")
 NAMES: Final = (*NUMBERS, *TEXTS, *LISTS)
 
 
@@ -48,6 +48,7 @@ class Params:
     aliases: tuple[str, ...] = ()  # as written: host, host:port or proto:host:port
     release: Release = NEWEST  # of Kamailio, that the script is to see
     addresses: tuple[Permitted, ...] = ()
+    templates: dict[str, str] = field(default_factory=dict)  # what pvtpl renders, by name
     tables: tuple[str, ...] = ()  # as htable's modparam has them: "ipban=>size=8;autoexpire=300"
 
 
@@ -103,6 +104,22 @@ def read_params(words: tuple[str, ...], release: Release = NEWEST) -> Params:
             params.texts[name] = value
     for definition in lists["htable.htable"]:
         Table.define(definition)
-    aliases, tables, files = (tuple(lists[name]) for name in LISTS)
+    aliases, tables, files, templates = (tuple(lists[name]) for name in LISTS)
     addresses = read_addresses(Path(files[-1])) if files else ()
-    return Params(params.numbers, params.texts, aliases, release, addresses, tables)
+    texts = dict(map(_read_template, templates))
+    return Params(params.numbers, params.texts, aliases, release, addresses, texts, tables)
+
+
+def _read_template(definition: str) -> tuple[str, str]:
+    """Return name and text of what `modparam("pvtpl", "tpl", ...)` defines; raise ConfigError.
+
+    It is written `name=NAME;fpath=FILE;bsize=BYTES`; no size is asked for here.
+    """
+    words = dict(piece.strip().partition("=")[::2] for piece in definition.split(";") if piece.strip())
+    name, path = words.get("name", "").strip(), words.get("fpath", "").strip()
+    if not name or not path:
+        raise ConfigError(f"pvtpl.tpl {definition!r}: write name=NAME;fpath=FILE")
+    try:
+        return name, Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"pvtpl.tpl {definition!r}: {error}") from error

@@ -22,7 +22,8 @@ from slbroker.config import KEMI
 from slbroker.errors import ConfigError, PluginError
 from slbroker.plugin import DROP, Handlers, Request
 from slbroker_handlers.kemi import ksr, router
-from slbroker_handlers.kemi.call import Active, Call, stand_by
+from slbroker_handlers.kemi.call import Active, Call, begin, begin_call, end, stand_by
+from slbroker_handlers.kemi.childinit import does_more_than_log
 from slbroker_handlers.kemi.legacy import LegacyMessage
 from slbroker_handlers.kemi.params import Names, Params, read_params
 from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
@@ -161,13 +162,12 @@ class Script:
         self._on_ack = self._find_event(owner, self._names.absorbed, FILTERED_ACK.decode())
         stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
         self.app = Handlers(keepalive=False)  # a script answers all itself, or nobody does
-        # Under the name of the script's route, for who asks what handles a request.
-        answer = functools.wraps(getattr(owner, self._names.route))(lambda request: self.answer(request))
+        answer = self._make_handler(getattr(owner, self._names.route))
         self.app.on("ACK", "CANCEL")(answer)
         self.app.otherwise(answer)
         if self._on_ack is not None:
             self.app.filtered_ack(self.hear_ack)
-        self.app.startup(self._start)
+        self.app.startup(self._make_start(owner))
         self.app.shutdown(self._stop)
 
     # Loading ----------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Script:
 
     def _find_child_init(self, owner: object) -> Callable[[], object] | None:
         is_module = isinstance(owner, ModuleType)
-        name = self._names.script_begin if is_module else self._names.begin
+        name = self._child_init_name(owner)
         routine = getattr(owner, name, None)
         if callable(routine):
             self._try_arguments(routine, name, "rank")
@@ -283,24 +283,30 @@ class Script:
 
     # Serving ----------------------------------------------------------------------------------------------------
 
-    def answer(self, request: Request) -> Decision:
-        """Run the route; return the replies that it has sent, in order. Raises what it raises before it has replied."""
-        self.state.requests += 1
-        call = Call(self.state, request)
-        if self._on_reply is not None:
-            on_reply = self._on_reply
-            call.on_reply = lambda: on_reply(call)
-        with Active(call):
+    def _make_handler(self, route: Callable[..., object]) -> Callable[[Request], Decision]:
+        """Return what answers a request, under the name of the script's route, for who asks what handles it."""
+        state, run, on_reply = self.state, self._route, self._on_reply
+
+        @functools.wraps(route)
+        def answer(request: Request) -> Decision:
+            """Run the route; return the replies that it has sent. Raises what it raises before it has replied."""
+            state.requests += 1
+            call = begin_call(state, request, on_reply)
+            begin(call)
             try:
-                self._route(call)
+                run(call)
             except SystemExit:  # how a script says: enough
                 pass
             except BaseException as error:
                 if not call.replies:
                     raise
                 logger.error("%s: %s", request.method, self._failure(error))
-        replies = call.replies
-        return replies[0] if len(replies) == 1 else replies or DROP
+            finally:
+                end()
+            replies = call.replies
+            return replies[0] if len(replies) == 1 else replies or DROP
+
+        return answer
 
     def hear_ack(self, request: Request) -> Drop:
         """Tell the script of an ACK that an edge has absorbed; to its functions it is an ACK as any other."""
@@ -311,10 +317,23 @@ class Script:
             self._on_ack(call)
         return DROP
 
-    def _start(self) -> None:
-        if self._child_init is not None:
-            with Active(Call(self.state)):
-                self._child_init()
+    def _make_start(self, owner: object) -> Callable[[], None]:
+        """Return what calls child_init; under its name where a test that leaves it out is to be warned."""
+        begin_worker = self._child_init
+
+        def start() -> None:
+            if begin_worker is not None:
+                with Active(Call(self.state)):
+                    begin_worker()
+
+        routine = getattr(owner, self._child_init_name(owner), None)
+        if callable(routine) and does_more_than_log(routine):
+            start.__name__ = start.__qualname__ = self._child_init_name(owner)
+            start.__module__ = str(getattr(routine, "__module__", self.path.stem))
+        return start
+
+    def _child_init_name(self, owner: object) -> str:
+        return self._names.script_begin if isinstance(owner, ModuleType) else self._names.begin
 
     def _stop(self) -> None:
         for title, count in sorted(self.state.unsupported.items()):

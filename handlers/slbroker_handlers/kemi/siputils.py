@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from slbroker.sip.grammar import canonical_name
+from slbroker.sip.uri import text
 from slbroker_handlers.kemi.core import is_ours
 from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
@@ -18,6 +21,7 @@ siputils = Module("siputils")
 _is_digits = re.compile(r"[0-9]+").fullmatch
 _is_tel = re.compile(r"\+?[0-9]+").fullmatch
 _is_alphanum = re.compile(r"[0-9A-Za-z]+").fullmatch
+OUTDATED = -4
 _TRANSPORTS = ("udp", "tcp", "tls", "sctp", "ws", "wss")
 
 
@@ -63,6 +67,28 @@ def contact_param_check(call: Call, name: str) -> int:
     """Return 1 when the URI in Contact has this parameter, else -1."""
     parts = split_uri(read_address(call.first(b"contact")).uri)
     return _truth(parts is not None and parts.param(name) is not None)
+
+
+@siputils.export(partial="it changes the request that is forwarded, and nothing is forwarded here")
+def contact_param_encode_alias(call: Call, name: str, saddr: str) -> int:
+    """Put an alias into Contact: 1, -1 where there is no URI in it."""
+    del name, saddr
+    return _truth(split_uri(read_address(call.first(b"contact")).uri))
+
+
+@siputils.export
+def hdr_date_check(call: Call, seconds: int) -> int:
+    """Return 1 when the Date header is no older than so many seconds, -4 when it is, -1 without one."""
+    value = call.first(b"date")
+    if value is None:
+        return -1
+    try:
+        dated = parsedate_to_datetime(text(value))
+    except (TypeError, ValueError):
+        return -1
+    if dated.tzinfo is None:
+        dated = dated.replace(tzinfo=UTC)
+    return 1 if dated.timestamp() >= int(call.state.date()) - seconds else OUTDATED
 
 
 @siputils.export

@@ -33,9 +33,9 @@ def send_reply(call: Call, code: int, reason: str) -> int:
     return call.reply(code, reason)
 
 
-@sl.export(partial=f"{_STATELESS}; the mode changes nothing, for the edge never opens a connection to reply")
+@sl.export(partial=f"{_STATELESS}; no connection is opened to reply, and mode 2 closes none, as in Kamailio")
 def send_reply_mode(call: Call, code: int, reason: str, mode: int) -> int:
-    """Reply; mode 1 opens no connection for it, mode 2 closes it behind it."""
+    """Reply; mode 1 asks for no connection to be opened for it, mode 2 for it to be closed, which it is not."""
     del mode
     return call.reply(code, reason)
 

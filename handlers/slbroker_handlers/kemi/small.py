@@ -23,6 +23,7 @@ cfgutils = Module("cfgutils")
 
 MAX_SLEEP: Final = 5.0  # seconds; the edge gives a request up after its handler timeout
 _LOCAL: Final = "local to a worker, which logs them when it stops; names need no declaration"
+_ALONE: Final = "nothing to lock: a worker runs one request at a time, and other workers know nothing of it"
 _BLOCKS: Final = "blocks this worker, for 5 s at most; other requests wait"
 
 
@@ -119,6 +120,23 @@ def usleep(_call: Call, microseconds: int) -> int:
     """Wait."""
     time.sleep(min(max(0.0, microseconds / 1_000_000), MAX_SLEEP))
     return 1
+
+
+def _lock(_call: Call, key: str) -> int:
+    """Return 1: a worker runs one request at a time."""
+    del key
+    return 1
+
+
+def _lock_second(_call: Call, name: str, key: str) -> int:
+    """Return 1: a worker runs one request at a time."""
+    del name, key
+    return 1
+
+
+for _name in ("lock", "trylock", "unlock"):
+    cfgutils.add(_name, _lock, _ALONE)
+    cfgutils.add(f"{_name}_key2", _lock_second, _ALONE)
 
 
 @cfgutils.export

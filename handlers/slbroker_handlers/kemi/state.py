@@ -43,6 +43,7 @@ class State:
         self.tables = {table.name: table for table in map(Table.define, self.params.tables)}
         self.iterators: dict[str, Iterator[tuple[str, Value]]] = {}
         self.iterator_items: dict[str, tuple[str, Value]] = {}
+        self.iterated: dict[str, str] = {}  # the name of each iterator's table
         self.variables: dict[str, Xval] = {}  # $var, and $vz, which is the same
         self.nullable: dict[str, Xval] = {}  # $vn
         self.shared: dict[str, Xval] = {}  # $shv

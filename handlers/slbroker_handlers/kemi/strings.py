@@ -12,7 +12,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from slbroker_handlers.kemi import morestrings
+from slbroker_handlers.kemi import morestrings, valuestrings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +164,7 @@ STRINGS: Final[dict[str, Callable[..., Xval]]] = {
     "s.urlencode.param": lambda value: _escape(value, _FORM),
     "s.urldecode.param": lambda value: _decode_form(value.replace("+", " ")),
     **morestrings.STRINGS,
+    **valuestrings.STRINGS,
     "s.ftime": lambda value, form: time.strftime(form, time.localtime(int(value))),
 }
 

@@ -22,6 +22,7 @@ logger = script_logger(__name__)
 textops = Module("textops")
 
 _FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
+NO_MATCH: Final = -2
 _PYTHON: Final = "a Python regular expression; Kamailio's are POSIX extended"
 _REBUILT: Final = f"{_PYTHON}; headers have their long names there, and the top Via is stamped"
 
@@ -40,7 +41,7 @@ def set_reply_body(call: Call, body: str, content_type: str) -> int:
         logger.error("KSR.textops.set_reply_body: %s", error)
         return -1
     call.reply_body = body.encode(errors="surrogateescape")
-    call.reply_headers.append(("Content-Type", content_type))
+    call.reply_headers += (("Content-Type", content_type),)
     return 1
 
 
@@ -191,6 +192,21 @@ def _compare(subject: str, wanted: str, part: str) -> int:
     if part == wanted:
         return 1
     return -1 if len(wanted) > len(subject) or part > wanted else -2
+
+
+@textops.export(partial=_PYTHON)
+def regex_substring(call: Call, subject: str, expression: str, index: int, most: int, target: str) -> int:
+    """Set a pseudo-variable to a group of the first match, 0 for all of it: 1, -2 where nothing matches."""
+    try:
+        found = re.search(expression, subject)
+    except re.error as error:
+        logger.error("%.80r is no regular expression: %s", expression, error)
+        return -1
+    if found is None:
+        return NO_MATCH
+    if not 0 <= index < most or index > found.re.groups or found[index] is None:
+        return -1
+    return 1 if pv.write(call, target, found[index]) else -1
 
 
 @textops.export

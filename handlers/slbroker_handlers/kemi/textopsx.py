@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.exports import Module, Xval
 from slbroker_handlers.kemi.rebuilt import title_of
+from slbroker_handlers.kemi.sdpbody import lines_of
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
@@ -101,6 +102,60 @@ def hf_iterator_hbody(call: Call, name: str) -> Xval:
     """Return the value of the header that the iterator is at, None when it is at none."""
     at = call.iterators.get(name, -1)
     return text(call.headers[2 * at + 1]) if at >= 0 else None
+
+
+# The body line by line ------------------------------------------------------------------------------------------
+
+
+@textopsx.export
+def bl_iterator_start(call: Call, name: str) -> int:
+    """Begin to go through the lines of the body."""
+    call.line_iterators["body", name] = (lines_of(text(call.message.body)), -1)
+    return 1
+
+
+@textopsx.export
+def bl_iterator_next(call: Call, name: str) -> int:
+    """Go to the next line; -1 behind the last one."""
+    lines, at = call.line_iterators.get(("body", name), ([], -1))
+    if ("body", name) in call.line_iterators:
+        call.line_iterators["body", name] = (lines, min(at + 1, len(lines)))
+    return 1 if at + 1 < len(lines) else -1
+
+
+@textopsx.export
+def bl_iterator_end(call: Call, name: str) -> int:
+    """Stop going through the lines."""
+    call.line_iterators.pop(("body", name), None)
+    return 1
+
+
+@textopsx.export
+def bl_iterator_value(call: Call, name: str) -> Xval:
+    """Return the line that the iterator is at, with its end; None when it is at none."""
+    lines, at = call.line_iterators.get(("body", name), ([], -1))
+    return lines[at] if 0 <= at < len(lines) else None
+
+
+@textopsx.export(partial=_FORWARDED)
+def bl_iterator_rm(_call: Call, name: str) -> int:
+    """Take the line out."""
+    del name
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def bl_iterator_append(_call: Call, name: str, line: str) -> int:
+    """Put text behind the line."""
+    del name, line
+    return 1
+
+
+@textopsx.export(partial=_FORWARDED)
+def bl_iterator_insert(_call: Call, name: str, line: str) -> int:
+    """Put text before the line."""
+    del name, line
+    return 1
 
 
 # The forwarded request ------------------------------------------------------------------------------------------

@@ -134,6 +134,15 @@ def t_send_reply(call: Call, code: int, reason: str) -> int:
     return _reply(call, code, reason)
 
 
+@tm.export(partial=_STATELESS)
+def t_reply_error(call: Call) -> int:
+    """Reply with what describes the last internal error; -1 where t_newtran was not called."""
+    if not call.has_transaction:
+        logger.error("KSR.tm.t_reply_error: there is no transaction; t_newtran makes one")
+        return -1
+    return call.reply_error()
+
+
 def _reply(call: Call, code: int, reason: str) -> int:
     if call.has_transaction and any(reply.status >= 200 for reply in call.replies):
         logger.error("a reply %d %.80r behind a final one: a transaction has one alone", code, reason)

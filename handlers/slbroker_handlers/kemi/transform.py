@@ -14,6 +14,7 @@ from slbroker_handlers.kemi.release import NEWEST, Release
 from slbroker_handlers.kemi.strings import STRINGS, WRAPS, transform_string, wrap
 from slbroker_handlers.kemi.substitution import Substitution
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
+from slbroker_handlers.kemi.valuestrings import VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ _is_param = re.compile(r'[^\s"]*\s*(?:=\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s"]*))?
 
 def _pairs(value: str, mark: str) -> list[tuple[str, str]] | None:
     """Return names and values, quotes taken off; None where a name or a value has blanks in it."""
-    pieces = [piece.strip() for piece in split_params(value, mark)]
+    pieces = [piece.strip() for piece in split_params(next(split_params(value, ",")), mark)]
     if not pieces[-1]:
         del pieces[-1]
     if not pieces or not all(map(_is_param, pieces)):
@@ -149,11 +150,16 @@ def transform(value: Xval, transformation: str, value_of: Callable[[str], Xval],
     `value_of` tells the value of a pseudo-variable that is an argument; it raises KeyError for what is none.
     """
     written = read_transformation(transformation)
-    if value is None or written is None:
+    if written is None:
         return None
-    name, text = written.name, str(value)
+    name = written.name
     if name in SINCE and release < SINCE[name]:
         return None
+    if name in VALUES:
+        return VALUES[name](value)
+    if value is None:
+        return None
+    text = str(value)
     try:
         if name == "re.subst":
             return _substitute(text, written.arguments[0][1], value_of)
@@ -205,11 +211,12 @@ def _transform_params(text: str, name: str, arguments: list[str]) -> Xval:
     return 1 if mark == "," else _PARAMS[name](pairs, *arguments[:own])
 
 
-KNOWN: Final = frozenset((*STRINGS, *_URIS, *_PARAMS, *_NAMES, *(f"tobody.{part}" for part in _BODIES), "re.subst"))
+_OTHERS: Final = (*(f"tobody.{part}" for part in _BODIES), "re.subst")
+KNOWN: Final = frozenset((*STRINGS, *VALUES, *_URIS, *_PARAMS, *_NAMES, *_OTHERS))
 
 
 # The releases of Kamailio that brought those which 5.6 has not.
-SINCE: Final[dict[str, Release]] = morestrings.SINCE
+SINCE: Final[dict[str, Release]] = {**morestrings.SINCE, **dict.fromkeys(VALUES, (5, 8))}
 
 
 def is_known(transformation: str, release: Release) -> bool:

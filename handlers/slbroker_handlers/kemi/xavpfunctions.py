@@ -86,11 +86,16 @@ def _declare_others(kind: str, of: Callable[[Call], Lists]) -> None:
     _add(f"{kind}_child_rm", remove_field, f"Take the first value of ${kind}(name=>field) out.")
 
 
+def read_params(params: str, mark: str = ";") -> Fields:
+    """Return parameters by their names, quotes taken off the values."""
+    pairs = (piece.strip().partition("=") for piece in split_params(params, mark) if piece.strip())
+    return {key.strip(): [str(STRINGS["s.unquote"](value.strip()))] for key, _, value in pairs}
+
+
 def _declare_params(kind: str, of: Callable[[Call], Lists]) -> None:
     def explode(call: Call, params: str, name: str) -> int:
-        pairs = (piece.strip().partition("=") for piece in split_params(params) if piece.strip())
-        fields: Fields = {key.strip(): [str(STRINGS["s.unquote"](value.strip()))] for key, _, value in pairs}
-        of(call).put(name, dict(fields))
+        fields = read_params(params)
+        of(call).put(name, fields)
         return 1 if fields else -1
 
     def implode(call: Call, name: str, target: str) -> int:

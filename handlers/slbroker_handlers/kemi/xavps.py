@@ -80,6 +80,18 @@ class Lists:
         elif -len(items) <= at < len(items):
             items[at] = item
 
+    def append(self, name: str, item: Item) -> None:
+        """Put something behind what is called so."""
+        self._items.setdefault(self._key(name), []).append(item)
+
+    def count(self, name: str) -> int:
+        """Return how many values are called so."""
+        return len(self._items.get(self._key(name), []))
+
+    def all(self) -> dict[str, list[Item]]:
+        """Return everything by its name."""
+        return self._items
+
     def put_field(self, name: str, at: int, field: str, value: Value, field_at: int | None = None) -> None:
         """Put a value into a field of what is there."""
         fields = self.fields(name, at)

@@ -19,12 +19,12 @@ def write(folder: Path, text: str, name: str = "script.py") -> str:
     return f"kemi:{path}"
 
 
-def route(body: str, before: str = "", methods: str = "") -> str:
-    """A script whose route is `body`; `methods` stand beside it."""
+def route(body: str, before: str = "", methods: str = "", doing: str = "") -> str:
+    """A script whose route is `body`; `methods` stand beside it, and child_init does what `doing` says."""
     return (
         f"import sys\nimport KSR as KSR\n{dedent(before)}\n"
         "def mod_init():\n    return Script()\n\n"
-        "class Script:\n    def child_init(self, rank):\n        return 0\n\n"
+        f"class Script:\n    def child_init(self, rank):\n{' ' * 8}{doing}{'; ' if doing else ''}return 0\n\n"
         f"    def ksr_request_route(self, msg):\n{indent(dedent(body), ' ' * 8)}\n{indent(dedent(methods), ' ' * 4)}\n"
     )
 

@@ -6,6 +6,11 @@ from typing import Final, NamedTuple
 
 HOST: Final = "127.0.0.1"
 SDP: Final = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio 49170 RTP/AVP 0 8\r\na={1}\r\n"
+VIDEO: Final = (
+    "v=0\r\no=- 20 7 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 96 101\r\n"
+    "a=rtpmap:0 PCMU/8000\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n"
+    "a=candidate:1 1 UDP 1 192.0.2.1 4000 typ host\r\nm=video 0 RTP/SAVPF 97\r\na=rtpmap:97 VP8/90000\r\na=inactive\r\n"
+)
 DIGEST: Final = 'Digest username="{0}", realm="{1}", nonce="n1", uri="{2}", response="0123456789abcdef0123456789abcdef"'
 
 
@@ -66,6 +71,25 @@ SHAPES: Final[dict[str, Shape]] = {
     ),
     "invite, held by address": Shape(
         "INVITE", headers=(("Content-Type", "application/sdp"),), body=SDP.format("0.0.0.0", "inactive")
+    ),
+    "call with video": Shape("INVITE", headers=(("Content-Type", "Application/SDP;x=y"),), body=VIDEO),
+    "call with video in a part": Shape(
+        "INVITE",
+        headers=(("Content-Type", "multipart/mixed; boundary=b2"), ("MIME-Version", "1.0")),
+        body=(
+            "--b2\r\nContent-Type: text/plain\r\n\r\nfirst\r\nline\r\n"
+            f"--b2\r\nContent-Type: application/sdp\r\nContent-Disposition: session\r\n\r\n{VIDEO}"
+            "--b2\r\nContent-Type: application/isup; version=x\r\n\r\nxyz\r\n--b2--\r\n"
+        ),
+    ),
+    "register, seconds for each": Shape(
+        "REGISTER",
+        "sip:example.com",
+        headers=(
+            ("Contact", "<sip:a@192.0.2.8:1>;expires=70, <sip:b@192.0.2.8:1;expires=1>;expires=30"),
+            ("Contact", "<sip:c@192.0.2.8>;q=1;expires=50"),
+            ("Expires", "9"),
+        ),
     ),
     "in a dialog": Shape(
         "INVITE",

@@ -139,7 +139,7 @@ def set_forward_close() -> bool:
 def set_forward_no_connect() -> bool:
     """Open no connection to forward the request. Here: there is no forwarding here: nothing comes of it."""
 def set_reply_close() -> bool:
-    """Close the connection when the reply was sent. Here: nothing comes of it: the peer closes its connection, or the edge does when it is idle."""
+    """Close the connection when a reply that is made from now on was sent."""
 def set_reply_no_connect() -> bool:
     """Open no connection to send the reply; the edge never does."""
 def setbflag(flag: int, /) -> bool:
@@ -170,7 +170,7 @@ class _sl:
         """Reply with what describes the last internal error. Here: there are no transactions: always stateless."""
     @staticmethod
     def send_reply_mode(code: int, reason: str, mode: int, /) -> int:
-        """Reply; mode 1 opens no connection for it, mode 2 closes it behind it. Here: there are no transactions: always stateless; the mode changes nothing, for the edge never opens a connection to reply."""
+        """Reply; mode 1 asks for no connection to be opened for it, mode 2 for it to be closed, which it is not. Here: there are no transactions: always stateless; no connection is opened to reply, and mode 2 closes none, as in Kamailio."""
     @staticmethod
     def sl_forward_reply(code: str, reason: str, /) -> int:
         """Forward a reply. Here: always -1: SIP replies never come to a handler."""
@@ -244,6 +244,21 @@ class _pvx:
     @staticmethod
     def evalx(target: str, text: str, /) -> int:
         """Set a pseudo-variable to a text, the pseudo-variables in it replaced."""
+    @staticmethod
+    def pv_var_to_xavp(variable: str, name: str, /) -> int:
+        """Make $xavp(name) of a $var, of all of them for *; what was called so is gone."""
+    @staticmethod
+    def pv_xavi_print() -> int:
+        """Log all of $xavi."""
+    @staticmethod
+    def pv_xavp_print() -> int:
+        """Log all of $xavp."""
+    @staticmethod
+    def pv_xavp_to_var(name: str, /) -> int:
+        """Give each $var the value of the field of $xavp(name) that is called so."""
+    @staticmethod
+    def pv_xavu_print() -> int:
+        """Log all of $xavu."""
     @staticmethod
     def shv_get(name: str, /) -> Xval:
         """Return $shv(name), 0 when it was never set. Here: local to a worker."""
@@ -332,6 +347,12 @@ class _pvx:
     def xavp_child_sets(name: str, field: str, value: str, /) -> int:
         """Give $xavp(name=>field) text."""
     @staticmethod
+    def xavp_copy(source: str, index: int, target: str, /) -> int:
+        """Put a copy of $xavp(source[index]) behind what is called `target`; -1 when it is not there."""
+    @staticmethod
+    def xavp_copy_dst(source: str, index: int, target: str, place: int, /) -> int:
+        """Put a copy of $xavp(source[index]) behind what is called `target`; `place` changes nothing, as in Kamailio."""
+    @staticmethod
     def xavp_get(name: str, /) -> Xval:
         """Return $xavp(name), None where there is none."""
     @staticmethod
@@ -361,6 +382,12 @@ class _pvx:
     @staticmethod
     def xavp_sets(name: str, value: str, /) -> int:
         """Put text before the values of $xavp(name)."""
+    @staticmethod
+    def xavp_slist_explode(text: str, separators: str, mode: str, name: str, /) -> int:
+        """Make $xavp(name=>v[0]) and so on of what stands between characters of `separators`; t in `mode` trims it."""
+    @staticmethod
+    def xavp_xparams_explode(params: str, separator: str, name: str, /) -> int:
+        """Make $xavp(name) of parameters with another character than ";" between them."""
     @staticmethod
     def xavu_child_get(name: str, field: str, /) -> Xval:
         """Return $xavu(name=>field), None where there is none."""
@@ -555,6 +582,15 @@ class _kx:
     def get_ruser() -> Text:
         """Return the user of the Request-URI, None where there is none."""
     @staticmethod
+    def get_send_sock() -> Text:
+        """Return the socket that a script has chosen to send from: none can be chosen here."""
+    @staticmethod
+    def get_send_sock_name() -> Text:
+        """Return the name of the socket that a script has chosen to send from: none can be chosen here."""
+    @staticmethod
+    def get_send_sock_port() -> int:
+        """Return the port of the socket that a script has chosen to send from: 0, none can be chosen here."""
+    @staticmethod
     def get_srcaddr_sock() -> Text:
         """Return the peer as proto:host:port, None where there is none."""
     @staticmethod
@@ -696,8 +732,14 @@ class _siputils:
     def contact_param_check(name: str, /) -> int:
         """Return 1 when the URI in Contact has this parameter, else -1."""
     @staticmethod
+    def contact_param_encode_alias(name: str, saddr: str, /) -> int:
+        """Put an alias into Contact: 1, -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
     def has_totag() -> int:
         """Return 1 when To has a tag: the request is inside a dialog."""
+    @staticmethod
+    def hdr_date_check(seconds: int, /) -> int:
+        """Return 1 when the Date header is no older than so many seconds, -4 when it is, -1 without one."""
     @staticmethod
     def is_alphanum(text: str, /) -> int:
         """Return 1 for letters and digits alone, -2 for "", -3 for anything else."""
@@ -790,6 +832,9 @@ class _corex:
     @staticmethod
     def setxflag(flag: int, /) -> int:
         """Set an extended flag, 0 to 63."""
+    @staticmethod
+    def via_reply_add_xavp_params(value: int, /) -> int:
+        """Let replies have parameters of an $xavp in the top Via. Here: there is no core parameter xavp_via_reply_params here, so nothing is added, as without it."""
 
 class _textops:
     @staticmethod
@@ -825,6 +870,9 @@ class _textops:
     @staticmethod
     def is_privacy(kind: str, /) -> int:
         """Return 1 when Privacy asks for this kind (RFC 3323)."""
+    @staticmethod
+    def regex_substring(subject: str, expression: str, index: int, most: int, target: str, /) -> int:
+        """Set a pseudo-variable to a group of the first match, 0 for all of it: 1, -2 where nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
     @staticmethod
     def remove_hf(text: str, /) -> int:
         """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
@@ -930,6 +978,27 @@ class _textopsx:
     def append_hf_value(name: str, value: str, /) -> int:
         """Put a value behind those of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
+    def bl_iterator_append(name: str, line: str, /) -> int:
+        """Put text behind the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def bl_iterator_end(name: str, /) -> int:
+        """Stop going through the lines."""
+    @staticmethod
+    def bl_iterator_insert(name: str, line: str, /) -> int:
+        """Put text before the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def bl_iterator_next(name: str, /) -> int:
+        """Go to the next line; -1 behind the last one."""
+    @staticmethod
+    def bl_iterator_rm(name: str, /) -> int:
+        """Take the line out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def bl_iterator_start(name: str, /) -> int:
+        """Begin to go through the lines of the body."""
+    @staticmethod
+    def bl_iterator_value(name: str, /) -> Text:
+        """Return the line that the iterator is at, with its end; None when it is at none."""
+    @staticmethod
     def change_reply_status(code: int, reason: str, /) -> int:
         """Change the status of a reply that is forwarded. Here: always -1: SIP replies never come to a handler."""
     @staticmethod
@@ -1006,6 +1075,18 @@ class _htable:
     @staticmethod
     def sht_iterator_next(iterator: str, /) -> int:
         """Go to the next entry; -1 behind the last one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_rm(iterator: str, /) -> int:
+        """Remove the entry that the iterator is at, and go to the next: 1; -2 where that was the last, -1 without one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_setex(iterator: str, seconds: int, /) -> int:
+        """Let the entry that the iterator is at live for some seconds from now; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_seti(iterator: str, value: int, /) -> int:
+        """Set the entry that the iterator is at to a number; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_sets(iterator: str, value: str, /) -> int:
+        """Set the entry that the iterator is at to text; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
     @staticmethod
     def sht_iterator_start(iterator: str, table: str, /) -> int:
         """Begin to go through a table: $shtitkey(iterator) and $shtitval(iterator) are where it is. Here: local to a worker; a table that no parameter defines is made when it is first used; the entries are those of the time it began."""
@@ -1094,8 +1175,14 @@ class _xlog:
 
 class _auth:
     @staticmethod
+    def auth_algorithm(algorithm: str, /) -> int:
+        """Choose the algorithm of challenges. Here: MD5 alone: 1, any other: -1."""
+    @staticmethod
     def auth_challenge(realm: str, flags: int, /) -> int:
         """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def auth_get_www_authenticate(realm: str, flags: int, target: str, /) -> int:
+        """Set a pseudo-variable to a WWW-Authenticate header, with its line end, for append_to_reply. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
     def consume_credentials() -> int:
         """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were. Here: the request is not forwarded, so nothing is taken out of it."""
@@ -1115,6 +1202,9 @@ class _auth:
     def pv_www_authenticate(realm: str, password: str, flags: int, /) -> int:
         """Judge the credentials in Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
+    def pv_www_authenticate_method(realm: str, password: str, flags: int, method: str, /) -> int:
+        """Judge the credentials in Authorization by a password, as those of a request with this method. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
     def www_challenge(realm: str, flags: int, /) -> int:
         """Challenge with 401. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
 
@@ -1125,6 +1215,15 @@ class _ipops:
     @staticmethod
     def compare_pure_ips(first: str, second: str, /) -> int:
         """Return 1 when both are the same address, without brackets."""
+    @staticmethod
+    def detailed_ip_type(text: str, target: str, /) -> int:
+        """Set a pseudo-variable to what an address is for: PUBLIC, PRIVATE, LOOPBACK, GLOBAL-UNICAST..."""
+    @staticmethod
+    def detailed_ipv4_type(text: str, target: str, /) -> int:
+        """Set a pseudo-variable to what an IPv4 address is for."""
+    @staticmethod
+    def detailed_ipv6_type(text: str, target: str, /) -> int:
+        """Set a pseudo-variable to what an IPv6 address is for."""
     @staticmethod
     def ip_is_in_subnet(address: str, networks: str, /) -> int:
         """Return 1 when an address is in a network, or in one of several with commas between them."""
@@ -1193,6 +1292,12 @@ class _cfgutils:
     def core_hash(first: str, second: str, size: int, /) -> int:
         """Return a number from 1 to 2 to the power of `size` that is made of one text or two; from 1 to 2 for size 0."""
     @staticmethod
+    def lock(key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def lock_key2(name: str, key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
     def rand_event() -> int:
         """Return 1 with the probability that rand_set_prob has set, else -1."""
     @staticmethod
@@ -1208,10 +1313,28 @@ class _cfgutils:
     def sleep(seconds: int, /) -> int:
         """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
     @staticmethod
+    def trylock(key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def trylock_key2(name: str, key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def unlock(key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def unlock_key2(name: str, key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
     def usleep(microseconds: int, /) -> int:
         """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
 
 class _nathelper:
+    @staticmethod
+    def add_contact_alias() -> int:
+        """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def add_contact_alias_addr(host: str, port: str, proto: str, /) -> int:
+        """Put a place into Contact. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
     def fix_nated_contact() -> int:
         """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
@@ -1227,6 +1350,9 @@ class _nathelper:
     @staticmethod
     def nat_uac_test(tests: int, /) -> int:
         """Return 1 when one of the tests says that the client is behind NAT, else -1. Here: bits 1 to 128; 256 (ports in SDP) tests nothing."""
+    @staticmethod
+    def set_alias_to_pv(target: str, /) -> int:
+        """Set a pseudo-variable to the place that ;alias=HOST~PORT~PROTOCOL in Contact names, as a URI; -1 without one."""
     @staticmethod
     def set_contact_alias() -> int:
         """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
@@ -1247,6 +1373,91 @@ class _permissions:
     @staticmethod
     def allow_trusted() -> int:
         """Return -1: nobody is trusted. Here: there is no database with trusted peers: always -1, as in Kamailio without one."""
+
+class _sdpops:
+    @staticmethod
+    def keep_codecs_by_id(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def keep_codecs_by_name(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_codecs_by_id(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_codecs_by_name(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
+        """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_media(media: str, /) -> int:
+        """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_content() -> int:
+        """Return 1 when the request has SDP, alone or as a part of its body."""
+    @staticmethod
+    def sdp_content_flags(flags: int, /) -> int:
+        """Return 1 when the request has SDP; with a flag, the header or the body's text has to name it, no more."""
+    @staticmethod
+    def sdp_get(target: str, /) -> int:
+        """Set an $avp to the SDP: 1, -2 without a body, -1 for another one."""
+    @staticmethod
+    def sdp_get_address_family() -> int:
+        """Return 4 or 6, by the first c= line; -1 without one."""
+    @staticmethod
+    def sdp_get_line_startswith(target: str, prefix: str, /) -> int:
+        """Set an $avp to the first line that begins so: 1, -1 without one, -2 without a body."""
+    @staticmethod
+    def sdp_iterator_append(name: str, line: str, /) -> int:
+        """Put text behind the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_iterator_end(name: str, /) -> int:
+        """Stop going through the lines."""
+    @staticmethod
+    def sdp_iterator_insert(name: str, line: str, /) -> int:
+        """Put text before the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_iterator_next(name: str, /) -> int:
+        """Go to the next line; -1 behind the last one."""
+    @staticmethod
+    def sdp_iterator_rm(name: str, /) -> int:
+        """Take the line out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_iterator_start(name: str, /) -> int:
+        """Begin to go through the lines of the SDP."""
+    @staticmethod
+    def sdp_iterator_value(name: str, /) -> Xval:
+        """Return the line that the iterator is at, with its end; None when it is at none."""
+    @staticmethod
+    def sdp_transport(target: str, /) -> int:
+        """Set an $avp to the transport that all streams have: 1, also without a body; -2 for none in common, -1 no SDP."""
+    @staticmethod
+    def sdp_with_active_media(media: str, /) -> int:
+        """Return 1 when there is such a stream that has a port and is not inactive; 0 without one, -1 for no SDP."""
+    @staticmethod
+    def sdp_with_codecs_by_id(numbers: str, /) -> int:
+        """Return 1 when all streams have all these payload types, 2 when some have some, 0 for none, -1 without SDP."""
+    @staticmethod
+    def sdp_with_codecs_by_name(names: str, /) -> int:
+        """Return 1 when all streams have all these codecs, 2 when some have some, -1 for none, or no SDP."""
+    @staticmethod
+    def sdp_with_ice() -> int:
+        """Return 1 when the SDP has ICE candidates."""
+    @staticmethod
+    def sdp_with_media(media: str, /) -> int:
+        """Return 1 when there is a stream of this kind, audio or video; 0 without one, -1 for a body that is no SDP."""
+    @staticmethod
+    def sdp_with_transport(transport: str, /) -> int:
+        """Return 1 when a stream has this transport, such as RTP/SAVP."""
+    @staticmethod
+    def sdp_with_transport_like(part: str, /) -> int:
+        """Return 1 when a stream has a transport with this text in it."""
+
+class _pvtpl:
+    @staticmethod
+    def pvtpl_render(name: str, target: str, /) -> int:
+        """Set a pseudo-variable to a template, the pseudo-variables in it replaced; -1 where there is no such template. Here: from the files that pvtpl.tpl names; bsize means nothing."""
 
 class _tm:
     @staticmethod
@@ -1307,6 +1518,9 @@ class _tm:
     def t_reply(code: int, reason: str, /) -> int:
         """Reply behind t_newtran: 1; -1 where that was not called, and for a second final reply. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
     @staticmethod
+    def t_reply_error() -> int:
+        """Reply with what describes the last internal error; -1 where t_newtran was not called. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+    @staticmethod
     def t_retransmit_reply() -> int:
         """Return -1: no reply is kept. Here: there are no transactions: as Kamailio answers where it holds none."""
     @staticmethod
@@ -1358,6 +1572,8 @@ regex: _regex
 cfgutils: _cfgutils
 nathelper: _nathelper
 permissions: _permissions
+sdpops: _sdpops
+pvtpl: _pvtpl
 tm: _tm
 tmx: _tmx
 x: _x
