@@ -185,7 +185,7 @@ class Workers:
             self.say(identity, Kind.GOODBYE)
 
     def learn(self, timeout: float, *, closes: bool) -> None:
-        """Take over the edges' longest handler timeout, 0.0 when none has told, and whether all take answers that close.
+        """Take over the edges' longest handler timeout, 0.0 for none told, and whether all take answers that close.
 
         Workers finish by the one what they have, and go by the other before they get what an edge sends next.
         """

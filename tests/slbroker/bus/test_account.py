@@ -29,6 +29,7 @@ def test_welcome_says_who_the_edge_is(desk: Desk) -> None:
         "heartbeat": SETTINGS.heartbeat,
         "handler_timeout": SETTINGS.handler_timeout,
         "processes": 2,
+        "closes": True,
     }
 
 
