@@ -34,7 +34,9 @@ $(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx slbroker/inner
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments: install its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version): packages are fetched and a little C is compiled, about a minute."
-	@$(PYTHON) -m venv $(VENV)
+	@# One that another interpreter made would keep packages of that one, built for it.
+	@version=$$($(PYTHON) -c 'import platform; print(platform.python_version())'); \
+	  grep -qsx "version = $$version" $(VENV)/pyvenv.cfg || anew=--clear; $(PYTHON) -m venv $$anew $(VENV)
 	@# A twin of older sources must not outlive a build that fails.
 	@rm -f slbroker/inner/*$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
