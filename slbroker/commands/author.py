@@ -75,14 +75,17 @@ def replay(file: Path, plugin: str | None, against: str | None, keys: Path | Non
 
 def _title(number: int, record: Record) -> str:
     from slbroker.bus.envelope import FILTERED_ACK
+    from slbroker.sip.uri import printable, text
 
     message = record.message
     method = "absorbed ACK" if message.method == FILTERED_ACK else message.method.decode()
-    return f"{number} {method} {message.uri.decode(errors='replace')} from {record.source.host}"
+    return f"{number} {method} {printable(text(message.uri))} from {record.source.host}"
 
 
 def _short(replies: tuple[bytes, ...]) -> str:
-    lines = [reply.partition(b"\r\n")[0].partition(b" ")[2].decode(errors="replace") for reply in replies]
+    from slbroker.sip.uri import printable, text
+
+    lines = [printable(text(reply.partition(b"\r\n")[0].partition(b" ")[2])) for reply in replies]
     return ", ".join(lines) or "silence"
 
 

@@ -144,8 +144,8 @@ def text(raw: bytes) -> str:
 
 
 def printable(words: str) -> str:
-    """Return `text` of a peer's as a terminal takes it: what was no UTF-8 is a replacement character."""
-    return words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Return `text` of a peer's as a terminal can bear it: what does not print is a replacement character."""
+    return "".join([character if character.isprintable() else "\ufffd" for character in words])
 
 
 def _parse_other(raw: bytes) -> Uri:

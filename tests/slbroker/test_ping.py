@@ -68,6 +68,13 @@ def test_an_answer_and_how_long_it_took() -> None:
     assert pong.sent >= 1
 
 
+def test_a_terminal_is_not_told_what_to_do_by_an_answer() -> None:
+    with server(lambda data, _number: [reply(data, "404 \x1b]0;mine\x07 \xe4")]) as port:
+        asked = run_slbroker("ping", f"sip:127.0.0.1:{port}")
+    assert asked.wait() == 7
+    assert asked.output.startswith("404 \ufffd]0;mine\ufffd \xe4 from sip:")
+
+
 def test_any_final_answer_counts() -> None:
     with server(lambda data, _number: [reply(data, "503 Later")]) as port:
         assert ask(port).response.status == 503
@@ -150,7 +157,8 @@ def test_a_name_s_next_address_is_tried_where_nobody_listens_at_the_first(monkey
 def test_the_exit_code_says_whether_it_is_well(status: str, code: int) -> None:
     with server(lambda data, _number: [reply(data, status)]) as port:
         process = run_slbroker("ping", f"sip:127.0.0.1:{port}")
-    assert process.wait() == code
+        any_will_do = run_slbroker("ping", f"sip:127.0.0.1:{port}", "--any-answer")
+    assert (process.wait(), any_will_do.wait()) == (code, 0)
     assert process.output.startswith(f"{status} from sip:127.0.0.1:{port} in ")
 
 
