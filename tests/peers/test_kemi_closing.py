@@ -31,6 +31,7 @@ WAYS = {
     "too late": ([403], False),
     "in between": ([100, 403], True),
 }
+BEFORE_BOTH = {"kamailio": ([100], True), "slbroker": ([100, 403], True)}
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,12 @@ def test_both_close_the_connection_behind_the_reply(
     server: str, transport: str, how: str, ports: Mapping[tuple[str, str], int], authority: Authority
 ) -> None:
     assert ask(how, transport, ports[server, transport], authority) == WAYS[how]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+@pytest.mark.parametrize("server", BEFORE_BOTH)
+def test_a_reply_behind_one_that_closes_leaves_here_alone(
+    server: str, transport: str, ports: Mapping[tuple[str, str], int], authority: Authority
+) -> None:
+    """Kamailio has closed the connection, and the caller never sees the final reply."""
+    assert ask("before both", transport, ports[server, transport], authority) == BEFORE_BOTH[server]
