@@ -47,8 +47,9 @@ def call_by_name(call: Call, name: str, arguments: tuple[str, ...]) -> int | Non
         return None
     given: list[str | int] = []
     try:
-        for (_, kind), argument in zip(export.params, arguments, strict=True):
-            text = expand_all(call, argument)
+        for (name_of_it, kind), argument in zip(export.params, arguments, strict=True):
+            # The name of a pseudo-variable that gets the result is no value.
+            text = argument if name_of_it == "target" else expand_all(call, argument)
             given.append(int(text) if kind == "int" else text)
     except (KeyError, ValueError) as error:
         logger.error("%s of kamailio.cfg: an argument that is none: %s", name, error)

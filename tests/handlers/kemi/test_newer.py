@@ -29,6 +29,15 @@ NEWER = [
      (1, -1)),
     ((6, 0), "[KSR.pv.get(f'${name}') for name in ('cts', 'ctu')]", [0, "sip:al@192.0.2.9:5062;ob;x=y"]),
     ((6, 1), "KSR.pv.get('$tts')", 1),
+    ((5, 8), "[KSR.pv.get(f'$(vn(none){{val.{name}}})') for name in ('n0', 'ne')]", [0, ""]),
+    ((5, 8), "[KSR.pv.get(f'$(vn(none){{val.{name}}})') for name in ('json', 'jsonqe')]", ["", '""']),
+    ((6, 1), "KSR.siputils.contact_param_encode_alias('alias', '1.2.3.4~5~1')", 1),
+    ((5, 8), "KSR.corex.via_reply_add_xavp_params(1)", 1),
+    ((6, 0), "[KSR.cfgutils.lock_key2('a', 'b'), KSR.cfgutils.unlock_key2('a', 'b')]", [1, 1]),
+    ((6, 0), "[KSR.auth.auth_algorithm(name) for name in ('MD5', 'SHA-256')]", [1, -1]),
+    ((6, 0), "KSR.pvx.xavp_xparams_explode('a=b&c=\"d;e\"', '&', 'q'),"
+     " KSR.pv.get('$xavp(q=>a)'), KSR.pv.get('$xavp(q=>c)')", (1, "b", "d;e")),
+    ((5, 8), "KSR.tm.t_reply_error(), KSR.tm.t_newtran(), KSR.tm.t_reply_error()", (-1, 1, 1)),
     ((6, 0), "''.join(KSR.pv.get(f'$E{letter}') for letter in 'bnrtscqkijv')", "\\\n\r\t ,\"':;`"),
     *(
         (release, f"KSR.pv.sets('$var(s)', {text!r}) and KSR.pv.get('$(var(s){{{transformation}}})')", value)
@@ -41,6 +50,10 @@ NEWER = [
             ((6, 1), "s.crc32", "abc", 891568578),
             ((6, 1), "s.selectsw,1", "12 34\t56", "34"),
             ((6, 1), "s.selectsw,-1", "12 34\t56", "56"),
+            ((6, 1), "s.selectws,1", "12 34\t56", "34"),
+            ((5, 8), "val.json", 'a"b\\c\td', 'a\\"b\\\\c\\td'),
+            ((5, 8), "val.jsonqe", 'a"b', '"a\\"b"'),
+            ((5, 8), "val.n0", "x", "x"),
             ((6, 1), "s.charat,1", "abc", "b"),
             ((6, 1), "s.charat,5", "abc", ""),
             ((6, 1), "s.byteat,0", "abc", 97),
