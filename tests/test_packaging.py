@@ -73,6 +73,19 @@ def test_each_supported_python_has_its_classifier() -> None:
     assert sys.version_info[:2] in [(3, version) for version in versions]
 
 
+def test_every_file_beside_our_modules_is_in_the_wheel() -> None:
+    """Such as the project that `slbroker new` writes; what is compiled is there as a library."""
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folders = {"slbroker": ROOT, "slbroker_edge": ROOT / "edge", "slbroker_handlers": ROOT / "handlers"}
+    built = {".py", ".pyc", ".pyx", ".pxd", ".c", ".so"}
+    missing = []
+    for package, parent in folders.items():
+        files = {file for file in (parent / package).rglob("*") if file.is_file() and file.suffix not in built}
+        assert files, package
+        missing += sorted(files - {file for pattern in given[package] for file in (parent / package).glob(pattern)})
+    assert missing == []
+
+
 def test_bash_completes_commands(tmp_path: Path) -> None:
     """As the README says: click has it, under the name of our command."""
     paths = os.pathsep.join(str(ROOT / folder) for folder in (".", "edge", "handlers"))
