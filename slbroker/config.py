@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from slbroker.broker.relay import RelaySettings
-from slbroker.bus.address import BusAddress, parse_bus_address
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.errors import ConfigError
 from slbroker.sip.retryafter import USUAL as USUAL_RETRY_AFTER
 from slbroker.sip.retryafter import RetryAfter
 from slbroker.sip.validate import USUAL, Checks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from slbroker.bus.address import BusAddress
     from slbroker.bus.routes import Route
 
 DEFAULT_SIP_PORT = 5060
@@ -148,21 +145,6 @@ def read_server(text: str) -> str:
     return text.strip()
 
 
-def default_bus() -> BusAddress:
-    """Return the bus of an edge and handlers of one user on one machine: a socket file in a directory of that user.
-
-    Raises ConfigError on a machine without any directory for temporary files.
-    """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        return parse_bus_address(f"ipc://{Path(runtime) / 'slbroker'}/bus")
-    try:
-        temporary = tempfile.gettempdir()
-    except OSError:  # FileNotFoundError: none can be written to
-        raise ConfigError("no directory for the bus's socket file: name one, --bus ipc:///run/slbroker/bus") from None
-    return parse_bus_address(f"ipc://{Path(temporary) / f'slbroker-{os.getuid()}'}/bus")
-
-
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """What connections to one edge process (TCP, TLS, WebSocket) may do together; times in seconds."""
@@ -188,6 +170,19 @@ class TlsSettings:
     clients: Path | None = None
     ciphers: str = ""
     oldest: str = "1.2"
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """What an operator may set of the dispatcher; times in seconds."""
+
+    max_waiting: int = 4_096  # requests that wait for credit, for each pool
+    max_wait: float = 0.5  # how long one waits: SIP's T1, when an unanswered UDP client repeats itself
+    handler_timeout: float = 5.0  # how long a worker may keep a request
+    max_tries: int = 2  # workers that get a request before it fails
+    heartbeat: float = 0.25  # between two signs of life to every worker
+    liveness: float = 10.0  # a worker silent for so long is gone; a blocking handler is silent while it runs
+    max_waiting_bytes: int = 16 * 1024 * 1024  # of SIP that waits for credit, for each pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +256,17 @@ class HandlerSettings:
     reload: bool = False  # load the plugin again when its files change
     record: Path | None = None  # append the requests to this file
     max_requests: int = 0  # after which another process takes our place, give or take a tenth; 0: never
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """What an operator may set of a broker; times in seconds."""
+
+    heartbeat: float = 0.25  # between two signs of life, to both sides
+    liveness: float = 10.0  # an edge or worker silent for so long is gone
+    max_wait: float = 0.5  # how long a batch waits for a worker: as long as a request does at an edge
+    offer_interval: float = 0.05  # between two offers of a pool: a hundred workers that start are a few of them
+    max_waiting_bytes: int = 64 * 1024 * 1024  # of the batches that wait; what comes beyond goes back at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import Drop
 from slbroker.inner import Job, Repeats, post_replies, take_in
 from slbroker.inner.pure_jobs import MAX_REPLY, match_status_line, post
-from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
+from slbroker.sip.slerrors import SlError, error_text
 from slbroker.sip.validate import USUAL, Checks
 from slbroker.stats import Fates
 from slbroker_edge.budget import Budget
@@ -317,8 +317,7 @@ class Edge:
         if not self.policies.answer_failures:
             self.fates.drop("no-answer")
             return
-        reply = error_reply(SlError.E_UNSPEC)
-        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, reply.status, reply.reason)
+        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, *error_text(SlError.E_UNSPEC))
         self.fates.failed += 1
 
     def _shed(self, job: Job, cause: Cause, now: float) -> None:

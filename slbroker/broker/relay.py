@@ -9,7 +9,6 @@ it is answered, so a broker that dies takes nothing with it, and one that loses 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from slbroker.broker.batches import count_items, encode_batch
@@ -18,6 +17,7 @@ from slbroker.broker.table import Table
 from slbroker.broker.workers import Workers
 from slbroker.bus import envelope
 from slbroker.bus.envelope import Kind
+from slbroker.config import RelaySettings
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
 
 # (identity of the connection, frames)
 Outgoing: TypeAlias = list[tuple[bytes, list[bytes]]]
-
-
-@dataclass(frozen=True, slots=True)
-class RelaySettings:
-    """Times in seconds."""
-
-    heartbeat: float = 0.25  # between two signs of life, to both sides
-    liveness: float = 10.0  # an edge or worker silent for so long is gone
-    max_wait: float = 0.5  # how long a batch waits for a worker: as long as a request does at an edge
-    offer_interval: float = 0.05  # between two offers of a pool: a hundred workers that start are a few of them
-    max_waiting_bytes: int = 64 * 1024 * 1024  # of the batches that wait; what comes beyond goes back at once
 
 
 class Sent(NamedTuple):

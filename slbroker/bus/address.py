@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+import tempfile
+from pathlib import Path
 from typing import NamedTuple
 
 from slbroker.errors import ConfigError
@@ -57,3 +60,18 @@ def parse_bus_address(text: str) -> BusAddress:
     if found is None or not 0 < int(found[2]) < 65_536:
         raise ConfigError(f"bus address {text!r}: write ipc:///path/of/socket or tcp://host:port")
     return BusAddress("", found[1], int(found[2]))
+
+
+def default_bus() -> BusAddress:
+    """Return the bus of an edge and handlers of one user on one machine: a socket file in a directory of that user.
+
+    Raises ConfigError on a machine without any directory for temporary files.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        return parse_bus_address(f"ipc://{Path(runtime) / 'slbroker'}/bus")
+    try:
+        temporary = tempfile.gettempdir()
+    except OSError:  # FileNotFoundError: none can be written to
+        raise ConfigError("no directory for the bus's socket file: name one, --bus ipc:///run/slbroker/bus") from None
+    return parse_bus_address(f"ipc://{Path(temporary) / f'slbroker-{os.getuid()}'}/bus")

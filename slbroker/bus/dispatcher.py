@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.choice import Choice
     from slbroker.bus.envelope import Head
+    from slbroker.config import DispatchSettings
 
 logger = logging.getLogger(__name__)
 
@@ -36,19 +36,6 @@ MAX_SHUNNED: Final = 4_096  # connections remembered as not worth listening to
 # Answers to what it was never given that a worker is forgiven, beyond its credit: one that was held for gone and came
 # back may still answer what it had.
 MAX_STRIKES: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchSettings:
-    """What an operator may set of the dispatcher; times in seconds."""
-
-    max_waiting: int = 4_096  # requests that wait for credit, for each pool
-    max_wait: float = 0.5  # how long one waits: SIP's T1, when an unanswered UDP client repeats itself
-    handler_timeout: float = 5.0  # how long a worker may keep a request
-    max_tries: int = 2  # workers that get a request before it fails
-    heartbeat: float = 0.25  # between two signs of life to every worker
-    liveness: float = 10.0  # a worker silent for so long is gone; a blocking handler is silent while it runs
-    max_waiting_bytes: int = 16 * 1024 * 1024  # of SIP that waits for credit, for each pool
 
 
 OTHER_KEYS: Final = (

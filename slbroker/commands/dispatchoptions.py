@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.routes import Route, read_pool
 from slbroker.commands.options import NumberRange, WordType, option
-from slbroker.config import USUAL_POLICIES, Policies, parse_listen_address, read_server
+from slbroker.config import USUAL_POLICIES, DispatchSettings, Policies, parse_listen_address, read_server
 from slbroker.errors import ConfigError
 from slbroker.sip.retryafter import RetryAfter
 

@@ -41,7 +41,8 @@ def record(
 
     Start the edge with --shadow record, or --shadow record:10 for one call in ten. FILE holds names and credentials.
     """
-    from slbroker.config import HandlerSettings, default_bus
+    from slbroker.bus.address import default_bus
+    from slbroker.config import HandlerSettings
 
     settings = HandlerSettings(
         bus or (default_bus(),), keys, "slbroker_handlers.silent", credit, POOL, security, record=file

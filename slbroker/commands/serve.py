@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.bus.address import BusAddress
-    from slbroker.bus.dispatcher import DispatchSettings
     from slbroker.bus.routes import Route
     from slbroker.config import (
         BrokerAccess,
         BusSecurity,
+        DispatchSettings,
         EdgeSettings,
         HandlerSettings,
         ListenAddress,
@@ -121,9 +121,8 @@ def _ring_of_run(keys: Path | None, directory: str) -> Path:
 
 def _usual_bus(directory: str) -> AbstractContextManager[BusAddress]:
     """Give the bus of a run that is told none: where `slbroker stats` looks, or one in its own `directory`."""
-    from slbroker.bus.address import parse_bus_address
+    from slbroker.bus.address import default_bus, parse_bus_address
     from slbroker.bus.socketfile import for_one_run
-    from slbroker.config import default_bus
 
     private = parse_bus_address(f"ipc://{directory}/bus")
     try:
@@ -208,8 +207,9 @@ def edge(
     checks: Checks,
 ) -> Callable[[], int]:
     """Start an edge: SIP on one side, handlers on the other."""
+    from slbroker.bus.address import default_bus
     from slbroker.bus.zap import ZapHandler
-    from slbroker.config import MAX_PORT, EdgeSettings, advertise, default_bus
+    from slbroker.config import MAX_PORT, EdgeSettings, advertise
     from slbroker.tls import try_files
 
     bus = bus or default_bus()
@@ -298,7 +298,8 @@ def handler(
     pool: str,
 ) -> Callable[[], int]:
     """Start handler workers: your plugin, answering what the edges hand over."""
-    from slbroker.config import HandlerSettings, default_bus
+    from slbroker.bus.address import default_bus
+    from slbroker.config import HandlerSettings
 
     settings = HandlerSettings(
         bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security,

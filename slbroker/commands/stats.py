@@ -34,7 +34,7 @@ def stats(bus: BusAddress | None, security: BusSecurity | None, timeout: float, 
 
     Fails when the counters of a process do not add up: every message received has one fate, or is in flight.
     """
-    from slbroker.config import default_bus
+    from slbroker.bus.address import default_bus
     from slbroker.query import survey
 
     processes, silent = survey(bus or default_bus(), timeout, security)

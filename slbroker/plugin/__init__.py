@@ -12,7 +12,7 @@ from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.registration import Binding, bindings
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
-from slbroker.plugin.slerrors import SlError
+from slbroker.sip.slerrors import SlError
 
 __all__ = [
     "DROP",

@@ -19,7 +19,7 @@ from slbroker.sip.uri import text
 if TYPE_CHECKING:
     from slbroker.plugin.match import Patterns, Words
     from slbroker.plugin.request import Request
-    from slbroker.plugin.slerrors import ErrorTable
+    from slbroker.sip.slerrors import ErrorTable
 
 Decision: TypeAlias = Reply | Drop | Sequence[Reply]
 Handler: TypeAlias = "Callable[[Request], Decision | Awaitable[Decision]]"

@@ -10,7 +10,7 @@ from slbroker.plugin.reply import Drop, Reply
 
 if TYPE_CHECKING:
     from slbroker.authnonce import NonceKeys
-    from slbroker.plugin.slerrors import ErrorTable
+    from slbroker.sip.slerrors import ErrorTable
     from slbroker.totag import Signer
 
 _TABLES: Final = ("kamailio", "opensips")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import Dispatcher, DispatchSettings
+from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.membership import Membership
+from slbroker.config import DispatchSettings
 from slbroker.keys import Key, KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.sip.message import Source

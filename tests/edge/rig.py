@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from slbroker.bus.dispatcher import Dispatcher, DispatchSettings
+from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.membership import Membership
-from slbroker.config import USUAL_POLICIES, Policies
+from slbroker.config import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.totag import Signer

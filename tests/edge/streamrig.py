@@ -23,7 +23,7 @@ from tests.edge.rig import Rig
 from tests.support.timing import within
 
 if TYPE_CHECKING:
-    from slbroker.bus.dispatcher import DispatchSettings
+    from slbroker.config import DispatchSettings
     from slbroker_edge.transports.streams import MakeConnection
 
 SOON = 0.02  # seconds in which loopback brings what there is

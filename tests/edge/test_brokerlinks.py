@@ -12,10 +12,10 @@ import zmq
 from slbroker.bus import curve, envelope
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.dealer import SILENCE
-from slbroker.bus.dispatcher import Dispatcher, DispatchSettings
+from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import bind_router
-from slbroker.config import BrokerAccess
+from slbroker.config import BrokerAccess, DispatchSettings
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from tests.support.bus import ANSWER, hello, job, kind_of
 from tests.support.timing import within

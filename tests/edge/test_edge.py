@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import Handlers, Reply, Request
-from slbroker.bus.dispatcher import DispatchSettings
-from slbroker.config import Policies
+from slbroker.config import DispatchSettings, Policies
 from slbroker.inner.pure_jobs import MAX_REPLY
 from slbroker_edge.complaints import SHED_PERIOD
 from tests.edge.rig import PEER, SIGNER, FakeListener, Rig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slbroker import Handlers, Request
-from slbroker.bus.dispatcher import DispatchSettings
+from slbroker.config import DispatchSettings
 from slbroker.plugin.reply import DROP, Drop
 from tests.edge.rig import PEER, FakeListener, Rig
 from tests.edge.test_edge import app, served, statuses

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slbroker import Handlers
-from slbroker.bus.dispatcher import DispatchSettings
+from slbroker.config import DispatchSettings
 from tests.edge.rig import SIGNER, FakeListener, Rig
 from tests.edge.test_edge import STUN, app
 from tests.support.sip import TYPICAL, request

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker import Handlers
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.routes import Route
-from slbroker.config import Policies
+from slbroker.config import DispatchSettings, Policies
 from slbroker_edge.budget import Budget
 from tests.edge.rig import Rig
 from tests.support.sip import read_reply, request

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker import Handlers, Reply, Request
-from slbroker.bus.dispatcher import DispatchSettings
-from slbroker.config import USUAL_POLICIES
+from slbroker.config import USUAL_POLICIES, DispatchSettings
 from tests.edge.rig import PEER, FakeListener, Rig
 from tests.edge.streamrig import StreamRig
 from tests.support.sip import read_reply, request

@@ -10,7 +10,7 @@ from tests.fuzz.plugin import app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slbroker.bus.dispatcher import DispatchSettings
+    from slbroker.config import DispatchSettings
     from slbroker.inner.pure import Address
 
 SOURCE: Final = ("192.0.2.77", 40_077)

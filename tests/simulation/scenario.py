@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.choice import DEFAULT_POOL
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.pool import Pool
+from slbroker.config import DispatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

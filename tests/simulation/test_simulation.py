@@ -7,9 +7,10 @@ from statistics import fmean
 
 import pytest
 
-from slbroker.bus.dispatcher import Cause, DispatchSettings
+from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Standing
+from slbroker.config import DispatchSettings
 from tests.simulation.scenario import MS, EdgeCost, Failure, Scenario, exponential, fixed, hung, stalling
 from tests.simulation.world import FIRST_ARRIVAL, World, percentile, simulate
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from slbroker.bus.address import parse_bus_address
+from slbroker.bus.address import default_bus, parse_bus_address
 from slbroker.config import (
     EdgeSettings,
     HandlerSettings,
     ListenAddress,
     advertise,
-    default_bus,
     parse_listen_address,
     parse_origin,
 )

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY, Choice
-from slbroker.bus.dispatcher import Cause, Dispatcher, DispatchSettings
+from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Answer, Kind, pack_request
 from slbroker.bus.membership import Membership
+from slbroker.config import DispatchSettings
 from slbroker.inner import Item, Job
 from slbroker.sip.message import Message, Source
 from slbroker.sip.reading import Reading

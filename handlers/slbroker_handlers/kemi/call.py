@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.plugin import Reply, Request
-from slbroker.plugin.slerrors import SlError
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.message import Message, Source
 from slbroker.sip.reply import MAX_REMEMBERED_PHRASE
+from slbroker.sip.slerrors import SlError
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.uris import UriParts, split_uri

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.envelope import Kind
+from slbroker.config import DispatchSettings
 from tests.fuzz.pair import Pair
 from tests.fuzz.plugin import app
 from tests.fuzz.targets.bus import SEEDS as FRAMES

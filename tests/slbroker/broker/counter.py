@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from slbroker.broker.relay import Relay, RelaySettings
+from slbroker.broker.relay import Relay
 from slbroker.bus import envelope
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import Kind
+from slbroker.config import RelaySettings
 from tests.support.bus import MESSAGE, SOURCE, START, hello, kind_of
 
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
-from slbroker.broker.relay import Relay, RelaySettings
-from slbroker.bus.dispatcher import Cause, Dispatcher, DispatchSettings
+from slbroker.broker.relay import Relay
+from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Answer, Kind
 from slbroker.bus.membership import Membership
+from slbroker.config import DispatchSettings, RelaySettings
 from tests.support.bus import ANSWER, START, STEP, hello, job, kind_of
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from slbroker.broker.relay import RelaySettings
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import DispatchSettings
+from slbroker.config import DispatchSettings, RelaySettings
 from tests.slbroker.broker.rig import Broker, EdgeNode, Rig, WorkerNode
 from tests.support.bus import ANSWER
 

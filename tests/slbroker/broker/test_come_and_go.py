@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from slbroker.broker.relay import RelaySettings
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.membership import Standing
+from slbroker.config import DispatchSettings, RelaySettings
 from tests.slbroker.broker.rig import Rig
 
 # Workers come and go --------------------------------------------------------------------------------------------

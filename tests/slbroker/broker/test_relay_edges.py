@@ -6,10 +6,10 @@ import msgpack
 import pytest
 
 from slbroker.broker.edges import MAX_LINKS, MAX_ROUTES
-from slbroker.broker.relay import RelaySettings
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_NAME
 from slbroker.bus.envelope import MAX_ARRAY, Kind
+from slbroker.config import RelaySettings
 from tests.slbroker.broker.counter import SETTINGS, Counter, holding, lost
 from tests.support.bus import MESSAGE, SOURCE, hello, kind_of
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.broker.relay import RelaySettings
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Standing
+from slbroker.config import DispatchSettings, RelaySettings
 from tests.slbroker.broker.rig import Rig
 from tests.support.bus import ANSWER, MESSAGE
 

@@ -6,8 +6,9 @@ import pytest
 
 from slbroker.bus import envelope
 from slbroker.bus.choice import Choice
-from slbroker.bus.dispatcher import Cause, DispatchSettings
+from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
+from slbroker.config import DispatchSettings
 from tests.support.bus import ANSWER, FIRST_ID, Desk, hello, ids_of, kind_of
 
 SETTINGS = DispatchSettings()

@@ -6,8 +6,9 @@ import pytest
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT
-from slbroker.bus.dispatcher import MAX_STRIKES, Cause, DispatchSettings
+from slbroker.bus.dispatcher import MAX_STRIKES, Cause
 from slbroker.bus.envelope import MAX_BATCH, Kind
+from slbroker.config import DispatchSettings
 from tests.support.bus import FIRST_ID, MESSAGE, SOURCE, Desk, hello, ids_of, kind_of, waiting
 
 SETTINGS = DispatchSettings()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from slbroker.bus import envelope, membership
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
-from slbroker.bus.dispatcher import MAX_WORKERS, DispatchSettings
+from slbroker.bus.dispatcher import MAX_WORKERS
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
+from slbroker.config import DispatchSettings
 from slbroker.errors import EnvelopeError
 from slbroker.inner.pure_jobs import MAX_REPLY
 from slbroker.keys import Key

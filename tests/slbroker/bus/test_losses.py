@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.bus.envelope import Kind
 from slbroker.bus.losses import MOST, WINDOW, Losses, shown
+from slbroker.config import DispatchSettings
 from tests.support.bus import Desk, hello
 
 if TYPE_CHECKING:

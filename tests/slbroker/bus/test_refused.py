@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.bus.dispatcher import Cause, Dispatcher, DispatchSettings
+from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Kind
+from slbroker.config import DispatchSettings
 from tests.support.bus import FIRST_ID, Desk, hello, waiting
 
 if TYPE_CHECKING:

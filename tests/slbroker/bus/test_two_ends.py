@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import Cause, DispatchSettings
+from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import MAX_BATCH, Answer
 from slbroker.bus.membership import Standing
+from slbroker.config import DispatchSettings
 from tests.support.bus import ANSWER, MESSAGE, FakeWorker, Link, waiting
 
 SETTINGS = DispatchSettings()

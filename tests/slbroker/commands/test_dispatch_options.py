@@ -8,9 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from slbroker.bus.dispatcher import DispatchSettings
 from slbroker.commands import dispatchoptions
-from slbroker.config import USUAL_POLICIES, Policies
+from slbroker.config import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.errors import ConfigError
 from slbroker.sip.retryafter import RetryAfter
 
