@@ -269,9 +269,9 @@ def setuser(call: Call, user: str) -> bool:
 def sethost(call: Call, host: str) -> bool:
     """Change the host of the Request-URI; a port may stand behind it where the URI has none."""
     parts = call.parts
-    if parts is None or not host:
+    if parts is None:
         return False
-    call.set_uri(parts.with_host(host))
+    call.set_uri(parts.with_host(host))  # which is no URI any more where it is empty
     return True
 
 

@@ -9,7 +9,6 @@ from slbroker_handlers.kemi.call import MAX_BRANCHES, Call
 from slbroker_handlers.kemi.exports import Module, Xval
 from slbroker_handlers.kemi.flags import is_flag
 from slbroker_handlers.kemi.place import script_logger
-from slbroker_handlers.kemi.uris import split_uri
 
 logger = script_logger(__name__)
 
@@ -45,18 +44,20 @@ def append_branch_uri(call: Call, uri: str) -> int:
 @corex.export
 def append_branch_uri_q(call: Call, uri: str, q: str) -> int:
     """Add a branch with a q value, 0 to 1."""
+    if not q:
+        return _append(call, uri, "")
     try:
-        valid = bool(q) and 0 <= float(q) <= 1
+        valid = 0 <= float(q) <= 1
     except ValueError:
         valid = False
-    return _append(call, uri, q) if valid else -1
+    return _append(call, uri, f"0{q}" if q.startswith(".") else q) if valid else -1
 
 
 def _append(call: Call, uri: str, q: str) -> int:
-    if split_uri(uri) is None or len(call.branches) >= MAX_BRANCHES:
-        logger.error("KSR.corex: %.80r cannot be a branch: no URI, or more than %d branches", uri, MAX_BRANCHES)
+    if len(call.branches) >= MAX_BRANCHES:
+        logger.error("KSR.corex: %.80r cannot be a branch: there are %d", uri, MAX_BRANCHES)
         return -1
-    call.branches.append((uri, q))
+    call.branches.append((uri or call.uri, q))
     return 1
 
 

@@ -24,6 +24,8 @@ def is_flag(flag: int) -> bool:
 def _change(call: Call, flag: int, branch: int, value: bool) -> bool:
     if not is_flag(flag):
         return False
+    if not 0 <= branch <= len(call.branches):
+        return True  # a branch that is not there keeps nothing
     flags = call.branch_flags.get(branch, 0)
     call.branch_flags[branch] = flags | 1 << flag if value else flags & ~(1 << flag)
     return True
@@ -75,19 +77,19 @@ def isbflagset(call: Call, flag: int) -> bool:
     return _is_set(call, flag, 0)
 
 
-@core.export(partial="a branch that is not there has flags, too")
+@core.export
 def setbiflag(call: Call, flag: int, branch: int) -> bool:
     """Set a flag of a branch."""
     return _change(call, flag, branch, True)
 
 
-@core.export(partial="a branch that is not there has flags, too")
+@core.export
 def resetbiflag(call: Call, flag: int, branch: int) -> bool:
     """Clear a flag of a branch."""
     return _change(call, flag, branch, False)
 
 
-@core.export(partial="a branch that is not there has flags, too")
+@core.export
 def isbiflagset(call: Call, flag: int, branch: int) -> bool:
     """Return whether a flag of a branch is set."""
     return _is_set(call, flag, branch)

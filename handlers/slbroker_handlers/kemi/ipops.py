@@ -19,6 +19,9 @@ ipops = Module("ipops")
 _PRIVATE: Final = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 
+_has_length = re.compile(r"[^/]+(?:/[0-9]{1,3})?").fullmatch
+
+
 def _ranges(*pairs: tuple[str, str]) -> tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]:
     return tuple((ipaddress.ip_network(network), kind) for kind, networks in pairs for network in networks.split())
 
@@ -160,6 +163,8 @@ def ip_is_in_subnet(_call: Call, address: str, networks: str) -> int:
 
 
 def _contains(network: str, address: Address) -> bool:
+    if not _has_length(network):
+        return False
     try:
         return address in ipaddress.ip_network(network, strict=False)
     except ValueError:

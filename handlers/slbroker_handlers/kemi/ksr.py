@@ -24,6 +24,7 @@ from slbroker_handlers.kemi import (
     pv,
     pvtpl,
     pvx,
+    rewriting,
     sanity,
     sdpops,
     siputils,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 assert flags  # its functions are the core's
 assert xavpfunctions  # its functions are pvx's
 assert xavplists  # and so are these
+assert rewriting  # its functions are textops's
 
 MODULES: Final[dict[str, Module]] = {
     module.name: module

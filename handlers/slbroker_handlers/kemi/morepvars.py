@@ -160,8 +160,7 @@ def _set_xavp(call: Call, spec: Spec, value: Value | None) -> bool:
     path = read_path(spec.inner)
     if path is None:
         return False
-    _list_of(call, spec.name).set(path, value)
-    return True
+    return _list_of(call, spec.name).set(path, value)
 
 
 _is_number = re.compile(r"[0-9]{1,9}").fullmatch

@@ -44,6 +44,8 @@ def uri_of(uri: Callable[[Call], str | None], part: str) -> Getter:
     def read(call: Call, _spec: Spec) -> Xval:
         written = uri(call)
         parts = split_uri(written) if written else None
+        if parts is None and part == "whole" and uri is _destination:
+            return written or None
         if parts is None:
             is_shown = part == "whole" and uri is request_uri and call.state.release >= (6, 0)
             return written or None if is_shown else None
@@ -277,6 +279,14 @@ def _time_part(call: Call, spec: Spec) -> Xval:
     return parts.get(spec.inner)
 
 
+# From this release on numbers have 64 bits, so that flag 31 is no sign.
+LONG_NUMBERS: Final = (5, 8)
+
+
+def _shown(call: Call, flags: int) -> int:
+    return flags - 2**32 if flags >= 2**31 and call.state.release < LONG_NUMBERS else flags
+
+
 def _hexadecimal(number: int) -> str:
     return f"{number:08x}"
 
@@ -352,11 +362,11 @@ READERS: Final[dict[str, Getter]] = {
     "mt": lambda _call, _: 1,
     "mi": lambda call, _: call.number,
     "ltt": _reply_tag,
-    "mf": lambda call, _: call.flags,
+    "mf": lambda call, _: _shown(call, call.flags),
     "mF": lambda call, _: _hexadecimal(call.flags),
-    "bf": lambda call, _: call.branch_flags.get(0, 0),
+    "bf": lambda call, _: _shown(call, call.branch_flags.get(0, 0)),
     "bF": lambda call, _: _hexadecimal(call.branch_flags.get(0, 0)),
-    "sf": lambda call, _: call.script_flags,
+    "sf": lambda call, _: _shown(call, call.script_flags),
     "sF": lambda call, _: _hexadecimal(call.script_flags),
     "T_branch_idx": lambda _call, _: 0,
     "rc": lambda _call, _: 0,

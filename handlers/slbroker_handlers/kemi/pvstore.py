@@ -185,10 +185,10 @@ def _set_domain(call: Call, _spec: Spec, value: Value | None) -> bool:
 
 def _set_port(call: Call, _spec: Spec, value: Value | None) -> bool:
     parts = call.parts
-    port = "" if value is None else str(value)
-    if parts is None or (port and not (port.isascii() and port.isdecimal() and int(port[:9]) <= 65_535)):
+    changed = parts.with_port("" if value is None else str(value)) if parts is not None else None
+    if changed is None:
         return False
-    call.set_uri(str(parts._replace(port=port)))
+    call.set_uri(changed)  # which may be no URI any more
     return True
 
 
@@ -199,10 +199,17 @@ def _set_destination(call: Call, _spec: Spec, value: Value | None) -> bool:
     return True
 
 
-def _set_flags(call: Call, _spec: Spec, value: Value | None) -> bool:
-    if not isinstance(value, int):
+def _set_flags(call: Call, spec: Spec, value: Value | None) -> bool:
+    """Set the flags of the request, the first branch or the script; null clears them."""
+    if isinstance(value, str):
         return False
-    call.flags = value & 0xFFFF_FFFF
+    flags = (value or 0) & 0xFFFF_FFFF
+    if spec.name in ("mf", "mF"):
+        call.flags = flags
+    elif spec.name in ("sf", "sF"):
+        call.script_flags = flags
+    else:
+        call.branch_flags[0] = flags
     return True
 
 
@@ -241,7 +248,7 @@ SETTERS: Final[dict[str, Setter]] = {
     "rd": _set_domain,
     "rp": _set_port,
     "du": _set_destination,
-    "mf": _set_flags,
+    **dict.fromkeys(("mf", "mF", "sf", "sF", "bf", "bF"), _set_flags),
 }
 
 

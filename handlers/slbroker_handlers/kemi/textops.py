@@ -21,7 +21,6 @@ logger = script_logger(__name__)
 
 textops = Module("textops")
 
-_FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 NO_MATCH: Final = -2
 _PYTHON: Final = "a Python regular expression; Kamailio's are POSIX extended"
 _REBUILT: Final = f"{_PYTHON}; headers have their long names there, and the top Via is stamped"
@@ -85,7 +84,7 @@ def search_hf(call: Call, name: str, expression: str, which: str) -> int:
     """Return 1 when the expression matches in a header: f the first, l the last, a any of them."""
     values = call.all(name)
     chosen = {"f": values[:1], "l": values[-1:]}.get(which[:1], values)
-    return max((search_in(value, expression) for value in chosen), default=-1)
+    return max((search_in(value, expression) for value in chosen if expression), default=-1)
 
 
 @textops.export
@@ -108,9 +107,9 @@ def has_body(call: Call) -> int:
 
 @textops.export
 def has_body_type(call: Call, content_type: str) -> int:
-    """Return 1 when the request has a body of this type."""
+    """Return 1 when the request has a body of this type, of any for ""."""
     given = media_type(call.first(b"content-type") or b"")
-    return 1 if call.message.body and given == content_type.lower() else -1
+    return 1 if call.message.body and content_type.lower() in (given, "") else -1
 
 
 @textops.export
@@ -142,8 +141,8 @@ _is_nowhere = re.compile(r"^c=IN IP4 0\.0\.0\.0\s*$", re.MULTILINE).search
 
 @textops.export
 def in_list(_call: Call, item: str, listed: str, separator: str) -> int:
-    """Return 1 when `item` is one of a list's."""
-    return 1 if item in (word.strip() for word in listed.split(separator or ",")) else -1
+    """Return 1 when `item` is one of a list's, and is not empty."""
+    return 1 if item and item in (word.strip() for word in listed.split(separator or ",")) else -1
 
 
 @textops.export
@@ -171,8 +170,22 @@ def cmp_istr(_call: Call, first: str, second: str) -> int:
 
 @textops.export(partial=_PYTHON)
 def search_str(_call: Call, subject: str, expression: str) -> int:
-    """Return 1 when the expression matches in a text, in any case; -2 when the text is empty."""
-    return search_in(subject, expression) if subject else -2
+    """Return 1 when the expression matches in a text, in any case; -2 when that is empty or the expression broken.
+
+    An empty expression is found in any text: 2.
+    """
+    if not subject or not _is_expression(expression):
+        return -2
+    return search_in(subject, expression) if expression else 2
+
+
+def _is_expression(expression: str) -> bool:
+    try:
+        re.compile(expression)
+    except re.error as error:
+        logger.error("%.80r is no regular expression: %s", expression, error)
+        return False
+    return True
 
 
 @textops.export
@@ -235,8 +248,8 @@ def _find(subject: str, part: str) -> int:
 
 @textops.export
 def str_find(_call: Call, subject: str, part: str) -> int:
-    """Return where a text has another one, 1 for its beginning, -1 when it has not."""
-    return _find(subject, part)
+    """Return where a text has another one, 1 for its beginning, -1 when it has not; an empty one is behind its end."""
+    return _find(subject, part) if part else len(subject) + 1
 
 
 @textops.export
@@ -267,38 +280,3 @@ def subst_user(call: Call, expression: str) -> int:
         return -1
     call.set_uri(str(parts._replace(user=changed)))
     return 1
-
-
-# The forwarded request ------------------------------------------------------------------------------------------
-
-
-def _without_effect(name: str, count: int, what: str) -> None:
-    """Declare a function of `count` texts that would change the forwarded request."""
-
-    def no_text(_call: Call) -> int:
-        return 1
-
-    def one_text(_call: Call, text: str) -> int:
-        del text
-        return 1
-
-    def two_texts(_call: Call, first: str, second: str) -> int:
-        del first, second
-        return 1
-
-    def three_texts(_call: Call, first: str, second: str, third: str) -> int:
-        del first, second, third
-        return 1
-
-    function = (no_text, one_text, two_texts, three_texts)[count]
-    function.__doc__ = f"Return 1; {what}."
-    textops.add(name, function, _FORWARDED)
-
-
-for _name, _count in {
-    "remove_hf": 1, "remove_hf_re": 1, "remove_hf_exp": 2, "remove_hf_match": 3, "subst": 1, "subst_hf": 3,
-    "subst_body": 1, "replace": 2, "replace_all": 2, "replace_str": 3, "replace_hdrs": 2, "replace_hdrs_str": 3,
-    "replace_body": 2, "replace_body_str": 3, "replace_body_all": 2, "replace_body_atonce": 2, "set_body": 2,
-    "search_append": 2, "search_append_body": 2,
-}.items():  # fmt: skip
-    _without_effect(_name, _count, "the request is not forwarded")

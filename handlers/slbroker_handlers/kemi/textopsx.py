@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch as patterns
+import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker.sip.uri import text
@@ -18,10 +19,18 @@ textopsx = Module("textopsx")
 _FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 
 
+def _matches(subject: str, pattern: str) -> bool:
+    """Return whether a shell pattern matches; a backslash takes the meaning from what is behind it."""
+    return patterns.fnmatchcase(subject, _escaped(lambda found: f"[{found[1]}]", pattern))
+
+
+_escaped = re.compile(r"\\([*?\[\\])").sub
+
+
 @textopsx.export
 def fnmatch(_call: Call, subject: str, pattern: str) -> int:
     """Return 0 when a shell pattern matches, else -1."""
-    return 0 if patterns.fnmatchcase(subject, pattern) else -1
+    return 0 if _matches(subject, pattern) else -1
 
 
 @textopsx.export(partial="with the flag i in any case, where Kamailio 5.6 matches nothing; other flags change nothing")
@@ -29,7 +38,7 @@ def fnmatch_ex(_call: Call, subject: str, pattern: str, flags: str) -> int:
     """Return 0 when a shell pattern matches, else -1."""
     if "i" in flags:
         subject, pattern = subject.lower(), pattern.lower()
-    return 0 if patterns.fnmatchcase(subject, pattern) else -1
+    return 0 if _matches(subject, pattern) else -1
 
 
 @textopsx.export

@@ -74,6 +74,14 @@ class UriParts(NamedTuple):
             return f"sip:{self.user}@{host}" if self.user else f"sip:{host}"
         return str(self._replace(host=host))
 
+    def with_port(self, port: str) -> str | None:
+        """Return the URI with another port, which is not looked at; None for one that cannot have a port."""
+        if self.scheme in ("tel", "tels"):
+            return None
+        if self.scheme == "urn":
+            return f"sip:{self.user}:{port}" if port else f"sip:{self.user}"
+        return str(self._replace(port=port))
+
     def param(self, name: str) -> str | None:
         """Return a parameter's value, "" for one without a value, None where it is not there."""
         for piece in self.params.split(";")[1:]:

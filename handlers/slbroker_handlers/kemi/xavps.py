@@ -105,16 +105,25 @@ class Lists:
         elif self._is_unique:
             values.append(value)
 
-    def set(self, path: Path, value: Value | None) -> None:
-        """Do what assigning to a path does; null takes the first one out."""
+    def set(self, path: Path, value: Value | None) -> bool:
+        """Do what assigning to a path does, null takes the first one out; return False where the place is not there."""
+        if path.at is not None and value is not None:
+            item = self.find(path.name, path.at)
+            if path.field and item is not None and not isinstance(item, dict):
+                return False
+            if not path.field and path.at != 0 and item is None:
+                return False
         if value is None:
             self.remove(path.name, path.at or 0, path.field)
         elif not path.field:
             self.put(path.name, value, path.at)
-        elif path.at is not None or (self._is_unique and self.fields(path.name) is not None):
+        elif (path.at is not None and self.fields(path.name, path.at) is not None) or (
+            self._is_unique and self.fields(path.name) is not None
+        ):
             self.put_field(path.name, path.at or 0, path.field, value, path.field_at)
-        else:
+        elif path.at is None or self._is_unique:
             self.put(path.name, {self._key(path.field): [value]})
+        return True
 
     def set_field(self, name: str, field: str, value: Value) -> None:
         """Give a field of the first that is called so one value; make it where there is none."""

@@ -111,7 +111,7 @@ def is_src_port(port: int, /) -> bool:
 def isbflagset(flag: int, /) -> bool:
     """Return whether a flag of the first branch is set."""
 def isbiflagset(flag: int, branch: int, /) -> bool:
-    """Return whether a flag of a branch is set. Here: a branch that is not there has flags, too."""
+    """Return whether a flag of a branch is set."""
 def isdsturiset() -> bool:
     """Return whether there is a destination URI. Here: there is no forwarding here: nothing comes of it."""
 def isflagset(flag: int, /) -> bool:
@@ -125,7 +125,7 @@ def notice(message: str, /) -> None:
 def resetbflag(flag: int, /) -> bool:
     """Clear a flag of the first branch."""
 def resetbiflag(flag: int, branch: int, /) -> bool:
-    """Clear a flag of a branch. Here: a branch that is not there has flags, too."""
+    """Clear a flag of a branch."""
 def resetdsturi() -> bool:
     """Forget the destination URI. Here: there is no forwarding here: nothing comes of it."""
 def resetflag(flag: int, /) -> bool:
@@ -145,7 +145,7 @@ def set_reply_no_connect() -> bool:
 def setbflag(flag: int, /) -> bool:
     """Set a flag of the first branch. Here: nothing is forwarded, so the flag serves the script alone."""
 def setbiflag(flag: int, branch: int, /) -> bool:
-    """Set a flag of a branch. Here: a branch that is not there has flags, too."""
+    """Set a flag of a branch."""
 def setdsturi(uri: str, /) -> bool:
     """Set the destination URI. Here: there is no forwarding here: nothing comes of it."""
 def setflag(flag: int, /) -> bool:
@@ -851,10 +851,10 @@ class _textops:
         """Return 1 when the request has a body."""
     @staticmethod
     def has_body_type(content_type: str, /) -> int:
-        """Return 1 when the request has a body of this type."""
+        """Return 1 when the request has a body of this type, of any for ""."""
     @staticmethod
     def in_list(item: str, listed: str, separator: str, /) -> int:
-        """Return 1 when `item` is one of a list's."""
+        """Return 1 when `item` is one of a list's, and is not empty."""
     @staticmethod
     def in_list_prefix(item: str, listed: str, separator: str, /) -> int:
         """Return 1 when `item` begins with one of a list's."""
@@ -874,53 +874,53 @@ class _textops:
     def regex_substring(subject: str, expression: str, index: int, most: int, target: str, /) -> int:
         """Set a pseudo-variable to a group of the first match, 0 for all of it: 1, -2 where nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
     @staticmethod
-    def remove_hf(text: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def remove_hf(name: str, /) -> int:
+        """Take the headers with a name out: 1, whether there are some or not. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def remove_hf_exp(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def remove_hf_exp(matching: str, but: str, /) -> int:
+        """Take the headers out whose name matches one expression and not the other: 1; -1 for what is no expression. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def remove_hf_match(first: str, second: str, third: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def remove_hf_match(old: str, by: str, mode: str, /) -> int:
+        """Return 1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def remove_hf_re(text: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def remove_hf_re(expression: str, /) -> int:
+        """Take the headers out whose name matches: 1; -1 for what is no expression. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_all(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_all(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_body(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_body(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_body_all(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_body_all(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_body_atonce(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_body_atonce(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_body_str(first: str, second: str, third: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_body_str(old: str, by: str, mode: str, /) -> int:
+        """Return 1, -1 without a body. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_hdrs(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_hdrs(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_hdrs_str(first: str, second: str, third: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_hdrs_str(old: str, by: str, mode: str, /) -> int:
+        """Return 1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def replace_str(first: str, second: str, third: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def replace_str(old: str, by: str, mode: str, /) -> int:
+        """Return 1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
     def search(expression: str, /) -> int:
         """Return 1 when the expression matches in the request, in any case; ^ and $ are those of lines. Here: a Python regular expression; Kamailio's are POSIX extended; headers have their long names there, and the top Via is stamped."""
     @staticmethod
-    def search_append(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def search_append(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def search_append_body(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def search_append_body(expression: str, by: str, /) -> int:
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
     def search_body(expression: str, /) -> int:
         """Return 1 when the expression matches in the body, in any case. Here: a Python regular expression; Kamailio's are POSIX extended."""
@@ -929,10 +929,10 @@ class _textops:
         """Return 1 when the expression matches in a header: f the first, l the last, a any of them. Here: a Python regular expression; Kamailio's are POSIX extended."""
     @staticmethod
     def search_str(subject: str, expression: str, /) -> int:
-        """Return 1 when the expression matches in a text, in any case; -2 when the text is empty. Here: a Python regular expression; Kamailio's are POSIX extended."""
+        """Return 1 when the expression matches in a text, in any case; -2 when that is empty or the expression broken. Here: a Python regular expression; Kamailio's are POSIX extended."""
     @staticmethod
-    def set_body(first: str, second: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def set_body(body: str, content_type: str, /) -> int:
+        """Give the request a body: 1, -1 for an empty one or no type. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
     def set_reply_body(body: str, content_type: str, /) -> int:
         """Put a body into every reply to this request that is made from now on. Here: a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type."""
@@ -950,19 +950,19 @@ class _textops:
         """Return 1 when a text has one of these characters, else -1."""
     @staticmethod
     def str_find(subject: str, part: str, /) -> int:
-        """Return where a text has another one, 1 for its beginning, -1 when it has not."""
+        """Return where a text has another one, 1 for its beginning, -1 when it has not; an empty one is behind its end."""
     @staticmethod
     def str_ifind(subject: str, part: str, /) -> int:
         """Return where a text has another one, in any case."""
     @staticmethod
-    def subst(text: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def subst(expression: str, /) -> int:
+        """Return 1 when /expression/replacement/flags would change something, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def subst_body(text: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def subst_body(expression: str, /) -> int:
+        """Return 1 when /expression/replacement/flags would change the body, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
-    def subst_hf(first: str, second: str, third: str, /) -> int:
-        """Return 1; the request is not forwarded. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def subst_hf(name: str, expression: str, which: str, /) -> int:
+        """Return 1 when /expression/replacement/flags would change a header: f the first, l the last, a any; else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
     @staticmethod
     def subst_uri(expression: str, /) -> int:
         """Change the Request-URI by /expression/replacement/flags; -1 when nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
