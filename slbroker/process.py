@@ -66,6 +66,10 @@ def _run_loop(main: Coroutine[Any, Any, None]) -> None:
                 if task.done():
                     raise
                 _tell_of(error)
+            except RuntimeError:
+                if task.done() or loop.is_closed():
+                    raise
+                logger.error("the plugin has stopped the event loop, which is the worker's; serving on")
 
 
 def _tell_of(error: BaseException) -> None:

@@ -63,6 +63,7 @@ class _FileCheck:
 
     def __init__(self, file: ConfigFile, commands: Mapping[str, click.Command], looks: Mapping[str, Look]) -> None:
         self._file = file
+        self._commands = commands
         self._looks = looks
         self._unknown = list(configfile.unknown_keys(file, commands))
         self._wrong = {(table, key) for table, key, _ in self._unknown}
@@ -106,11 +107,9 @@ class _FileCheck:
 
     def _read(self, place: _Place, key: str) -> tuple[list[Any], list[UserError]]:
         """Return what the words of a key mean, and what is wrong with them, to the commands that have the option."""
-        params = [own[spell(key)] for each in place.commands.values() if spell(key) in (own := options_of(each))]
-        if not params:  # at the top, for commands that have no table here
-            return [], []
-        readings = [_read(param, place.keys[key]) for param in params]
-        if not self._tables:  # it may be for any of them, and not all of them take a list
+        params = _params(key, place.commands)
+        readings = [_read(param, place.keys[key]) for param in params or _params(key, self._commands)]
+        if not (params and self._tables):  # it may be for any of them, and not all of them take a list
             return min(readings, key=lambda reading: len(reading[1]))
         errors = {str(error): error for _, errors in readings for error in errors}
         return readings[0][0], list(errors.values())
@@ -138,6 +137,11 @@ class _FileCheck:
         right = sorted(spell(key) for key in place.keys if (place.name, key) not in self._wrong)
         if right:
             yield _good(f"{place.title}: {', '.join(right)}")
+
+
+def _params(key: str, commands: Mapping[str, click.Command]) -> list[click.Parameter]:
+    """Return the options that a key is for, of those commands that have it."""
+    return [own[spell(key)] for each in commands.values() if spell(key) in (own := options_of(each))]
 
 
 def _read(param: click.Parameter, value: object) -> tuple[list[Any], list[UserError]]:

@@ -36,15 +36,26 @@ class Unknown(NamedTuple):
 
 
 def load(path: Path) -> ConfigFile:
-    """Return what `path` holds; raise ConfigError where it cannot be read, or is no TOML."""
+    """Return what `path` holds; raise ConfigError where it cannot be read, is no TOML, or says one option twice."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors begin with a BOM
     except OSError as error:
         raise ConfigError(f"config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path}: {error}") from error
     shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    return ConfigFile(path, shared, {key: value for key, value in content.items() if isinstance(value, dict)})
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    for name, keys in {"": shared, **tables}.items():
+        _refuse_twice(f"config {path}: {f'[{name}] ' if name else ''}", keys)
+    return ConfigFile(path, shared, tables)
+
+
+def _refuse_twice(where: str, keys: Mapping[str, object]) -> None:
+    """Raise ConfigError for a key that is there with hyphens and with underscores: which of both counts?"""
+    said: dict[str, str] = {}
+    for key in keys:
+        if (other := said.setdefault(spell(key), key)) != key:
+            raise ConfigError(f"{where}{other} and {key} are the same option")
 
 
 def commands_of(ctx: click.Context) -> dict[str, click.Command]:
@@ -84,7 +95,7 @@ def unknown_keys(file: ConfigFile, commands: Mapping[str, click.Command]) -> Ite
 
 
 def _guess(key: str, known: set[str]) -> str:
-    alike = difflib.get_close_matches(key, known, 1, 0.8)
+    alike = difflib.get_close_matches(key.lower(), known, 1, 0.8)
     return f"; {alike[0]}?" if alike else "; see --help"
 
 

@@ -50,13 +50,13 @@ class WordType(ParamType):
     """What is written as one word."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return what the word means; raises ConfigError, which names the file if the word is in one."""
+        """Return what the word means; raises ConfigError, which names the file or variable that the word is in."""
         if not isinstance(value, str):
             return value
         try:
             return self.read(value)
         except ConfigError as error:
-            raise ConfigError(f"{file_of(param, ctx)}{error}") from None
+            raise ConfigError(f"{file_of(param, ctx)}{error}{variable_of(param, ctx)}") from None
 
     def read(self, text: str) -> Any:
         """Return what `text` means; raises ConfigError."""
@@ -143,6 +143,14 @@ def file_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
     return f"config {ctx.meta[_FILE]}: " if is_in_file and _FILE in ctx.meta else ""
 
 
+def variable_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
+    """Return " (in VARIABLE)" where the value of an option is in that, else ""."""
+    if param is None or ctx is None or param.name is None:
+        return ""
+    source = ctx.get_parameter_source(param.name)
+    return f" (in {param.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else ""
+
+
 def complaint(error: click.ClickException) -> str:
     """Return what is wrong with the command line on one line: of a number in plain words, and from which file it is."""
     words = " ".join(error.format_message().split())
@@ -154,9 +162,7 @@ def complaint(error: click.ClickException) -> str:
     if isinstance(kind, click.IntRange | click.FloatRange) and given:
         number = "a whole number" if isinstance(kind, click.IntRange) else "a number"
         words = f"{param.opts[0]} wants {number} from {kind.min} to {kind.max}, not {given[1].strip(chr(39))}"
-        if error.ctx is not None and param.name is not None:
-            source = error.ctx.get_parameter_source(param.name)
-            words += f" (in {param.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else ""
+        words += variable_of(param, error.ctx)
     return file_of(param, error.ctx) + words
 
 
@@ -189,6 +195,18 @@ def _defaults(command: click.Command, file: configfile.ConfigFile, name: str) ->
     return defaults
 
 
+def _refuse_twice(
+    ctx: click.Context, param: click.Parameter, listen: tuple[ListenAddress, ...]
+) -> tuple[ListenAddress, ...]:
+    """Raise ConfigError for an address that is said twice: SO_REUSEPORT would give it two sockets."""
+    twice = next(
+        (address for number, address in enumerate(listen) if address.port and address in listen[:number]), None
+    )
+    if twice is not None:
+        raise ConfigError(f"{file_of(param, ctx)}listen address {twice} is said twice{variable_of(param, ctx)}")
+    return listen
+
+
 _config_path = click.Path(dir_okay=False, path_type=Path)
 config = option(
     "--config",
@@ -212,6 +230,7 @@ listen = option(
     "--listen",
     type=ListenType(),
     multiple=True,
+    callback=_refuse_twice,
     help="SIP address to listen on: udp, tcp, tls, ws or wss; repeatable. IPv6 in brackets: udp:[::1]:5060.",
 )
 advertise = option(

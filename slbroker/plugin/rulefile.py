@@ -40,7 +40,7 @@ _CONDITIONS: Final = ("user", "domain", "source", "transport", "header")
 def load_rules(path: Path) -> Handlers:
     """Return the plugin that the file at `path` describes; raise PluginError, one line that names the key at fault."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise PluginError(f"plugin {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -262,3 +262,17 @@ def test_a_task_of_the_plugins_own_does_not_end_the_worker(site: Site, act: str,
     worker.wait_for("a task of the plugin raised")
     assert ask(port, ["b", "c"]) == {"b": 200, "c": 200}
     assert worker.stop() == 0
+
+
+def test_a_plugin_that_stops_the_event_loop_does_not_end_the_worker(site: Site) -> None:
+    port = site.edge()
+    worker = site.handler(
+        f"{HEAD}@app.otherwise\nasync def answer(request):\n    asyncio.get_running_loop().stop()\n"
+        "    return request.reply(200)\n"
+    )
+    worker.wait_for("handler ready")
+    assert ask(port, ["a"]) == {"a": 200}
+    worker.wait_for("the plugin has stopped the event loop")
+    assert ask(port, ["b", "c"]) == {"b": 200, "c": 200}
+    assert worker.stop() == 0
+    assert "a bug in slbroker" not in worker.log

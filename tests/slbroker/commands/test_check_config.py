@@ -52,6 +52,7 @@ def check(folder: Path, content: str, *words: str) -> tuple[int, list[str], list
 WRONG = {
     # keys
     'colour = "red"': ("colour", "there is no such option; see --help"),
+    'Keys = "ring"': ("Keys", "there is no such option; keys?"),
     "edge = 5": ("edge", "there is no such option; write it as a table, [edge]"),
     "[edge]\nack_windoww = 5": ("[edge] ack_windoww", "there is no such option; ack-window?"),
     "[edge]\nworkers = 2": ("[edge] workers", "there is no such option"),
@@ -98,7 +99,12 @@ WRONG = {
     '[handler]\nbus-key = "edge.key"': ("[handler] bus-key:", "edge.key holds no secret key"),
     '[handler]\nbus-server-key = "edge.key_secret"': ("[handler] bus-server-key:", ""),
     '[edge]\nbroker-key = "nowhere"': ("[edge] broker-key:", "nowhere"),
+    # for commands that have no table here, among others that have
+    "workers = 300\n[edge]\nack-window = 5": ("workers:", "--workers wants a whole number from 1 to 256, not 300"),
+    'plugin = "nowhere.py"\n[edge]\nack-window = 5': ("plugin:", "plugin nowhere.py: there is no such file"),
+    'edges = "udp:h"\n[handler]\ncredit = 5': ("edges:", "bus address 'udp:h'"),
     # together
+    '[edge]\nlisten = ["udp:127.0.0.1:5060", "udp:127.0.0.1:5060"]': ("[edge]:", "udp:127.0.0.1:5060 is said twice"),
     '[edge]\ntls-key = "secret"': ("[edge]:", "TLS needs a certificate"),
     '[edge]\nlisten = "tls:127.0.0.1:0"': ("[edge]:", "tls:127.0.0.1:0 needs a certificate"),
     '[edge]\nlisten = "udp:127.0.0.1:0"\nadvertise = "tcp:h"': ("[edge]:", "advertise 'tcp:h': nothing listens on tcp"),
@@ -120,7 +126,7 @@ def test_a_file_that_is_wrong(content: str, folder: Path) -> None:
     assert len(bad) == 1, bad
     assert bad[0].startswith(f"{FILE} {where}")
     assert said in bad[0]
-    assert code == (Exit.BIND if "cannot listen" in said else Exit.CONFIG)
+    assert code == (Exit.BIND if "cannot listen" in said else Exit.PLUGIN if "plugin" in where else Exit.CONFIG)
 
 
 def test_all_that_is_wrong_is_said_at_once(folder: Path) -> None:
@@ -150,6 +156,17 @@ def test_no_toml(content: str, folder: Path) -> None:
     code, (bad,), good = check(folder, content)
     assert bad.startswith(f"config {FILE}: ")
     assert (code, good) == (Exit.CONFIG, [])
+
+
+def test_an_option_that_is_said_twice_is_refused(folder: Path) -> None:
+    code, (bad,), good = check(folder, "[edge]\nmax-wait = 1\nmax_wait = 2\n")
+    assert bad == f"config {FILE}: [edge] max-wait and max_wait are the same option"
+    assert (code, good) == (Exit.CONFIG, [])
+
+
+def test_a_file_of_a_windows_editor_begins_with_a_bom(folder: Path) -> None:
+    code, bad, good = check(folder, "\ufeff[edge]\r\nack-window = 5\r\n")
+    assert (code, bad, good) == (Exit.OK, [], [f"{FILE} [edge]: ack-window"])
 
 
 def test_no_file(folder: Path) -> None:

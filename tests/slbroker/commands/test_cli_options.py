@@ -340,3 +340,29 @@ def test_a_wrong_number_in_a_variable_names_the_variable(
     code, line = complaint("run")
     assert code == Exit.USAGE
     assert "--workers wants a whole number from 1 to 256, not many (in SLBROKER_WORKERS)" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "command"),
+    [
+        ("SLBROKER_LISTEN", "bogus", "run"),
+        ("SLBROKER_LISTEN", "udp:127.0.0.1:5099 udp:127.0.0.1:5099", "run"),
+        ("SLBROKER_BUS", "ipc:///a ipc:///b", "edge"),
+        ("SLBROKER_ADVERTISE", "a:b:c", "run"),
+        ("SLBROKER_RETRY_AFTER", "soon", "run"),
+        ("SLBROKER_SUPPORTED", "a,b", "run"),
+        ("SLBROKER_LOG_LEVEL", "loud", "run"),
+    ],
+)
+def test_a_wrong_word_in_a_variable_names_the_variable(
+    variable: str, value: str, command: str, complaint: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    _code, line = complaint(command)
+    assert variable in line
+
+
+def test_a_listen_address_that_is_said_twice_is_refused(complaint: Callable[..., Any]) -> None:
+    address = f"udp:127.0.0.1:{free_udp_port()}"
+    code, line = complaint("run", "--listen", address, "--listen", address)
+    assert (code, line) == (Exit.CONFIG, f"slbroker: listen address {address} is said twice\n")
