@@ -34,11 +34,6 @@ class Survey(NamedTuple):
     silent: list[BusAddress]
 
 
-def ask_figures(address: BusAddress, timeout: float) -> list[dict[str, Any]]:
-    """Return the statistics of the edge at `address` and of its further processes; raise NoAnswerError."""
-    return survey(address, timeout).answers
-
-
 def survey(address: BusAddress, timeout: float, security: BusSecurity | None = None) -> Survey:
     """Ask the edge at `address` and its further processes; raise NoAnswerError when none answers, ConfigError.
 

@@ -32,10 +32,6 @@ class AckFilter:
         self.window = window
         self._memory = memory or FilterMemory.of_one()
 
-    def is_armed(self, now: float) -> bool:
-        """Return whether ACKs are looked at; when not, all are let through."""
-        return now < self._memory.deadline
-
     def arm(self, invites: Iterable[Dialog], now: float) -> None:
         """Note that final replies to INVITEs have been sent.
 

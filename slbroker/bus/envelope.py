@@ -10,7 +10,6 @@ Every failure to decode is one error, EnvelopeError, with its cause.
 
 from __future__ import annotations
 
-import struct
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -21,7 +20,7 @@ from slbroker.inner import Item, pack_jobs, unpack_requests
 from slbroker.sip.message import Message, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from slbroker.inner import JobT
 
@@ -64,11 +63,8 @@ FILTERED_ACK: Final = b"sl:filtered-ack"
 # closes the connection that the request came on.
 Answer: TypeAlias = bytes | None | tuple[bytes | None, ...]
 
-# What msgpack begins an array of 2 and one of 3 with, and a number of 8 bytes.
+# What msgpack begins an array of 2 with.
 _PAIR: Final = b"\x92"
-_TRIPLE: Final = 0x93
-_UINT64: Final = 0xCF
-_item_head: Final = struct.Struct(">BBQ").pack
 _packer: Final = msgpack.Packer()
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _new: Final = tuple.__new__  # for a NamedTuple whose length is known to be right: `_make` would measure it again
@@ -92,25 +88,12 @@ def unpack_request(packed: bytes) -> tuple[Message, Source]:
     return _new(Message, message), _new(Source, source)
 
 
-def encode_packed(items: Sequence[tuple[int, bytes]], route: bytes = b"") -> list[bytes]:
-    """Return the frames of one batch of requests that are packed already; ids are below 2**64."""
-    parts = [_packer.pack_array_header(len(items))]
-    for number, packed in items:
-        parts += (_item_head(_TRIPLE, _UINT64, number), packed)
-    return [msgpack.packb((VERSION, 3, route, len(items))), b"".join(parts)]
-
-
 def encode_jobs(jobs: list[JobT], route: bytes = b"") -> list[bytes]:
-    """Return the frames of one batch of requests that are jobs; what `encode_packed` makes of their readings."""
+    """Return the frames of one batch of requests."""
     return [msgpack.packb((VERSION, 3, route, len(jobs))), pack_jobs(jobs)]
 
 
 HEARTBEAT: Final = encode(Kind.HEARTBEAT)  # said and heard more often than all else
-
-
-def encode_requests(items: Iterable[tuple[int, Message, Source]], route: bytes = b"") -> list[bytes]:
-    """Return the frames of one batch of requests."""
-    return encode_packed([(number, pack_request(message, source)) for number, message, source in items], route)
 
 
 def encode_replies(answers: Sequence[tuple[int, Answer]], route: bytes = b"") -> list[bytes]:

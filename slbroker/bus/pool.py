@@ -20,7 +20,7 @@ from slbroker.bus.sharing import share
 from slbroker.inner import JobT, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+    from collections.abc import Iterable, Iterator, Mapping, Sized
 
     from slbroker.bus.account import Offer
 
@@ -118,18 +118,11 @@ class Pool(Generic[JobT]):
 
     def take_aged(self, queued_before: float) -> list[JobT]:
         """Take away and return the jobs that wait since before that moment; the oldest need not be in front."""
-        return self._sift(lambda job: job.queued < queued_before)
-
-    def take_all(self) -> list[JobT]:
-        """Take away and return all jobs that wait."""
-        return self._sift(lambda _job: True)
-
-    def _sift(self, unwanted: Callable[[JobT], bool]) -> list[JobT]:
         out: list[JobT] = []
         for queue in (self.picky, self.waiting):
-            found = [job for job in queue if unwanted(job)]
+            found = [job for job in queue if job.queued < queued_before]
             if found:
-                kept = [job for job in queue if not unwanted(job)]
+                kept = [job for job in queue if job.queued >= queued_before]
                 queue.clear()
                 queue.extend(kept)
                 out += found

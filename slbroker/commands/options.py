@@ -274,11 +274,6 @@ record = option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Append the requests to this file, for: slbroker replay. They hold names and credentials.",
 )
-insecure_bus = option(
-    "--insecure-bus",
-    is_flag=True,
-    help="Bind a TCP bus that other machines can reach, unencrypted: on a network that nobody else reaches.",
-)
 credit = option(
     "--credit",
     type=click.IntRange(1, 65_536),

@@ -25,7 +25,6 @@ Decision: TypeAlias = Reply | Drop | Sequence[Reply]
 Handler: TypeAlias = "Callable[[Request], Decision | Awaitable[Decision]]"
 AnyHandler = TypeVar("AnyHandler", bound="Callable[[Request], Decision | Awaitable[Decision]]")
 # Asked before a handler; returns a decision, or None to let the request pass.
-Before: TypeAlias = "Callable[[Request], Decision | None | Awaitable[Decision | None]]"
 AnyBefore = TypeVar("AnyBefore", bound="Callable[[Request], Decision | None | Awaitable[Decision | None]]")
 # Shown each reply before it is built; returns another one, or None to let it be.
 After: TypeAlias = "Callable[[Request, Reply], Reply | None]"

@@ -70,15 +70,6 @@ def tag_of(value: bytes) -> bytes:
     return _read_single(value).tag
 
 
-def split_params(value: bytes) -> tuple[bytes, bytes]:
-    """Return the address and the header parameters behind it, from their ";" on, both stripped.
-
-    Raises Reject(400, reason) as `tag_of` does.
-    """
-    reading = _read_single(value)
-    return value[: reading.head_end].strip(b" \t"), value[reading.head_end :].strip(b" \t")
-
-
 def with_param(value: bytes, name: bytes, content: bytes) -> bytes:
     """Return an address in <>, all as written but for one header parameter, `name` in lower case, which it gets last.
 

@@ -25,6 +25,7 @@ from slbroker.sip.via import stamp, stamp_top
 from slbroker_edge.reader import is_answerable, read
 from slbroker_handlers.bundled import app
 from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, different, responder, signer
+from tests.support.bus import encode_packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def worker_tasks() -> dict[str, Task]:
     """Return what a worker does with one request."""
     options, invite = parsed(OPTIONS), parsed(INVITE)
     answer, sign = responder(app).answer, signer().sign
-    (item,) = envelope.decode_requests(envelope.encode_packed([(1, read_one(OPTIONS).packed)])[1])
+    (item,) = envelope.decode_requests(encode_packed([(1, read_one(OPTIONS).packed)])[1])
     return {
         "sign tag": Task(lambda: sign(invite.call_id, invite.from_tag, invite.cseq)),
         "build reply": Task(lambda: build_reply(options, 200, "OK", TAG)),
@@ -97,7 +98,7 @@ def bus_tasks() -> dict[str, Task]:
     reply = build_reply(parsed(OPTIONS), 200, "OK", TAG)
     answers: list[tuple[int, envelope.Answer]] = [(number, reply) for number in numbers]
     packed = [(number, read_one(OPTIONS).packed) for number in numbers]
-    requests, replies = envelope.encode_packed(packed)[1], envelope.encode_replies(answers)[1]
+    requests, replies = encode_packed(packed)[1], envelope.encode_replies(answers)[1]
     path, reading = in_service(), read_one(OPTIONS)
     jobs = [Job(reading, b"", ANY, 0) for _ in numbers]
     number_jobs(jobs, numbers[0], NOW)

@@ -17,6 +17,7 @@ from tests.edge.rig import Rig
 from tests.edge.streamrig import StreamRig, small_socket
 from tests.edge.tlsrig import TlsRig
 from tests.edge.wsrig import WsRig, call
+from tests.support.acks import is_armed
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import within
@@ -88,7 +89,7 @@ def test_the_connection_ends_behind_the_reply(rig: StreamRig, authority: Authori
     assert phone.is_cut()
     phone.hang_up()
     assert (rig.open, rig.closed) == (1, {"handler": 1})
-    assert rig.edge.ack_filter.is_armed(rig.now)
+    assert is_armed(rig)
     other.say(of("OPTIONS", 2))
     assert read_reply(other.hear()).status == 200
     assert rig.shown() == {"replied": 3}

@@ -9,6 +9,7 @@ from slbroker.config import DispatchSettings
 from slbroker.plugin.reply import DROP, Drop
 from tests.edge.rig import PEER, FakeListener, Rig
 from tests.edge.test_edge import app, served, statuses
+from tests.support.acks import is_armed
 from tests.support.sip import read_reply, request
 
 THEIRS = "<sip:bob@example.com>;tag=theirs"
@@ -29,10 +30,6 @@ def curious() -> tuple[Handlers, list[str]]:
 
 def ack_to(reply: bytes) -> bytes:
     return request("ACK", to=read_reply(reply).one(b"To"))
-
-
-def is_armed(rig: Rig) -> bool:
-    return rig.edge.ack_filter.is_armed(rig.now)
 
 
 # Arming ---------------------------------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ from slbroker.bus import envelope
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.config import EdgeSettings, HandlerSettings, parse_listen_address
 from slbroker.errors import BindError, KeyFileError, NoAnswerError
-from slbroker.query import ask_figures
 from slbroker_edge.service import EdgeService
 from slbroker_handlers.worker import Worker
+from tests.support.figures import ask_figures
 from tests.support.peers import free_udp_port
 from tests.support.sip import read_reply, request
 from tests.support.timing import within

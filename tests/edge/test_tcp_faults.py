@@ -10,6 +10,7 @@ import pytest
 from slbroker_edge.transports.connection import PARTING
 from tests.edge import tcprig
 from tests.edge.tcprig import VIA, app, numbered
+from tests.support.acks import is_armed
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def test_a_closed_connection_is_a_send_failure_and_no_more(rig: StreamRig) -> No
     phone.sock.send(numbered(1, "INVITE"))
     rig.settle()
     assert rig.edge.send_failures == 1
-    assert not rig.edge.ack_filter.is_armed(rig.now)
+    assert not is_armed(rig)
     assert rig.closed == {"peer": 1}
     other.say(numbered(2))
     assert read_reply(other.hear()).status == 200

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from slbroker.bus.address import parse_bus_address
-from slbroker.query import ask_figures
 from tests.fire.acts import ACTS, HANDLER_TIMEOUT, LASTS, Seen
 from tests.fire.checks import spread, summary
 from tests.fire.lines import lost_requests
 from tests.fire.rogue import Rogue
 from tests.fire.site import RATE, Site, after
 from tests.fuzz.memory import read_usage
+from tests.support.figures import ask_figures
 from tests.support.timing import TIME, within
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from slbroker.config import HandlerSettings
 from slbroker.errors import KeyFileError
 from slbroker.sip.message import Message, Source
 from slbroker_handlers.worker import Link, Worker
+from tests.support.bus import encode_requests
 from tests.support.sip import read_reply
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def batch(*methods: str) -> list[bytes]:
     headers = (b"via", b"SIP/2.0/UDP 192.0.2.1", b"from", b"<sip:a@h>;tag=f", b"to", b"<sip:b@h>", b"call-id", b"c")
     message = Message(b"", b"sip:b@h", headers, b"", b"c", b"f", b"", 1)
     items = [(number, message._replace(method=method.encode()), SOURCE) for number, method in enumerate(methods)]
-    return envelope.encode_requests(items)
+    return encode_requests(items)
 
 
 gates: list[asyncio.Event] = []

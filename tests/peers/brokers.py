@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slbroker import keys
 from slbroker.bus.address import parse_bus_address
-from slbroker.query import ask_figures
+from tests.support.figures import ask_figures
 from tests.support.peers import free_tcp_port
 from tests.support.timing import until, within
 

@@ -17,7 +17,8 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import bind_router
 from slbroker.cli import main
 from slbroker.errors import NoAnswerError
-from slbroker.query import Survey, ask_figures, survey
+from slbroker.query import Survey, survey
+from tests.support.figures import ask_figures
 from tests.support.timing import within
 
 if TYPE_CHECKING:

@@ -13,8 +13,11 @@ assert len(link.answered) == 2
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from typing import TYPE_CHECKING
+
+import msgpack
 
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY, Choice
@@ -27,7 +30,7 @@ from slbroker.sip.message import Message, Source
 from slbroker.sip.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 HEADERS = (b"from", b"<sip:a@example.com>;tag=1", b"to", b"<sip:bob@example.com>", b"call-id", b"c1")
 MESSAGE = Message(b"OPTIONS", b"sip:bob@example.com", HEADERS, b"", call_id=b"c1", from_tag=b"1", to_tag=b"", cseq=7)
@@ -52,6 +55,20 @@ def hello(name: str = "w1", credit: int = 4, takes: Sequence[bytes] = (), pool: 
 def waiting(dispatcher: Dispatcher[Job]) -> list[Job]:
     """The jobs that wait for credit, in the order in which they would go out, pool by pool."""
     return [job for pool in dispatcher.pools.values() for queue in (pool.picky, pool.waiting) for job in queue]
+
+
+def encode_packed(items: Sequence[tuple[int, bytes]], route: bytes = b"") -> list[bytes]:
+    """The frames of one batch of requests that are packed already, as docs/bus.md has them; ids are below 2**64."""
+    packer = msgpack.Packer()
+    parts = [packer.pack_array_header(len(items))]
+    for number, packed in items:
+        parts += (struct.pack(">BBQ", 0x93, 0xCF, number), packed)
+    return [msgpack.packb((envelope.VERSION, 3, route, len(items))), b"".join(parts)]
+
+
+def encode_requests(items: Iterable[tuple[int, Message, Source]], route: bytes = b"") -> list[bytes]:
+    """The frames of one batch of requests."""
+    return encode_packed([(number, pack_request(message, source)) for number, message, source in items], route)
 
 
 def kind_of(frames: Sequence[bytes]) -> Kind:

@@ -32,7 +32,6 @@ ERROR: Final = -1
 WRONG_PASSWORD: Final = -2
 STALE_NONCE: Final = -4
 NO_CREDENTIALS: Final = -5
-NONCE_REUSED: Final = -6
 OTHER_USER: Final = -8
 # Bits of the flags.
 WITH_QOP: Final = 1

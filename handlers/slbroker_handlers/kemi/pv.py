@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.exports import Module, Xval
-from slbroker_handlers.kemi.place import script_logger
 from slbroker_handlers.kemi.pvars import METHOD_NUMBERS, OTHER_METHOD
 from slbroker_handlers.kemi.pvspec import parse_spec
 from slbroker_handlers.kemi.pvstore import GETTERS, NULL, SETTERS, read_variable
@@ -14,8 +13,6 @@ from slbroker_handlers.kemi.pvstore import GETTERS, NULL, SETTERS, read_variable
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
     from slbroker_handlers.kemi.tables import Value
-
-logger = script_logger(__name__)
 
 pv = Module("pv")
 

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 sanity = Module("sanity")
 
-# Bits of the first argument.
+# Bits of the first argument. 4, the headers that a request must have, is always judged by the edge.
 RURI_SCHEME: Final = 2
-REQUIRED_HEADERS: Final = 4
 EXPIRES_VALUE: Final = 256
 PROXY_REQUIRE: Final = 512
 PARSE_URIS: Final = 1024

@@ -22,7 +22,6 @@ _is_digits = re.compile(r"[0-9]+").fullmatch
 _is_tel = re.compile(r"\+?[0-9]+").fullmatch
 _is_alphanum = re.compile(r"[0-9A-Za-z]+").fullmatch
 OUTDATED = -4
-_TRANSPORTS = ("udp", "tcp", "tls", "sctp", "ws", "wss")
 
 
 def _truth(value: object) -> int:

@@ -14,6 +14,7 @@ from slbroker.bus.envelope import Kind
 from slbroker.errors import EnvelopeError
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse
+from tests.support.bus import encode_requests
 from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ ITEMS = [
 _frames = (
     *envelope.encode(Kind.HELLO, HELLO),
     *envelope.encode(Kind.WELCOME, {"edge": "host:2", "heartbeat": 0.25, "processes": 2}),
-    *envelope.encode_requests(ITEMS, b"route"),
-    *envelope.encode_requests(ITEMS[2:]),
+    *encode_requests(ITEMS, b"route"),
+    *encode_requests(ITEMS[2:]),
     *envelope.encode_replies([(2**61, b"SIP/2.0 200 OK\r\n\r\n"), (7, None), (8, (b"SIP/2.0 100 T", b""))], b"r"),
 )
 SEEDS = tuple(dict.fromkeys(_frames))
@@ -88,7 +89,7 @@ def check_requests(frame: bytes) -> None:
             assert type(message.cseq) is type(source.port) is int
             assert type(source.host) is type(source.listen) is str
             list(message.pairs())
-        head, body = envelope.encode_requests(items, b"way")
+        head, body = encode_requests(items, b"way")
         assert envelope.decode_head([head, body]) == (Kind.REQUESTS, b"way", len(items))
         assert envelope.decode_requests(body) == items
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from slbroker.errors import Drop, Reject
-from slbroker.sip.address import Address, parse_address, parse_address_list, split_params, tag_of
+from slbroker.sip.address import Address, parse_address, parse_address_list, tag_of
 from slbroker.sip.credentials import parse_credentials
 from slbroker.sip.uri import Uri, parse_uri
 from slbroker.sip.uri import check_uri as judge_uri
@@ -65,17 +65,13 @@ def attempt(function: Callable[[bytes], Result], value: bytes) -> Result | Rejec
 
 def check_address(value: bytes) -> None:
     """One reading of an address, whoever asks."""
-    tag, address, pieces = attempt(tag_of, value), attempt(parse_address, value), attempt(split_params, value)
+    tag, address = attempt(tag_of, value), attempt(parse_address, value)
     several = attempt(parse_address_list, value)
     if isinstance(address, Reject):
         assert isinstance(tag, Reject)
-        assert isinstance(pieces, Reject)
-        assert str(tag) == str(address) == str(pieces)
+        assert str(tag) == str(address)
     else:
         assert tag == address.tag.encode()
-        assert not isinstance(pieces, Reject)
-        assert split_params(b"%b%b" % pieces) == pieces
-        assert parse_address(b"%b%b" % pieces).params == address.params
         assert several == [address]
         check_parts(address, value)
     if not isinstance(several, Reject):

@@ -9,7 +9,7 @@ from slbroker.bus import envelope
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import Kind
 from slbroker.config import RelaySettings
-from tests.support.bus import MESSAGE, SOURCE, START, hello, kind_of
+from tests.support.bus import MESSAGE, SOURCE, START, encode_requests, hello, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ class Counter:
     def requests(self, edge: str, route: bytes, size: int = 1, *, padding: int = 0) -> list[bytes]:
         """An edge sends a batch; its body."""
         message = MESSAGE._replace(body=b"x" * padding)
-        frames = envelope.encode_requests([(number, message, SOURCE) for number in range(size)], route)
+        frames = encode_requests([(number, message, SOURCE) for number in range(size)], route)
         self.relay.from_edge(edge.encode(), frames, self.now)
         self.check()
         return frames

@@ -11,7 +11,7 @@ from slbroker.bus.account import MAX_NAME
 from slbroker.bus.envelope import MAX_ARRAY, Kind
 from slbroker.config import RelaySettings
 from tests.slbroker.broker.counter import SETTINGS, Counter, holding, lost
-from tests.support.bus import MESSAGE, SOURCE, hello, kind_of
+from tests.support.bus import MESSAGE, SOURCE, encode_requests, hello, kind_of
 
 # Too much, too long ---------------------------------------------------------------------------------------------
 
@@ -106,10 +106,10 @@ def test_many_lost_batches_fit_into_envelopes(counter: Counter) -> None:
         envelope.encode(Kind.BAD, {"batches": [1]}),
         envelope.encode(Kind.WELCOME, {"handler_timeout": "soon"}),
         envelope.encode(Kind.WELCOME, {"handler_timeout": float("inf")}),
-        envelope.encode_requests([(1, MESSAGE, SOURCE)], b"r"),
-        envelope.encode_requests([], b"s"),
-        [envelope.encode_requests([(1, MESSAGE, SOURCE)], b"s")[0], msgpack.packb([1, 2])],
-        [envelope.encode_requests([(1, MESSAGE, SOURCE)], b"s")[0], b"\xdc\x00"],
+        encode_requests([(1, MESSAGE, SOURCE)], b"r"),
+        encode_requests([], b"s"),
+        [encode_requests([(1, MESSAGE, SOURCE)], b"s")[0], msgpack.packb([1, 2])],
+        [encode_requests([(1, MESSAGE, SOURCE)], b"s")[0], b"\xdc\x00"],
     ],
 )
 def test_garbage_from_an_edge_is_counted_and_nothing_else(counter: Counter, frames: list[bytes]) -> None:

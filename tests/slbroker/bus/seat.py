@@ -5,7 +5,7 @@ from __future__ import annotations
 from slbroker.bus import envelope
 from slbroker.bus.envelope import Answer, Kind
 from slbroker.bus.membership import Membership, Standing
-from tests.support.bus import MESSAGE, SOURCE, START, hello, kind_of
+from tests.support.bus import MESSAGE, SOURCE, START, encode_requests, hello, kind_of
 
 WELCOME = envelope.encode(Kind.WELCOME, {"edge": "e1", "heartbeat": 0.25, "processes": 2})
 
@@ -24,7 +24,7 @@ class Seat:
 
     def take(self, *ids: int, route: bytes = b"") -> None:
         """Let the edge give a batch."""
-        batch = envelope.encode_requests([(number, MESSAGE, SOURCE) for number in ids], route)
+        batch = encode_requests([(number, MESSAGE, SOURCE) for number in ids], route)
         assert self.hear(batch) == list(ids)
 
     def says(self, seconds: float = 0.0) -> list[Kind]:

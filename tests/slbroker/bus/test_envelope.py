@@ -23,7 +23,7 @@ from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse
 from slbroker.totag import Signer
-from tests.support.bus import MESSAGE, SOURCE
+from tests.support.bus import MESSAGE, SOURCE, encode_requests
 from tests.support.sip import TYPICAL
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ GOLDEN: dict[str, tuple[list[bytes], str, str]] = {
         "83a465646765a26531a9686561727462656174cb3fd0000000000000a970726f63657373657302",
     ),
     "REQUESTS": (
-        envelope.encode_requests([ITEM]),
+        encode_requests([ITEM]),
         "940103c40001",
         "9193cf000001000000000198c4074f5054494f4e53c40f7369703a6240622e6578616d706c65"
         "94c403766961c4255349502f322e302f554450203139322e302e322e313b6272616e63683d7a39684734624b31"
@@ -191,7 +191,7 @@ answers = st.none() | st.binary() | several.map(tuple) | several.map(lambda repl
 
 @given(batches, st.binary())
 def test_requests_come_back_as_they_were(items: list[Item], route: bytes) -> None:
-    head, body = envelope.encode_requests(items, route)
+    head, body = encode_requests(items, route)
     assert envelope.decode_head([head, body]) == (Kind.REQUESTS, route, len(items))
     decoded = envelope.decode_requests(body)
     assert decoded == items
@@ -214,14 +214,14 @@ def test_a_map_comes_back_as_it_was(info: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", TYPICAL)
 def test_what_the_parser_made_of_a_real_request_crosses_the_bus(name: str) -> None:
     message = parse(TYPICAL[name])
-    ((number, decoded, source),) = envelope.decode_requests(envelope.encode_requests([(1, message, SOURCE)])[1])
+    ((number, decoded, source),) = envelope.decode_requests(encode_requests([(1, message, SOURCE)])[1])
     assert (number, source) == (1, SOURCE)
     assert decoded == message._replace(headers=tuple(message.headers))
 
 
 def test_a_batch_fits_the_size_limit_though_its_last_request_is_of_the_largest() -> None:
     growth = len(b"session-expires") + 2 * 3  # of a header: its compact form is a letter, msgpack says two lengths
-    request = len(envelope.encode_requests([(2**64 - 1, MESSAGE, SOURCE)])[1]) + growth * MAX_HEADERS
+    request = len(encode_requests([(2**64 - 1, MESSAGE, SOURCE)])[1]) + growth * MAX_HEADERS
     assert MAX_BATCH_BYTES + MAX_DATAGRAM + MAX_BATCH * request < MAX_ENVELOPE
 
 
@@ -394,7 +394,7 @@ def check_any(frame: bytes) -> None:
             case "info":
                 assert all(type(key) is str for key in decoded)
             case "requests":
-                assert envelope.decode_requests(envelope.encode_requests(decoded)[1]) == decoded
+                assert envelope.decode_requests(encode_requests(decoded)[1]) == decoded
             case "replies":
                 assert envelope.decode_replies(envelope.encode_replies(decoded)[1]) == decoded
 

@@ -10,7 +10,7 @@ from slbroker.bus import envelope
 from slbroker.bus.envelope import MAX_BATCH, Kind
 from slbroker.bus.membership import EDGE_LIVENESS, HEARTBEAT, HELLO_INTERVAL, Standing
 from tests.slbroker.bus.seat import WELCOME, Seat, replies
-from tests.support.bus import ANSWER, kind_of
+from tests.support.bus import ANSWER, encode_requests, kind_of
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
@@ -106,8 +106,8 @@ def test_requests_are_answered_in_any_standing(seat: Seat) -> None:
 @pytest.mark.parametrize(
     "frames",
     [
-        [], [b""], [b"", b""], [b"\xff", b"\xff", b"\xff"], [envelope.encode_requests([])[0], b"\x80"],
-        [envelope.encode_requests([])[0], b"\x91\x93\x90\x90\x90"], [b"\x94\x02\x03\xc4\x00\x00", b"\x90"],
+        [], [b""], [b"", b""], [b"\xff", b"\xff", b"\xff"], [encode_requests([])[0], b"\x80"],
+        [encode_requests([])[0], b"\x91\x93\x90\x90\x90"], [b"\x94\x02\x03\xc4\x00\x00", b"\x90"],
     ],
 )  # fmt: skip
 def test_garbage_is_counted_and_changes_nothing(member: Seat, frames: list[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -248,7 +249,7 @@ def test_what_a_worker_has_had_waits_for_another_one() -> None:
     again = fill(pool, 3)
     for each in again:
         each.tries, each.last_worker = 1, had
-    pool.put_back(pool.take_all())
+    pool.put_back(pool.take_aged(math.inf))
     assert give(pool) == {other.identity: [1]}
     pool.remove(had)
     pool.add(Account(had.identity, Offer("anew", "default", 9, frozenset(), 1, MAX_BATCH), 0.0))

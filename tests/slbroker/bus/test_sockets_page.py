@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slbroker.bus.address import parse_bus_address
-from slbroker.query import ask_figures
+from tests.support.figures import ask_figures
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within

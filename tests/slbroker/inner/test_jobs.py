@@ -19,6 +19,7 @@ from slbroker.sip.reading import Reading
 from slbroker.sip.validate import USUAL
 from slbroker_edge.reader import is_answerable, read, reply_address
 from tests.slbroker.inner.twins import OPTIONS, growth, load
+from tests.support.bus import encode_packed
 from tests.support.sip import TYPICAL, request
 from tests.torture.corpus import CASES
 
@@ -95,7 +96,7 @@ def test_jobs_are_packed_as_the_codec_does(jobs: ModuleType, count: int) -> None
     few = some(jobs, count)
     jobs.number_jobs(few, 2**64 - count - 1, 0.0)
     packed = [(job.number, job.reading.packed) for job in few]
-    assert jobs.pack_jobs(few) == envelope.encode_packed(packed)[1]
+    assert jobs.pack_jobs(few) == encode_packed(packed)[1]
 
 
 # From the bus ---------------------------------------------------------------------------------------------------

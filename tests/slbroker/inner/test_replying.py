@@ -17,6 +17,7 @@ from slbroker.inner import Item, pure
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse
 from tests.slbroker.inner.twins import growth, load, outcome
+from tests.support.bus import encode_requests
 from tests.support.sip import TYPICAL
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 MOST = envelope.MAX_ARRAY
 SOURCE = Source("192.0.2.1", 5060, "udp:192.0.2.7:5060")
-TYPICAL_BATCH = envelope.encode_requests(
-    [(2**60 + at, parse(data), SOURCE) for at, data in enumerate(TYPICAL.values())]
-)[1]
+TYPICAL_BATCH = encode_requests([(2**60 + at, parse(data), SOURCE) for at, data in enumerate(TYPICAL.values())])[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,7 +93,7 @@ def test_what_edges_send_is_unpacked() -> None:
     items = unpack(TYPICAL_BATCH)
     assert items is not None
     assert [number - 2**60 for number, _message, _source in items] == list(range(len(TYPICAL)))
-    assert unpack(envelope.encode_requests([])[1]) == []
+    assert unpack(encode_requests([])[1]) == []
 
 
 @pytest.mark.parametrize("name", [b"r", b"v", b"VIA", b"Via", b"via"])
@@ -222,7 +221,7 @@ def test_an_item_is_replied_to_alike(
     line: bytes, headers: tuple[bytes, ...], call_id: bytes, to_tag: bytes, tail: bytes
 ) -> None:
     message = Message(b"INVITE", b"sip:a", headers, b"", call_id, b"f", to_tag, 7)
-    items = unpack(envelope.encode_requests([(1, message, SOURCE)])[1])
+    items = unpack(encode_requests([(1, message, SOURCE)])[1])
     assert items is not None
     assert items[0].reply(line, tail, mac_of_the_twin()) == pure.Item(1, message, SOURCE).reply(line, tail, MAC)
 
@@ -264,7 +263,7 @@ def test_a_line_without_a_status(line: bytes) -> None:
 
 def test_a_cseq_that_no_tag_can_have() -> None:
     message = Message(b"A", b"sip:a", (b"to", b"x"), b"", b"c", b"f", b"", 2**32)
-    items = unpack(envelope.encode_requests([(1, message, SOURCE)])[1])
+    items = unpack(encode_requests([(1, message, SOURCE)])[1])
     assert items is not None
     assert outcome(items[0].reply, LINES[2], b"", mac_of_the_twin())[0] == "ValueError"
     assert outcome(pure.Item(1, message, SOURCE).reply, LINES[2], b"", MAC)[0] == "ValueError"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.errors import Reject
-from slbroker.sip.address import Address, parse_address, parse_address_list, split_params, tag_of
+from slbroker.sip.address import Address, parse_address, parse_address_list, tag_of
 from slbroker.sip.uri import InvalidUri
 
 if TYPE_CHECKING:
@@ -174,23 +174,11 @@ BAD = [
 
 
 @pytest.mark.parametrize(("value", "reason"), BAD)
-@pytest.mark.parametrize("function", [tag_of, split_params, parse_address])
+@pytest.mark.parametrize("function", [tag_of, parse_address])
 def test_values_that_are_refused(function: Callable[[bytes], object], value: bytes, reason: str) -> None:
     with pytest.raises(Reject) as raised:
         function(value)
     assert (raised.value.status, raised.value.reason) == (400, reason)
-
-
-@pytest.mark.parametrize(
-    ("value", "head", "params"),
-    [
-        (b"<sip:a@b>", b"<sip:a@b>", b""),
-        (b"sip:a@b;x=y;z", b"sip:a@b", b";x=y;z"),
-        (b' "a;b" <sip:a;x@b> ; x = ";" ', b'"a;b" <sip:a;x@b>', b'; x = ";"'),
-    ],
-)
-def test_split_params(value: bytes, head: bytes, params: bytes) -> None:
-    assert split_params(value) == (head, params)
 
 
 def test_quotes_in_the_parameters_of_a_uri() -> None:
@@ -337,11 +325,6 @@ def test_the_quick_reading_is_the_exact_one(value: bytes) -> None:
 
 @given(anything)
 def test_any_bytes_give_a_value_or_a_400(value: bytes) -> None:
-    split = outcome(split_params, value)
-    if isinstance(split, tuple) and isinstance(split[0], bytes):
-        head, params = split
-        assert b"".join((head, params)).translate(None, b" \t") == value.translate(None, b" \t")
-        assert parse_address(head).tag == ""
     addresses = outcome(parse_address_list, value)
     if isinstance(addresses, tuple):
         assert addresses[0] == 400

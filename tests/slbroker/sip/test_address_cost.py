@@ -11,7 +11,7 @@ import pytest
 
 from slbroker.errors import Reject
 from slbroker.sip import address, uri
-from slbroker.sip.address import parse_address, parse_address_list, split_params, tag_of
+from slbroker.sip.address import parse_address, parse_address_list, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ HOSTILE = [
 def test_the_cost_grows_with_the_length_alone(head: bytes, unit: bytes, tail: bytes) -> None:
     """Calls are counted, not time: twice the length makes at most twice the calls."""
     half = 30_000 // len(unit)
-    for function in (tag_of, split_params, parse_address, parse_address_list, lambda v: parse_address(v).uri):
+    for function in (tag_of, parse_address, parse_address_list, lambda v: parse_address(v).uri):
         few, many = (count_calls(function, head + unit * number + tail) for number in (half, 2 * half))
         assert many <= 2 * few + 20
 
