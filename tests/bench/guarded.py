@@ -24,6 +24,7 @@ from slbroker.sip.validate import USUAL
 from slbroker.sip.via import stamp, stamp_top
 from slbroker_edge.reader import is_answerable, read
 from slbroker_handlers.bundled import app
+from slbroker_handlers.kemi.script import load_script
 from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, different, responder, signer
 from tests.support.bus import encode_packed
 
@@ -39,6 +40,7 @@ MANY: Final = 640
 WARM_UP: Final = 128  # calls before: caches are filled, and the interpreter has specialised its byte code
 BATCH: Final = 64  # requests in an envelope
 
+EXAMPLE: Final = Path(__file__).resolve().parents[2] / "handlers" / "examples" / "kemi_redirect.py"
 TAG: Final = b"s1a1b2-000000000000000000000000"
 
 
@@ -84,11 +86,13 @@ def worker_tasks() -> dict[str, Task]:
     """Return what a worker does with one request."""
     options, invite = parsed(OPTIONS), parsed(INVITE)
     answer, sign = responder(app).answer, signer().sign
+    by_script = responder(load_script(f"kemi:{EXAMPLE}")).answer
     (item,) = envelope.decode_requests(encode_packed([(1, read_one(OPTIONS).packed)])[1])
     return {
         "sign tag": Task(lambda: sign(invite.call_id, invite.from_tag, invite.cseq)),
         "build reply": Task(lambda: build_reply(options, 200, "OK", TAG)),
         "answer, by the bundled plugin": Task(lambda: answer(item)),
+        "answer, by a KEMI script": Task(lambda: by_script(item)),
     }
 
 
