@@ -1,8 +1,9 @@
-"""A batch on its way through a broker: what is known of it while its body stays unopened."""
+"""A batch on its way through a broker, unopened; the link that it came by, and the worker that holds it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -10,8 +11,7 @@ from slbroker.bus.envelope import VERSION, Kind
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    from slbroker.broker.edges import Link
-    from slbroker.broker.team import Worker
+    from slbroker.bus.account import Offer
     from slbroker.bus.envelope import Head
 
 
@@ -28,6 +28,85 @@ class Batch:
         self.queued = now
         self.route = b""  # what the worker calls it
         self.worker: Worker | None = None
+
+
+class Link:
+    """The connection over which an edge process reaches one pool."""
+
+    __slots__ = (
+        "batches",
+        "closes",
+        "edge",
+        "heard",
+        "held",
+        "identity",
+        "is_member",
+        "is_parting",
+        "keys",
+        "most",
+        "pool",
+        "told",
+    )
+
+    def __init__(self, identity: bytes, edge: str, pool: str, now: float) -> None:
+        self.identity = identity
+        self.edge = edge
+        self.pool = pool
+        self.heard = now
+        self.batches: dict[bytes, Batch] = {}  # by the route that the edge knows them by
+        self.held = 0  # requests in them that are not answered
+        self.told: Offer | None = None  # what the edge was last told that we offer
+        self.most = 0  # the greatest credit that it was ever told
+        self.is_member = False  # the edge has an account for us
+        self.is_parting = False  # we have said GOODBYE and wait for the edge's
+        self.keys: frozenset[str] | None = None  # labels of the edge's keys, if it has told them
+        self.closes = True  # the edge takes answers that close a connection, or has not said WELCOME
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the statistics show of it."""
+        return {
+            "name": self.edge,
+            "pool": self.pool,
+            "credit": self.told.credit if self.told else 0,
+            "open": self.held,
+        }
+
+
+class Worker:
+    """One worker: what it offers, and the batches it holds."""
+
+    __slots__ = ("answered", "batches", "heard", "identity", "leaving", "offer", "strikes", "ticket", "used")
+
+    def __init__(self, identity: bytes, offer: Offer, now: float) -> None:
+        self.identity = identity
+        self.offer = offer
+        self.heard = now
+        self.batches: dict[bytes, Batch] = {}  # by the route that the worker knows them by
+        self.used = 0  # requests in them that are not answered
+        self.answered = 0
+        self.strikes = 0  # answers to what it does not hold
+        self.leaving = False
+        self.ticket = 0  # of its entry among those of its team that have credit
+
+    @property
+    def free(self) -> int:
+        """Return how many more requests it may be given; below 0 when it has lowered its credit."""
+        return 0 if self.leaving else self.offer.credit - self.used
+
+    @property
+    def load(self) -> float:
+        """Return how many requests it holds; math.inf when it gets no more."""
+        return math.inf if self.leaving or self.used >= self.offer.credit else self.used
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the statistics show of it."""
+        return {
+            "name": self.offer.name,
+            "pool": self.offer.pool,
+            "credit": self.offer.credit,
+            "open": self.used,
+            "answered": self.answered,
+        }
 
 
 def count_items(head: Head, body: bytes) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from slbroker.broker.batches import Link
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
 from slbroker.bus.dispatcher import CONNECTION_GONE
@@ -25,48 +26,6 @@ NO_ACCOUNT: Final = "it has no account for this broker any more"  # it may say s
 MAX_LINKS: Final = 4_096  # one for each pool of each edge process
 MAX_ROUTES: Final = 1_024  # named in one LOST; an array may have four times as many
 MAX_TIMEOUT: Final = 3_600.0  # seconds, of an edge's handlers
-
-
-class Link:
-    """The connection over which an edge process reaches one pool."""
-
-    __slots__ = (
-        "batches",
-        "closes",
-        "edge",
-        "heard",
-        "held",
-        "identity",
-        "is_member",
-        "is_parting",
-        "keys",
-        "most",
-        "pool",
-        "told",
-    )
-
-    def __init__(self, identity: bytes, edge: str, pool: str, now: float) -> None:
-        self.identity = identity
-        self.edge = edge
-        self.pool = pool
-        self.heard = now
-        self.batches: dict[bytes, Batch] = {}  # by the route that the edge knows them by
-        self.held = 0  # requests in them that are not answered
-        self.told: Offer | None = None  # what the edge was last told that we offer
-        self.most = 0  # the greatest credit that it was ever told
-        self.is_member = False  # the edge has an account for us
-        self.is_parting = False  # we have said GOODBYE and wait for the edge's
-        self.keys: frozenset[str] | None = None  # labels of the edge's keys, if it has told them
-        self.closes = True  # the edge takes answers that close a connection, or has not said WELCOME
-
-    def figures(self) -> dict[str, Any]:
-        """Return what the statistics show of it."""
-        return {
-            "name": self.edge,
-            "pool": self.pool,
-            "credit": self.told.credit if self.told else 0,
-            "open": self.held,
-        }
 
 
 class Edges:

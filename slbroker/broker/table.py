@@ -13,8 +13,7 @@ from slbroker.errors import EnvelopeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from slbroker.broker.edges import Link
-    from slbroker.broker.team import Worker
+    from slbroker.broker.batches import Link, Worker
 
 REMEMBERED: Final = 4_096  # finished batches in each of two generations: an edge reads an answer within milliseconds
 

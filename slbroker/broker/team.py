@@ -6,10 +6,9 @@ time that grows with the logarithm of the number of workers, and with the number
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME, Offer
 from slbroker.bus.envelope import MAX_BATCH
@@ -19,44 +18,7 @@ from slbroker.bus.ready import Ready
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from slbroker.broker.batches import Batch
-
-
-class Worker:
-    """One worker: what it offers, and the batches it holds."""
-
-    __slots__ = ("answered", "batches", "heard", "identity", "leaving", "offer", "strikes", "ticket", "used")
-
-    def __init__(self, identity: bytes, offer: Offer, now: float) -> None:
-        self.identity = identity
-        self.offer = offer
-        self.heard = now
-        self.batches: dict[bytes, Batch] = {}  # by the route that the worker knows them by
-        self.used = 0  # requests in them that are not answered
-        self.answered = 0
-        self.strikes = 0  # answers to what it does not hold
-        self.leaving = False
-        self.ticket = 0  # of its entry among those of its team that have credit
-
-    @property
-    def free(self) -> int:
-        """Return how many more requests it may be given; below 0 when it has lowered its credit."""
-        return 0 if self.leaving else self.offer.credit - self.used
-
-    @property
-    def load(self) -> float:
-        """Return how many requests it holds; math.inf when it gets no more."""
-        return math.inf if self.leaving or self.used >= self.offer.credit else self.used
-
-    def figures(self) -> dict[str, Any]:
-        """Return what the statistics show of it."""
-        return {
-            "name": self.offer.name,
-            "pool": self.offer.pool,
-            "credit": self.offer.credit,
-            "open": self.used,
-            "answered": self.answered,
-        }
+    from slbroker.broker.batches import Batch, Worker
 
 
 class Team:

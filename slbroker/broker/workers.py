@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from slbroker.broker.team import Team, Worker
+from slbroker.broker.batches import Worker
+from slbroker.broker.team import Team
 from slbroker.bus import envelope
 from slbroker.bus.account import Offer
 from slbroker.bus.dispatcher import CONNECTION_GONE, MAX_SHUNNED, MAX_STRIKES, MAX_WORKERS

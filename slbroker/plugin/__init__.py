@@ -6,7 +6,8 @@
 from slbroker.auth import Ha1
 from slbroker.plugin.contact import escape
 from slbroker.plugin.digest import Digest, Outcome, Verdict
-from slbroker.plugin.handlers import Decision, Handlers
+from slbroker.plugin.handlers import Handlers
+from slbroker.plugin.kinds import Decision
 from slbroker.plugin.pieces import judge, keepalive, maintenance, screen
 from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.registration import Binding, bindings

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from slbroker import auth
 from slbroker.auth import Ha1
 from slbroker.errors import Reject
+from slbroker.plugin.arguments import as_several, check_seconds
 from slbroker.plugin.declared import check_function, is_being_declared
-from slbroker.plugin.guard import check_seconds, is_async, name_of, title_of
-from slbroker.plugin.match import as_several
+from slbroker.plugin.guard import is_async, name_of, title_of
 from slbroker.plugin.reply import Reply
 from slbroker.sip.credentials import parse_credentials, quoted
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from slbroker.authnonce import NonceKeys
-    from slbroker.plugin.handlers import Decision, Handler
-    from slbroker.plugin.match import Words
+    from slbroker.plugin.arguments import Words
+    from slbroker.plugin.kinds import Decision, Handler
     from slbroker.plugin.request import Request
 
 # What a username is looked up to: the password, its hash, or None for nobody.

@@ -9,11 +9,13 @@ from collections.abc import Awaitable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from slbroker.plugin.arguments import check_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from slbroker.plugin.handlers import Decision, Handler
+    from slbroker.plugin.kinds import Decision, Handler
     from slbroker.plugin.request import Request
     from slbroker.plugin.settings import Settings
 
@@ -35,12 +37,6 @@ def title_of(function: object) -> str:
     """Return what a function is called and where it stands, for people: "look_up at plugin.py:7"."""
     code = getattr(function, "__code__", None)
     return name_of(function) + (f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else "")
-
-
-def check_seconds(name: str, value: object) -> None:
-    """Raise ValueError for what is no number of seconds above 0; `name` is the argument's."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValueError(f"{name}={value!r:.80} is no number of seconds above 0")
 
 
 class Guarded:

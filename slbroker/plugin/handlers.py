@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
@@ -17,23 +16,13 @@ from slbroker.sip.grammar import METHODS
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
-    from slbroker.plugin.match import Patterns, Words
+    from collections.abc import Callable
+
+    from slbroker.plugin.arguments import Words
+    from slbroker.plugin.kinds import After, AnyAfter, AnyBefore, AnyEvent, AnyHandler, AnyHook, Event, Handler, Hook
+    from slbroker.plugin.match import Patterns
     from slbroker.plugin.request import Request
     from slbroker.sip.slerrors import ErrorTable
-
-Decision: TypeAlias = Reply | Drop | Sequence[Reply]
-Handler: TypeAlias = "Callable[[Request], Decision | Awaitable[Decision]]"
-AnyHandler = TypeVar("AnyHandler", bound="Callable[[Request], Decision | Awaitable[Decision]]")
-# Asked before a handler; returns a decision, or None to let the request pass.
-AnyBefore = TypeVar("AnyBefore", bound="Callable[[Request], Decision | None | Awaitable[Decision | None]]")
-# Shown each reply before it is built; returns another one, or None to let it be.
-After: TypeAlias = "Callable[[Request, Reply], Reply | None]"
-AnyAfter = TypeVar("AnyAfter", bound="Callable[[Request, Reply], Reply | None]")
-# Told of each reply that has left the worker.
-Event: TypeAlias = "Callable[[Request, Reply], object]"
-AnyEvent = TypeVar("AnyEvent", bound="Callable[[Request, Reply], object]")
-Hook: TypeAlias = Callable[[], object]
-AnyHook = TypeVar("AnyHook", bound=Callable[[], object])
 
 # Never answered without being asked for: the edge hands these out only to workers whose plugin has a handler for them.
 ASKED_FOR: Final = (b"ACK", b"CANCEL", FILTERED_ACK)

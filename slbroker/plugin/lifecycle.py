@@ -11,7 +11,8 @@ from slbroker.errors import PluginError
 from slbroker.plugin.faults import describe, place
 
 if TYPE_CHECKING:
-    from slbroker.plugin.handlers import Handlers, Hook
+    from slbroker.plugin.handlers import Handlers
+    from slbroker.plugin.kinds import Hook
 
 logger = logging.getLogger(__name__)
 

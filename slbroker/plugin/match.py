@@ -9,16 +9,17 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from slbroker.plugin.arguments import as_several
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.media import squeezed
 from slbroker.sip.uri import plain_host, text
 
 if TYPE_CHECKING:
+    from slbroker.plugin.arguments import Words
     from slbroker.plugin.request import Request
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 Patterns: TypeAlias = "Pattern | Iterable[Pattern]"
-Words: TypeAlias = "str | Iterable[str]"
 Test: TypeAlias = "Callable[[Request], object]"
 Matcher: TypeAlias = Callable[[str], object]
 
@@ -35,14 +36,6 @@ def several(given: Patterns) -> tuple[Pattern, ...]:
     if not all(isinstance(pattern, str | re.Pattern) for pattern in patterns):
         raise ValueError(f"patterns want text, such as '900*', or re.compile(...), not {given!r:.80}")
     return patterns
-
-
-def as_several(given: Words) -> tuple[str, ...]:
-    """Return words that may be given as one or as several, as several; raise ValueError for what is no text."""
-    words = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
-    if not all(isinstance(word, str) for word in words):
-        raise ValueError(f"text is wanted, or several in a list, not {given!r:.80}")
-    return words
 
 
 def is_exact(pattern: Pattern) -> bool:

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from slbroker.plugin.match import any_of, as_several, header_test, several, user_test
+from slbroker.plugin.arguments import as_several
+from slbroker.plugin.match import any_of, header_test, several, user_test
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.sip.media import media_type
 from slbroker.sip.retryafter import RetryAfter
@@ -16,8 +17,9 @@ from slbroker.sip.validate import Checks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.plugin.handlers import Decision
-    from slbroker.plugin.match import Patterns, Test, Words
+    from slbroker.plugin.arguments import Words
+    from slbroker.plugin.kinds import Decision
+    from slbroker.plugin.match import Patterns, Test
     from slbroker.plugin.request import Request
 
 # What scanners and flooders call themselves when nobody has told them not to.

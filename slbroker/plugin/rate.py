@@ -16,8 +16,8 @@ from slbroker.plugin.reply import DROP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.plugin.handlers import Decision
-    from slbroker.plugin.match import Words
+    from slbroker.plugin.arguments import Words
+    from slbroker.plugin.kinds import Decision
     from slbroker.plugin.request import Request
 
 MAX_SOURCES: Final = 65_536  # remembered; about 15 MB. Beyond them the oldest are forgotten: they may begin anew

@@ -6,10 +6,10 @@ Nothing is kept here: who wants to find a phone again writes `bindings(request)`
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from slbroker.errors import Reject
-from slbroker.plugin.match import as_several
+from slbroker.plugin.arguments import as_several
 from slbroker.plugin.reply import Reply, header_lines
 from slbroker.sip.address import parse_address_list, with_param
 from slbroker.sip.grammar import is_digits
@@ -17,10 +17,10 @@ from slbroker.sip.grammar import is_digits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from slbroker.plugin.match import Words
+    from slbroker.plugin.arguments import Words
     from slbroker.plugin.reply import Headers
-    from slbroker.plugin.request import Request
     from slbroker.sip.address import Address
+    from slbroker.sip.message import Message
 
 MINIMUM: Final = 60  # seconds; what Kamailio's and OpenSIPS's registrars have
 MAXIMUM: Final = 3600
@@ -31,6 +31,26 @@ MAX_CONTACTS: Final = 32  # of a request: phones have one or two, and each makes
 _has_contact = re.compile(rb"\r\n(?:contact|m)[ \t]*:", re.IGNORECASE).search
 
 
+class Register(Protocol):
+    """What is asked of a request here; a `Request` has it."""
+
+    @property
+    def message(self) -> Message:
+        """Return its bytes."""
+
+    @property
+    def method(self) -> str:
+        """Return its method."""
+
+    @property
+    def contacts(self) -> list[Address]:
+        """Return its contacts; raise Reject for what cannot be read."""
+
+    @property
+    def supported(self) -> list[str]:
+        """Return the option tags of Supported."""
+
+
 class Binding(NamedTuple):
     """A contact and for how many seconds it is asked for, or granted; 0 takes it away."""
 
@@ -39,7 +59,7 @@ class Binding(NamedTuple):
 
 
 def bindings(
-    request: Request, *, minimum: int = MINIMUM, maximum: int = MAXIMUM, default: int = DEFAULT, refuse: bool = True
+    request: Register, *, minimum: int = MINIMUM, maximum: int = MAXIMUM, default: int = DEFAULT, refuse: bool = True
 ) -> list[Binding]:
     """Return what a REGISTER is granted: its contacts in order, each with its seconds, 0 for those it takes away.
 
@@ -86,7 +106,7 @@ def _seconds(value: bytes | None, default: int) -> int:
 
 
 def registered(
-    request: Request,
+    request: Register,
     granted: Iterable[Binding],
     *,
     path: bool = False,
@@ -113,7 +133,7 @@ def registered(
     return reply
 
 
-def misses_contact(request: Request, reply: Reply) -> bool:
+def misses_contact(request: Register, reply: Reply) -> bool:
     """Return whether a reply tells a phone that it is registered, and not where: a 2xx without Contact.
 
     That is right for who asks or takes all away; who registers looks for itself in the reply.

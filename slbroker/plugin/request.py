@@ -21,7 +21,7 @@ from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
 from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
-    from slbroker.plugin.match import Words
+    from slbroker.plugin.arguments import Words
     from slbroker.sip.message import Message, Source
 
 

@@ -7,13 +7,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from slbroker.plugin import match
+from slbroker.plugin.arguments import as_several
 from slbroker.sip.uri import plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from slbroker.plugin.handlers import Handler
-    from slbroker.plugin.match import Pattern, Patterns, Test, Words
+    from slbroker.plugin.arguments import Words
+    from slbroker.plugin.kinds import Handler
+    from slbroker.plugin.match import Pattern, Patterns, Test
     from slbroker.plugin.request import Request
 
 Key: TypeAlias = "tuple[str | None, str | None]"
@@ -66,7 +68,7 @@ def make_route(
     if transport is not None:
         tests.append(match.transport_test(transport))
     if header is not None:
-        tests += [match.header_test(one) for one in match.as_several(header)]
+        tests += [match.header_test(one) for one in as_several(header)]
     return Route(handler, users, tuple(map(plain_host, domains)), tuple(tests), words)
 
 

@@ -29,7 +29,7 @@ from slbroker.plugin.users import UserFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slbroker.plugin.handlers import Decision, Handler
+    from slbroker.plugin.kinds import Decision, Handler
     from slbroker.plugin.request import Request
 
 _REDIRECT: Final = 302

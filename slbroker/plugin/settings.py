@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from slbroker.plugin.guard import check_seconds
+from slbroker.plugin.arguments import check_seconds
 from slbroker.plugin.reply import Drop, Reply
 
 if TYPE_CHECKING:

@@ -44,9 +44,9 @@ def open_socket(address: ListenAddress, *, share_port: bool, freebind: bool = Fa
 
 
 def _load_websockets(address: ListenAddress) -> None:
-    """Import what WebSocket takes; few edges need it, so it is no dependency of all."""
+    """See whether the library is there that WebSocket takes; few edges need it, so it is no dependency of all."""
     try:
-        from slbroker_edge.transports import websocket  # noqa: F401, PLC0415
+        import websockets.server  # noqa: F401, PLC0415
     except ImportError as error:
         raise ConfigError(f"{address} needs the websockets library: pip install 'slbroker[ws]'") from error
 

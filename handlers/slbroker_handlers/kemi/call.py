@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from slbroker.sip.credentials import Credentials
-    from slbroker_handlers.kemi.exports import Xval
     from slbroker_handlers.kemi.state import State
+    from slbroker_handlers.kemi.tables import Xval
 
 logger = script_logger(__name__)
 

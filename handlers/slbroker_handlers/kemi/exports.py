@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
 from slbroker_handlers.kemi.place import script_logger
+from slbroker_handlers.kemi.tables import Xval
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
 logger = script_logger(__name__)
 
-Xval: TypeAlias = str | int | None
+__all__ = ["Export", "Module", "Xval"]
+
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 # What a function answers that has failed, or that cannot work here, by the kind of its result.

@@ -13,8 +13,7 @@ from slbroker_handlers.kemi.tables import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from slbroker_handlers.kemi.exports import Xval
-    from slbroker_handlers.kemi.tables import Value
+    from slbroker_handlers.kemi.tables import Value, Xval
 
 logger = script_logger(__name__)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Value: TypeAlias = str | int
+Xval: TypeAlias = str | int | None
 
 MAX_ENTRIES: Final = 1_000_000  # of one table; beyond it nothing new is kept, as when Kamailio's memory is full
 _match_definition = re.compile(r"([A-Za-z0-9_]+)\s*(?:=>\s*(.*))?").fullmatch

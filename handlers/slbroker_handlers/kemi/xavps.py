@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker_handlers.kemi.exports import Xval
-    from slbroker_handlers.kemi.tables import Value
+    from slbroker_handlers.kemi.tables import Value, Xval
 
 Fields: TypeAlias = "dict[str, list[Value]]"
 Item: TypeAlias = "Value | Fields"

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker.broker.batches import Batch
-from slbroker.broker.edges import Link
-from slbroker.broker.team import Team, Worker
+from slbroker.broker.batches import Batch, Link, Worker
+from slbroker.broker.team import Team
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import MAX_BATCH
 
