@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import slbroker
+import slbroker.plugin
 from tests.support.imports import Tree, crossings, cycle, impurities, is_under, read_tree
+from tests.support.processes import child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +31,8 @@ PURE = (
     "slbroker.bus.membership",
     "slbroker.broker.relay",
     "slbroker_edge.ackfilter",
+    "slbroker_edge.edge",
+    "slbroker_edge.reader",
 )
 FORBIDDEN = (
     "socket", "_socket", "socketserver", "ssl", "select", "selectors", "asyncio", "zmq",
@@ -53,6 +61,29 @@ def impure(tree: Tree) -> list[str]:
     return [chain for module in tree.under(*PURE) for chain in impurities(tree, module, FORBIDDEN)]
 
 
+# What an edge has no use for: plugins run elsewhere, and the broker is another process.
+NOT_AN_EDGES = ("slbroker.plugin", "slbroker.broker", "slbroker.commands", "slbroker_handlers")
+MOST_OF_AN_EDGE = 45  # modules of ours that the edge without its sockets may load; what it does is to be found in few
+
+
+def strangers(tree: Tree) -> list[str]:
+    """The chains by which modules of the edge, types aside, reach what is not an edge's."""
+    return [chain for module in tree.under("slbroker_edge") for chain in impurities(tree, module, NOT_AN_EDGES)]
+
+
+def loaded_by(module: str, *, pure: bool) -> list[str]:
+    """Our modules that are loaded in an interpreter which has imported `module`, packages included, twins left out.
+
+    A compiled twin is loaded by the module that it is a twin of.
+    """
+    ours = "name for name, it in sys.modules.items() if name.startswith('slbroker') and it.__file__.endswith('.py')"
+    code = f"import sys, {module}; print(*({ours}))"
+    paths = os.pathsep.join(str((ROOT / package).parent) for package in PACKAGES)
+    given = child_environment({"PYTHONPATH": paths, "SLBROKER_PURE": "1" if pure else ""})
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 def absent(tree: Tree) -> list[str]:
     """Pure modules that are gone or renamed, once there is a command line to miss them."""
     complete = bool(tree.under("slbroker.cli"))
@@ -75,6 +106,32 @@ def test_imports_point_one_way(ours: Tree) -> None:
 
 def test_the_pure_modules_reach_no_io_and_no_clock(ours: Tree) -> None:
     assert impure(ours) == []
+
+
+def test_an_edge_imports_no_plugin_no_broker_and_no_command(ours: Tree) -> None:
+    assert strangers(ours) == []
+
+
+@pytest.mark.parametrize("pure", [False, True])
+@pytest.mark.parametrize("module", ["slbroker_edge.edge", "slbroker_edge.service"])
+def test_what_an_edge_loads_is_an_edges(module: str, pure: bool) -> None:
+    loaded = loaded_by(module, pure=pure)
+    assert module in loaded
+    assert [name for name in loaded if is_under(name, *NOT_AN_EDGES)] == []
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_the_edge_without_its_sockets_loads_few_modules(pure: bool) -> None:
+    loaded = loaded_by("slbroker_edge.edge", pure=pure)
+    assert len(loaded) <= MOST_OF_AN_EDGE, sorted(loaded)
+
+
+def test_the_public_names_are_loaded_when_they_are_asked_for() -> None:
+    assert [name for name in loaded_by("slbroker.totag", pure=False) if is_under(name, "slbroker.plugin")] == []
+    assert {*slbroker.__all__} <= {*dir(slbroker)}
+    assert all(getattr(slbroker, name) is getattr(slbroker.plugin, name) for name in slbroker.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Handler'"):
+        _ = slbroker.Handler
 
 
 def test_no_pure_module_is_missing(ours: Tree) -> None:
@@ -105,6 +162,8 @@ SOUND = {
     "slbroker/broker/__init__.py": "",
     "slbroker/broker/relay.py": "from slbroker.bus import envelope",
     "slbroker_edge/ackfilter.py": "from slbroker.totag import verify",
+    "slbroker_edge/edge.py": "from . import ackfilter, reader",
+    "slbroker_edge/reader.py": "from slbroker.sip import parser",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
     "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
 }
@@ -120,7 +179,13 @@ def build(folder: Path, files: Mapping[str, str]) -> Tree:
 
 def complaints(tree: Tree) -> list[str]:
     ring = cycle(tree)
-    return [*wrong_ways(tree), *impure(tree), *absent(tree), *(["ring " + " -> ".join(ring)] if ring else [])]
+    return [
+        *wrong_ways(tree),
+        *impure(tree),
+        *strangers(tree),
+        *absent(tree),
+        *(["ring " + " -> ".join(ring)] if ring else []),
+    ]
 
 
 def test_a_sound_tree_passes(tmp_path: Path) -> None:
@@ -165,6 +230,10 @@ def test_a_sound_tree_passes(tmp_path: Path) -> None:
             "slbroker.bus.envelope -> slbroker.bus -> slbroker.bus.link",
         ),
         ("slbroker_edge/ackfilter.py", "from slbroker.plugin import Handlers", "slbroker.plugin -> asyncio"),
+        ("slbroker_edge/service.py", "from slbroker.plugin import Reply", "slbroker_edge.service -> slbroker.plugin"),
+        ("slbroker_edge/service.py", "def f():\n    from slbroker.broker import relay", "service -> slbroker.broker"),
+        ("slbroker/bus/link.py", "from slbroker.broker import relay", "slbroker.bus.link -> slbroker.broker.relay"),
+        ("slbroker_edge/edge.py", "import time", "slbroker_edge.edge -> time"),
         ("slbroker/bus/envelope.py", "from .dispatcher import Open", "ring slbroker.bus."),
         ("slbroker/sip/grammar.py", "def f():\n    from . import parser", "ring slbroker.sip."),
         ("slbroker/sip/grammar.py", "from slbroker import Handlers", "ring slbroker"),
