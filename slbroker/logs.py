@@ -12,7 +12,7 @@ FORMAT: Final = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
 
 
 class OwnLogger(logging.Logger):
-    """A logger that `logging.config` does not put off: it disables those that a configuration does not name."""
+    """A logger that neither `logging.config` puts off, which disables those that it does not name, nor `disable`."""
 
     @property
     def disabled(self) -> bool:
@@ -22,6 +22,10 @@ class OwnLogger(logging.Logger):
     @disabled.setter
     def disabled(self, _value: bool) -> None:
         pass
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        """Return whether our own level lets a record pass, whatever `logging.disable` has said to all."""
+        return level >= self.getEffectiveLevel()
 
 
 def set_up_logging(level: str) -> None:

@@ -57,7 +57,7 @@ def _is_provided(path: Path) -> bool:
     """Return whether `path` lies where systemd or a container engine puts secrets."""
     credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
     places = (*SECRET_DIRECTORIES, Path(credentials)) if Path(credentials).is_absolute() else SECRET_DIRECTORIES
-    return any(path.resolve().is_relative_to(place) for place in places)
+    return any(path.resolve().is_relative_to(place.resolve()) for place in places)
 
 
 def _who_may(path: Path) -> str:

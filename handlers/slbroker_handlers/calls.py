@@ -70,6 +70,10 @@ class Calls:
             self._forget(task)
             task.cancel(GIVEN_UP)
 
+    def make_up(self, pause: float, now: float) -> None:
+        """Let so many seconds, in which the machine was paused, have been none for calls, as their edges do."""
+        self.tasks = {task: (item, min(since + pause, now), link) for task, (item, since, link) in self.tasks.items()}
+
     def names(self) -> str:
         """Return whose calls are open, those with the most first."""
         counts = Counter(self._name_of(item) for item, _since, _link in self.tasks.values())

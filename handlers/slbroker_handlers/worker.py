@@ -224,6 +224,8 @@ class Worker:
         pause = self._pauses.note(now)
         for link in self._links.values():
             link.membership.make_up(blocked or pause)
+        if pause and not blocked:  # a handler that blocks pauses us alone, and edges count on
+            self._calls.make_up(pause, now)
 
     def meet(self, link: Link) -> None:
         """Say that an edge, or one started again, has welcomed us; connect to the further processes it tells of.

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Start
 
-PAUSE = float(os.environ.get("SLBROKER_TEST_PAUSE", "3.5"))  # seconds, more than --handler-timeout; 13 takes longer
+PAUSE = float(os.environ.get("SLBROKER_TEST_PAUSE", "5.5"))  # seconds, more than twice TIMEOUT; 13 takes longer
+TIMEOUT = "2.5"  # of handlers
 CALLS = 128
 PLUGIN = """
 import asyncio
@@ -80,7 +81,7 @@ def test_what_was_paused_together_goes_on_together(start_slbroker: Start, tmp_pa
         frozen[0].wait_for("broker ready")
         more = ("--broker", f"ipc://{tmp_path}/edges")
     edge = start_slbroker(
-        *("edge", "--listen", "udp:127.0.0.1:0", "--keys", str(ring), "--bus", bus, "--handler-timeout", "3", *more)
+        *("edge", "--listen", "udp:127.0.0.1:0", "--keys", str(ring), "--bus", bus, "--handler-timeout", TIMEOUT, *more)
     )
     port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
     worker = start_slbroker("handler", "--bus", theirs, "--keys", str(ring), "--plugin", str(plugin))
@@ -104,3 +105,4 @@ def test_what_was_paused_together_goes_on_together(start_slbroker: Start, tmp_pa
     assert statuses == [486] * CALLS
     assert (figures["failed"], figures["shed"], figures["replied"], figures["in_flight"]) == (0, 0, CALLS, 0)
     assert "this process was held up for" in edge.log
+    assert "INVITE" not in worker.log

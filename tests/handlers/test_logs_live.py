@@ -37,13 +37,20 @@ def fail(request):
 AT_IMPORT = "logging.config.dictConfig(QUIET)\n"
 IN_STARTUP = "@app.startup\ndef configure():\n    logging.config.dictConfig(QUIET)\n"
 BY_HAND = "logging.getLogger().handlers.clear()\nlogging.getLogger().setLevel(logging.CRITICAL)\n"
+DISABLE = "logging.disable(logging.CRITICAL)\n"
 IN_THE_HANDLER = TAIL.replace("    print", "    logging.config.dictConfig(QUIET)\n    print")
 
 
 @pytest.mark.parametrize(
     "plugin",
-    [HEAD + AT_IMPORT + TAIL, HEAD + IN_STARTUP + TAIL, HEAD + BY_HAND + TAIL, HEAD + IN_THE_HANDLER],
-    ids=["at import", "at startup", "by hand", "in the handler"],
+    [
+        HEAD + AT_IMPORT + TAIL,
+        HEAD + IN_STARTUP + TAIL,
+        HEAD + BY_HAND + TAIL,
+        HEAD + DISABLE + TAIL,
+        HEAD + IN_THE_HANDLER,
+    ],
+    ids=["at import", "at startup", "by hand", "by disable", "in the handler"],
 )
 def test_a_plugin_that_configures_logging_leaves_our_lines(
     start_slbroker: Start, tmp_path: Path, udp: socket.socket, plugin: str
@@ -89,7 +96,9 @@ def test_a_group_of_exceptions_is_told_with_its_members() -> None:
 
 @pytest.mark.parametrize("level", ["INFO", "Warning", "debug"])
 def test_a_log_level_is_written_as_people_do(level: str, tmp_path: Path) -> None:
-    shown = run_slbroker("edge", "--keys", str(tmp_path / "none"), env={"SLBROKER_LOG_LEVEL": level})
+    shown = run_slbroker(
+        *("edge", "--listen", "udp:127.0.0.1:0", "--keys", str(tmp_path / "none")), env={"SLBROKER_LOG_LEVEL": level}
+    )
     shown.wait()
     assert "no key file" in shown.log
 

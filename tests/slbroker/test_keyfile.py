@@ -213,8 +213,10 @@ def test_mounted_secrets_must_not_be_writable(path: Path, monkeypatch: pytest.Mo
 def test_systemds_credentials_may_be_readable(path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
     ring = keys.create(path)
     path.chmod(mode)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent))
-    assert keys.load(path) == ring
+    (link := path.parent / "link").symlink_to(path.parent)
+    for named in (path.parent, link):
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(named))
+        assert keys.load(path) == ring
     for elsewhere in ("", ".", str(path.parent / "other")):
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", elsewhere)
         with pytest.raises(KeyFileError, match="open to other users"):
