@@ -222,7 +222,8 @@ class Digest:
         """
         if is_being_declared(handler):
             raise ValueError(
-                f"{name_of(handler)} is declared without its guard; write @app.on above, .required below it"
+                f"{name_of(handler)} is declared without its guard; write @app.on above, .required below it,"
+                " and so with @app.before"
             )
         check_function(handler, ".required", "request")
         if not (is_async(handler) or is_async(self._credentials)):

@@ -111,6 +111,7 @@ class Handlers:
     def before(self, hook: AnyBefore) -> AnyBefore:
         """Declare what is asked before any handler, in order of declaration: a decision ends it, None goes on."""
         check_function(hook, "@app.before", "request")
+        remember(hook)
         self._before.append(hook)
         self._changed()
         return hook

@@ -36,6 +36,7 @@ def answer(request: Request) -> Reply:
         lambda app: app.on("REGISTER", user="9*"),
         lambda app: app.otherwise,
         lambda app: app.filtered_ack,
+        lambda app: app.before,
     ],
 )
 def test_a_guard_above_app_on_is_an_error_and_no_open_door(declare: Callable[[Handlers], Any]) -> None:
