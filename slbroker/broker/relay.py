@@ -309,5 +309,5 @@ class Relay:
             "late_answers": self.workers.late,
             "garbage": self.workers.garbage + self.edges.garbage,
             "edges": [link.figures() for link in self.edges.links.values()],
-            "workers": [worker.figures() for worker in self.workers.by_identity.values()],
+            "workers": self.workers.figures(),
         }

@@ -196,6 +196,13 @@ class Workers:
             for identity in self.by_identity:
                 self._welcome(identity)
 
+    def figures(self) -> list[dict[str, Any]]:
+        """Return what the statistics show of each worker; of its keys, what an edge of its pool lacks."""
+        return [
+            worker.figures() | worker.offer.labels.figures(self._keys.get(worker.offer.pool))
+            for worker in self.by_identity.values()
+        ]
+
     def learn_keys(self, pool: str, keys: frozenset[str] | None) -> None:
         """Tell the workers of a pool which keys its edges have, if that is news."""
         if keys == self._keys.get(pool):

@@ -476,11 +476,7 @@ class Dispatcher(Generic[JobT]):
 
     def figures(self) -> list[dict[str, Any]]:
         """Return each worker's name, pool, credit, open and answered requests."""
-        return [
-            account.figures() | ({"unknown_keys": sorted(unknown)} if unknown else {})
-            for account in self.workers.values()
-            for unknown in (account.labels.unknown_to(self._keys),)
-        ]
+        return [account.figures() | account.labels.figures(self._keys) for account in self.workers.values()]
 
 
 def _name(account: Account[Any]) -> str:

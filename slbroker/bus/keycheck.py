@@ -65,6 +65,11 @@ class Labels:
         """Return what is signed with here and not known to an end that has the keys `others`."""
         return frozenset() if self.signs is None or others is None else self.signs - others
 
+    def figures(self, others: frozenset[str] | None) -> dict[str, list[str]]:
+        """Return what statistics show: `unknown_keys`, where an end that has the keys `others` lacks some."""
+        unknown = self.unknown_to(others)
+        return {"unknown_keys": sorted(unknown)} if unknown else {}
+
 
 @dataclass(slots=True)
 class _Peer:

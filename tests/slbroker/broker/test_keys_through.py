@@ -51,6 +51,10 @@ def unknown(edge: EdgeNode) -> list[Any]:
     return list(figures.get("unknown_keys", []))
 
 
+def behind(rig: Rig) -> list[list[str]]:
+    return [worker.get("unknown_keys", []) for node in rig.brokers for worker in node.relay.figures()["workers"]]
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
     return (r.getMessage() for r in caplog.records if r.levelno == logging.WARNING)
 
@@ -70,8 +74,10 @@ def test_an_edge_hears_of_one_worker_among_many_with_another_ring(rig: Rig, capl
     lines = [line for line in warnings(caplog) if "worker broker 1/default signs with a key that is not known" in line]
     assert len(lines) == 2, "one at each edge"
     assert all("give both ends the same --keys file" in line for line in lines)
+    assert [keys for keys in behind(rig) if keys] == [sorted(B.signs or ())], "the broker tells which worker it is"
     sign(rig, other, A)
     assert [unknown(edge) for edge in rig.edges] == [[], []]
+    assert not any(behind(rig))
 
 
 def test_an_edge_hears_when_the_worker_with_the_other_ring_has_left(rig: Rig) -> None:
