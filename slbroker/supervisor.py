@@ -222,7 +222,7 @@ class Supervisor:
         else:
             child.pid, child.successor, child.served = child.successor, 0, 0  # which is ready, or soon will be
         if self._stop_by is None:
-            self._start_again(child, code, how, was_successor=was_successor)
+            self._start_again(child, code, f"process {pid} ended {how}", was_successor=was_successor)
 
     def _start_again(self, child: Child, code: int, how: str, *, was_successor: bool) -> None:
         """Say what has ended, and when there will be another one in its place."""
@@ -231,14 +231,14 @@ class Supervisor:
             self._result = Exit(code)
             self._stop()
         elif child.pid and not was_successor:
-            logger.log(level, "%s ended %s; its successor has been started", child.title, how)
+            logger.log(level, "%s: %s; its successor has been started", child.title, how)
         else:
             now = time.monotonic()
             is_failure = code != Exit.OK and now - child.started <= GROWN_UP
             child.pause = min(child.pause * 2, LONGEST_PAUSE) if is_failure else FIRST_PAUSE
             child.due = now + child.pause
             logger.log(
-                level, "%s%s ended %s; starting it again in %.1f s",
+                level, "%s%s: %s; starting it again in %.1f s",
                 "the successor of " if was_successor else "", child.title, how, child.pause,
             )  # fmt: skip
 

@@ -111,8 +111,8 @@ def site(start_slbroker: Start, tmp_path: Path) -> Iterator[Site]:
 def test_when_a_process_is_killed_no_ack_leaks(site: Site) -> None:
     """The kernel deals the flows of the others anew, too."""
     site.re_invites()
-    os.kill(site.children()[1], signal.SIGKILL)
-    until(lambda: "edge 1 ended by signal 9" in site.edge.log, what="the end of the process")
+    os.kill(victim := site.children()[1], signal.SIGKILL)
+    until(lambda: f"edge 1: process {victim} ended by signal 9" in site.edge.log, what="the end of the process")
     site.acks()
     site.nothing_leaked()
 

@@ -165,7 +165,7 @@ def test_a_child_that_is_killed_is_started_again(start: Start) -> None:
     victim, other = pids(parent, "serves")
     os.kill(victim, signal.SIGKILL)
     assert pid_in(parent.wait_for("serves", times=3)) not in (victim, other)
-    assert "serve ended by signal 9; starting it again in 0.2 s" in parent.wait_for("WARNING")
+    assert f"serve: process {victim} ended by signal 9; starting it again in 0.2 s" in parent.wait_for("WARNING")
     assert not gone(other)
 
 
@@ -173,7 +173,7 @@ def test_a_child_that_is_killed_is_started_again(start: Start) -> None:
 def test_one_that_keeps_dying_is_started_less_and_less_often(start: Start, name: str, how: str) -> None:
     parent = start(name, "serve")
     for number, pause in enumerate(("0.2", "0.4"), start=1):
-        assert parent.wait_for(f"{name} ended", times=number).endswith(f"{how}; starting it again in {pause} s")
+        assert parent.wait_for(f"{name}: process ", times=number).endswith(f"{how}; starting it again in {pause} s")
     parent.wait_for("serves")
     assert len(pids(parent, "serves")) == 1
 
@@ -181,7 +181,7 @@ def test_one_that_keeps_dying_is_started_less_and_less_often(start: Start, name:
 def test_one_that_ends_well_is_started_again_without_complaint(start: Start) -> None:
     parent = start("ends", "serve")
     for number in (1, 2, 3):
-        assert parent.wait_for("ends ended", times=number).endswith("with code 0; starting it again in 0.1 s")
+        assert parent.wait_for("ends: process ", times=number).endswith("with code 0; starting it again in 0.1 s")
     assert "WARNING" not in parent.log
 
 
@@ -199,7 +199,7 @@ def test_later_on_the_others_go_on_serving(start: Start) -> None:
     parent.wait_for("serves", times=2)
     os.kill(pid_in(parent.wait_for("serves until it breaks")), signal.SIGKILL)
     parent.wait_for("slbroker: that plugin is broken")
-    parent.wait_for("breaks ended with code 5")
+    parent.wait_for(" ended with code 5")
     assert parent.running
     assert not gone(pids(parent, "serves")[0])
 
@@ -232,7 +232,7 @@ def test_one_whose_successor_fails_serves_on(start: Start) -> None:
     parent = start("heirless", "serve")
     first = pid_in(parent.wait_for("serves until it breaks"))
     for number, pause in enumerate(("0.2", "0.4"), start=1):
-        line = parent.wait_for("the successor of heirless ended", times=number)
+        line = parent.wait_for("the successor of heirless: process ", times=number)
         assert line.endswith(f"with code 5; starting it again in {pause} s")
     assert not gone(first)
     parent.send(signal.SIGTERM)
@@ -245,7 +245,7 @@ def test_one_that_dies_while_its_successor_starts_is_replaced_by_it(start: Start
     parent.wait_for("serves", times=2)
     first, second = pids(parent, "serves")
     os.kill(first, signal.SIGKILL)
-    assert "slow ended by signal 9; its successor has been started" in parent.wait_for("WARNING")
+    assert f"slow: process {first} ended by signal 9; its successor has been started" in parent.wait_for("WARNING")
     assert pids(parent, "serves")[:2] == [first, second]
     assert not gone(second)
 
