@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 
 # Folders and files whose tests wait for processes. They come first, so that none of them is the one that all wait for.
 WAITS = re.compile(r"tests/(?:peers|interop|browser|network|fire|simulation)/|_live\.py|/test_packaging\.py")
+LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 
 
 class Start(Protocol):
@@ -53,6 +55,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             parts["alone" if item.get_closest_marker("alone") else "beside"].append(item)
         items[:] = parts.pop(part)
         config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    """A command that is called in this process sets up its log; what is said in the tests behind it is seen by them."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, propagate, handlers in before:
+        if (logger.level, logger.propagate, logger.handlers) != (level, propagate, handlers):
+            logger.setLevel(level)
+            logger.propagate = propagate
+            logger.handlers[:] = handlers
 
 
 @pytest.fixture

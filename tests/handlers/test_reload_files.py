@@ -13,6 +13,7 @@ import pytest
 
 from slbroker import keys
 from tests.handlers.test_reload_live import BURST, Site
+from tests.support.peers import require_mounts
 from tests.support.processes import Process
 from tests.support.timing import until
 
@@ -84,6 +85,7 @@ class Container:
     """A handler that has the key ring as a mount of that single file, as `docker run -v keys.ring:/ring` gives it."""
 
     def __init__(self, site: Site, folder: Path, start: Start) -> None:
+        require_mounts()
         self.outside, self.ring = folder / "keys.ring", folder / "mounted.ring"
         self.ring.touch(0o600)
         words = ("handler", "--bus", site.edge.bus, "--plugin", str(site.plugin), "--keys", str(self.ring))

@@ -16,6 +16,7 @@ from slbroker import keys, secretfile
 from slbroker.errors import ConfigError, Exit, KeyFileError
 from slbroker.keys import KeyRing
 from tests.slbroker.somekeys import NOW, A, B, C, retired
+from tests.support.peers import require_mounts
 from tests.support.processes import Process
 
 if TYPE_CHECKING:
@@ -227,6 +228,7 @@ def test_systemds_credentials_may_be_readable(path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("mode", [0o444, 0o440])
 def test_what_is_mounted_read_only_may_be_readable(path: Path, tmp_path: Path, mode: int) -> None:
     """As Kubernetes mounts a Secret, wherever its user wants it."""
+    require_mounts()
     keys.create(path)
     path.chmod(mode)
     script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" -m slbroker keys show "$1/keys.json"'

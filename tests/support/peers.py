@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,13 @@ def require_peer(program: str) -> str:
     if path is None:
         missing_peer(f"{program} is not installed (Debian: apt-get install {DEBIAN_PACKAGES.get(program, program)})")
     return path
+
+
+def require_mounts() -> None:
+    """Mounts that only the processes of a test see; in a chroot whose root is no mount itself there are none."""
+    tried = subprocess.run([require_peer("unshare"), "--mount", "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        missing_peer(f"no mounts of a test's own here: {tried.stderr.strip()}")
 
 
 def missing_peer(reason: str) -> NoReturn:

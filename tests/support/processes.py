@@ -26,8 +26,11 @@ _DRAIN_SECONDS = 2.0
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Every child's environment: this tree first, warnings as errors, none of the caller's own settings."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("SLBROKER_") or n == "SLBROKER_PURE"}
+    """Every child's environment: this tree first, warnings as errors, none of the caller's own settings.
+
+    Those of a `make test` that we run under are among these: a make of our own would go on with them.
+    """
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("SLBROKER_", "MAKE")) or n == "SLBROKER_PURE"}
     kept["PYTHONPATH"] = os.pathsep.join(str(ROOT / part) for part in (".", "edge", "handlers"))
     kept["PYTHONWARNINGS"] = "error"
     kept["PYTHONUNBUFFERED"] = "1"

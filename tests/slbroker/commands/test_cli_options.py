@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from tests.support.peers import free_udp_port
 from tests.support.processes import run_slbroker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 COMMANDS = {name: command for name, command in cli.commands.items() if not isinstance(command, click.Group)}
@@ -57,16 +56,11 @@ def sample(param: click.Parameter) -> str:
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """None of the caller's settings, and the root logger as it was."""
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """None of the caller's settings."""
     for name in [name for name in os.environ if name.startswith("SLBROKER_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture
