@@ -32,6 +32,7 @@ _END: Final = 0  # what ends the thread: no signal has this number
 _TERMINALS: Final = [fd for fd in range(3) if os.isatty(fd)]
 
 _current: Signals | None = None
+_forking = threading.local()  # `mask`: the signals that were blocked before a fork
 _early_hangups = 0
 
 
@@ -168,6 +169,18 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
+def _hold() -> None:
+    """Keep signals from the thread that forks: in the child they would be told to the loop here, until `_forget`."""
+    if _current is not None:
+        _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP, signal.SIGHUP))
+
+
+def _release() -> None:
+    mask, _forking.mask = getattr(_forking, "mask", None), None
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _forget() -> None:
     """Give a child that a handler forks the signals of any process, which the loop here must not hear of."""
     global _current  # noqa: PLW0603
@@ -177,6 +190,7 @@ def _forget() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _release()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_forget)
