@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +69,8 @@ def default_bus() -> BusAddress:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime:
         return parse_bus_address(f"ipc://{Path(runtime) / 'slbroker'}/bus")
+    import tempfile  # noqa: PLC0415 - it loads ten modules more, and every command loads this one
+
     try:
         temporary = tempfile.gettempdir()
     except OSError:  # FileNotFoundError: none can be written to
