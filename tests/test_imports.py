@@ -138,8 +138,10 @@ def test_no_pure_module_is_missing(ours: Tree) -> None:
     assert absent(ours) == []
 
 
-def test_no_modules_import_each_other_in_a_ring(ours: Tree) -> None:
-    assert cycle(ours) == []
+def test_no_modules_import_each_other_in_a_ring_types_included(ours: Tree) -> None:
+    # What slbroker.inner knows of the bus for types is left out while there is such a package.
+    judged = tuple(i for i in ours.imports if not (i.typing and is_under(i.importer, "slbroker.inner")))
+    assert cycle(Tree(ours.modules, judged)) == []
 
 
 # The rules judged on small packages, good and bad: a rule that cannot fail proves nothing.
@@ -237,6 +239,7 @@ def test_a_sound_tree_passes(tmp_path: Path) -> None:
         ("slbroker/bus/envelope.py", "from .dispatcher import Open", "ring slbroker.bus."),
         ("slbroker/sip/grammar.py", "def f():\n    from . import parser", "ring slbroker.sip."),
         ("slbroker/sip/grammar.py", "from slbroker import Handlers", "ring slbroker"),
+        ("slbroker/sip/grammar.py", "if TYPE_CHECKING:\n    from slbroker.sip import parser", "ring slbroker.sip."),
     ],
 )
 def test_a_bad_module_is_found(tmp_path: Path, file: str, text: str, complaint: str) -> None:

@@ -118,8 +118,8 @@ def _runs(tree: Tree, module: str) -> dict[str, None]:
 
 
 def cycle(tree: Tree) -> list[str]:
-    """A ring of modules that import each other when run, first and last the same; [] if there is none."""
-    ours = [i for i in tree.imports if not i.typing and i.target in tree.modules and i.target != i.importer]
+    """A ring of modules that import each other, for types only too, first and last the same; [] if there is none."""
+    ours = [i for i in tree.imports if i.target in tree.modules and i.target != i.importer]
     graph: dict[str, set[str]] = {}
     for imported in ours:
         graph.setdefault(imported.importer, set()).add(imported.target)
