@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Who calls what nothing of ours names.
 CALLED = {
     "slbroker.commands.options.ListenType.split_envvar_value": "click, for SLBROKER_LISTEN",
+    "slbroker.logs.OwnLogger.isEnabledFor": "logging",
     "slbroker_handlers.loader._FreshLoader.get_code": "importlib",
     "slbroker_handlers.kemi.legacy.LegacyMessage.src_address": "old KEMI scripts, and so to the end",
     "slbroker_handlers.kemi.legacy.LegacyMessage.dst_address": "",
