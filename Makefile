@@ -28,7 +28,7 @@ help: ## list these targets
 
 setup: $(READY) ## make .venv with slbroker and its development tools in it
 
-$(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx slbroker/inner/*.pxd)
+$(READY): pyproject.toml setup.py $(shell find slbroker edge -name '_*.pyx' -o -name '*.pxd')
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "slbroker needs Python 3.11 or later and '$(PYTHON)' is not: install one (Debian 12: python3-venv) or name it, make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -38,9 +38,9 @@ $(READY): pyproject.toml setup.py $(wildcard slbroker/inner/*.pyx slbroker/inner
 	@version=$$($(PYTHON) -c 'import platform; print(platform.python_version())'); \
 	  grep -qsx "version = $$version" $(VENV)/pyvenv.cfg || anew=--clear; $(PYTHON) -m venv $$anew $(VENV)
 	@# A twin of older sources must not outlive a build that fails.
-	@rm -f slbroker/inner/*$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+	@find slbroker edge -name "_*$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" -delete
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@case $$($(BIN)/python -c 'from slbroker import inner; print(inner.KIND)') in \
+	@case $$($(BIN)/python -c 'from slbroker import twins; print(twins.KIND)') in \
 	  compiled) echo "Done. The innermost functions are compiled." ;; \
 	  pure) echo "Done. The innermost functions are pure Python: slower, and all works. For compiled ones install gcc and Python's headers" \
 	    "(Debian: gcc libc6-dev python3-dev) and repeat with: make clean setup" ;; \
@@ -113,7 +113,7 @@ bench-costs: setup ## what a request costs as headers, workers, routes, connecti
 guard: setup ## compare counts of instructions with those kept (valgrind); ARGS=--update keeps new ones
 	@$(BIN)/python tests/bench/guard.py $(ARGS)
 
-asan: setup ## test and fuzz the compiled inner path under AddressSanitizer; ARGS="--seconds 600"
+asan: setup ## test and fuzz the compiled twins under AddressSanitizer; ARGS="--seconds 600"
 	@$(BIN)/python tests/bench/asan.py $(ARGS)
 
 fuzz: setup ## fuzz each target for FUZZ_SECONDS=600; ARGS="datagram stream" names some
@@ -154,5 +154,5 @@ dist: ## build what is published, sdist and manylinux wheels, into dist/, and in
 
 clean: ## remove what was built and cached; .venv stays, and is completed by the next setup
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(READY)
-	rm -f slbroker/inner/*.c slbroker/inner/*.so
+	find slbroker edge \( -name '_*.c' -o -name '_*.so' \) -delete
 	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

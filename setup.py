@@ -20,14 +20,14 @@ SOURCE = "Source"  # the name of the URL from which the others follow
 
 
 class BuildIfPossible(build_ext):
-    """Goes on without the compiled twin of slbroker.inner.pure, whatever the reason: the pure one serves."""
+    """Goes on without a compiled twin (slbroker/twins.py), whatever the reason: the pure ones serve."""
 
     def build_extension(self, ext: Extension) -> None:
         """Build `ext` or say it is left out: `optional` forgives the C compiler's errors, not Cython's."""
         try:
             super().build_extension(ext)
         except Exception as cause:
-            self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run its pure Python twin")
+            self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run in pure Python")
 
 
 def repository() -> str:
@@ -64,14 +64,28 @@ def readme(home: str) -> str:
     return re.sub(r"((?<!!)\[[^\]]*\]\()(?!https?:|#)", rf"\1{home}/blob/HEAD/", text)
 
 
-shared = [f"slbroker/inner/{name}.pxd" for name in ("compiled", "jobs", "msgpack", "ordinary", "repeats", "signing")]
-twins = [
-    Extension(f"slbroker.inner.{name}", [f"slbroker/inner/{name}.pyx"], depends=shared, optional=True)
-    for name in ("compiled", "jobs", "ordinary", "repeats", "replying", "signing")
-]
+PACKAGES = ("slbroker", "edge/slbroker_edge")  # those that have compiled twins
+
+
+def twins() -> list[Extension]:
+    """Return the compiled twins: each `_name.pyx`, beside the module whose functions it does faster."""
+    packages = [HERE / package for package in PACKAGES]
+    shared = [path.relative_to(HERE).as_posix() for package in packages for path in sorted(package.rglob("*.pxd"))]
+    return [
+        Extension(
+            ".".join(path.relative_to(package.parent).with_suffix("").parts),
+            [path.relative_to(HERE).as_posix()],
+            depends=shared,
+            optional=True,
+        )
+        for package in packages
+        for path in sorted(package.rglob("*.pyx"))
+    ]
+
+
 if __name__ == "__main__":
     setup(
-        ext_modules=twins,
+        ext_modules=twins(),
         cmdclass={"build_ext": BuildIfPossible},
         long_description=readme(repository()),
         long_description_content_type="text/markdown",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import zmq
 
-from slbroker import inner, keys
+from slbroker import keys, twins
 from slbroker.bus import curve
 from slbroker.bus.sockets import OLDEST_LIBZMQ
 from slbroker.config import SECURE
@@ -99,7 +99,7 @@ def _check_libzmq() -> str:
 
 
 def _describe_inner() -> str:
-    if inner.KIND == "compiled":
+    if twins.KIND == "compiled":
         return "compiled inner path"
     return "pure Python inner path (slower; a C compiler at install, and no SLBROKER_PURE, gives the compiled one)"
 

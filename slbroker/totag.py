@@ -12,22 +12,80 @@ Bytes are compared as they are: a peer must echo a tag, not respell it. Only thi
 
 from __future__ import annotations
 
+import hashlib
+import struct
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from slbroker.inner import Mac, unsigned
+from slbroker.twins import compiled_or_pure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from slbroker.inner.pure_jobs import Ack
     from slbroker.keys import Key
+    from slbroker.sip.reading import Ack
 
 _VERSION: Final = b"s1"  # a changed format takes another, or an upgrade would misread the tags before it
 _PERSON: Final = b"slbroker-totag"  # the same secret used elsewhere gives no MAC that is valid here
 
 _KEY_ID: Final = slice(2, 6)  # where in a tag it stands
 TAG_LENGTH: Final = 31  # the MAC's 24 digits make a guess one in 2**96, and keep small replies small
+_pack = struct.Struct(">I").pack
 MAX_CSEQ: Final = 2**32 - 1  # what four bytes hold; RFC 3261 8.1.1.5 stays below 2**31
+
+
+@compiled_or_pure("slbroker._totag")
+class Mac:
+    """A keyed hash over what a request has in common with its repetitions and its ACK: BLAKE2b, 96 bits.
+
+    As a tag it has `prefix` before its 24 hex digits.
+    """
+
+    __slots__ = ("_keyed", "_prefix")
+
+    def __init__(self, secret: bytes, person: bytes, prefix: bytes = b"") -> None:
+        """`secret` has 32 bytes, `person` at most 16: the same secret used elsewhere gives other hashes.
+
+        Raises ValueError for other sizes, and for a prefix longer than 16 bytes.
+        """
+        if len(secret) != 32 or len(person) > 16 or len(prefix) > 16:
+            raise ValueError("a secret has 32 bytes, a personalisation and a prefix have 16 at most")
+        # The hash with the key already in it; a copy costs a tenth of keying anew.
+        self._keyed = hashlib.blake2b(key=secret, digest_size=12, person=person)
+        self._prefix = prefix
+
+    def tag(self, call_id: bytes, from_tag: bytes, cseq: int) -> bytes:
+        """Return the prefix and the MAC of Call-ID, From tag and CSeq number; the texts go in behind their lengths.
+
+        Raises ValueError when `cseq` is not within 0 to 2**32 - 1.
+        """
+        state = self._keyed.copy()
+        try:
+            # One concatenation and one update: this runs once a reply, and is most of its cost.
+            state.update(b"%b%b%b%b%b" % (_pack(len(call_id)), call_id, _pack(len(from_tag)), from_tag, _pack(cseq)))
+        except struct.error:
+            raise ValueError(f"CSeq number {cseq} is not within 0 to {2**32 - 1}") from None
+        return self._prefix + state.hexdigest().encode()
+
+    def matches(self, tag: bytes, call_id: bytes, from_tag: bytes, cseq: int) -> bool:
+        """Return whether `tag` is theirs, in a time that tells nothing about the right one; raises as `tag` does."""
+        return compare_digest(tag, self.tag(call_id, from_tag, cseq))
+
+
+@compiled_or_pure("slbroker._totag")
+def unsigned(acks: Sequence[Ack], macs: Mapping[bytes, Mac], start: int, stop: int) -> list[Ack]:
+    """Return the ACKs whose To-tag is none of `macs`; the bytes from `start` to `stop` of a tag say which it would be.
+
+    The CSeq number of an ACK is within 0 to 2**32 - 1.
+    """
+    rest = []
+    for ack in acks:
+        reading = ack[0]
+        tag = reading.to_tag
+        mac = macs.get(tag[start:stop])
+        if mac is None or not mac.matches(tag, reading.call_id, reading.from_tag, reading.cseq):
+            rest.append(ack)
+    return rest
 
 
 class Signer:

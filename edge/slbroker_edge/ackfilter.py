@@ -14,8 +14,7 @@ from slbroker_edge.filtermemory import FilterMemory
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from slbroker.inner.pure_jobs import Ack
-    from slbroker.sip.reading import Dialog
+    from slbroker.sip.reading import Ack, Dialog
     from slbroker.totag import Signer
 
 DEFAULT_WINDOW = 32.0  # seconds; 64*T1: for so long a client repeats its INVITE, and ACKs (RFC 3261 17.1.1.2)

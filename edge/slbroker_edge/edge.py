@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Protocol, cast
 from slbroker.bus.choice import ANY
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
+from slbroker.bus.jobs import Job
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
 from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import Drop
-from slbroker.inner import Job, Repeats, post_replies, take_in
-from slbroker.inner.pure_jobs import MAX_REPLY, match_status_line, post
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.slerrors import SlError, error_text
@@ -27,18 +26,26 @@ from slbroker.stats import Fates
 from slbroker_edge.budget import Budget
 from slbroker_edge.complaints import RefusedTags, Shedding
 from slbroker_edge.identity import ServerHeader
-from slbroker_edge.reader import is_answerable, is_repeat, read_ack, read_with_key, reply_address, stamp_message
+from slbroker_edge.outbox import MAX_REPLY, match_status_line, post, post_replies
+from slbroker_edge.reader import (
+    is_answerable,
+    is_repeat,
+    read_ack,
+    read_with_key,
+    reply_address,
+    stamp_message,
+    take_in,
+)
+from slbroker_edge.repeats import Repeats
 from slbroker_edge.shadow import Shadow, ShadowJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker.bus.envelope import Answer
-    from slbroker.inner.pure import Address
-    from slbroker.inner.pure_jobs import Ack
     from slbroker.sip.framer import Fault
     from slbroker.sip.message import Message
-    from slbroker.sip.reading import Dialog, Reading
+    from slbroker.sip.reading import Ack, Address, Dialog, Reading
     from slbroker_edge.ackfilter import AckFilter
 
 logger = logging.getLogger(__name__)
@@ -93,7 +100,7 @@ class Edge:
     def take(self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float) -> None:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
         self.fates.received += len(datagrams)
-        if self.checks.usual:
+        if take_in is not None and self.checks.usual:
             jobs, acks, rest = take_in(datagrams, listener, listener.name, ANY, is_answerable)
             if acks:  # they answer what was replied to before, so they come before what is new
                 self._take_acks(acks, listener, now)

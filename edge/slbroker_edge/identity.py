@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from slbroker.inner.pure_jobs import MAX_REPLY
+from slbroker_edge.outbox import MAX_REPLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
 
 _find_server = re.compile(rb"\r\nserver[ \t]*:", re.IGNORECASE).search
 

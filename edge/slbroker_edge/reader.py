@@ -1,27 +1,45 @@
 """A datagram becomes a `Reading`: parsed, judged, its Via stamped, packed for the bus.
 
-`inner.read_ordinary` does the same in one pass for requests of the ordinary form; what it leaves comes here.
+`_reader.pyx` does the same in one pass for requests of the ordinary form; what it declines comes here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.envelope import pack_request, unpack_request
 from slbroker.errors import Drop, Reject
-from slbroker.inner import request_key
+from slbroker.sip.grammar import COOKIE
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reading import Reading
 from slbroker.sip.via import find_top, identity
 from slbroker.sip.via import stamp as stamp_via
+from slbroker.twins import compiled
+from slbroker_edge.repeats import request_key
 
 if TYPE_CHECKING:
-    from slbroker.inner import Job
-    from slbroker.inner.pure import Address
+    from collections.abc import Callable, Sequence
+
+    from slbroker.bus.choice import Choice
+    from slbroker.bus.jobs import Job
+    from slbroker.sip.reading import Ack, Address
     from slbroker.sip.validate import Checks
+
+
+_BRANCH: Final = b";branch=" + COOKIE
+
+if TYPE_CHECKING:
+    TakeIn: TypeAlias = Callable[
+        [Sequence[tuple[bytes, Address]], Any, str, Choice, Callable[[str, int], bool]],
+        tuple[list[Job], list[Ack], list[tuple[int, bytes, Address]]],
+    ]
+# Reads a turn's datagrams (and the listener, its name, what jobs get for a choice, and which sources are answered), as
+# `read_with_key` does one: returns jobs of the ordinary requests among them, ordinary ACKs, and what it declines, each
+# with how many of the jobs came before it, so that order can be kept. None where all is pure Python.
+take_in: TakeIn | None = compiled("slbroker_edge._reader", "take_in")
 
 
 def read(data: bytes, address: Address, listen: str, checks: Checks) -> Reading:
@@ -50,10 +68,11 @@ def repeat_key(message: Message, via: bytes, port: int) -> int:
     `via` is its top Via as it came, `port` that of its source. Where that has the branch of an RFC 3261 client
     (8.1.1.7), the number is made of it; it is found as it stands nearly always, since `is_repeat` looks closely.
     """
-    at = via.find(b";branch=z9hG4bK") + 8
+    at = via.find(_BRANCH) + len(b";branch=")
     end = via.find(b";", at)
     branch = via[at:] if end < 0 else via[at:end]
-    parts = (message.call_id, branch) if at >= 8 and len(branch) > 7 else (message.call_id, via, message.uri)
+    is_unique = at >= len(b";branch=") and len(branch) > len(COOKIE)
+    parts = (message.call_id, branch) if is_unique else (message.call_id, via, message.uri)
     return request_key(parts, message.cseq, port)
 
 
@@ -82,8 +101,10 @@ def read_ack(data: bytes, address: Address, listen: str, checks: Checks, method:
 
 
 def _reading(message: Message, packed: bytes, reply_port: int) -> Reading:
-    method, uri, _headers, _body, call_id, from_tag, to_tag, cseq = message
-    return Reading(method, uri, call_id, from_tag, to_tag, cseq, packed, reply_port)
+    return Reading(
+        method=message.method, uri=message.uri, call_id=message.call_id, from_tag=message.from_tag,
+        to_tag=message.to_tag, cseq=message.cseq, packed=packed, reply_port=reply_port,
+    )  # fmt: skip
 
 
 def stamp_message(message: Message, address: Address, listen: str) -> int:

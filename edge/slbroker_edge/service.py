@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from slbroker import inner
+from slbroker import twins
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
 from slbroker.bus.keycheck import Labels
@@ -43,8 +43,8 @@ from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 
 if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
+    from slbroker.bus.jobs import Job
     from slbroker.config import EdgeSettings, ListenAddress
-    from slbroker.inner import Job
     from slbroker_edge.filtermemory import FilterMemory
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
@@ -119,7 +119,7 @@ class EdgeService:
         self._tick()
         gc.collect()
         gc.freeze()  # what has been made so far stays; the collector need not look at it again
-        logger.info("edge ready: listening on %s, bus %s, %s inner path", ", ".join(names), bus, inner.KIND)
+        logger.info("edge ready: listening on %s, bus %s, %s inner path", ", ".join(names), bus, twins.KIND)
 
     def _bind_bus(self, address: BusAddress) -> BusSocket:
         loop, zap = asyncio.get_running_loop(), self._zap
@@ -248,7 +248,7 @@ class EdgeService:
             **({"shadow": self.edge.shadow.figures()} if self.edge.shadow is not None else {}),
             "pools": {name: pool.figures() for name, pool in dispatcher.pools.items()},
             **({"connections": self._streams.figures()} if self._streams is not None else {}),
-            "inner": inner.KIND,
+            "inner": twins.KIND,
             "processes": self.settings.processes,
             "workers": dispatcher.figures(),
         }

@@ -10,8 +10,8 @@ import zlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.bus.choice import Choice
+from slbroker.bus.jobs import Job
 from slbroker.bus.routes import RECORDERS
-from slbroker.inner import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

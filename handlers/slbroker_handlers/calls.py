@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
+    from slbroker.bus.items import Item
     from slbroker.bus.losses import Losses
-    from slbroker.inner import Item
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from slbroker import inner
+from slbroker import twins
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
 from slbroker.bus.dealer import Dealer
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
     from slbroker.bus.envelope import Answer
+    from slbroker.bus.items import Item
     from slbroker.config import HandlerSettings
-    from slbroker.inner import Item
     from slbroker.plugin import Handlers
     from slbroker.supervisor import Parent
     from slbroker_handlers.loader import PluginSource
@@ -200,7 +200,7 @@ class Worker:
         self._tick()
         gc.collect()
         gc.freeze()  # plugin and libraries stay; the collector need not look at them again
-        logger.info("handler started: plugin %s, %s inner path", self.settings.plugin, inner.KIND)
+        logger.info("handler started: plugin %s, %s inner path", self.settings.plugin, twins.KIND)
 
     def _connect(self, address: BusAddress, keys: ClientKeys | None) -> None:
         if address not in self._links:

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from slbroker.bus import keycheck
-from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_replies
+from slbroker.bus.envelope import MAX_BATCH, decode_replies
+from slbroker.bus.jobs import JobT, give
 from slbroker.bus.keycheck import Labels
 from slbroker.errors import EnvelopeError
-from slbroker.inner import JobT, give, settle
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -126,24 +126,22 @@ class Account(Generic[JobT]):
 
         Raises EnvelopeError when it is no such body, and nothing is settled then.
         """
-        ended, strangers = settle(body, self.open, MAX_ARRAY) or self._settle_unusual(body)
+        answers = decode_replies(body)
         self.heard = now
-        for number in strangers:
-            if self.overdue.pop(number, None) is None:
-                self.strikes += 1
+        held = self.open
+        ended = [(held.pop(number), answer) for number, answer in answers if number in held]
         self.answered += len(ended)
-        return ended, len(strangers)
-
-    def _settle_unusual(self, body: bytes) -> tuple[list[tuple[JobT, Answer]], list[int]]:
-        ended: list[tuple[JobT, Answer]] = []
-        strangers = []
-        for number, answer in decode_replies(body):
-            job = self.open.pop(number, None)
-            if job is None:
-                strangers.append(number)
-            else:
-                ended.append((job, answer))
+        strangers = len(answers) - len(ended)
+        if strangers:
+            self._note_strangers(answers, {job.number for job, _answer in ended})
         return ended, strangers
+
+    def _note_strangers(self, answers: list[tuple[int, Answer]], ended: set[int]) -> None:
+        for number, _answer in answers:
+            if number in ended:
+                ended.remove(number)  # a second answer to it is to nothing
+            elif self.overdue.pop(number, None) is None:
+                self.strikes += 1
 
     def take_overdue(self, given_before: float) -> list[JobT]:
         """Take away and return the jobs given before that moment; their credit is not free until they are answered."""

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgpack
 
+from slbroker.bus.items import Item
+from slbroker.bus.jobs import pack_jobs
 from slbroker.errors import EnvelopeError
-from slbroker.inner import Item, pack_jobs, unpack_requests
 from slbroker.sip.message import Message, Source
+from slbroker.twins import compiled_or_pure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from slbroker.inner import JobT
-
+    from slbroker.bus.jobs import JobT
 
 VERSION: Final = 1
 MAX_BATCH: Final = 256  # items in one envelope: enough to spread its cost, few enough to keep a worker's turn short
@@ -132,11 +133,9 @@ def read_batches(info: Mapping[str, Any]) -> frozenset[bytes]:
     return frozenset(batches)
 
 
+@compiled_or_pure("slbroker.bus._items")
 def decode_requests(body: bytes) -> list[Item]:
     """Return a batch of requests, every field of the right type; raise EnvelopeError when the body is none."""
-    usual = unpack_requests(body, MAX_ARRAY)
-    if usual is not None:
-        return usual
     items: list[Item] = []
     try:
         for number, message, source in _unpack_batch(body):

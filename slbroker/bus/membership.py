@@ -17,7 +17,7 @@ from slbroker.errors import EnvelopeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from slbroker.inner import Item
+    from slbroker.bus.items import Item
 
 logger = logging.getLogger(__name__)
 

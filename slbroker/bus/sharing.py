@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slbroker.bus.account import Account
+    from slbroker.bus.jobs import JobT
     from slbroker.bus.ready import Ready
-    from slbroker.inner import JobT
 
 
 def share(ready: Ready[Account[JobT]], count: int) -> list[tuple[Account[JobT], int]]:

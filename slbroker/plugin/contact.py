@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from slbroker.errors import Reject
 from slbroker.sip.address import Address
+from slbroker.sip.grammar import TOKEN
 from slbroker.sip.uri import Uri, parse_uri
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 SECURE: Final = ("tls", "wss")
 NOWHERE: Final = ("", "*", "0.0.0.0", "[::]")  # noqa: S104 - hosts that stand for all addresses, and are none
 
-_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+_TOKEN: Final = rb"[%b]++" % TOKEN
 _QUOTED: Final = rb'"[^"\\\r\n\x00]*+(?:\\[^\r\n\x00][^"\\\r\n\x00]*+)*"'
 _WS: Final = rb"[ \t]*+"
 # name-addr, then contact-params. What handlers write is held to the grammar more closely than what phones do.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.inner import Item
+from slbroker.bus.items import Item
 from slbroker.plugin.contact import SECURE, contact_value, own_contact, target_of
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.items import Item
 from slbroker.errors import Reject
-from slbroker.inner import Item
 from slbroker.plugin.faults import describe, is_given_up, place
 from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.errors import Reject
+from slbroker.sip.grammar import ADDR_SPEC, DISPLAY, NAME_ADDR, TOKEN
 from slbroker.sip.uri import parse_uri, text
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 # What is repeated below is never given back ("*+", "++"): so every match takes linear time.
 _WS: Final = rb"[ \t]*+"
-_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+_TOKEN: Final = rb"[%b]++" % TOKEN
 # RFC 3261 25.1: quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; neither holds a bare CR or LF.
 _QUOTED: Final = rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*"'
 # display-name = *(token LWS): phones put anything here, so only what would change the structure is refused.
-_PLAIN: Final = rb'[^"<>;,\x00-\x08\x0a-\x1f\x7f]*+'
+_PLAIN: Final = rb"[%b]*+" % DISPLAY
 # 20.10: an addr-spec with a comma, a question mark or a semicolon must stand inside <>.
-_BARE: Final = rb'[^"<>;,?\x00-\x20\x7f]++'
+_BARE: Final = rb"[%b]++" % ADDR_SPEC
 # Of quotes, which no URI has, only pairs behind "=" can be forgiven, as phones write them in parameters.
-_BRACKETED: Final = rb"<([^<>\"\r\n]++(?:(?<==)\"[^<>\"\r\n]*+\"[^<>\"\r\n]*+)*)>"
+_BRACKETED: Final = rb"<([%b]++(?:(?<==)\"[%b]*+\"[%b]*+)*)>" % (NAME_ADDR, NAME_ADDR, NAME_ADDR)
 
 _match_quoted = re.compile(_QUOTED).match
 # A display name may be quoted in pieces: ""unknown"", as phones write it.

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Reject
+from slbroker.sip.grammar import TOKEN
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MAX_PARAMS: Final = 64  # Digest has a dozen
 
 # What is repeated is never given back ("*+", "++"): so every match takes linear time.
 _WS: Final = rb"[ \t]*+"
-_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+_TOKEN: Final = rb"[%b]++" % TOKEN
 _match_scheme = re.compile(rb"(%b)[ \t]++" % _TOKEN).match
 # RFC 3261 25.1: auth-param = auth-param-name EQUAL ( token / quoted-string )
 _match_param = re.compile(

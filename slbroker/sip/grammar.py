@@ -19,8 +19,27 @@ MAX_ZEROS: Final = 64  # in front of a number, where they mean nothing; phones t
 # NUL of Asterisk 12 and later.
 GAP: Final = b"\r\n\x00 \t"
 
+# Classes of characters, as a regular expression has them between "[" and "]". The compiled reader's table is made of
+# these too (`members`), so each is written here alone.
 # RFC 3261 25.1: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
-is_token = re.compile(rb"[0-9A-Za-z.!%*_+`'~-]+").fullmatch
+TOKEN: Final = rb"0-9A-Za-z.!%*_+`'~-"
+HOST: Final = rb"0-9A-Za-z._-"  # "_" is no host character, but it is in use
+URI_USER: Final = rb"^@:%\x00-\x20<>\"\x7f"  # of an ordinary URI: no password and no escapes
+URI_PARAM: Final = rb"^;?@%\x00-\x20<>\"\x7f"
+DISPLAY: Final = rb"^\"<>;,\x00-\x08\x0a-\x1f\x7f"  # phones put anything there but what would change the structure
+ADDR_SPEC: Final = rb"^\"<>;,?\x00-\x20\x7f"  # RFC 3261 20.10: with a comma, question mark or semicolon it stands in <>
+NAME_ADDR: Final = rb"^<>\"\r\n"  # what stands in <>
+VIA_VALUE: Final = rb"^\x00-\x20;,\"\x7f"  # of a Via's parameter, without quotes
+
+
+def members(characters: bytes) -> frozenset[int]:
+    """Return the bytes of a class."""
+    return frozenset(byte[0] for byte in map(bytes, zip(range(256))) if re.match(b"[%b]" % characters, byte, re.DOTALL))
+
+
+is_token = re.compile(rb"[%b]+" % TOKEN).fullmatch
+
+COOKIE: Final = b"z9hG4bK"  # RFC 3261 8.1.1.7: a branch that begins so is unique
 
 # RFC 3261 7.3.1: a header that goes on over lines equals the same header on one line.
 unfold = re.compile(rb"\r\n[ \t]+").sub
@@ -31,13 +50,12 @@ is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
 # RFC 3261 7.1: Request-Line = Method SP Request-URI SP SIP-Version CRLF, in the form of nearly all requests: a sip URI
 # (19.1.1) without password, headers and escapes, whose port is a port at the first look, and with no more parameters
 # than `uri` takes. `uri` reads all others.
-_URI_PARAMS: Final = rb"(?:;[^;?@%%\x00-\x20<>\"\x7f]*+){0,%d}" % MAX_URI_PARAMS
 match_ordinary_request_line = re.compile(
-    rb"([0-9A-Za-z.!%*_+`'~-]++) "
-    rb"(sips?:(?:[^@:%\x00-\x20<>\"\x7f]++@)?"  # user; then host and port
-    rb"(?:[0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]{2,45}\])(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-    + _URI_PARAMS
-    + rb") SIP/2\.0"
+    rb"([%b]++) " % TOKEN
+    + rb"(sips?:(?:[%b]++@)?" % URI_USER  # user; then host and port
+    + rb"(?:[%b]++|\[[0-9A-Fa-f:.]{2,45}\])" % HOST
+    + rb"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    + rb"(?:;[%b]*+){0,%d}) SIP/2\.0" % (URI_PARAM, MAX_URI_PARAMS)
 ).fullmatch
 
 # RFC 3261 25.1: Method, with the extensions of RFC 3262, 3311, 3428, 3515, 3903, 6086 and 6665.
@@ -46,10 +64,13 @@ METHODS: Final = frozenset((
     b"PRACK", b"UPDATE", b"MESSAGE", b"REFER", b"PUBLISH", b"INFO", b"SUBSCRIBE", b"NOTIFY",
 ))  # fmt: skip
 
+# Most requests have one of these: the compiled twins look for them first.
+FREQUENT_METHODS: Final = (b"OPTIONS", b"INVITE", b"ACK", b"REGISTER", b"CANCEL")
+
 # 1*DIGIT, zeros first: none of them can be taken for a digit of the number, so that nothing is tried twice.
 _NUMBER: Final = rb"(?:0{1,%d}(?:[1-9][0-9]{0,%d})?|[1-9][0-9]{0,%d})" % (MAX_ZEROS, MAX_DIGITS - 1, MAX_DIGITS - 1)
 # RFC 3261 25.1: CSeq = "CSeq" HCOLON 1*DIGIT LWS Method; 8.1.1.5: the number is below 2**31.
-match_cseq = re.compile(rb"(%b)[ \t]+([0-9A-Za-z.!%%*_+`'~-]+)" % _NUMBER).fullmatch
+match_cseq = re.compile(rb"(%b)[ \t]+([%b]+)" % (_NUMBER, TOKEN)).fullmatch
 MAX_CSEQ: Final = 2**31 - 1
 
 # RFC 3261 20.14: Content-Length = 1*DIGIT; Max-Forwards and Expires are that, too.
@@ -99,14 +120,19 @@ SINGLE_HEADERS: Final[dict[bytes, str]] = {
 }
 REPEATABLE: Final = frozenset((b"content-length", b"max-forwards"))
 
-# The names that requests are made of. They are remembered from the start, so that a peer that fills the rest of the
-# memory with inventions slows nobody else down.
-USUAL_NAMES: Final = (
-    b"Via From To Call-ID CSeq Max-Forwards Contact Content-Length Content-Type User-Agent Allow Supported Require "
-    b"Accept Accept-Encoding Accept-Language Route Record-Route Proxy-Require Expires Event Authorization "
-    b"Proxy-Authorization Allow-Events Session-Expires Min-SE P-Asserted-Identity P-Preferred-Identity Privacy "
-    b"Diversion Reason Date Subject Timestamp Organization Subscription-State Refer-To Referred-By Replaces RAck"
-).split()
+# The names that requests are made of: RFC 3261 20, and what extensions added. They are remembered from the start, so
+# that a peer that fills the rest of the memory with inventions slows nobody else down.
+USUAL_NAMES: Final = b"""
+Via From To Call-ID CSeq Max-Forwards Contact Content-Length Content-Type User-Agent Allow Supported Require
+Accept Accept-Encoding Accept-Language Alert-Info Authentication-Info Authorization Call-Info Content-Disposition
+Content-Encoding Content-Language Date Error-Info Expires In-Reply-To MIME-Version Min-Expires Organization Priority
+Proxy-Authenticate Proxy-Authorization Proxy-Require Record-Route Reply-To Retry-After Route Server Subject Timestamp
+Unsupported Warning WWW-Authenticate
+Allow-Events Diversion Event History-Info Identity Join Min-SE P-Access-Network-Info P-Asserted-Identity
+P-Called-Party-ID P-Charging-Vector P-Preferred-Identity P-Visited-Network-ID Path Privacy RAck Reason Refer-To
+Referred-By Replaces RSeq Service-Route Session-Expires Session-ID SIP-ETag SIP-If-Match Subscription-State
+X-Forwarded-For
+""".split()
 
 # By their spelling; what is not there yet, `canonical_name` finds.
 canonical_names: dict[bytes, bytes] = {

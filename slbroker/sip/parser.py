@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from slbroker.errors import Drop, Reject
-from slbroker.inner import scan
 from slbroker.sip import grammar
 from slbroker.sip.address import tag_of
 from slbroker.sip.message import Message
+from slbroker.sip.scan import scan
 from slbroker.sip.uri import check_uri
 from slbroker.sip.validate import USUAL, Checks
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
+
+# What the kernel calls a peer: (host, port) for IPv4, (host, port, flow, scope) for IPv6.
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 
 class Dialog(Protocol):
@@ -29,3 +32,7 @@ class Reading(NamedTuple):
     cseq: int
     packed: bytes  # message and source for the bus (`bus.envelope.pack_request`); b"" of an ACK, which few workers want
     reply_port: int  # where the top Via wants the reply over UDP (RFC 3261 18.2.2, RFC 3581); 0 of an ACK
+
+
+# A reading of an ACK, the datagram, and where it came from.
+Ack: TypeAlias = tuple[Reading, bytes, Address]

@@ -5,14 +5,25 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from slbroker.inner import join_reply
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from slbroker.sip.message import Message
 
 # Characters. Longer ones are a peer's words, repeated by a plugin: a thousand of these would be many megabytes.
 MAX_REMEMBERED_PHRASE: Final = 128
 NO_BODY: Final = b"\r\nContent-Length: 0\r\n\r\n"
+
+
+# RFC 3261 8.2.6.2: these are echoed, in the request's own order, under their long names.
+ECHOED: Final = {name.lower(): b"\r\n%b: " % name for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq")}
+_ECHOED_BY_100: Final = ECHOED | {b"timestamp": b"\r\nTimestamp: "}  # RFC 3261 8.2.6.1
+_ECHOED_BY_DIALOG: Final = ECHOED | {b"record-route": b"\r\nRecord-Route: "}  # RFC 3261 12.1.1
+
+
+def echoed_by(status: int) -> Mapping[bytes, bytes]:
+    """Return the headers that a reply of `status` echoes, by canonical name; each with what stands before its value."""
+    return ECHOED if status >= 300 else _ECHOED_BY_DIALOG if status > 100 else _ECHOED_BY_100
 
 
 def status_line(status: int, reason: str) -> bytes:
@@ -43,3 +54,21 @@ def tail(extra: bytes, body: bytes) -> bytes:
     if body:
         return b"%b\r\nContent-Length: %d\r\n\r\n%b" % (extra, len(body), body)
     return extra + NO_BODY if extra else NO_BODY
+
+
+def join_reply(line: bytes, headers: Sequence[bytes], status: int, tag: bytes, tail: bytes) -> bytes:
+    """Return a reply: status line, the headers that a reply of that `status` echoes, and `tail` (RFC 3261 8.2.6).
+
+    `headers` are the request's, names and values in turn; `tag` goes into To unless it is b"".
+    """
+    echoed = echoed_by(status)
+    parts = [line]
+    flat = iter(headers)
+    for name, value in zip(flat, flat, strict=True):
+        prefix = echoed.get(name)
+        if prefix is not None:
+            parts += (prefix, value)
+            if tag and name == b"to":
+                parts += (b";tag=", tag)
+    parts.append(tail)
+    return b"".join(parts)

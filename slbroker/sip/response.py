@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from slbroker.errors import Drop
-from slbroker.inner import scan
+from slbroker.sip.scan import scan
 from slbroker.sip.textheaders import TextHeaders
 from slbroker.sip.uri import text
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from slbroker.errors import Reject
 from slbroker.sip.address import parse_address, parse_address_list
 from slbroker.sip.credentials import parse_credentials
-from slbroker.sip.grammar import is_digits, is_token
+from slbroker.sip.grammar import COOKIE, TOKEN, is_digits, is_token
 from slbroker.sip.uri import check_uri, parse_uri
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _is_date = re.compile(
     rb"[0-2][0-9]:[0-5][0-9]:[0-6][0-9] GMT"
 ).fullmatch
 # RFC 3261 8.1.1.7: the branch of an RFC 3261 client begins with the cookie, and is unique.
-_has_branch = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*z9hG4bK[0-9A-Za-z.!%*_+`'~-]", re.IGNORECASE).search
+_has_branch = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*%b[%b]" % (COOKIE, TOKEN), re.IGNORECASE).search
 
 
 def _require(message: Message, checks: Checks) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slbroker.errors import Drop, Reject
 from slbroker.sip import vialist
+from slbroker.sip.grammar import COOKIE, HOST, TOKEN, VIA_VALUE
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -22,25 +23,24 @@ MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies 
 # The Via that nearly every request has: no list, quote or white space, and of what is stamped only an empty rport, with
 # a run of parameters before it and one behind it, two that `vialist` reads. What is repeated of a class is never given
 # back ("*+", "++"), and a parameter that is given back leaves its ";" where none is wanted: a match takes linear time.
-_PARAMS = rb"(?:;[0-9A-QS-Za-qs-z.!%%*_+`'~-][0-9A-Za-z.!%%*_+`'~-]*+(?:=[^\x00-\x20;,\"\x7f]*+)?){0,%d}" % (
-    MAX_PARAMS // 2
-)
+_PARAMS = rb"(?:;(?![rR])[%b]++(?:=[%b]*+)?){0,%d}" % (TOKEN, VIA_VALUE, MAX_PARAMS // 2)
 _match_ordinary = re.compile(
-    rb"SIP/2\.0/[0-9A-Za-z-]++ ([0-9A-Za-z._-]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]++))?"
-    rb"%b(?:(;rport)(%b))?" % (_PARAMS, _PARAMS)
+    rb"SIP/2\.0/[0-9A-Za-z-]++ ([%b]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]++))?%b(?:(;rport)(%b))?"
+    % (HOST, _PARAMS, _PARAMS)
 ).fullmatch
 
 # In a Via without lists and quotes: the sent-by, and the first branch that is one of RFC 3261 8.1.1.7.
 _match_sent_by = re.compile(rb"SIP/2\.0/[0-9A-Za-z-]++ ([^; \t]++);").match
-_find_branch = re.compile(rb";branch=(z9hG4bK[^;\x00-\x20\x7f]++)(?=;|\Z)").search
+_find_branch = re.compile(rb";branch=(%b[^;\x00-\x20\x7f]++)(?=;|\Z)" % COOKIE).search
 
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by *( SEMI via-params ). Every run of white space is followed by a
 # different character, so a match takes linear time. What follows the sent-by is cut by _cut_first below. The version is
 # not judged: where it is not 2.0, a 505 has to find its way ("badvers" of RFC 4475).
 _match_via = re.compile(
-    rb"[Ss][Ii][Pp][ \t]*/[ \t]*[0-9]+\.[0-9]+[ \t]*/[ \t]*[0-9A-Za-z.!%*_+`'~-]+[ \t]+"  # transport: any token
+    rb"[Ss][Ii][Pp][ \t]*/[ \t]*[0-9]+\.[0-9]+[ \t]*/[ \t]*[%b]+[ \t]+"
+    % TOKEN  # transport: any token
     # host; RFC 3261 has neither "_" nor zones, nor IPv6 without brackets, but peers have
-    rb"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Fa-f:.]{2,60}(?:%[0-9A-Za-z._~-]+)?)"
+    + rb"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Fa-f:.]{2,60}(?:%[0-9A-Za-z._~-]+)?)"
     # port; whether it is one is judged where it is needed: clients that have none write nothing there, or -1
     rb"(?:[ \t]*:[ \t]*+(-?[0-9]*+))?[ \t]*(?=[;,]|\Z)"
 ).match

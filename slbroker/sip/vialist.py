@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Reject
+from slbroker.sip.grammar import TOKEN
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MAX_DIGITS: Final = 10  # of a port; it may be none, such as 0, where nobody nee
 
 # What is repeated is never given back ("*+", "++"): so every match takes linear time.
 _WS: Final = rb"[ \t]*+"
-_TOKEN: Final = rb"[0-9A-Za-z.!%*_+`'~-]++"
+_TOKEN: Final = rb"[%b]++" % TOKEN
 _QUOTED: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by; sent-by = host [ COLON port ]. "_" and zones are in use.
 _match_head = re.compile(

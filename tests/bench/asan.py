@@ -1,4 +1,4 @@
-"""Run what tests the compiled inner path against an AddressSanitizer build of it: its own suite, then the fuzzer.
+"""Run what tests the compiled twins against an AddressSanitizer build of it: its own suite, then the fuzzer.
 
 The build is made in a copy of the tree, which is thrown away; the one in use stays as it is. Python's own allocator is
 switched off, so that each object has memory of its own with guards around it.
@@ -18,7 +18,16 @@ import click
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PARTS: Final = ("slbroker", "edge", "handlers", "tests", "setup.py", "pyproject.toml", "README.md", "LICENSE")
-TARGETS: Final = ("twins", "datagram", "exchange", "reply", "bus")  # those whose way leads through the inner path
+TARGETS: Final = ("twins", "datagram", "exchange", "reply", "bus")  # those whose way leads through the twins
+SUITES: Final = (
+    "tests/slbroker/inner",
+    "tests/slbroker/bus/test_items.py",
+    "tests/slbroker/test_mac.py",
+    "tests/edge/test_ordinary.py",
+    "tests/edge/test_repeats_in_flight.py",
+    "tests/edge/test_datagrams.py",
+    "tests/edge/test_asked.py",
+)
 FLAGS: Final = "-fsanitize=address -fno-omit-frame-pointer -g -O1"
 # Python frees little at its end, which is no fault of ours; everything else is one.
 OPTIONS: Final = "detect_leaks=0:abort_on_error=0:exitcode=97:allocator_may_return_null=1"
@@ -39,8 +48,13 @@ def copy_tree(to: Path) -> None:
             shutil.copytree(source, to / part, ignore=leave)
         else:
             shutil.copy2(source, to / part)
-    for made in (to / "slbroker" / "inner").glob("*.c"):
-        made.unlink()
+    for source in sources(to):
+        source.with_suffix(".c").unlink(missing_ok=True)
+
+
+def sources(tree: Path) -> list[Path]:
+    """Return the sources of the compiled twins."""
+    return sorted(path for part in ("slbroker", "edge") for path in (tree / part).rglob("_*.pyx"))
 
 
 def build(tree: Path) -> list[Path]:
@@ -50,7 +64,7 @@ def build(tree: Path) -> list[Path]:
     run([*install, "setuptools>=77", "Cython>=3.1,<4"], tree, {})
     flags = {"CFLAGS": FLAGS, "LDFLAGS": "-fsanitize=address", "PYTHONPATH": str(tools)}
     run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], tree, flags)
-    return sorted((tree / "slbroker" / "inner").glob("*.so"))
+    return sorted(path for source in sources(tree) for path in source.parent.glob(f"{source.stem}.*.so"))
 
 
 def run(argv: list[str], tree: Path, more: dict[str, str]) -> None:
@@ -85,7 +99,7 @@ def check_control(environment: dict[str, str]) -> None:
 def check_modules(tree: Path, modules: list[Path]) -> str:
     """Return the names of the modules; ClickException unless all were built, and with the sanitizer."""
     built = {module.name.partition(".")[0]: module for module in modules}
-    for source in (tree / "slbroker" / "inner").glob("*.pyx"):
+    for source in sources(tree):
         if source.stem not in built or b"__asan_report" not in built[source.stem].read_bytes():
             raise click.ClickException(f"{source.name} was not built with AddressSanitizer")
     return ", ".join(built)
@@ -98,7 +112,7 @@ def main(seconds: int) -> None:
     check_control(environment)
     with tempfile.TemporaryDirectory(prefix="asan-") as name:
         tree = Path(name)
-        click.echo("Building the compiled inner path with AddressSanitizer.", err=True)
+        click.echo("Building the compiled twins with AddressSanitizer.", err=True)
         copy_tree(tree)
         modules = build(tree)
         click.echo(
@@ -113,7 +127,7 @@ def main(seconds: int) -> None:
             "no:cacheprovider",
             "-k",
             LEFT_OUT,
-            "tests/slbroker/inner",
+            *SUITES,
         ]
         run(pytest, tree, environment)
         fuzz = [sys.executable, "tests/fuzz/run.py", *TARGETS, "--engine", "plain", "--seconds", str(seconds)]

@@ -16,7 +16,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from slbroker import inner
+from slbroker import twins
 from tests.bench import plots
 from tests.bench.curves import curves_table
 from tests.bench.inside import inside_curves
@@ -71,9 +71,9 @@ def main(
     if plot is not None and not plots.possible():
         progress(plots.MISSING)
         plot = None
-    notes = [f"{describe_machine()}, {inner.KIND} inner path", f"Medians of {rounds} rounds."]
+    notes = [f"{describe_machine()}, {twins.KIND} inner path", f"Medians of {rounds} rounds."]
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ends_raise_interrupt():
-        outside = Outside(Tools.of(Path(name)), inner.KIND, Plan(seconds, warmup))
+        outside = Outside(Tools.of(Path(name)), twins.KIND, Plan(seconds, warmup))
         curves = choose([*inside_curves(), *outside.curves()], wanted)
         try:
             compile_tools(Path(name))

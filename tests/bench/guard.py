@@ -23,7 +23,7 @@ import msgpack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from slbroker import inner
+from slbroker import twins
 from tests.bench.report import as_text
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def count_all(kinds: Sequence[str]) -> dict[str, dict[str, int]]:
 
 def kinds_here() -> list[str]:
     """Return the kinds of inner path that are installed."""
-    return ["compiled", "pure"] if inner.KIND == "compiled" else ["pure"]
+    return ["compiled", "pure"] if twins.KIND == "compiled" else ["pure"]
 
 
 # Comparing ------------------------------------------------------------------------------------------------------

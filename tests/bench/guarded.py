@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY
-from slbroker.inner import Job, number_jobs, read_ordinary, take_in
+from slbroker.bus.jobs import Job
 from slbroker.sip.parser import parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL
 from slbroker.sip.via import stamp, stamp_top
-from slbroker_edge.reader import is_answerable, read
+from slbroker_edge.reader import is_answerable, read, read_with_key, take_in
 from slbroker_handlers.bundled import app
 from slbroker_handlers.kemi.script import load_script
 from tests.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, different, responder, signer
@@ -31,9 +31,8 @@ from tests.support.bus import encode_packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.inner.pure_jobs import Ack
     from slbroker.sip.message import Message
-    from slbroker.sip.reading import Reading
+    from slbroker.sip.reading import Ack, Address, Reading
 
 FEW: Final = 128  # calls
 MANY: Final = 640
@@ -52,8 +51,17 @@ class Task(NamedTuple):
 
 
 def read_one(data: bytes) -> Reading:
-    """Read a datagram as the edge does."""
-    return read_ordinary(data, PEER, SOURCE.listen) or read(data, PEER, SOURCE.listen, USUAL)
+    """Read a datagram by the whole grammar."""
+    return read(data, PEER, SOURCE.listen, USUAL)
+
+
+def take_all(datagrams: list[tuple[bytes, Address]]) -> None:
+    """Read what comes in one turn as the edge does."""
+    if take_in is not None:
+        take_in(datagrams, None, SOURCE.listen, ANY, is_answerable)
+        return
+    for data, address in datagrams:
+        read_with_key(data, address, SOURCE.listen, USUAL)
 
 
 def parsed(data: bytes) -> Message:
@@ -69,15 +77,13 @@ def edge_tasks() -> dict[str, Task]:
     message, via = parse(OPTIONS), parse(OPTIONS).first(b"via") or b""
     acks: list[Ack] = [(read_one(ACK), ACK, PEER)] * BATCH
     absorb = in_service().edge.ack_filter.absorb
-    listen, datagrams = SOURCE.listen, [(OPTIONS, PEER)] * BATCH
     return {
-        "read OPTIONS": Task(lambda: read_one(OPTIONS)),
-        "read INVITE": Task(lambda: read_one(INVITE)),
-        "read ACK": Task(lambda: read_one(ACK)),
+        "take in OPTIONS": Task(lambda: take_all([(OPTIONS, PEER)] * BATCH), BATCH),
+        "take in INVITE": Task(lambda: take_all([(INVITE, PEER)] * BATCH), BATCH),
+        "take in ACK": Task(lambda: take_all([(ACK, PEER)] * BATCH), BATCH),
         "parse OPTIONS by the whole grammar": Task(lambda: parse(OPTIONS)),
         "stamp Via": Task(lambda: stamp(via, *PEER)),
         "pack request": Task(lambda: envelope.pack_request(message, SOURCE)),
-        "take in OPTIONS": Task(lambda: take_in(datagrams, None, listen, ANY, is_answerable), BATCH),
         "decide ACK": Task(lambda: absorb(acks, NOW), BATCH),
     }
 
@@ -105,7 +111,8 @@ def bus_tasks() -> dict[str, Task]:
     requests, replies = encode_packed(packed)[1], envelope.encode_replies(answers)[1]
     path, reading = in_service(), read_one(OPTIONS)
     jobs = [Job(reading, b"", ANY, 0) for _ in numbers]
-    number_jobs(jobs, numbers[0], NOW)
+    for number, job in zip(numbers, jobs, strict=True):
+        job.number = number
     return {
         "encode requests": Task(lambda: envelope.encode_jobs(jobs), BATCH),
         "decode requests": Task(lambda: envelope.decode_requests(requests), BATCH),

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from slbroker import Handlers
     from slbroker.bus.envelope import Answer
-    from slbroker.inner import Job
-    from slbroker.inner.pure import Address
+    from slbroker.bus.jobs import Job
+    from slbroker.sip.reading import Address
 
 PEER: Final = ("127.0.0.1", 34_567)
 SOURCE: Final = Source(*PEER, "udp:127.0.0.1:5060")

@@ -128,7 +128,7 @@ def slbroker_subjects(folder: Path, workers: Iterable[int]) -> tuple[list[Subjec
     except SubjectError as error:
         return [], [f"Not measured: {error}"]
     kinds = ["compiled", "pure"] if kind == "compiled" else ["pure"]
-    notes = ["The compiled twin of slbroker.inner is not built here: slbroker ran in pure Python only."]
+    notes = ["The compiled twins are not built here: slbroker ran in pure Python only."]
     subjects = [slbroker(each, number) for each in kinds for number in workers]
     if kind == "compiled":
         subjects.insert(len(subjects) // 2, slbroker(kind, 1, kemi=kamailio.KEMI_SCRIPT))

@@ -50,7 +50,7 @@ def slbroker_kind(folder: Path) -> str:
     Raises SubjectError when slbroker cannot be run. `folder` is where to run it: anywhere but a source tree,
     so that what is measured is what is installed.
     """
-    code = "import slbroker.cli, slbroker_edge, slbroker_handlers, slbroker.inner as inner; print(inner.KIND)"
+    code = "import slbroker.cli, slbroker_edge, slbroker_handlers, slbroker.twins as twins; print(twins.KIND)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=slbroker_environment(pure=False),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker import inner
+from slbroker import twins
 from tests.cases.corpus import CASES
 from tests.support.timing import within
 from tests.torture.live import PATIENCE, PROBE, Live, probe, split
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", params=["compiled", "pure"])
 def live(request: pytest.FixtureRequest) -> Iterator[Live]:
-    if request.param == "compiled" and inner.KIND != "compiled":
+    if request.param == "compiled" and twins.KIND != "compiled":
         pytest.skip("the compiled twin is not built")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "SLBROKER_PURE", "1" if request.param == "pure" else "0")

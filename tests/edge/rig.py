@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from slbroker import Handlers
     from slbroker.bus.envelope import Answer
-    from slbroker.inner import Item, Job
-    from slbroker.inner.pure import Address
+    from slbroker.bus.items import Item
+    from slbroker.bus.jobs import Job
+    from slbroker.sip.reading import Address
     from slbroker.stats import Fates
 
 PEER: Address = ("192.0.2.1", 5060)

@@ -17,7 +17,7 @@ from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.filtermemory import FilterMemory
 
 if TYPE_CHECKING:
-    from slbroker.inner.pure_jobs import Ack
+    from slbroker.sip.reading import Ack
 
 NOW = 1_000.0
 WINDOW = 32.0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pytest
 
     from slbroker.bus.envelope import Answer
-    from slbroker.inner import Job
+    from slbroker.bus.jobs import Job
 
 
 TICKS = 10  # in the time after which a silent broker is called anew

@@ -8,15 +8,15 @@ import pytest
 
 from slbroker import Handlers, Reply, Request
 from slbroker.config import DispatchSettings, Policies
-from slbroker.inner.pure_jobs import MAX_REPLY
 from slbroker_edge.complaints import SHED_PERIOD
+from slbroker_edge.outbox import MAX_REPLY
 from tests.edge.rig import PEER, SIGNER, FakeListener, Rig
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
-    from slbroker.inner.pure import Address
     from slbroker.plugin.reply import Drop
+    from slbroker.sip.reading import Address
 
 app = Handlers()
 CALL_ID, FROM_TAG = "a84b4c76e66710@192.0.2.1", "1928301774"

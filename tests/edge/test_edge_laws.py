@@ -16,7 +16,7 @@ from tests.edge.test_edge import STUN, app
 from tests.support.sip import TYPICAL, request
 
 if TYPE_CHECKING:
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
 
 OURS = SIGNER.sign(b"a84b4c76e66710@192.0.2.1", b"1928301774", 1).decode()
 DATAGRAMS = (

@@ -14,7 +14,7 @@ from tests.edge.streamrig import StreamRig
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
 
 VIA = "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds"
 OLD = "SIP/2.0/UDP 192.0.2.1:5060"  # RFC 2543: no branch

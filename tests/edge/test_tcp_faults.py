@@ -15,7 +15,7 @@ from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
-    from slbroker.inner import Item
+    from slbroker.bus.items import Item
     from tests.edge.streamrig import StreamRig
 
 rig = tcprig.rig

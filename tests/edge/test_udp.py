@@ -17,7 +17,7 @@ from tests.support.timing import until, within
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
 
 HOSTS = ("127.0.0.1", "::1")
 

@@ -12,8 +12,8 @@ from slbroker import Handlers, Reply, Request
 from slbroker.sip.validate import USUAL
 from slbroker_edge.reader import read
 from tests.edge.rig import FakeListener, Rig
-from tests.slbroker.inner.twins import load
 from tests.support.sip import read_reply, request
+from tests.support.twins import read_ordinary
 
 app = Handlers()
 SOURCE = ("198.51.100.9", 40_000)
@@ -161,5 +161,5 @@ def test_the_compiled_reader_and_the_pure_one_agree_on_any_port(
 ) -> None:
     data = request(via=f"SIP/2.0/UDP {host}:{port}{rest}")
     listen = f"{transport}:192.0.2.7:5060"
-    reading = load("ordinary").read_ordinary(data, SOURCE, listen)
+    reading = read_ordinary(data, SOURCE, listen)
     assert reading is None or reading == read(data, SOURCE, listen, USUAL)

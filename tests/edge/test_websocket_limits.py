@@ -20,7 +20,7 @@ from tests.support.sip import read_reply
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
-    from slbroker.inner import Item
+    from slbroker.bus.items import Item
 
 
 rig = wsrig.rig

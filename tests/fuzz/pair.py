@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker.config import DispatchSettings
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
 
 SOURCE: Final = ("192.0.2.77", 40_077)
 

@@ -37,7 +37,7 @@ def fuzz_with_atheris(name: str, seconds: int) -> None:
     """Let libFuzzer go on until the time is over; it ends this process itself."""
     import atheris
 
-    # The pure scan is Python, whose branches can be counted; the compiled one is compared with it in `twins`.
+    # Branches can be counted in Python alone; the compiled twins are compared with it without this engine.
     os.environ["SLBROKER_PURE"] = "1"
     with atheris.instrument_imports(include=INSTRUMENTED):
         target = load(name)

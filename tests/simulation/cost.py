@@ -20,7 +20,7 @@ from tests.support.bus import ANSWER, hello, ids_of, job, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.inner import Job
+    from slbroker.bus.jobs import Job
 
 HEARTBEAT: Final = envelope.encode(Kind.HEARTBEAT)
 ROUNDS: Final = 5  # the quickest counts: what others do on the machine makes a round slower, never quicker

@@ -7,8 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.choice import DEFAULT_POOL
+from slbroker.bus.jobs import Job
 from slbroker.bus.pool import Pool
-from slbroker.inner import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable

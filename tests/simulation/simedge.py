@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
+from slbroker.bus.jobs import Job
 from slbroker.bus.sockets import MAX_PER_TURN
-from slbroker.inner import Job
 from slbroker_edge.service import TICK
 from tests.support.bus import READING
 

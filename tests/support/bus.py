@@ -23,14 +23,16 @@ from slbroker.bus import envelope
 from slbroker.bus.choice import ANY, Choice
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Answer, Kind, pack_request
+from slbroker.bus.jobs import Job
 from slbroker.bus.membership import Membership
 from slbroker.config import DispatchSettings
-from slbroker.inner import Item, Job
 from slbroker.sip.message import Message, Source
 from slbroker.sip.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from slbroker.bus.items import Item
 
 HEADERS = (b"from", b"<sip:a@example.com>;tag=1", b"to", b"<sip:bob@example.com>", b"call-id", b"c1")
 MESSAGE = Message(b"OPTIONS", b"sip:bob@example.com", HEADERS, b"", call_id=b"c1", from_tag=b"1", to_tag=b"", cseq=7)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.config import EVERYWHERE, STREAMS, WEBSOCKETS, ListenAddress
 from slbroker.errors import BindError, ConfigError
-from slbroker.inner.pure import PKTINFO
 from slbroker_edge.transports.buffers import enlarge
+from slbroker_edge.transports.datagrams import PKTINFO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def _listen(sock: socket.socket, where: tuple[object, ...]) -> None:
 
 
 def tell_asked(sock: socket.socket) -> None:
-    """Have the kernel tell with each datagram which address of ours it asked (`inner.receive_asked`)."""
+    """Have the kernel tell with each datagram which address of ours it asked (`datagrams.receive_asked`)."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:

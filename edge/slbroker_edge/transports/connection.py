@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker.config import StreamSettings
-    from slbroker.inner.pure import Address
     from slbroker.sip.framer import Fault
+    from slbroker.sip.reading import Address
     from slbroker_edge.edge import Edge
 
 MAX_UNREAD: Final = 262_144  # bytes of replies kept for a peer that does not read, beyond what the kernel keeps: 600

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.config import StreamSettings
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
     from slbroker_edge.edge import Edge
 
 logger = logging.getLogger(__name__)

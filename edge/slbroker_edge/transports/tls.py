@@ -12,7 +12,7 @@ from slbroker_edge.transports.connection import DEADLINE, PEER, READ, STOP, WRIT
 if TYPE_CHECKING:
     import socket
 
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
     from slbroker_edge.transports.streams import Streams
 
 logger = logging.getLogger(__name__)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from slbroker import inner
-from slbroker.inner.pure import MAPPED
 from slbroker_edge.transports.binding import is_everywhere, name_of, open_socket
 from slbroker_edge.transports.buffers import Udp
+from slbroker_edge.transports.datagrams import MAPPED, receive_asked, receive_batch, send_asked, send_batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker.config import ListenAddress
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
     from slbroker_edge.edge import Edge
 
 BATCH: Final = 128  # datagrams taken in one turn of the loop; the next turn takes the next
@@ -57,11 +56,11 @@ class UdpListener:
 
     def receive(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams that are waiting, at most a batch."""
-        return inner.receive_batch(self._socket, BATCH)
+        return receive_batch(self._socket, BATCH)
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address; return how many the kernel took."""
-        return inner.send_batch(self._socket, replies)
+        return send_batch(self._socket, replies)
 
     def finish(self) -> None:
         """There is no connection to close."""
@@ -82,7 +81,7 @@ class EverywhereListener(UdpListener):
     def take(self, edge: Edge, now: float) -> int:
         """Give the datagrams that are waiting to `edge`, those for each address of ours together."""
         count = 0
-        for asked, datagrams in inner.receive_asked(self._socket, BATCH):
+        for asked, datagrams in receive_asked(self._socket, BATCH):
             edge.take(datagrams, self._at(asked), now)
             count += len(datagrams)
         return count
@@ -111,7 +110,7 @@ class AskedAddress:
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address, from ours; return how many the kernel took."""
-        return inner.send_asked(self._socket, replies, self._asked)
+        return send_asked(self._socket, replies, self._asked)
 
     def finish(self) -> None:
         """There is no connection to close."""
@@ -123,7 +122,7 @@ def listener_on(sock: socket.socket, advertised: str = "") -> UdpListener:
 
 
 def host_of(asked: bytes) -> str:
-    """Return the host of an address that `inner.receive_asked` gave: of struct in_pktinfo, or in6_pktinfo."""
+    """Return the host of an address that `datagrams.receive_asked` gave: of struct in_pktinfo, or in6_pktinfo."""
     if len(asked) == 12:
         return socket.inet_ntop(socket.AF_INET, asked[4:8])
     if asked[:12] == MAPPED:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
     from slbroker_edge.transports.streams import Streams
     from slbroker_edge.transports.tls import TlsConnections
 

@@ -27,7 +27,8 @@ from tests.support.bus import ANSWER, START, STEP, hello, job, kind_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from slbroker.inner import Item, Job
+    from slbroker.bus.items import Item
+    from slbroker.bus.jobs import Job
 
 Frames: TypeAlias = list[bytes]
 

@@ -16,7 +16,7 @@ from tests.support.bus import ANSWER, MESSAGE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.inner import Job
+    from slbroker.bus.jobs import Job
     from tests.slbroker.broker.rig import Pipe
 
 

@@ -17,19 +17,19 @@ from slbroker.bus.dispatcher import MAX_WORKERS
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
 from slbroker.config import DispatchSettings
 from slbroker.errors import EnvelopeError
-from slbroker.inner.pure_jobs import MAX_REPLY
 from slbroker.keys import Key
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse
 from slbroker.totag import Signer
+from slbroker_edge.outbox import MAX_REPLY
 from tests.support.bus import MESSAGE, SOURCE, encode_requests
 from tests.support.sip import TYPICAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.inner import Item
+    from slbroker.bus.items import Item
 
 PAGE = Path(__file__).parents[3] / "docs" / "bus.md"
 

@@ -20,7 +20,7 @@ from tests.support.bus import job
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.inner import Job
+    from slbroker.bus.jobs import Job
 
 _names = itertools.count()
 _numbers = itertools.count(1)

@@ -14,7 +14,7 @@ from tests.support.bus import FIRST_ID, Desk, hello, waiting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.inner import Job
+    from slbroker.bus.jobs import Job
 
 SETTINGS = DispatchSettings()
 

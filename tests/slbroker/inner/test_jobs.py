@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -11,22 +12,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from slbroker.bus import envelope
+from slbroker.bus.account import Account, Offer
 from slbroker.bus.choice import ANY
-from slbroker.errors import Drop
-from slbroker.inner import pure_jobs
+from slbroker.errors import Drop, EnvelopeError
 from slbroker.sip.parser import BadRequest
 from slbroker.sip.reading import Reading
 from slbroker.sip.validate import USUAL
+from slbroker.twins import KIND
 from slbroker_edge.reader import is_answerable, read, reply_address
-from tests.slbroker.inner.twins import OPTIONS, growth, load
 from tests.support.bus import encode_packed
 from tests.support.sip import TYPICAL, request
+from tests.support.twins import KINDS, OPTIONS, growth, load
 from tests.torture.corpus import CASES
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
-    from slbroker.inner.pure import Address
+    from slbroker.sip.reading import Address
 
 LISTEN = "udp:192.0.2.7:5060"
 PEER: Address = ("192.0.2.1", 40_000)
@@ -34,31 +34,37 @@ OK = b"SIP/2.0 200 OK\r\n\r\n"
 MOST = envelope.MAX_ARRAY
 
 
-@pytest.fixture(scope="module", params=["pure_jobs", "jobs"])
-def jobs(request: pytest.FixtureRequest) -> ModuleType:
-    return load(request.param)
+@pytest.fixture(scope="module", params=KINDS)
+def jobs(request: pytest.FixtureRequest) -> Any:
+    return both(request.param)
+
+
+def both(kind: str) -> Any:
+    """What is in `jobs` and in `outbox`."""
+    parts = load("slbroker.bus.jobs", kind), load("slbroker_edge.outbox", kind)
+    return SimpleNamespace(**vars(parts[0]), post_replies=parts[1].post_replies)
 
 
 def reading(method: bytes = b"OPTIONS", to_tag: bytes = b"", packed: bytes = b"packed") -> Reading:
     return Reading(method, b"sip:a", b"c", b"f", to_tag, 1, packed, 5060)
 
 
-def some(jobs: ModuleType, count: int, listener: object = "listener") -> list[Any]:
+def some(jobs: Any, count: int, listener: object = "listener") -> list[Any]:
     return [jobs.Job(reading(packed=b"p%d" % at), b"", ANY, 10 + at, listener, ("h", at)) for at in range(count)]
 
 
 # One job --------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_job(jobs: ModuleType) -> None:
+def test_a_new_job(jobs: Any) -> None:
     job = jobs.Job(reading(), b"CANCEL", ANY, 7)
     assert (job.reading, job.asks, job.choice, job.size) == (reading(), b"CANCEL", ANY, 7)
     assert (job.listener, job.reply_to, job.last_worker) == (None, None, None)
     assert (job.number, job.queued, job.given, job.tries, job.batch) == (0, 0.0, 0.0, 0, b"")
 
 
-def test_a_job_has_what_a_subclass_adds(jobs: ModuleType) -> None:
-    class Special(jobs.Job):  # type: ignore[name-defined,misc]
+def test_a_job_has_what_a_subclass_adds(jobs: Any) -> None:
+    class Special(jobs.Job):
         __slots__ = ("more",)
 
         def __init__(self, more: int) -> None:
@@ -66,24 +72,21 @@ def test_a_job_has_what_a_subclass_adds(jobs: ModuleType) -> None:
             self.more = more
 
     job = Special(3)
-    assert jobs.size_of([job]) == 1
-    assert (job.more, job.asks) == (3, b"")
+    assert (job.more, job.asks, jobs.pack_jobs([job])[:1]) == (3, b"", b"\x91")
 
 
 # To the bus -----------------------------------------------------------------------------------------------------
 
 
-def test_jobs_are_numbered(jobs: ModuleType) -> None:
-    few = some(jobs, 3)
-    assert jobs.number_jobs(few, 2**63, 4.5) == jobs.size_of(few) == 33
-    assert [(job.number, job.queued) for job in few] == [(2**63 + at, 4.5) for at in range(3)]
-    assert (jobs.number_jobs([], 1, 0.0), jobs.size_of([])) == (0, 0)
+def number(few: list[Any], first: int) -> None:
+    for each, job in enumerate(few, first):
+        job.number = each
 
 
-def test_jobs_are_given(jobs: ModuleType) -> None:
+def test_jobs_are_given(jobs: Any) -> None:
     few, account = some(jobs, 2), object()
     held: dict[int, Any] = {}
-    jobs.number_jobs(few, 7, 0.0)
+    number(few, 7)
     jobs.give(few, account, held, 1.5, b"route")
     jobs.give(few[1:], account, held, 2.5, b"")
     assert held == {7: few[0], 8: few[1]}
@@ -92,9 +95,9 @@ def test_jobs_are_given(jobs: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 300])
-def test_jobs_are_packed_as_the_codec_does(jobs: ModuleType, count: int) -> None:
+def test_jobs_are_packed_as_the_codec_does(jobs: Any, count: int) -> None:
     few = some(jobs, count)
-    jobs.number_jobs(few, 2**64 - count - 1, 0.0)
+    number(few, 2**64 - count - 1)
     packed = [(job.number, job.reading.packed) for job in few]
     assert jobs.pack_jobs(few) == encode_packed(packed)[1]
 
@@ -102,48 +105,51 @@ def test_jobs_are_packed_as_the_codec_does(jobs: ModuleType, count: int) -> None
 # From the bus ---------------------------------------------------------------------------------------------------
 
 
-def settled(body: object, held: dict[int, str]) -> Any:
-    """What the compiled one makes of a body; where it leaves it, nothing has changed."""
-    before = dict(held)
-    found = load("jobs").settle(body, held, MOST)
-    if found is None:
-        assert held == before
-    return found
-
-
 answers = st.lists(st.tuples(st.integers(0, 20), st.one_of(st.none(), st.binary(max_size=300))), max_size=30)
 
 
-@given(answers, st.sets(st.integers(0, 20)))
-@example([(3, None), (3, b"x"), (4, b"y")], {3})
-def test_answers_are_settled(answers: list[tuple[int, bytes | None]], numbers: set[int]) -> None:
-    held = {number: f"job {number}" for number in numbers}
-    left, ended, strangers = dict(held), [], []
+def account_with(numbers: set[int]) -> Account[Any]:
+    account: Account[Any] = Account(b"w", Offer("w", "", 100, frozenset(), 1, 64), 0.0)
+    few = some(both("pure"), len(numbers))
+    for each, job in zip(sorted(numbers), few, strict=True):
+        job.number = each
+    account.give(few, 0.0, b"") if KIND == "pure" else account.open.update({job.number: job for job in few})
+    return account
+
+
+@given(answers, st.sets(st.integers(0, 20)), st.sets(st.integers(0, 20)))
+@example([(3, None), (3, b"x"), (4, b"y")], {3}, set())
+@example([(3, None), (3, b"x"), (3, b"y")], {3}, {3})
+def test_answers_are_settled(answers: list[tuple[int, bytes | None]], open_: set[int], overdue: set[int]) -> None:
+    account = account_with(open_)
+    account.overdue = dict.fromkeys(overdue, "late")
+    left, late, ended, strikes = dict(account.open), set(overdue), [], 0
     for number, answer in answers:
         job = left.pop(number, None)
-        if job is None:
-            strangers.append(number)
-        else:
+        if job is not None:
             ended.append((job, answer))
-    assert settled(envelope.encode_replies(answers)[1], held) == (ended, strangers)
-    assert held == left
+        elif number in late:
+            late.remove(number)
+        else:
+            strikes += 1
+    assert account.settle(envelope.encode_replies(answers)[1], 7.0) == (ended, len(answers) - len(ended))
+    assert (account.open, set(account.overdue), account.strikes) == (left, late, strikes)
+    assert (account.answered, account.heard) == (len(ended), 7.0)
 
 
 @pytest.mark.parametrize(
     "body",
     [
         b"", b"\x80", b"\xc0", b"\x91", b"\x91\xc0", b"\x92\x92\x01\xc0", b"\xdd\x00\x00\x00\x01",
-        msgpack.packb([(1, OK)]) + b"\x00", msgpack.packb([(1, OK)])[:-1], msgpack.packb([(1, (OK, OK))]),
-        msgpack.packb([(1, OK), (2, "text")]), msgpack.packb([(1, OK), (-1, OK)]), msgpack.packb([(1, OK), (2,)]),
-        msgpack.packb([(1, OK)] * (MOST + 1)), bytearray(msgpack.packb([(1, OK)])),
+        msgpack.packb([(1, OK)]) + b"\x00", msgpack.packb([(1, OK)])[:-1],
+        msgpack.packb([(1, OK), (2, "text")]), msgpack.packb([(1, OK), (2,)]), msgpack.packb([(1, OK)] * (MOST + 1)),
     ],
 )  # fmt: skip
-def test_what_is_unusual_is_left_whole(body: object) -> None:
-    assert settled(body, {1: "one", 2: "two"}) is None
-
-
-def test_the_pure_one_leaves_all(jobs: ModuleType) -> None:
-    assert pure_jobs.settle(envelope.encode_replies([(1, OK)])[1], {1: jobs.Job(reading(), b"", ANY, 0)}, MOST) is None
+def test_of_a_body_that_is_none_nothing_is_settled(body: bytes) -> None:
+    account = account_with({1, 2})
+    with pytest.raises(EnvelopeError):
+        account.settle(body, 7.0)
+    assert (sorted(account.open), account.heard) == ([1, 2], 0.0)
 
 
 replies = st.one_of(
@@ -170,7 +176,7 @@ pairs = st.lists(
 @given(pairs)
 def test_replies_are_posted_alike(pairs: list[tuple[bytes, bytes, bytes, str, Any]]) -> None:
     results = []
-    for module in (pure_jobs, load("jobs")):
+    for module in map(both, KINDS):
         ended = [
             (module.Job(reading(method, to_tag), asks, ANY, 1, listener, (listener, at)), answer)
             for at, (method, to_tag, asks, listener, answer) in enumerate(pairs)
@@ -184,7 +190,7 @@ def test_replies_are_posted_alike(pairs: list[tuple[bytes, bytes, bytes, str, An
     assert results[0] == results[1]
 
 
-def test_a_provisional_reply_arms_nothing(jobs: ModuleType) -> None:
+def test_a_provisional_reply_arms_nothing(jobs: Any) -> None:
     invite = jobs.Job(reading(b"INVITE", b"theirs"), b"", ANY, 1, "here", "there")
     outbox: dict[str, Any] = {"here": [(b"before", "there")]}
     arming: dict[str, Any] = {}
@@ -211,7 +217,7 @@ def one_by_one(data: bytes, address: Address) -> tuple[Reading, Any] | None:
 @pytest.mark.parametrize("address", [PEER, ("2001:db8::9", 40_000, 0, 0), ("224.0.0.1", 40_000), ("192.0.2.1", 0)])
 def test_what_is_taken_in_is_what_the_grammar_reads(address: Address) -> None:
     datagrams = [(data, address) for data in MESSAGES]
-    taken, acks, rest = load("ordinary").take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
+    taken, acks, rest = load("slbroker_edge.reader").take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
     assert len(taken) + len(acks) + len(rest) == len(datagrams)
     assert bool(taken) == is_answerable(*address[:2])
     left = {data for _before, data, _address in rest}
@@ -231,27 +237,21 @@ def test_what_is_taken_in_is_what_the_grammar_reads(address: Address) -> None:
 def test_order_can_be_kept() -> None:
     odd, good = b"nonsense", request("OPTIONS")
     datagrams = [(data, PEER) for data in (odd, good, good, odd, good, odd)]
-    taken, _acks, rest = load("ordinary").take_in(datagrams, None, LISTEN, ANY, is_answerable)
+    taken, _acks, rest = load("slbroker_edge.reader").take_in(datagrams, None, LISTEN, ANY, is_answerable)
     assert (len(taken), [before for before, _data, _address in rest]) == (3, [0, 2, 3])
 
 
-def test_the_pure_one_takes_nothing_in() -> None:
-    assert pure_jobs.take_in([(OPTIONS, PEER)], None, LISTEN, ANY, is_answerable) == ([], [], [(0, OPTIONS, PEER)])
-
-
 def test_nothing_is_left_behind() -> None:
-    twin, take_in = load("jobs"), load("ordinary").take_in
+    twin, take_in = both("compiled"), load("slbroker_edge.reader").take_in
     datagrams = [(bytes(bytearray(OPTIONS)), PEER) for _ in range(50)]
 
     def work() -> None:
         taken, _acks, _rest = take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
-        twin.number_jobs(taken, 2**40, 0.0)
+        number(taken, 2**40)
         held: dict[int, Any] = {}
         twin.give(taken, None, held, 0.0, b"")
         twin.pack_jobs(taken)
-        ended, _strangers = twin.settle(envelope.encode_replies([(job.number, OK) for job in taken])[1], held, MOST)
-        twin.post_replies(ended, 0, {}, {})
-        assert not held
+        twin.post_replies([(held.pop(job.number), OK) for job in taken], 0, {}, {})
 
     blocks, pages, *references = growth(work, 300, datagrams, PEER, OK)
     assert (blocks < 200, pages < 100, references) == (True, True, [0, 0, 0])
@@ -261,9 +261,10 @@ def test_nothing_is_left_behind() -> None:
 # ACKs -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("module", "macs"), [("pure_jobs", "pure"), ("signing", "signing")])
-def test_signed_acks_are_known(module: str, macs: str) -> None:
-    first, second = (load(macs).Mac(bytes((at,)) * 32, b"test", b"s1%04d-" % at) for at in (1, 2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_signed_acks_are_known(kind: str) -> None:
+    totag = load("slbroker.totag", kind)
+    first, second = (totag.Mac(bytes((at,)) * 32, b"test", b"s1%04d-" % at) for at in (1, 2))
     ring = {b"0001": first, b"0002": second}
     tags = {tag: mac.tag(b"c", b"f", 1) for tag, mac in (("first", first), ("second", second))}
     acks = [
@@ -273,14 +274,14 @@ def test_signed_acks_are_known(module: str, macs: str) -> None:
             tags["first"].replace(b"0001", b"0002"), tags["first"].replace(b"0001", b"0003"), second.tag(b"c", b"f", 2),
         )
     ]  # fmt: skip
-    rest = load(module).unsigned(acks, ring, 2, 6)
+    rest = totag.unsigned(acks, ring, 2, 6)
     assert rest == acks[2:]
     assert all(one is other for one, other in zip(rest, acks[2:], strict=True))
-    assert load(module).unsigned([], ring, 2, 6) == []
+    assert totag.unsigned([], ring, 2, 6) == []
 
 
 def test_nothing_of_unsigned_is_left_behind() -> None:
-    mac = load("signing").Mac(bytes(32), b"test", b"s10001-")
+    mac = load("slbroker.totag").Mac(bytes(32), b"test", b"s10001-")
     acks = [(reading(b"ACK", tag), b"data", PEER) for tag in (mac.tag(b"c", b"f", 1), b"s10001-x", b"")]
-    blocks, pages, references = growth(lambda: load("signing").unsigned(acks, {b"0001": mac}, 2, 6), 3_000, mac)
+    blocks, pages, references = growth(lambda: load("slbroker.totag").unsigned(acks, {b"0001": mac}, 2, 6), 3_000, mac)
     assert (blocks < 100, pages < 100, references) == (True, True, 0)

@@ -8,29 +8,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker import inner
 from slbroker.bus.choice import ANY
-from slbroker.inner.pure_repeats import MOST_ALIKE
 from slbroker.sip.reading import Reading
 from slbroker.sip.validate import USUAL
+from slbroker.twins import KIND
+from slbroker_edge import repeats as module
 from slbroker_edge.reader import is_answerable, read_with_key
-from tests.slbroker.inner.twins import growth, load
+from slbroker_edge.repeats import MOST_ALIKE
 from tests.support.sip import TYPICAL, request
+from tests.support.twins import KINDS, growth, load
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Iterator
 
 PEER = ("192.0.2.1", 40_000)
 LISTEN = "udp:192.0.2.7:5060"
 
 
-@pytest.fixture(scope="module", params=[("pure_repeats", "pure_jobs"), ("repeats", "jobs")])
-def twin(request: pytest.FixtureRequest) -> tuple[ModuleType, ModuleType]:
-    repeats, jobs = request.param
-    return load(repeats), load(jobs)
+@pytest.fixture(scope="module", params=KINDS)
+def twin(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Any]]:
+    """What is in `repeats` and in `jobs`; `Repeats` is the same for both twins of what it calls."""
+    pair = load("slbroker_edge.repeats", request.param), load("slbroker.bus.jobs", request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("enter_all", "leave_all"):
+            patch.setattr(module, name, getattr(pair[0], name))
+        yield pair
 
 
-def job(jobs: ModuleType, key: int, name: int = 0) -> Any:
+def job(jobs: Any, key: int, name: int = 0) -> Any:
     return jobs.Job(
         Reading(b"OPTIONS", b"sip:a", b"c%d" % name, b"f", b"", 1, b"", 5060), b"", ANY, 10, None, None, key
     )
@@ -40,7 +45,7 @@ def same_call(one: Any, two: Any) -> bool:
     return bool(one.reading.call_id == two.reading.call_id)
 
 
-def test_a_key_depends_on_all_it_is_made_of(twin: tuple[ModuleType, ModuleType]) -> None:
+def test_a_key_depends_on_all_it_is_made_of(twin: tuple[Any, Any]) -> None:
     key = twin[0].request_key
     parts = [
         (), (b"",), (b"", b""), (b"a",), (b"a", b""), (b"", b"a"), (b"ab",), (b"a", b"b"), (b"a" * 7,), (b"a" * 8,),
@@ -57,14 +62,14 @@ def test_a_key_depends_on_all_it_is_made_of(twin: tuple[ModuleType, ModuleType])
 
 
 @pytest.mark.parametrize("at", range(70))
-def test_each_byte_of_a_part_counts(twin: tuple[ModuleType, ModuleType], at: int) -> None:
+def test_each_byte_of_a_part_counts(twin: tuple[Any, Any], at: int) -> None:
     text = bytes(range(70))
     other = text[:at] + b"\xff" + text[at + 1 :]
     for length in range(at + 1, 71):
         assert twin[0].request_key((text[:length],), 0, 0) != twin[0].request_key((other[:length],), 0, 0)
 
 
-def test_too_many_of_one_key_are_served_and_not_kept(twin: tuple[ModuleType, ModuleType]) -> None:
+def test_too_many_of_one_key_are_served_and_not_kept(twin: tuple[Any, Any]) -> None:
     repeats, jobs = twin
     held = repeats.Repeats(same_call)
     many = [job(jobs, 5, name) for name in range(MOST_ALIKE + 3)]
@@ -75,7 +80,7 @@ def test_too_many_of_one_key_are_served_and_not_kept(twin: tuple[ModuleType, Mod
     assert len(held) == 0
 
 
-def test_one_job_is_taken_as_many_are(twin: tuple[ModuleType, ModuleType]) -> None:
+def test_one_job_is_taken_as_many_are(twin: tuple[Any, Any]) -> None:
     repeats, jobs = twin
     held = repeats.Repeats(same_call)
     first, again, other, uninteresting = job(jobs, 5, 1), job(jobs, 5, 1), job(jobs, 5, 2), job(jobs, 0, 1)
@@ -99,9 +104,7 @@ acts = st.lists(
 
 
 @given(acts)
-def test_what_is_in_flight_is_known_and_nothing_else(
-    twin: tuple[ModuleType, ModuleType], acts: list[tuple[str, list[Any]]]
-) -> None:
+def test_what_is_in_flight_is_known_and_nothing_else(twin: tuple[Any, Any], acts: list[tuple[str, list[Any]]]) -> None:
     repeats, jobs = twin
     held = repeats.Repeats(same_call)
     known: dict[tuple[int, bytes], Any] = {}
@@ -126,7 +129,7 @@ def test_what_is_in_flight_is_known_and_nothing_else(
         assert len(held) == len(known)
 
 
-def test_what_has_ended_leaves_nothing_behind(twin: tuple[ModuleType, ModuleType]) -> None:
+def test_what_has_ended_leaves_nothing_behind(twin: tuple[Any, Any]) -> None:
     repeats, jobs = twin
     held = repeats.Repeats(same_call)
     number = iter(range(1, 10**9))
@@ -142,7 +145,7 @@ def test_what_has_ended_leaves_nothing_behind(twin: tuple[ModuleType, ModuleType
     assert pages < 100
 
 
-@pytest.mark.skipif(inner.KIND != "compiled", reason="the pure keys are others")
+@pytest.mark.skipif(KIND != "compiled", reason="the pure keys are others")
 @pytest.mark.parametrize(
     "via",
     [
@@ -158,13 +161,13 @@ def test_both_readers_give_a_request_the_same_key(via: str) -> None:
     check_key(request("OPTIONS", via=via))
 
 
-@pytest.mark.skipif(inner.KIND != "compiled", reason="the pure keys are others")
+@pytest.mark.skipif(KIND != "compiled", reason="the pure keys are others")
 @pytest.mark.parametrize("name", TYPICAL)
 def test_both_readers_give_the_same_key_to_what_sip_programs_send(name: str) -> None:
     check_key(TYPICAL[name])
 
 
 def check_key(data: bytes) -> None:
-    found, _acks, _rest = load("ordinary").take_in([(data, PEER)], "listener", LISTEN, ANY, is_answerable)
+    found, _acks, _rest = load("slbroker_edge.reader").take_in([(data, PEER)], "listener", LISTEN, ANY, is_answerable)
     for each in found:
         assert each.key == read_with_key(data, PEER, LISTEN, USUAL)[1] != 0

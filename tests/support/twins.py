@@ -1,4 +1,4 @@
-"""What the suites over both twins share: how a twin is loaded, what a call came to, and whether it leaks."""
+"""What the suites over both twins share: how they are told apart, what a call came to, and whether it leaks."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import gc
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from slbroker.bus.choice import ANY
 from slbroker.errors import Drop
+from slbroker.twins import KIND, definition
+from slbroker_edge.reader import take_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+
+    from slbroker.sip.reading import Address, Reading
 
 Outcome: TypeAlias = tuple[str, Any]
+KINDS = ("pure", "compiled")
 
 OPTIONS = (
     b"OPTIONS sip:bob@example.com SIP/2.0\r\n"
@@ -34,11 +40,14 @@ OPTIONS = (
 )
 
 
-def load(kind: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"slbroker.inner.{kind}")
-    except ModuleNotFoundError:
-        pytest.skip("slbroker.inner.compiled is not built here")
+def load(module: str, kind: str = "compiled") -> Any:
+    """Return what is in a module of ours: the compiled twins where there are some, or what defines them."""
+    names = vars(importlib.import_module(module))
+    if kind == "pure":
+        return SimpleNamespace(**{name: definition(each) if callable(each) else each for name, each in names.items()})
+    if KIND != "compiled":
+        pytest.skip("the compiled twins are not in use")
+    return SimpleNamespace(**names)
 
 
 def outcome(function: Callable[..., Any], *arguments: Any) -> Outcome:
@@ -59,3 +68,11 @@ def growth(work: Callable[[], object], times: int, *counted: object) -> list[int
         pages = int(statm.read_text().split()[1]) if statm.exists() else 0
         figures.append([sys.getallocatedblocks(), pages, *map(sys.getrefcount, counted)])
     return [after - before for before, after in zip(*figures, strict=True)]
+
+
+def read_ordinary(data: bytes, address: Address, listen: str = "udp:192.0.2.7:5060") -> Reading | None:
+    """What the compiled reader makes of a datagram; None where it declines, or is not in use."""
+    if take_in is None:
+        return None
+    jobs, acks, _rest = take_in([(data, address)], None, listen, ANY, lambda *_source: True)
+    return jobs[0].reading if jobs else acks[0][0] if acks else None

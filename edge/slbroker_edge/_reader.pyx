@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Reads the requests that nearly all are, in one pass and without a Python object for each header.
+"""The twin of `reader`: reads the requests that nearly all are, in one pass and without an object for each header.
 
-`read_ordinary` either returns what `slbroker.sip.reading.read` would, or None, and then that has to do it: it judges
-and answers what is folded, quoted oddly, repeated, escaped or wrong. So there is one grammar, in Python, and this is a
-strict part of it; a test compares the two on every message it can think of. The forms are those that `grammar`, `via`
-and `address` call ordinary.
+It either reads what `reader.read_with_key` would, or declines, and then that has to do it: it judges and answers what is
+folded, quoted oddly, repeated, escaped or wrong. So there is one grammar, in Python, and this is a strict part of it; a
+test compares the two on every message it can think of. The forms are those that `grammar`, `via` and `address` call
+ordinary, and so are the classes of characters, names and limits: they are taken from there.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -13,76 +13,74 @@ from cpython.ref cimport Py_INCREF, PyTypeObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint64_t
-from libc.string cimport memchr, memcmp, memcpy, strlen
+from libc.string cimport memchr, memcmp, memcpy
 
-from slbroker.inner.compiled cimport Span, find_name
-from slbroker.inner.jobs cimport Job
-from slbroker.inner.msgpack cimport put_array, put_bin, put_bin_head, put_int, put_str
-from slbroker.inner.repeats cimport Part, key_of
-from slbroker.sip import grammar
+from slbroker.bus._jobs cimport Job
+from slbroker.bus.msgpack cimport put_array, put_bin, put_bin_head, put_int, put_str
+from slbroker.sip._names cimport find_name, method_of
+from slbroker_edge._repeats cimport end_key, mix_part
+
+from slbroker.sip import grammar, via as _via
+from slbroker.sip.message import Message
 from slbroker.sip.reading import Reading
+from slbroker.sip.uri import MAX_IPV6 as _MAX_IPV6
 
 cdef enum:
     HEADER_ROOM = 256
-    MAX_VIA_PARAMS = 31
-    MAX_URI_PARAMS = 64
     LONGEST = 65_535
     # Call-ID and tags are packed twice. A header grows by its long name and two msgpack heads, the Via by its stamp.
     ROOM = 2 * LONGEST + HEADER_ROOM * 40 + 1_024
 
-if grammar.MAX_HEADERS > HEADER_ROOM or grammar.MAX_DATAGRAM > LONGEST or grammar.MAX_URI_PARAMS < MAX_URI_PARAMS:
-    raise ImportError("ordinary.pyx has other limits than grammar.py")
-
-cdef Py_ssize_t MAX_HEADERS = grammar.MAX_HEADERS
-cdef long long MAX_CSEQ = grammar.MAX_CSEQ
+cdef Py_ssize_t MAX_HEADERS = min(grammar.MAX_HEADERS, HEADER_ROOM), MAX_IPV6 = _MAX_IPV6
+cdef Py_ssize_t MAX_DIGITS = grammar.MAX_DIGITS, MAX_PORT_DIGITS = _via.MAX_PORT_DIGITS
+cdef long long MAX_CSEQ = grammar.MAX_CSEQ, MAX_PORT = _via.MAX_PORT
+cdef int MAX_VIA_PARAMS = _via.MAX_PARAMS // 2, MAX_URI_PARAMS = grammar.MAX_URI_PARAMS, DEFAULT_PORT = _via.DEFAULT_PORT
 cdef object canonical_name = grammar.canonical_name
-cdef bytes NOTHING = b""
-cdef bytes ACK = b"ACK"
-cdef bytes CANCEL = b"CANCEL"
-cdef list METHODS = [b"OPTIONS", b"INVITE", ACK, b"REGISTER", CANCEL, *sorted(grammar.METHODS)]
+cdef bytes NOTHING = b"", COOKIE = grammar.COOKIE
+cdef bytes ACK = method_of(b"ACK", 3), CANCEL = method_of(b"CANCEL", 6)
 
 cdef extern from "<Python.h>":
     object PyType_GenericAlloc(PyTypeObject *kind, Py_ssize_t items)
 
-cdef enum:  # which field of a Reading
-    METHOD = 0
-    REPLY_PORT = 7
+cdef Py_ssize_t FIELDS = len(Reading._fields)
+cdef Py_ssize_t METHOD, URI, CALL_ID, FROM_TAG, TO_TAG, CSEQ, PACKED, REPLY_PORT
+METHOD, URI, CALL_ID, FROM_TAG, TO_TAG, CSEQ, PACKED, REPLY_PORT = map(
+    Reading._fields.index, ("method", "uri", "call_id", "from_tag", "to_tag", "cseq", "packed", "reply_port"))
 cdef char out[ROOM]
 
-# Characters -----------------------------------------------------------------------------------------------------
+cdef enum:  # the fields of a message, as they are packed; `packing` has their order
+    AS_METHOD, AS_URI, AS_HEADERS, AS_BODY, AS_CALL_ID, AS_FROM_TAG, AS_TO_TAG, AS_CSEQ, AS_ALL
+cdef int packing[AS_ALL]
+for _at, _name in enumerate(("method", "uri", "headers", "body", "call_id", "from_tag", "to_tag", "cseq")):
+    packing[Message._fields.index(_name)] = _at
+
+cdef enum:  # the headers that the edge looks at
+    VIA, FROM, TO, CALL_ID_HEADER, CSEQ_HEADER, CONTENT_LENGTH, MAX_FORWARDS, REQUIRE, OTHER
+    NEEDED = 1 << VIA | 1 << FROM | 1 << TO | 1 << CALL_ID_HEADER | 1 << CSEQ_HEADER
+cdef PyObject *looked_at[OTHER]
+cdef bytes _header
+for _at, _header in enumerate((b"via", b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards", b"require")):
+    looked_at[_at] = find_name(<const unsigned char *>PyBytes_AS_STRING(_header), PyBytes_GET_SIZE(_header))
 
 cdef enum:
     TOKEN = 1
     HOST = 2
-    USER = 4
+    URI_USER = 4
     URI_PARAM = 8
-    PLAIN = 16
-    BARE = 32
-    BRACKETED = 64
+    DISPLAY = 16
+    ADDR_SPEC = 32
+    NAME_ADDR = 64
     VIA_VALUE = 128
-
 cdef unsigned char classes[256]
+for _bit, _class in (
+    (TOKEN, grammar.TOKEN), (HOST, grammar.HOST), (URI_USER, grammar.URI_USER), (URI_PARAM, grammar.URI_PARAM),
+    (DISPLAY, grammar.DISPLAY), (ADDR_SPEC, grammar.ADDR_SPEC), (NAME_ADDR, grammar.NAME_ADDR),
+    (VIA_VALUE, grammar.VIA_VALUE),
+):
+    for _at in grammar.members(_class):
+        classes[<int>_at] |= <int>_bit
 
-
-def _make_classes():
-    letters = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    everything = set(range(256))
-    controls = set(range(0x21)) | {0x7f}
-    for bit, members in (
-        (TOKEN, set(letters + b".!%*_+`'~-")),
-        (HOST, set(letters + b"._-")),
-        (USER, everything - controls - set(b'@:%<>"')),
-        (URI_PARAM, everything - controls - set(b';?@%<>"')),
-        (PLAIN, everything - set(range(9)) - set(range(10, 0x20)) - {0x7f} - set(b'"<>;,')),
-        (BARE, everything - controls - set(b'"<>;,?')),
-        (BRACKETED, everything - set(b'<>"\r\n')),
-        (VIA_VALUE, everything - controls - set(b';,"')),
-    ):
-        for byte in members:
-            classes[byte] |= bit
-
-
-_make_classes()
+# The parts of a request -----------------------------------------------------------------------------------------
 
 
 cdef inline const char *skip(const char *at, const char *end, unsigned char members) noexcept:
@@ -111,7 +109,11 @@ cdef inline long long number(const char *at, const char *end, Py_ssize_t most) n
         at += 1
     return value
 
-# The parts of a request -----------------------------------------------------------------------------------------
+cdef struct Span:
+    const char *name
+    Py_ssize_t name_length
+    const char *value
+    Py_ssize_t value_length
 
 cdef struct Text:
     const char *at
@@ -159,7 +161,7 @@ cdef const char *skip_sip_uri(const char *start, const char *end) noexcept:
     if at == end or at[0] != c":":
         return start
     at += 1
-    user = skip(at, end, USER)
+    user = skip(at, end, URI_USER)
     if user > at and user < end and user[0] == c"@":
         at = user + 1
     at = skip_host(at, end)
@@ -183,7 +185,7 @@ cdef const char *skip_host(const char *at, const char *end) noexcept:
         while at < end and (at[0] == c":" or at[0] == c"." or c"0" <= at[0] <= c"9"
                             or c"a" <= at[0] | 0x20 <= c"f"):
             at += 1
-        return at + 1 if at < end and at[0] == c"]" and 2 <= at - start - 1 <= 45 else NULL
+        return at + 1 if at < end and at[0] == c"]" and 2 <= at - start - 1 <= MAX_IPV6 else NULL
     at = skip(at, end, HOST)
     return at if at > start else NULL
 
@@ -193,7 +195,9 @@ cdef const char *skip_port(const char *at, const char *end) noexcept:
     cdef const char *start = at
     while at < end and c"0" <= at[0] <= c"9":
         at += 1
-    if not 1 <= at - start <= 5 or (at - start == 5 and (start[0] == c"0" or number(start, at, 5) > 65_535)):
+    if at == start or (at - start == MAX_PORT_DIGITS and start[0] == c"0"):
+        return NULL
+    if not 0 <= number(start, at, MAX_PORT_DIGITS) <= MAX_PORT:
         return NULL
     return at
 
@@ -213,14 +217,14 @@ cdef bint read_tag(Span *header, Text *tag) noexcept:
         if at == end or at[0] != c"<":
             return False
     else:
-        at = skip(at, end, PLAIN)
+        at = skip(at, end, DISPLAY)
     if at < end and at[0] == c"<":
         start = at + 1
-        at = skip(start, end, BRACKETED)
+        at = skip(start, end, NAME_ADDR)
         if at == start or at == end or at[0] != c">":
             return False
         at += 1
-    elif at == start or skip(start, at, BARE) != at:
+    elif at == start or skip(start, at, ADDR_SPEC) != at:
         return False
     if at == end:
         tag[0] = Text(at, 0)
@@ -238,7 +242,7 @@ cdef bint read_cseq(Span *header, Request *request) noexcept:
     cdef const char *end = at + header.value_length
     while at < end and c"0" <= at[0] <= c"9":
         at += 1
-    request.cseq = number(header.value, at, 10)
+    request.cseq = number(header.value, at, MAX_DIGITS)
     if not 0 <= request.cseq <= MAX_CSEQ or at == end or not is_blank(at[0]):
         return False
     while at < end and is_blank(at[0]):
@@ -253,7 +257,7 @@ cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int p
     cdef const char *start
     cdef const char *value
     cdef int params = 0
-    cdef long long sent_port = 5060
+    cdef long long sent_port = DEFAULT_PORT
     if not begins(at, end, b"SIP/2.0/", 8):
         return False
     at += 8
@@ -273,8 +277,8 @@ cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int p
         start = at
         while at < end and c"0" <= at[0] <= c"9":
             at += 1
-        sent_port = number(start, at, 5)
-        if not 0 < sent_port <= 65_535:
+        sent_port = number(start, at, MAX_PORT_DIGITS)
+        if not 0 < sent_port <= MAX_PORT:
             return False
     request.branch = Text(at, 0)
     request.rport = NULL
@@ -295,7 +299,7 @@ cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int p
             value = at + 1
             at = skip(value, end, VIA_VALUE)
             if not request.branch.length and value - start == 7 and not memcmp(start, b"branch", 6):
-                if at - value > 7 and not memcmp(value, b"z9hG4bK", 7):
+                if at - value > len(COOKIE) and begins(value, at, COOKIE, len(COOKIE)):
                     request.branch = Text(value, at - value)
     request.reply_port = port if request.rport != NULL else <int>sent_port
     return True
@@ -310,43 +314,12 @@ cdef bint is_source(const char *start, const char *end, const char *host, Py_ssi
 
 # The whole ------------------------------------------------------------------------------------------------------
 
-cdef enum:
-    SEEN_FROM = 1
-    SEEN_TO = 2
-    SEEN_CALL_ID = 4
-    SEEN_CSEQ = 8
-    SEEN_LENGTH = 16
-    SEEN_FORWARDS = 32
-    SEEN_VIA = 64
-    NEEDED = SEEN_FROM | SEEN_TO | SEEN_CALL_ID | SEEN_CSEQ | SEEN_VIA
-
-
-cdef PyObject *known(bytes name):
-    """Return the one object for a common header name, which stays."""
-    return find_name(<const unsigned char *>PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
-
-
-cdef PyObject *VIA = known(b"via")
-cdef PyObject *FROM = known(b"from")
-cdef PyObject *TO = known(b"to")
-cdef PyObject *CALL_ID = known(b"call-id")
-cdef PyObject *CSEQ = known(b"cseq")
-cdef PyObject *CONTENT_LENGTH = known(b"content-length")
-cdef PyObject *MAX_FORWARDS = known(b"max-forwards")
-cdef PyObject *REQUIRE = known(b"require")
-
-
-def read_ordinary(data, tuple address not None, str listen not None):
-    """Return the `Reading` of an ordinary request that came from `address` on the socket `listen`, or None.
-
-    An ACK is read for the filter alone: `packed` is empty.
-    """
-    cdef uint64_t key
-    return read(data, address, listen, &key)
-
 
 cdef object read(data, tuple address, str listen, uint64_t *key):
-    """Do what `read_ordinary` does, and write what the request has in common with its repeats; 0 for an ACK."""
+    """Return the `Reading` of an ordinary request that came from `address` on the socket `listen`, or None.
+
+    Write what it has in common with its repeats; 0 of an ACK, which is read for the filter alone: `packed` is empty.
+    """
     cdef Span spans[HEADER_ROOM]
     cdef PyObject *names[HEADER_ROOM]
     cdef list kept = None  # names that are not among the common ones
@@ -390,34 +363,32 @@ cdef object read(data, tuple address, str listen, uint64_t *key):
     if not read_via(&spans[request.via], host_text, zoneless(host_text, host_length), port, &request):
         return None
     if request.method.length == 3 and not memcmp(request.method.at, b"ACK", 3):
-        packed = b""
+        packed = NOTHING
         request.reply_port = 0
         key[0] = 0
     else:
         packed = pack(&request, spans, names, count, host_text, host_length, port, listen)
         key[0] = repeat_key(&request, &spans[request.via], port)
-    reading = PyType_GenericAlloc(<PyTypeObject *>Reading, 8)
+    reading = PyType_GenericAlloc(<PyTypeObject *>Reading, FIELDS)
     put(reading, METHOD, method_of(request.method.at, request.method.length))
-    put(reading, 1, make(&request.uri))
-    put(reading, 2, make(&request.call_id))
-    put(reading, 3, make(&request.from_tag))
-    put(reading, 4, make(&request.to_tag))
-    put(reading, 5, request.cseq)
-    put(reading, 6, packed)
+    put(reading, URI, make(&request.uri))
+    put(reading, CALL_ID, make(&request.call_id))
+    put(reading, FROM_TAG, make(&request.from_tag))
+    put(reading, TO_TAG, make(&request.to_tag))
+    put(reading, CSEQ, request.cseq)
+    put(reading, PACKED, packed)
     put(reading, REPLY_PORT, request.reply_port)
     return reading
 
 
 cdef uint64_t repeat_key(Request *request, Span *via, int port) noexcept:
-    """`slbroker_edge.reader.repeat_key`."""
-    cdef Part parts[3]
-    parts[0] = Part(request.call_id.at, request.call_id.length)
-    parts[1] = Part(request.branch.at, request.branch.length)
+    """`reader.repeat_key`."""
+    cdef uint64_t key = mix_part(0, request.call_id.at, request.call_id.length)
     if request.branch.length:
-        return key_of(parts, 2, <uint64_t>request.cseq, <uint64_t>port)
-    parts[1] = Part(via.value, via.value_length)
-    parts[2] = Part(request.uri.at, request.uri.length)
-    return key_of(parts, 3, <uint64_t>request.cseq, <uint64_t>port)
+        key = mix_part(key, request.branch.at, request.branch.length)
+    else:
+        key = mix_part(mix_part(key, via.value, via.value_length), request.uri.at, request.uri.length)
+    return end_key(key, <uint64_t>request.cseq, <uint64_t>port)
 
 
 cdef inline void put(object row, Py_ssize_t at, object value):
@@ -426,7 +397,10 @@ cdef inline void put(object row, Py_ssize_t at, object value):
 
 
 def take_in(datagrams, listener, str listen not None, choice, is_answerable):
-    """Do what `pure_jobs.take_in` says; most of a turn's datagrams come from one peer, which is judged once."""
+    """Return jobs of the ordinary requests among `datagrams`, its ordinary ACKs, and what takes the whole grammar.
+
+    As `reader.take_in` says; most of a turn's datagrams come from one peer, which is judged once.
+    """
     cdef list jobs = [], acks = [], rest = []
     cdef Job job
     cdef bytes data, method
@@ -462,7 +436,7 @@ def take_in(datagrams, listener, str listen not None, choice, is_answerable):
 
 
 cdef tuple reply_address(tuple address, object port):
-    """`slbroker_edge.reader.reply_address`."""
+    """`reader.reply_address`."""
     if port == address[1]:
         return address
     return (address[0], port) if len(address) == 2 else (address[0], port, address[2], address[3])
@@ -479,7 +453,7 @@ cdef inline const char *end_of_line(const char *line, const char *end) noexcept:
 
 
 cdef inline bint cut(const char *line, const char *end, Span *span) noexcept:
-    """Cut a header line at its colon, as `compiled.cut` does."""
+    """Cut a header line at its colon; leave out the white space before the colon and around the value."""
     cdef const char *colon = <const char *>memchr(line, c":", end - line)
     cdef const char *name_end = colon
     if colon == NULL or colon == line:
@@ -498,45 +472,33 @@ cdef inline bint cut(const char *line, const char *end, Span *span) noexcept:
 cdef bint read_headers(Span *spans, PyObject **names, Py_ssize_t count, Request *request) noexcept:
     """Read the headers that the edge looks at. Those that may stand once do, and all that have to be there are."""
     cdef Py_ssize_t at
-    cdef int seen = 0, bit
+    cdef int seen = 0, header
+    cdef bint is_right
     cdef long long length = -1
     for at in range(count):
-        if names[at] == VIA:
-            if not seen & SEEN_VIA:
-                request.via = at
-            seen |= SEEN_VIA
+        header = 0
+        while header < OTHER and names[at] != looked_at[header]:
+            header += 1
+        is_right = header != REQUIRE
+        if header == OTHER or (header == VIA and seen & 1 << VIA):
             continue
-        if names[at] == FROM:
-            bit = SEEN_FROM
-            if not read_tag(&spans[at], &request.from_tag):
-                return False
-        elif names[at] == TO:
-            bit = SEEN_TO
-            if not read_tag(&spans[at], &request.to_tag):
-                return False
-        elif names[at] == CALL_ID:
-            bit = SEEN_CALL_ID
+        elif header == VIA:
+            request.via = at
+        elif header == FROM:
+            is_right = read_tag(&spans[at], &request.from_tag)
+        elif header == TO:
+            is_right = read_tag(&spans[at], &request.to_tag)
+        elif header == CALL_ID_HEADER:
             request.call_id = Text(spans[at].value, spans[at].value_length)
-            if not spans[at].value_length:
-                return False
-        elif names[at] == CSEQ:
-            bit = SEEN_CSEQ
-            if not read_cseq(&spans[at], request):
-                return False
-        elif names[at] == CONTENT_LENGTH:
-            bit = SEEN_LENGTH
-            length = number(spans[at].value, spans[at].value + spans[at].value_length, 10)
-            if length < 0 or length > request.body.length:
-                return False
-        elif names[at] == MAX_FORWARDS:
-            bit = SEEN_FORWARDS
-        elif names[at] == REQUIRE:
+            is_right = spans[at].value_length > 0
+        elif header == CSEQ_HEADER:
+            is_right = read_cseq(&spans[at], request)
+        elif header == CONTENT_LENGTH:
+            length = number(spans[at].value, spans[at].value + spans[at].value_length, MAX_DIGITS)
+            is_right = 0 <= length <= request.body.length
+        if not is_right or seen & 1 << header:
             return False
-        else:
-            continue
-        if seen & bit:
-            return False
-        seen |= bit
+        seen |= 1 << header
     if length >= 0:
         request.body.length = length
     return seen & NEEDED == NEEDED
@@ -552,45 +514,48 @@ cdef inline bytes make(Text *text):
     return PyBytes_FromStringAndSize(text.at, text.length)
 
 
-cdef bytes method_of(const char *text, Py_ssize_t length):
-    """Return the method; one object for each that is known."""
-    cdef bytes method
-    for method in METHODS:
-        if PyBytes_GET_SIZE(method) == length and not memcmp(PyBytes_AS_STRING(method), text, length):
-            return method
-    return PyBytes_FromStringAndSize(text, length)
-
-
 cdef bytes pack(
     Request *request, Span *spans, PyObject **names, Py_ssize_t count,
     const char *host, Py_ssize_t host_length, int port, str listen,
 ):
     """Return the request as `envelope.pack_request` packs it: the message, then its source."""
     cdef char *at = out
-    cdef Py_ssize_t header, listen_length
-    cdef bytes name
+    cdef Py_ssize_t listen_length
+    cdef int field
+    cdef Text *text
     cdef const char *listen_text = PyUnicode_AsUTF8AndSize(listen, &listen_length)
-    at = put_array(at, 8)
-    at = put_bin(at, request.method.at, request.method.length)
-    at = put_bin(at, request.uri.at, request.uri.length)
-    at = put_array(at, 2 * count)
-    for header in range(count):
-        name = <bytes>names[header]
-        at = put_bin(at, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
-        if header == request.via:
-            at = put_via(at, &spans[header], request, host, zoneless(host, host_length), port)
+    at = put_array(at, AS_ALL)
+    for field in packing:
+        if field == AS_HEADERS:
+            at = put_headers(at, request, spans, names, count, host, zoneless(host, host_length), port)
+        elif field == AS_CSEQ:
+            at = put_int(at, <uint64_t>request.cseq)
         else:
-            at = put_bin(at, spans[header].value, spans[header].value_length)
-    at = put_bin(at, request.body.at, request.body.length)
-    at = put_bin(at, request.call_id.at, request.call_id.length)
-    at = put_bin(at, request.from_tag.at, request.from_tag.length)
-    at = put_bin(at, request.to_tag.at, request.to_tag.length)
-    at = put_int(at, <uint64_t>request.cseq)
+            text = (
+                &request.method if field == AS_METHOD else &request.uri if field == AS_URI else
+                &request.body if field == AS_BODY else &request.call_id if field == AS_CALL_ID else
+                &request.from_tag if field == AS_FROM_TAG else &request.to_tag)
+            at = put_bin(at, text.at, text.length)
     at = put_array(at, 3)
     at = put_str(at, host, host_length)
     at = put_int(at, <uint64_t>port)
     at = put_str(at, listen_text, listen_length)
     return PyBytes_FromStringAndSize(out, at - out)
+
+
+cdef char *put_headers(
+    char *at, Request *request, Span *spans, PyObject **names, Py_ssize_t count,
+    const char *host, Py_ssize_t host_length, int port,
+) noexcept:
+    cdef Py_ssize_t header
+    at = put_array(at, 2 * count)
+    for header in range(count):
+        at = put_bin(at, PyBytes_AS_STRING(<bytes>names[header]), PyBytes_GET_SIZE(<bytes>names[header]))
+        if header == request.via:
+            at = put_via(at, &spans[header], request, host, host_length, port)
+        else:
+            at = put_bin(at, spans[header].value, spans[header].value_length)
+    return at
 
 
 cdef char *put_via(

@@ -1,4 +1,4 @@
-"""The MAC in C is the one that hashlib computes."""
+"""The MAC of a To-tag, by both twins, is the one that hashlib computes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.slbroker.inner.twins import growth, load, outcome
+from tests.support.twins import KINDS, growth, load, outcome
 
 if TYPE_CHECKING:
-    from slbroker.inner.pure import Mac
+    from slbroker.totag import Mac
 
 SECRET = bytes(range(32))
 PERSON = b"slbroker-totag"
 
 
-@pytest.fixture(scope="module", params=["pure", "signing"])
+@pytest.fixture(scope="module", params=KINDS)
 def mac_type(request: pytest.FixtureRequest) -> Any:
-    return load(request.param).Mac
+    return load("slbroker.totag", request.param).Mac
 
 
 def reference(secret: bytes, person: bytes, call_id: bytes, from_tag: bytes, cseq: int) -> bytes:

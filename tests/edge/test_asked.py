@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker.inner import pure
 from slbroker_edge.transports.binding import tell_asked
 from slbroker_edge.transports.udp import host_of
-from tests.slbroker.inner.twins import OPTIONS, growth, outcome
+from tests.support.twins import KINDS, OPTIONS, growth, load, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
 GONE = "198.51.100.77"  # TEST-NET-2: of no machine
+
+pure = load("slbroker_edge.transports.datagrams", "pure")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def twin(request: pytest.FixtureRequest) -> Any:
+    return load("slbroker_edge.transports.datagrams", request.param)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Any:
+    return load("slbroker_edge.transports.datagrams")
 
 
 def udp(stack: ExitStack, host: str, *, dual: bool = False) -> socket.socket:
@@ -42,35 +52,35 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def receive(inner: ModuleType, sock: socket.socket, limit: int = 1_000) -> list[tuple[bytes, list[tuple[bytes, Any]]]]:
+def receive(twin: Any, sock: socket.socket, limit: int = 1_000) -> list[tuple[bytes, list[tuple[bytes, Any]]]]:
     assert select.select([sock], [], [], 5)[0]
-    found: list[tuple[bytes, list[tuple[bytes, Any]]]] = inner.receive_asked(sock, limit)
+    found: list[tuple[bytes, list[tuple[bytes, Any]]]] = twin.receive_asked(sock, limit)
     return found
 
 
-def test_datagrams_are_sorted_by_the_address_that_they_asked(inner: ModuleType, stack: ExitStack) -> None:
+def test_datagrams_are_sorted_by_the_address_that_they_asked(twin: Any, stack: ExitStack) -> None:
     receiver, sender = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     port, peer = receiver.getsockname()[1], sender.getsockname()
     hosts = [f"127.0.0.{1 + number % 3}" for number in range(150)]
     for number, host in enumerate(hosts):
         sender.sendto(b"%d" % number, (host, port))
-    found = receive(inner, receiver)
+    found = receive(twin, receiver)
     assert [host_of(asked) for asked, _ in found] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     for asked, datagrams in found:
         assert datagrams == [(b"%d" % n, peer) for n, host in enumerate(hosts) if host == host_of(asked)]
-    assert inner.receive_asked(receiver, 1_000) == []
+    assert twin.receive_asked(receiver, 1_000) == []
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1, 64, 65])
-def test_no_more_than_the_limit(inner: ModuleType, stack: ExitStack, limit: int) -> None:
+def test_no_more_than_the_limit(twin: Any, stack: ExitStack, limit: int) -> None:
     receiver, sender = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     for number in range(70):
         sender.sendto(b"x", (f"127.0.0.{1 + number % 2}", receiver.getsockname()[1]))
-    assert sum(len(datagrams) for _, datagrams in receive(inner, receiver, limit)) == max(limit, 0)
-    assert sum(len(datagrams) for _, datagrams in receive(inner, receiver)) == 70 - max(limit, 0)
+    assert sum(len(datagrams) for _, datagrams in receive(twin, receiver, limit)) == max(limit, 0)
+    assert sum(len(datagrams) for _, datagrams in receive(twin, receiver)) == 70 - max(limit, 0)
 
 
-def test_both_twins_name_an_address_alike(compiled: ModuleType, stack: ExitStack) -> None:
+def test_both_twins_name_an_address_alike(compiled: Any, stack: ExitStack) -> None:
     for host, there in (("0.0.0.0", "127.0.0.2"), ("::", "::1"), ("127.0.0.1", "127.0.0.1")):
         receiver, sender = udp(stack, host), udp(stack, there)
         for _ in range(2):
@@ -79,40 +89,40 @@ def test_both_twins_name_an_address_alike(compiled: ModuleType, stack: ExitStack
 
 
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 150])
-def test_replies_leave_from_the_address_that_was_asked(inner: ModuleType, stack: ExitStack, count: int) -> None:
+def test_replies_leave_from_the_address_that_was_asked(twin: Any, stack: ExitStack, count: int) -> None:
     receiver = udp(stack, "0.0.0.0")
     port = receiver.getsockname()[1]
     for host in ("127.0.0.1", "127.0.0.2", "127.9.8.7"):
         client = udp(stack, "127.0.0.1")
         client.connect((host, port))  # takes what comes from there, and nothing else
         client.send(b"x")
-        ((asked, [(_, address)]),) = receive(inner, receiver)
-        assert inner.send_asked(receiver, [(b"%d" % number, address) for number in range(count)], asked) == count
+        ((asked, [(_, address)]),) = receive(twin, receiver)
+        assert twin.send_asked(receiver, [(b"%d" % number, address) for number in range(count)], asked) == count
         assert [client.recv(9) for _ in range(count)] == [b"%d" % number for number in range(count)]
 
 
-def test_replies_on_ipv6_leave_from_the_address_that_was_asked(inner: ModuleType, stack: ExitStack) -> None:
+def test_replies_on_ipv6_leave_from_the_address_that_was_asked(twin: Any, stack: ExitStack) -> None:
     receiver, client = udp(stack, "::"), udp(stack, "::1")
     client.connect(("::1", receiver.getsockname()[1]))
     client.send(b"x")
-    ((asked, [(_, address)]),) = receive(inner, receiver)
+    ((asked, [(_, address)]),) = receive(twin, receiver)
     assert host_of(asked) == "::1"
-    assert inner.send_asked(receiver, [(b"y", address)], asked) == 1
+    assert twin.send_asked(receiver, [(b"y", address)], asked) == 1
     assert client.recv(9) == b"y"
 
 
-def test_ipv4_on_a_socket_of_both_families(inner: ModuleType, stack: ExitStack) -> None:
+def test_ipv4_on_a_socket_of_both_families(twin: Any, stack: ExitStack) -> None:
     receiver, client = udp(stack, "::", dual=True), udp(stack, "127.0.0.1")
     for host in ("127.0.0.1", "127.0.0.2"):
         client.connect((host, receiver.getsockname()[1]))
         client.send(b"x")
-        ((asked, [(_, address)]),) = receive(inner, receiver)
+        ((asked, [(_, address)]),) = receive(twin, receiver)
         assert (host_of(asked), address[0]) == (host, "::ffff:127.0.0.1")
-        assert inner.send_asked(receiver, [(b"y", address)], asked) == 1
+        assert twin.send_asked(receiver, [(b"y", address)], asked) == 1
         assert client.recv(9) == b"y"
 
 
-def test_multicast_is_answered_from_an_address_of_ours(inner: ModuleType, stack: ExitStack) -> None:
+def test_multicast_is_answered_from_an_address_of_ours(twin: Any, stack: ExitStack) -> None:
     receiver, sender = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     group, here = socket.inet_aton("224.0.1.75"), socket.inet_aton("127.0.0.1")  # RFC 3261 10.2.6: sip.mcast.net
     try:
@@ -123,44 +133,44 @@ def test_multicast_is_answered_from_an_address_of_ours(inner: ModuleType, stack:
         pytest.skip(f"no multicast on this loopback: {error}")
     if not select.select([receiver], [], [], 1)[0]:
         pytest.skip("no multicast on this loopback")
-    ((asked, [(_, address)]),) = receive(inner, receiver)
+    ((asked, [(_, address)]),) = receive(twin, receiver)
     assert host_of(asked) == "127.0.0.1"
-    assert inner.send_asked(receiver, [(b"y", address)], asked) == 1
+    assert twin.send_asked(receiver, [(b"y", address)], asked) == 1
     assert sender.recvfrom(9) == (b"y", ("127.0.0.1", receiver.getsockname()[1]))
 
 
-def test_without_the_option_no_address_is_known(inner: ModuleType, stack: ExitStack) -> None:
+def test_without_the_option_no_address_is_known(twin: Any, stack: ExitStack) -> None:
     sender = udp(stack, "127.0.0.1")
     receiver = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     receiver.bind(("127.0.0.1", 0))
     receiver.setblocking(False)
     sender.sendto(b"x", receiver.getsockname())
-    assert receive(inner, receiver) == [(b"", [(b"x", sender.getsockname())])]
-    assert inner.send_asked(receiver, [(b"y", sender.getsockname())], b"") == 1
+    assert receive(twin, receiver) == [(b"", [(b"x", sender.getsockname())])]
+    assert twin.send_asked(receiver, [(b"y", sender.getsockname())], b"") == 1
     assert sender.recv(9) == b"y"
 
 
-def test_after_sorted_ones_come_plain_ones(inner: ModuleType, stack: ExitStack) -> None:
+def test_after_sorted_ones_come_plain_ones(twin: Any, stack: ExitStack) -> None:
     """The two share buffers, and one of them asks for control messages."""
     receiver, sender = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     there = ("127.0.0.2", receiver.getsockname()[1])
     for _ in range(3):
         sender.sendto(b"x", there)
-        assert [host_of(asked) for asked, _ in receive(inner, receiver)] == ["127.0.0.2"]
+        assert [host_of(asked) for asked, _ in receive(twin, receiver)] == ["127.0.0.2"]
         sender.sendto(b"y", there)
         assert select.select([receiver], [], [], 5)[0]
-        assert inner.receive_batch(receiver, 9) == [(b"y", sender.getsockname())]
+        assert twin.receive_batch(receiver, 9) == [(b"y", sender.getsockname())]
 
 
-def test_an_address_that_has_gone_is_a_refusal(inner: ModuleType, stack: ExitStack) -> None:
+def test_an_address_that_has_gone_is_a_refusal(twin: Any, stack: ExitStack) -> None:
     receiver, peer = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     gone = pure._PKTINFO.pack(0, socket.inet_aton(GONE), b"")
     items = [(b"x", peer.getsockname())] * 3
-    assert inner.send_asked(receiver, items, gone) == 0
+    assert twin.send_asked(receiver, items, gone) == 0
     assert not select.select([peer], [], [], 0)[0]
 
 
-def test_odd_items_and_odd_addresses_are_the_same_to_both_twins(compiled: ModuleType, stack: ExitStack) -> None:
+def test_odd_items_and_odd_addresses_are_the_same_to_both_twins(compiled: Any, stack: ExitStack) -> None:
     receiver, peer = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     here = peer.getsockname()
     asked = pure._PKTINFO.pack(0, socket.inet_aton("127.0.0.2"), b"")
@@ -175,24 +185,24 @@ def test_odd_items_and_odd_addresses_are_the_same_to_both_twins(compiled: Module
             ), (given, address)
 
 
-def test_a_closed_socket(inner: ModuleType, stack: ExitStack) -> None:
+def test_a_closed_socket(twin: Any, stack: ExitStack) -> None:
     receiver, peer = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     receiver.close()
     asked = pure._PKTINFO.pack(0, socket.inet_aton("127.0.0.2"), b"")
-    assert inner.receive_asked(receiver, 10) == []
-    assert inner.send_asked(receiver, [(b"x", peer.getsockname())], asked) == 0
+    assert twin.receive_asked(receiver, 10) == []
+    assert twin.send_asked(receiver, [(b"x", peer.getsockname())], asked) == 0
 
 
-def test_sorting_leaks_nothing(inner: ModuleType, stack: ExitStack) -> None:
+def test_sorting_leaks_nothing(twin: Any, stack: ExitStack) -> None:
     receiver, sender = udp(stack, "0.0.0.0"), udp(stack, "127.0.0.1")
     port = receiver.getsockname()[1]
     items = [(OPTIONS, (f"127.0.0.{1 + number % 3}", port)) for number in range(60)]
 
     def work() -> None:
-        assert inner.send_batch(sender, items) == 60
-        for asked, datagrams in inner.receive_asked(receiver, 100):
-            assert inner.send_asked(receiver, datagrams, asked) == 20
-        assert len(inner.receive_batch(sender, 100)) == 60
+        assert twin.send_batch(sender, items) == 60
+        for asked, datagrams in twin.receive_asked(receiver, 100):
+            assert twin.send_asked(receiver, datagrams, asked) == 20
+        assert len(twin.receive_batch(sender, 100)) == 60
 
     work()
     grown = growth(work, 800, OPTIONS, items[0])

@@ -10,21 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.bus import envelope
-from slbroker.inner import pure
+from slbroker.bus.choice import ANY
 from slbroker.sip.grammar import MAX_HEADERS
 from slbroker.sip.validate import USUAL
-from slbroker_edge.reader import read
+from slbroker_edge.reader import is_answerable, read
 from tests.fuzz.mutator import Mutator, read_dictionary
-from tests.slbroker.inner.twins import OPTIONS, growth, load
 from tests.support.sip import SIPP_ACK, SIPP_INVITE, TYPICAL, request
+from tests.support.twins import OPTIONS, growth, load, read_ordinary
 from tests.torture.corpus import CASES
 
 if TYPE_CHECKING:
-    from slbroker.inner.pure import Address
-    from slbroker.sip.reading import Reading
+    from slbroker.sip.reading import Address, Reading
 
 LISTEN = "udp:192.0.2.7:5060"
-WORDS = read_dictionary(Path(__file__).parents[2] / "fuzz" / "sip.dict")
+WORDS = read_dictionary(Path(__file__).parents[1] / "fuzz" / "sip.dict")
 ADDRESSES: list[Address] = [
     ("192.0.2.1", 5060), ("192.0.2.10", 40_000), ("198.51.100.200", 65_535), ("2001:db8::9", 5060, 0, 0),
     ("fe80::1%eth0", 1, 0, 3),
@@ -33,12 +32,12 @@ ADDRESSES: list[Address] = [
 
 @pytest.fixture(scope="module", autouse=True)
 def twin() -> None:
-    load("ordinary")
+    load("slbroker_edge.reader")
 
 
 def take(data: bytes, address: Address = ADDRESSES[0]) -> Reading | None:
     """What the compiled reader makes of it; not asserted to be anything but right."""
-    reading: Reading | None = load("ordinary").read_ordinary(data, address, LISTEN)
+    reading = read_ordinary(data, address, LISTEN)
     if reading is not None:
         assert reading == read(data, address, LISTEN, USUAL)
         assert type(reading).__name__ == "Reading"
@@ -93,7 +92,7 @@ def test_what_is_packed_is_what_workers_unpack() -> None:
     assert reading is not None
     message, source = envelope.unpack_request(reading.packed)
     assert (message.method, message.cseq, source.host, source.listen) == (b"INVITE", 1, "192.0.2.1", LISTEN)
-    assert reading.method is load("ordinary").read_ordinary(SIPP_INVITE, ADDRESSES[0], LISTEN).method
+    assert reading.method is take(SIPP_INVITE).method  # type: ignore[union-attr]
 
 
 # What it leaves -------------------------------------------------------------------------------------------------
@@ -173,19 +172,24 @@ def test_the_largest_of_everything_has_room() -> None:
 
 
 def test_a_stranger_among_the_arguments() -> None:
-    read_ordinary = load("ordinary").read_ordinary
-    assert read_ordinary(bytearray(OPTIONS), ADDRESSES[0], LISTEN) is None
-    assert read_ordinary(b"x" * 70_000, ADDRESSES[0], LISTEN) is None
-    for address in (("a",), (1, 2), ("a", "b"), None):
+    take_in = load("slbroker_edge.reader").take_in
+    for data, address in (
+        (bytearray(OPTIONS), ADDRESSES[0]),
+        (OPTIONS, ("a",)),
+        (OPTIONS, (1, 2)),
+        (OPTIONS, ("a", "b")),
+    ):
         with pytest.raises((TypeError, IndexError)):
-            read_ordinary(OPTIONS, address, LISTEN)
+            take_in([(data, address)], None, LISTEN, ANY, is_answerable)
+    with pytest.raises(TypeError):
+        read_ordinary(OPTIONS, None)  # type: ignore[arg-type]
+    assert read_ordinary(b"x" * 70_000, ADDRESSES[0]) is None
 
 
 def test_nothing_is_left_behind() -> None:
-    read_ordinary = load("ordinary").read_ordinary
     odd = request(lines=[b"X-%d: 1" % number for number in range(20)])
     blocks, pages, *references = growth(
-        lambda: [read_ordinary(data, ADDRESSES[0], LISTEN) for data in (OPTIONS, SIPP_INVITE, odd, SIPP_INVITE[:-9])],
+        lambda: [read_ordinary(data, ADDRESSES[0]) for data in (OPTIONS, SIPP_INVITE, odd, SIPP_INVITE[:-9])],
         3_000,
         OPTIONS,
         LISTEN,
@@ -193,7 +197,3 @@ def test_nothing_is_left_behind() -> None:
     assert blocks < 100
     assert pages < 100
     assert references == [0, 0]
-
-
-def test_the_pure_one_leaves_everything() -> None:
-    assert pure.read_ordinary(OPTIONS, ADDRESSES[0], LISTEN) is None

@@ -1,19 +1,21 @@
-"""Which requests are in flight, so that their repeats are known: the definition that `repeats` has to match."""
+"""Which requests are in flight, so that their repeats are known."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
-from slbroker.inner.pure_jobs import JobT
+from slbroker.bus.jobs import JobT
+from slbroker.twins import compiled_or_pure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 # Requests with one key that are compared with a further one. Honest ones have one each; who makes many gains nothing by
 # it: what is beyond is not kept here, and served like any other.
 MOST_ALIKE: Final = 8
 
 
+@compiled_or_pure("slbroker_edge._repeats")
 def request_key(parts: tuple[bytes, ...], cseq: int, port: int) -> int:
     """Return a number of 64 bits, never 0, that a request has in common with its repeats, and with few others.
 
@@ -22,6 +24,30 @@ def request_key(parts: tuple[bytes, ...], cseq: int, port: int) -> int:
     if len(parts) > 8:
         raise ValueError("more parts than a key is made of")
     return hash((parts, cseq, port)) & 0xFFFF_FFFF_FFFF_FFFF or 1
+
+
+@compiled_or_pure("slbroker_edge._repeats")
+def enter_all(first: dict[int, JobT], jobs: list[JobT], start: int) -> int:
+    """Enter jobs under their keys, from `start` to the first that has none or finds another there.
+
+    Return where that is, or the end.
+    """
+    for at in range(start, len(jobs)):
+        job = jobs[at]
+        if not job.key or first.setdefault(job.key, job) is not job:
+            return at
+    return len(jobs)
+
+
+@compiled_or_pure("slbroker_edge._repeats")
+def leave_all(first: dict[int, JobT], ended: list[tuple[JobT, Any]], start: int) -> int:
+    """Take out jobs that come with their answers, from `start` to the first that is not there; return as above."""
+    for at in range(start, len(ended)):
+        job = ended[at][0]
+        if first.get(job.key) is not job:
+            return at
+        del first[job.key]
+    return len(ended)
 
 
 class Repeats(Generic[JobT]):
@@ -42,7 +68,16 @@ class Repeats(Generic[JobT]):
 
         A job that is not kept, because there are too many with its key, has the key 0 afterwards.
         """
-        fresh = [job for job in jobs if self.enter(job)]
+        at = enter_all(self._first, jobs, 0)
+        if at == len(jobs):
+            return jobs
+        fresh = jobs[:at]
+        while at < len(jobs):
+            if self.enter(jobs[at]):
+                fresh.append(jobs[at])
+            start = at + 1
+            at = enter_all(self._first, jobs, start)
+            fresh += jobs[start:at]
         return jobs if len(fresh) == len(jobs) else fresh
 
     def enter(self, job: JobT) -> bool:
@@ -76,11 +111,12 @@ class Repeats(Generic[JobT]):
         if left:
             self._others[key] = left
 
-    def end_all(self, ended: Sequence[tuple[JobT, object]]) -> None:
+    def end_all(self, ended: list[tuple[JobT, Any]]) -> None:
         """Do as `end` for jobs that come with their answers."""
-        first, others = self._first, self._others
-        for job, _answer in ended:
-            if not others and first.get(job.key) is job:  # nearly always
-                del first[job.key]
-            else:
-                self.end(job)
+        at = 0
+        while at < len(ended):
+            if not self._others:  # nearly always
+                at = leave_all(self._first, ended, at)
+            if at < len(ended):
+                self.end(ended[at][0])
+                at += 1

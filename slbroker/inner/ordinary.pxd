@@ -1,1 +1,0 @@
-cdef bytes method_of(const char *text, Py_ssize_t length)
