@@ -77,7 +77,8 @@ print(json.dumps(said))
 """
 
 BEFORE = {
-    "token": None, "few headers": True, "many headers": True, "compact form": None, "cookie": [False, True], "echoed": 0,
+    "token": None, "few headers": True, "many headers": True, "compact form": None, "cookie": [False, True],
+    "echoed": 0,
 }  # fmt: skip
 AFTER = {
     "token": ["A$B", "sip:a@b", "c"], "few headers": True, "many headers": False, "compact form": "x",

@@ -64,7 +64,7 @@ def test_a_new_job(jobs: Any) -> None:
 
 
 def test_a_job_has_what_a_subclass_adds(jobs: Any) -> None:
-    class Special(jobs.Job):
+    class Special(jobs.Job):  # type: ignore[misc]
         __slots__ = ("more",)
 
         def __init__(self, more: int) -> None:
