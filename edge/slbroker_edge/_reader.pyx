@@ -13,10 +13,10 @@ from cpython.ref cimport Py_INCREF, PyTypeObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, strlen
 
 from slbroker.bus._jobs cimport Job
-from slbroker.bus.msgpack cimport put_array, put_bin, put_bin_head, put_int, put_str
+from slbroker.bus.msgpack cimport append, put_array, put_bin, put_bin_head, put_int, put_str
 from slbroker.sip._names cimport find_name, method_of
 from slbroker_edge._repeats cimport end_key, mix_part
 
@@ -36,7 +36,7 @@ cdef Py_ssize_t MAX_DIGITS = grammar.MAX_DIGITS, MAX_PORT_DIGITS = _via.MAX_PORT
 cdef long long MAX_CSEQ = grammar.MAX_CSEQ, MAX_PORT = _via.MAX_PORT
 cdef int MAX_VIA_PARAMS = _via.MAX_PARAMS // 2, MAX_URI_PARAMS = grammar.MAX_URI_PARAMS, DEFAULT_PORT = _via.DEFAULT_PORT
 cdef object canonical_name = grammar.canonical_name
-cdef bytes NOTHING = b"", COOKIE = grammar.COOKIE
+cdef bytes NOTHING = b"", _COOKIE = grammar.COOKIE
 cdef bytes ACK = method_of(b"ACK", 3), CANCEL = method_of(b"CANCEL", 6)
 
 cdef extern from "<Python.h>":
@@ -71,53 +71,75 @@ cdef enum:
     ADDR_SPEC = 32
     NAME_ADDR = 64
     VIA_VALUE = 128
-cdef unsigned char classes[256]
+    PROTOCOL = 256
+    IPV6 = 512
+    DIGIT = 1024
+    BLANK = 2048
+cdef unsigned short classes[256]
 for _bit, _class in (
     (TOKEN, grammar.TOKEN), (HOST, grammar.HOST), (URI_USER, grammar.URI_USER), (URI_PARAM, grammar.URI_PARAM),
     (DISPLAY, grammar.DISPLAY), (ADDR_SPEC, grammar.ADDR_SPEC), (NAME_ADDR, grammar.NAME_ADDR),
-    (VIA_VALUE, grammar.VIA_VALUE),
+    (VIA_VALUE, grammar.VIA_VALUE), (PROTOCOL, grammar.PROTOCOL), (IPV6, grammar.IPV6), (DIGIT, b"0-9"), (BLANK, b" \t"),
 ):
     for _at in grammar.members(_class):
         classes[<int>_at] |= <int>_bit
 
-# The parts of a request -----------------------------------------------------------------------------------------
-
-
-cdef inline const char *skip(const char *at, const char *end, unsigned char members) noexcept:
-    while at < end and classes[<unsigned char>at[0]] & members:
-        at += 1
-    return at
-
-
-cdef inline bint is_blank(char byte) noexcept:
-    return byte == c" " or byte == c"\t"
-
-
-cdef inline bint begins(const char *at, const char *end, const char *word, Py_ssize_t length) noexcept:
-    return end - at >= length and not memcmp(at, word, length)
-
-
-cdef inline long long number(const char *at, const char *end, Py_ssize_t most) noexcept:
-    """Return the number in all of these digits, -1 when it has none, too many, or anything else among them."""
-    cdef long long value = 0
-    if at == end or end - at > most:
-        return -1
-    while at < end:
-        if not c"0" <= at[0] <= c"9":
-            return -1
-        value = value * 10 + (at[0] - c"0")
-        at += 1
-    return value
-
-cdef struct Span:
-    const char *name
-    Py_ssize_t name_length
-    const char *value
-    Py_ssize_t value_length
+# Reading on -----------------------------------------------------------------------------------------------------
 
 cdef struct Text:
     const char *at
     Py_ssize_t length
+
+cdef struct Cursor:
+    const char *at
+    const char *end
+
+cdef Text COOKIE = Text(PyBytes_AS_STRING(_COOKIE), PyBytes_GET_SIZE(_COOKIE))
+cdef Text BRANCH = Text(b"branch", 6), RPORT = Text(b"rport", 5)
+
+
+cdef inline bint take(Cursor *cursor, const char *word) noexcept:
+    """Go behind a word; return whether it was there."""
+    cdef Py_ssize_t length = <Py_ssize_t>strlen(word)
+    if cursor.end - cursor.at < length or memcmp(cursor.at, word, length):
+        return False
+    cursor.at += length
+    return True
+
+
+cdef inline Text run(Cursor *cursor, int members) noexcept:
+    """Go behind the characters of these classes, as many as there are, and return them."""
+    cdef const char *start = cursor.at
+    while cursor.at < cursor.end and classes[<unsigned char>cursor.at[0]] & members:
+        cursor.at += 1
+    return Text(start, cursor.at - start)
+
+
+cdef inline Cursor inside(Text text) noexcept:
+    return Cursor(text.at, text.at + text.length)
+
+
+cdef inline bint equal(Text one, Text two) noexcept:
+    return one.length == two.length and not memcmp(one.at, two.at, one.length)
+
+
+cdef inline long long number(Text digits, Py_ssize_t most) noexcept:
+    """Return the number in all of these digits, -1 when it has none, too many, or anything else among them."""
+    cdef long long value = 0
+    cdef Py_ssize_t at
+    if not 0 < digits.length <= most:
+        return -1
+    for at in range(digits.length):
+        if not classes[<unsigned char>digits.at[at]] & DIGIT:
+            return -1
+        value = value * 10 + (digits.at[at] - c"0")
+    return value
+
+# The parts of a request -----------------------------------------------------------------------------------------
+
+cdef struct Header:
+    Text name
+    Text value
 
 cdef struct Request:
     Text method
@@ -134,183 +156,126 @@ cdef struct Request:
     int reply_port
 
 
-cdef bint read_request_line(const char *at, const char *end, Request *request) noexcept:
+cdef bint read_request_line(Cursor cursor, Request *request) noexcept:
     """`grammar.match_ordinary_request_line`."""
-    cdef const char *start = at
-    at = skip(at, end, TOKEN)
-    request.method = Text(start, at - start)
-    if at == start or at == end or at[0] != c" " or begins(start, end, b"SIP/", 4):
+    cdef const char *start
+    request.method = run(&cursor, TOKEN)
+    if not request.method.length or not take(&cursor, b" "):
         return False
-    at += 1
-    start = at
-    at = skip_sip_uri(at, end)
-    request.uri = Text(start, at - start)
-    return at != start and end - at == 8 and not memcmp(at, b" SIP/2.0", 8)
+    start = cursor.at
+    if not take_sip_uri(&cursor):
+        return False
+    request.uri = Text(start, cursor.at - start)
+    return take(&cursor, b" SIP/2.0") and cursor.at == cursor.end
 
 
-cdef const char *skip_sip_uri(const char *start, const char *end) noexcept:
-    """Return where an ordinary sip or sips URI ends; `start` when there is none."""
-    cdef const char *at = start
-    cdef const char *user
+cdef bint take_sip_uri(Cursor *cursor) noexcept:
+    """Go behind an ordinary sip or sips URI."""
+    cdef Cursor user
+    cdef Text port
     cdef int params = 0
-    if not begins(at, end, b"sip", 3):
-        return start
-    at += 3
-    if at < end and at[0] == c"s":
-        at += 1
-    if at == end or at[0] != c":":
-        return start
-    at += 1
-    user = skip(at, end, URI_USER)
-    if user > at and user < end and user[0] == c"@":
-        at = user + 1
-    at = skip_host(at, end)
-    if at == NULL:
-        return start
-    if at < end and at[0] == c":":
-        at = skip_port(at + 1, end)
-        if at == NULL:
-            return start
-    while at < end and at[0] == c";":
-        params += 1
-        at = skip(at + 1, end, URI_PARAM)
-    return at if params <= MAX_URI_PARAMS else start
-
-
-cdef const char *skip_host(const char *at, const char *end) noexcept:
-    """Return where a host name, an IPv4 address or a bracketed IPv6 address ends; NULL when there is none."""
-    cdef const char *start = at
-    if at < end and at[0] == c"[":
-        at += 1
-        while at < end and (at[0] == c":" or at[0] == c"." or c"0" <= at[0] <= c"9"
-                            or c"a" <= at[0] | 0x20 <= c"f"):
-            at += 1
-        return at + 1 if at < end and at[0] == c"]" and 2 <= at - start - 1 <= MAX_IPV6 else NULL
-    at = skip(at, end, HOST)
-    return at if at > start else NULL
-
-
-cdef const char *skip_port(const char *at, const char *end) noexcept:
-    """Return where a port ends, five digits at most, and the fifth not for a zero in front; NULL when there is none."""
-    cdef const char *start = at
-    while at < end and c"0" <= at[0] <= c"9":
-        at += 1
-    if at == start or (at - start == MAX_PORT_DIGITS and start[0] == c"0"):
-        return NULL
-    if not 0 <= number(start, at, MAX_PORT_DIGITS) <= MAX_PORT:
-        return NULL
-    return at
-
-
-cdef bint read_tag(Span *header, Text *tag) noexcept:
-    """`address._match_ordinary`: the value of From or To."""
-    cdef const char *at = header.value
-    cdef const char *end = at + header.value_length
-    cdef const char *start = at
-    if at < end and at[0] == c'"':
-        at = <const char *>memchr(at + 1, c'"', end - at - 1)
-        if at == NULL or memchr(start, c"\\", at - start) != NULL:
+    if not take(cursor, b"sip:") and not take(cursor, b"sips:"):
+        return False
+    user = cursor[0]
+    if run(&user, URI_USER).length and take(&user, b"@"):
+        cursor[0] = user
+    if not take_host(cursor).length:
+        return False
+    if take(cursor, b":"):
+        port = run(cursor, DIGIT)  # of five digits, the first is no zero
+        if not 0 <= number(port, MAX_PORT_DIGITS) <= MAX_PORT or (port.length == MAX_PORT_DIGITS and port.at[0] == c"0"):
             return False
-        at += 1
-        while at < end and is_blank(at[0]):
-            at += 1
-        if at == end or at[0] != c"<":
+    while take(cursor, b";"):
+        params += 1
+        run(cursor, URI_PARAM)
+    return params <= MAX_URI_PARAMS
+
+
+cdef Text take_host(Cursor *cursor) noexcept:
+    """Go behind a host name, an IPv4 address or a bracketed IPv6 address, and return it; nothing when there is none."""
+    cdef const char *start = cursor.at
+    cdef Text host
+    if not take(cursor, b"["):
+        return run(cursor, HOST)
+    host = run(cursor, IPV6)
+    return Text(start, host.length + 2 if 2 <= host.length <= MAX_IPV6 and take(cursor, b"]") else 0)
+
+
+cdef bint read_tag(Text value, Text *tag) noexcept:
+    """`address._match_ordinary`: the value of From or To."""
+    cdef Cursor cursor = inside(value), bare = cursor
+    if take(&cursor, b'"'):
+        cursor.at = <const char *>memchr(cursor.at, c'"', cursor.end - cursor.at)
+        if cursor.at == NULL or memchr(value.at, c"\\", cursor.at - value.at) != NULL:
+            return False
+        cursor.at += 1
+        run(&cursor, BLANK)
+        if cursor.at == cursor.end or cursor.at[0] != c"<":
             return False
     else:
-        at = skip(at, end, DISPLAY)
-    if at < end and at[0] == c"<":
-        start = at + 1
-        at = skip(start, end, NAME_ADDR)
-        if at == start or at == end or at[0] != c">":
+        run(&cursor, DISPLAY)
+    if take(&cursor, b"<"):
+        if not run(&cursor, NAME_ADDR).length or not take(&cursor, b">"):
             return False
-        at += 1
-    elif at == start or skip(start, at, ADDR_SPEC) != at:
+    elif not run(&bare, ADDR_SPEC).length or bare.at != cursor.at:
         return False
-    if at == end:
-        tag[0] = Text(at, 0)
+    tag[0] = Text(cursor.at, 0)
+    if cursor.at == cursor.end:
         return True
-    if not begins(at, end, b";tag=", 5):
+    if not take(&cursor, b";tag="):
         return False
-    start = at + 5
-    tag[0] = Text(start, end - start)
-    return start < end and skip(start, end, TOKEN) == end
+    tag[0] = run(&cursor, TOKEN)
+    return tag.length and cursor.at == cursor.end
 
 
-cdef bint read_cseq(Span *header, Request *request) noexcept:
+cdef bint read_cseq(Text value, Request *request) noexcept:
     """`grammar.match_cseq`, for this request's method."""
-    cdef const char *at = header.value
-    cdef const char *end = at + header.value_length
-    while at < end and c"0" <= at[0] <= c"9":
-        at += 1
-    request.cseq = number(header.value, at, MAX_DIGITS)
-    if not 0 <= request.cseq <= MAX_CSEQ or at == end or not is_blank(at[0]):
+    cdef Cursor cursor = inside(value)
+    request.cseq = number(run(&cursor, DIGIT), MAX_DIGITS)
+    if not 0 <= request.cseq <= MAX_CSEQ or not run(&cursor, BLANK).length:
         return False
-    while at < end and is_blank(at[0]):
-        at += 1
-    return end - at == request.method.length and not memcmp(at, request.method.at, request.method.length)
+    return equal(Text(cursor.at, cursor.end - cursor.at), request.method)
 
 
-cdef bint read_via(Span *header, const char *host, Py_ssize_t host_length, int port, Request *request) noexcept:
+cdef bint read_via(Text value, Text source, int port, Request *request) noexcept:
     """`via._match_ordinary`, and where the reply goes."""
-    cdef const char *at = header.value
-    cdef const char *end = at + header.value_length
-    cdef const char *start
-    cdef const char *value
+    cdef Cursor cursor = inside(value)
+    cdef Text host, name, content
     cdef int params = 0
+    cdef bint has_content
     cdef long long sent_port = DEFAULT_PORT
-    if not begins(at, end, b"SIP/2.0/", 8):
+    if not take(&cursor, b"SIP/2.0/") or not run(&cursor, PROTOCOL).length or not take(&cursor, b" "):
         return False
-    at += 8
-    start = at
-    while at < end and (c"0" <= at[0] <= c"9" or c"a" <= at[0] | 0x20 <= c"z" or at[0] == c"-"):
-        at += 1
-    if at == start or at == end or at[0] != c" ":
+    host = take_host(&cursor)
+    if not host.length:
         return False
-    at += 1
-    start = at
-    at = skip_host(at, end)
-    if at == NULL:
-        return False
-    request.differs = not is_source(start, at, host, host_length)
-    if at < end and at[0] == c":":
-        at += 1
-        start = at
-        while at < end and c"0" <= at[0] <= c"9":
-            at += 1
-        sent_port = number(start, at, MAX_PORT_DIGITS)
+    if host.at[0] == c"[":  # the source is written without
+        host = Text(host.at + 1, host.length - 2)
+    request.differs = not equal(host, source)
+    if take(&cursor, b":"):
+        sent_port = number(run(&cursor, DIGIT), MAX_PORT_DIGITS)
         if not 0 < sent_port <= MAX_PORT:
             return False
-    request.branch = Text(at, 0)
+    request.branch = Text(cursor.at, 0)
     request.rport = NULL
-    while at < end:
+    while cursor.at < cursor.end:
         params += 1
-        if at[0] != c";" or params > MAX_VIA_PARAMS:
+        if params > MAX_VIA_PARAMS or not take(&cursor, b";"):
             return False
-        at += 1
-        start = at
-        at = skip(at, end, TOKEN)
-        if at == start:
+        name = run(&cursor, TOKEN)
+        has_content = take(&cursor, b"=")
+        content = run(&cursor, VIA_VALUE if has_content else 0)
+        if not name.length:
             return False
-        if start[0] == c"r" or start[0] == c"R":
-            if at - start != 5 or memcmp(start, b"rport", 5) or request.rport != NULL or (at < end and at[0] == c"="):
+        if name.at[0] | 0x20 == c"r":
+            if has_content or request.rport != NULL or not equal(name, RPORT):
                 return False
-            request.rport = at
-        elif at < end and at[0] == c"=":
-            value = at + 1
-            at = skip(value, end, VIA_VALUE)
-            if not request.branch.length and value - start == 7 and not memcmp(start, b"branch", 6):
-                if at - value > len(COOKIE) and begins(value, at, COOKIE, len(COOKIE)):
-                    request.branch = Text(value, at - value)
+            request.rport = cursor.at
+        elif not request.branch.length and content.length > COOKIE.length and equal(name, BRANCH):
+            if not memcmp(content.at, COOKIE.at, COOKIE.length):
+                request.branch = content
     request.reply_port = port if request.rport != NULL else <int>sent_port
     return True
-
-
-cdef bint is_source(const char *start, const char *end, const char *host, Py_ssize_t length) noexcept:
-    """Return whether a sent-by host is the source address, as that is written; IPv6 may have its brackets."""
-    if end - start == length + 2 and start[0] == c"[":
-        start += 1
-        end -= 1
-    return end - start == length and not memcmp(start, host, length)
 
 # The whole ------------------------------------------------------------------------------------------------------
 
@@ -320,11 +285,12 @@ cdef object read(data, tuple address, str listen, uint64_t *key):
 
     Write what it has in common with its repeats; 0 of an ACK, which is read for the filter alone: `packed` is empty.
     """
-    cdef Span spans[HEADER_ROOM]
+    cdef Header headers[HEADER_ROOM]
     cdef PyObject *names[HEADER_ROOM]
     cdef list kept = None  # names that are not among the common ones
     cdef Request request
-    cdef Py_ssize_t count = 0, host_length
+    cdef Text host, source
+    cdef Py_ssize_t count = 0
     cdef const char *line
     cdef const char *end
     cdef const char *newline
@@ -332,24 +298,25 @@ cdef object read(data, tuple address, str listen, uint64_t *key):
         return None
     if len(address) < 2:
         raise IndexError("an address has a host and a port")
-    host = address[0]
-    cdef const char *host_text = PyUnicode_AsUTF8AndSize(host, &host_length)
+    host.at = PyUnicode_AsUTF8AndSize(address[0], &host.length)
     cdef int port = address[1]
+    if not 0 <= port <= MAX_PORT:
+        return None
     line = PyBytes_AS_STRING(data)
     end = line + PyBytes_GET_SIZE(data)
     newline = end_of_line(line, end)
-    if newline == NULL or not read_request_line(line, newline - 1, &request):
+    if newline == NULL or not read_request_line(Cursor(line, newline - 1), &request):
         return None
     while True:
         line = newline + 1
         if end - line >= 2 and line[0] == c"\r" and line[1] == c"\n":
             break
         newline = end_of_line(line, end)
-        if newline == NULL or count == MAX_HEADERS or not cut(line, newline - 1, &spans[count]):
+        if newline == NULL or count == MAX_HEADERS or not cut(line, newline - 1, &headers[count]):
             return None
-        names[count] = find_name(<const unsigned char *>spans[count].name, spans[count].name_length)
+        names[count] = find_name(<const unsigned char *>headers[count].name.at, headers[count].name.length)
         if names[count] == NULL:
-            name = canonical_name(spans[count].name[:spans[count].name_length])
+            name = canonical_name(make(headers[count].name))
             if not name:
                 return None
             if kept is None:
@@ -358,36 +325,44 @@ cdef object read(data, tuple address, str listen, uint64_t *key):
             names[count] = <PyObject *>name
         count += 1
     request.body = Text(line + 2, end - line - 2)
-    if not read_headers(spans, names, count, &request):
+    if not read_headers(headers, names, count, &request):
         return None
-    if not read_via(&spans[request.via], host_text, zoneless(host_text, host_length), port, &request):
+    source = host  # as Via has it: without its zone
+    line = <const char *>memchr(host.at, c"%", host.length)
+    if line != NULL:
+        source.length = line - host.at
+    if not read_via(headers[request.via].value, source, port, &request):
         return None
     if request.method.length == 3 and not memcmp(request.method.at, b"ACK", 3):
         packed = NOTHING
         request.reply_port = 0
         key[0] = 0
     else:
-        packed = pack(&request, spans, names, count, host_text, host_length, port, listen)
-        key[0] = repeat_key(&request, &spans[request.via], port)
+        packed = pack(&request, headers, names, count, host, source, port, listen)
+        key[0] = repeat_key(&request, headers[request.via].value, port)
     reading = PyType_GenericAlloc(<PyTypeObject *>Reading, FIELDS)
     put(reading, METHOD, method_of(request.method.at, request.method.length))
-    put(reading, URI, make(&request.uri))
-    put(reading, CALL_ID, make(&request.call_id))
-    put(reading, FROM_TAG, make(&request.from_tag))
-    put(reading, TO_TAG, make(&request.to_tag))
+    put(reading, URI, make(request.uri))
+    put(reading, CALL_ID, make(request.call_id))
+    put(reading, FROM_TAG, make(request.from_tag))
+    put(reading, TO_TAG, make(request.to_tag))
     put(reading, CSEQ, request.cseq)
     put(reading, PACKED, packed)
     put(reading, REPLY_PORT, request.reply_port)
     return reading
 
 
-cdef uint64_t repeat_key(Request *request, Span *via, int port) noexcept:
+cdef inline bytes make(Text text):
+    return PyBytes_FromStringAndSize(text.at, text.length)
+
+
+cdef uint64_t repeat_key(Request *request, Text via, int port) noexcept:
     """`reader.repeat_key`."""
     cdef uint64_t key = mix_part(0, request.call_id.at, request.call_id.length)
     if request.branch.length:
         key = mix_part(key, request.branch.at, request.branch.length)
     else:
-        key = mix_part(mix_part(key, via.value, via.value_length), request.uri.at, request.uri.length)
+        key = mix_part(mix_part(key, via.at, via.length), request.uri.at, request.uri.length)
     return end_key(key, <uint64_t>request.cseq, <uint64_t>port)
 
 
@@ -447,29 +422,30 @@ cdef inline const char *end_of_line(const char *line, const char *end) noexcept:
     cdef const char *newline = <const char *>memchr(line, c"\n", end - line)
     if newline == NULL or newline == line or (newline - 1)[0] != c"\r":
         return NULL
-    if memchr(line, c"\r", newline - 1 - line) != NULL or (newline + 1 < end and is_blank((newline + 1)[0])):
+    if memchr(line, c"\r", newline - 1 - line) != NULL or (newline + 1 < end and (newline[1] == c" " or newline[1] == c"\t")):
         return NULL
     return newline
 
 
-cdef inline bint cut(const char *line, const char *end, Span *span) noexcept:
+cdef inline bint cut(const char *line, const char *end, Header *header) noexcept:
     """Cut a header line at its colon; leave out the white space before the colon and around the value."""
     cdef const char *colon = <const char *>memchr(line, c":", end - line)
-    cdef const char *name_end = colon
-    if colon == NULL or colon == line:
+    if colon == NULL:
         return False
-    while name_end > line and is_blank((name_end - 1)[0]):
-        name_end -= 1
-    colon += 1
-    while colon < end and is_blank(colon[0]):
-        colon += 1
-    while end > colon and is_blank((end - 1)[0]):
+    header.name = trimmed(line, colon)
+    header.value = trimmed(colon + 1, end)
+    return header.name.length > 0
+
+
+cdef inline Text trimmed(const char *at, const char *end) noexcept:
+    while at < end and classes[<unsigned char>at[0]] & BLANK:
+        at += 1
+    while end > at and classes[<unsigned char>(end - 1)[0]] & BLANK:
         end -= 1
-    span[0] = Span(line, name_end - line, colon, end - colon)
-    return name_end > line
+    return Text(at, end - at)
 
 
-cdef bint read_headers(Span *spans, PyObject **names, Py_ssize_t count, Request *request) noexcept:
+cdef bint read_headers(Header *headers, PyObject **names, Py_ssize_t count, Request *request) noexcept:
     """Read the headers that the edge looks at. Those that may stand once do, and all that have to be there are."""
     cdef Py_ssize_t at
     cdef int seen = 0, header
@@ -485,16 +461,16 @@ cdef bint read_headers(Span *spans, PyObject **names, Py_ssize_t count, Request 
         elif header == VIA:
             request.via = at
         elif header == FROM:
-            is_right = read_tag(&spans[at], &request.from_tag)
+            is_right = read_tag(headers[at].value, &request.from_tag)
         elif header == TO:
-            is_right = read_tag(&spans[at], &request.to_tag)
+            is_right = read_tag(headers[at].value, &request.to_tag)
         elif header == CALL_ID_HEADER:
-            request.call_id = Text(spans[at].value, spans[at].value_length)
-            is_right = spans[at].value_length > 0
+            request.call_id = headers[at].value
+            is_right = headers[at].value.length > 0
         elif header == CSEQ_HEADER:
-            is_right = read_cseq(&spans[at], request)
+            is_right = read_cseq(headers[at].value, request)
         elif header == CONTENT_LENGTH:
-            length = number(spans[at].value, spans[at].value + spans[at].value_length, MAX_DIGITS)
+            length = number(headers[at].value, MAX_DIGITS)
             is_right = 0 <= length <= request.body.length
         if not is_right or seen & 1 << header:
             return False
@@ -504,30 +480,18 @@ cdef bint read_headers(Span *spans, PyObject **names, Py_ssize_t count, Request 
     return seen & NEEDED == NEEDED
 
 
-cdef inline Py_ssize_t zoneless(const char *host, Py_ssize_t length) noexcept:
-    """Return the length of an address without its zone."""
-    cdef const char *zone = <const char *>memchr(host, c"%", length)
-    return length if zone == NULL else zone - host
-
-
-cdef inline bytes make(Text *text):
-    return PyBytes_FromStringAndSize(text.at, text.length)
-
-
 cdef bytes pack(
-    Request *request, Span *spans, PyObject **names, Py_ssize_t count,
-    const char *host, Py_ssize_t host_length, int port, str listen,
+    Request *request, Header *headers, PyObject **names, Py_ssize_t count, Text host, Text source, int port, str listen,
 ):
     """Return the request as `envelope.pack_request` packs it: the message, then its source."""
-    cdef char *at = out
-    cdef Py_ssize_t listen_length
+    cdef char *at = put_array(out, AS_ALL)
     cdef int field
     cdef Text *text
+    cdef Py_ssize_t listen_length
     cdef const char *listen_text = PyUnicode_AsUTF8AndSize(listen, &listen_length)
-    at = put_array(at, AS_ALL)
     for field in packing:
         if field == AS_HEADERS:
-            at = put_headers(at, request, spans, names, count, host, zoneless(host, host_length), port)
+            at = put_headers(at, request, headers, names, count, source, port)
         elif field == AS_CSEQ:
             at = put_int(at, <uint64_t>request.cseq)
         else:
@@ -536,65 +500,42 @@ cdef bytes pack(
                 &request.body if field == AS_BODY else &request.call_id if field == AS_CALL_ID else
                 &request.from_tag if field == AS_FROM_TAG else &request.to_tag)
             at = put_bin(at, text.at, text.length)
-    at = put_array(at, 3)
-    at = put_str(at, host, host_length)
-    at = put_int(at, <uint64_t>port)
-    at = put_str(at, listen_text, listen_length)
+    at = put_str(put_array(at, 3), host.at, host.length)
+    at = put_str(put_int(at, <uint64_t>port), listen_text, listen_length)
     return PyBytes_FromStringAndSize(out, at - out)
 
 
 cdef char *put_headers(
-    char *at, Request *request, Span *spans, PyObject **names, Py_ssize_t count,
-    const char *host, Py_ssize_t host_length, int port,
+    char *at, Request *request, Header *headers, PyObject **names, Py_ssize_t count, Text source, int port
 ) noexcept:
     cdef Py_ssize_t header
     at = put_array(at, 2 * count)
     for header in range(count):
         at = put_bin(at, PyBytes_AS_STRING(<bytes>names[header]), PyBytes_GET_SIZE(<bytes>names[header]))
         if header == request.via:
-            at = put_via(at, &spans[header], request, host, host_length, port)
+            at = put_via(at, headers[header].value, request, source, port)
         else:
-            at = put_bin(at, spans[header].value, spans[header].value_length)
+            at = put_bin(at, headers[header].value.at, headers[header].value.length)
     return at
 
 
-cdef char *put_via(
-    char *at, Span *header, Request *request, const char *host, Py_ssize_t host_length, int port
-) noexcept:
+cdef char *put_via(char *at, Text value, Request *request, Text source, unsigned int port) noexcept:
     """Pack the top Via with its stamp (RFC 3261 18.2.1, RFC 3581 4)."""
     cdef char digits[8]
-    cdef Py_ssize_t before, after, port_length = 0, length = header.value_length
+    cdef int first = 8
+    cdef Py_ssize_t before = value.length, length = value.length
     if request.rport != NULL:
-        port_length = write_number(digits, port)
-        length += 1 + port_length + 10 + host_length
-    elif request.differs:
-        length += 10 + host_length
-    at = put_bin_head(at, length)
-    before = header.value_length if request.rport == NULL else request.rport - header.value
-    after = header.value_length - before
-    memcpy(at, header.value, before)
-    at += before
-    if request.rport != NULL:
-        at[0] = c"="
-        memcpy(at + 1, digits, port_length)
-        at += 1 + port_length
+        before = request.rport - value.at
+        while first == 8 or port:
+            first -= 1
+            digits[first] = <char>(c"0" + port % 10)
+            port //= 10
+        length += 1 + 8 - first
     if request.rport != NULL or request.differs:
-        memcpy(at, b";received=", 10)
-        memcpy(at + 10, host, host_length)
-        at += 10 + host_length
-    memcpy(at, header.value + before, after)
-    return at + after
-
-
-cdef Py_ssize_t write_number(char *text, int value) noexcept:
-    cdef char reverse[8]
-    cdef Py_ssize_t length = 0, at
-    while True:
-        reverse[length] = <char>(c"0" + value % 10)
-        length += 1
-        value //= 10
-        if not value:
-            break
-    for at in range(length):
-        text[at] = reverse[length - 1 - at]
-    return length
+        length += 10 + source.length
+    at = append(put_bin_head(at, length), value.at, before)
+    if request.rport != NULL:
+        at = append(append(at, b"=", 1), digits + first, 8 - first)
+    if request.rport != NULL or request.differs:
+        at = append(append(at, b";received=", 10), source.at, source.length)
+    return append(at, value.at + before, value.length - before)

@@ -2,17 +2,16 @@
 """The twin of `items`: a batch of requests in the usual form, answered from its bytes. What else there is takes Python."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 cimport cython
 
 from slbroker._totag cimport DIGEST, MAX_PREFIX, Mac
-from slbroker.bus.msgpack cimport Input, take_array, take_bytes, take_data, take_number
-from slbroker.sip._names cimport find_name, method_of
+from slbroker.bus.msgpack cimport Input, append, take_array, take_bytes, take_data, take_number
+from slbroker.sip._names cimport method_of
 
 from slbroker.bus.envelope import MAX_ARRAY as _MAX_ARRAY
 from slbroker.sip.message import Message, Source
@@ -88,28 +87,11 @@ cdef inline Echo *echo_of(Echoes *table, const unsigned char *name, uint64_t len
             return &table.echo[at]
     return NULL
 
-
-cdef inline char *append(char *at, const void *data, Py_ssize_t length) noexcept:
-    memcpy(at, data, length)
-    return at + length
-
 # Taking ---------------------------------------------------------------------------------------------------------
 
 cdef inline bytes take_bin(Input *source):
     cdef uint64_t length
     cdef const unsigned char *data = take_data(source, &length)
-    return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
-
-
-cdef inline object take_name(Input *source):
-    """Take a header's name; a common name is always the same object."""
-    cdef uint64_t length
-    cdef const unsigned char *data = take_data(source, &length)
-    cdef PyObject *known = find_name(data, <Py_ssize_t>length) if length else NULL
-    # A compact form is found too, and is another name here: names on the bus are long already, and methods are no names.
-    if known != NULL and PyBytes_GET_SIZE(<bytes>known) == <Py_ssize_t>length:
-        if not memcmp(PyBytes_AS_STRING(<bytes>known), data, length):
-            return <object>known
     return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
 
 
@@ -157,9 +139,8 @@ cdef tuple take_headers(Input *source):
     """Take headers that `skip_headers` has found right."""
     cdef Py_ssize_t count = <Py_ssize_t>take_array(source), at
     cdef tuple headers = PyTuple_New(count)
-    for at in range(0, count, 2):
-        put(headers, at, take_name(source))
-        put(headers, at + 1, take_bin(source))
+    for at in range(count):
+        put(headers, at, take_bin(source))
     return headers
 
 

@@ -7,6 +7,11 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 
+cdef inline char *append(char *at, const void *data, Py_ssize_t length) noexcept:
+    memcpy(at, data, length)
+    return at + length
+
+
 cdef inline char *put_bytes(char *at, uint64_t value, int size) noexcept:
     """Write a number in `size` bytes, the highest first."""
     cdef int place
@@ -35,9 +40,7 @@ cdef inline char *put_bin_head(char *at, Py_ssize_t length) noexcept:
 
 
 cdef inline char *put_bin(char *at, const char *data, Py_ssize_t length) noexcept:
-    at = put_bin_head(at, length)
-    memcpy(at, data, length)
-    return at + length
+    return append(put_bin_head(at, length), data, length)
 
 
 cdef inline char *put_str(char *at, const char *data, Py_ssize_t length) noexcept:
@@ -47,8 +50,7 @@ cdef inline char *put_str(char *at, const char *data, Py_ssize_t length) noexcep
         at = put_head(at, 0xd9, length, 1)
     else:
         at = put_head(at, 0xda, length, 2)
-    memcpy(at, data, length)
-    return at + length
+    return append(at, data, length)
 
 
 cdef inline char *put_int(char *at, uint64_t value) noexcept:

@@ -24,6 +24,8 @@ GAP: Final = b"\r\n\x00 \t"
 # RFC 3261 25.1: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
 TOKEN: Final = rb"0-9A-Za-z.!%*_+`'~-"
 HOST: Final = rb"0-9A-Za-z._-"  # "_" is no host character, but it is in use
+IPV6: Final = rb"0-9A-Fa-f:."  # between brackets
+PROTOCOL: Final = rb"0-9A-Za-z-"  # a Via's transport, as nearly all are
 URI_USER: Final = rb"^@:%\x00-\x20<>\"\x7f"  # of an ordinary URI: no password and no escapes
 URI_PARAM: Final = rb"^;?@%\x00-\x20<>\"\x7f"
 DISPLAY: Final = rb"^\"<>;,\x00-\x08\x0a-\x1f\x7f"  # phones put anything there but what would change the structure
@@ -53,7 +55,7 @@ is_sip_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]+\.[0-9]+").fullmatch
 match_ordinary_request_line = re.compile(
     rb"([%b]++) " % TOKEN
     + rb"(sips?:(?:[%b]++@)?" % URI_USER  # user; then host and port
-    + rb"(?:[%b]++|\[[0-9A-Fa-f:.]{2,45}\])" % HOST
+    + rb"(?:[%b]++|\[[%b]{2,45}\])" % (HOST, IPV6)
     + rb"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
     + rb"(?:;[%b]*+){0,%d}) SIP/2\.0" % (URI_PARAM, MAX_URI_PARAMS)
 ).fullmatch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from slbroker.errors import Drop, Reject
 from slbroker.sip import vialist
-from slbroker.sip.grammar import COOKIE, HOST, TOKEN, VIA_VALUE
+from slbroker.sip.grammar import COOKIE, HOST, IPV6, PROTOCOL, TOKEN, VIA_VALUE
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies 
 # back ("*+", "++"), and a parameter that is given back leaves its ";" where none is wanted: a match takes linear time.
 _PARAMS = rb"(?:;(?![rR])[%b]++(?:=[%b]*+)?){0,%d}" % (TOKEN, VIA_VALUE, MAX_PARAMS // 2)
 _match_ordinary = re.compile(
-    rb"SIP/2\.0/[0-9A-Za-z-]++ ([%b]++|\[[0-9A-Fa-f:.]++\])(?::([0-9]++))?%b(?:(;rport)(%b))?"
-    % (HOST, _PARAMS, _PARAMS)
+    rb"SIP/2\.0/[%b]++ ([%b]++|\[[%b]++\])(?::([0-9]++))?%b(?:(;rport)(%b))?"
+    % (PROTOCOL, HOST, IPV6, _PARAMS, _PARAMS)
 ).fullmatch
 
 # In a Via without lists and quotes: the sent-by, and the first branch that is one of RFC 3261 8.1.1.7.
-_match_sent_by = re.compile(rb"SIP/2\.0/[0-9A-Za-z-]++ ([^; \t]++);").match
+_match_sent_by = re.compile(rb"SIP/2\.0/[%b]++ ([^; \t]++);" % PROTOCOL).match
 _find_branch = re.compile(rb";branch=(%b[^;\x00-\x20\x7f]++)(?=;|\Z)" % COOKIE).search
 
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by *( SEMI via-params ). Every run of white space is followed by a

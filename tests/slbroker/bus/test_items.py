@@ -73,13 +73,6 @@ def test_a_name_stays_as_it_is(name: bytes) -> None:
     assert found[0].method == found[0].message.method == name
 
 
-def test_common_names_are_one_object() -> None:
-    found = unpack(TYPICAL_BATCH)
-    assert found is not None
-    first, second = found[0].message, found[1].message
-    assert first.headers[first.headers.index(b"via")] is second.headers[second.headers.index(b"via")]
-
-
 ITEM: tuple[Any, ...] = (7, (b"A", b"sip:a", (b"via", b"x"), b"", b"c", b"f", b"t", 1), ("h", 5060, "udp:h:1"))
 
 
