@@ -159,17 +159,16 @@ def decode_requests(body: bytes) -> list[Item]:
 
 def decode_replies(body: bytes) -> list[tuple[int, Answer]]:
     """Return a batch of answers; raise EnvelopeError when the body is none."""
-    answers: list[tuple[int, Answer]] = []
     try:
-        for number, answer in _unpack_batch(body):
+        batch = _unpack_batch(body)
+        for number, answer in batch:
             if type(answer) is not bytes:
                 _check_answer(answer)
             if type(number) is not int:
                 raise EnvelopeError("a request id is not an integer")
-            answers.append((number, answer))
     except _DECODE_ERRORS as error:
         raise EnvelopeError(f"not a batch of answers: {error}") from error
-    return answers
+    return list(batch)
 
 
 def _check_answer(answer: object) -> None:

@@ -25,8 +25,7 @@ MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies 
 # back ("*+", "++"), and a parameter that is given back leaves its ";" where none is wanted: a match takes linear time.
 _PARAMS = rb"(?:;(?![rR])[%b]++(?:=[%b]*+)?){0,%d}" % (TOKEN, VIA_VALUE, MAX_PARAMS // 2)
 _match_ordinary = re.compile(
-    rb"SIP/2\.0/[%b]++ ([%b]++|\[[%b]++\])(?::([0-9]++))?%b(?:(;rport)(%b))?"
-    % (PROTOCOL, HOST, IPV6, _PARAMS, _PARAMS)
+    rb"SIP/2\.0/[%b]++ ([%b]++|\[[%b]++\])(?::([0-9]++))?%b(?:(;rport)(%b))?" % (PROTOCOL, HOST, IPV6, _PARAMS, _PARAMS)
 ).fullmatch
 
 # In a Via without lists and quotes: the sent-by, and the first branch that is one of RFC 3261 8.1.1.7.
