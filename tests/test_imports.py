@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +26,14 @@ PURE = (
     "slbroker.bus.envelope",
     "slbroker.bus.dispatcher",
     "slbroker.bus.account",
+    "slbroker.bus.items",
+    "slbroker.bus.jobs",
     "slbroker.bus.membership",
     "slbroker.broker.relay",
     "slbroker_edge.ackfilter",
-    "slbroker_edge.edge",
+    "slbroker_edge.outbox",
     "slbroker_edge.reader",
+    "slbroker_edge.repeats",
 )
 FORBIDDEN = (
     "socket", "_socket", "socketserver", "ssl", "select", "selectors", "asyncio", "zmq",
@@ -108,30 +109,23 @@ def test_the_pure_modules_reach_no_io_and_no_clock(ours: Tree) -> None:
     assert impure(ours) == []
 
 
-def test_an_edge_imports_no_plugin_no_broker_and_no_command(ours: Tree) -> None:
-    assert strangers(ours) == []
+def test_sip_knows_neither_the_bus_nor_that_there_are_compiled_twins(ours: Tree) -> None:
+    assert [
+        str(i) for i in crossings(ours, ["slbroker.sip"], ["slbroker.bus", "slbroker.broker", "slbroker.twins"])
+    ] == []
 
 
-@pytest.mark.parametrize("pure", [False, True])
-@pytest.mark.parametrize("module", ["slbroker_edge.edge", "slbroker_edge.service"])
-def test_what_an_edge_loads_is_an_edges(module: str, pure: bool) -> None:
-    loaded = loaded_by(module, pure=pure)
-    assert module in loaded
-    assert [name for name in loaded if is_under(name, *NOT_AN_EDGES)] == []
-
-
-@pytest.mark.parametrize("pure", [False, True])
-def test_the_edge_without_its_sockets_loads_few_modules(pure: bool) -> None:
-    loaded = loaded_by("slbroker_edge.edge", pure=pure)
-    assert len(loaded) <= MOST_OF_AN_EDGE, sorted(loaded)
-
-
-def test_the_public_names_are_loaded_when_they_are_asked_for() -> None:
-    assert [name for name in loaded_by("slbroker.totag", pure=False) if is_under(name, "slbroker.plugin")] == []
-    assert {*slbroker.__all__} <= {*dir(slbroker)}
-    assert all(getattr(slbroker, name) is getattr(slbroker.plugin, name) for name in slbroker.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'Handler'"):
-        _ = slbroker.Handler
+def test_compiled_twins_import_one_way_too() -> None:
+    """A .pyx takes from its own package and from those below, as the module does that it lies beside."""
+    below = {"slbroker/sip": ["slbroker.bus", "slbroker_"], "slbroker": ["slbroker_"], "edge": ["slbroker_handlers"]}
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for folder, forbidden in below.items()
+        for path in [*(ROOT / folder).rglob("*.pyx"), *(ROOT / folder).rglob("*.pxd")]
+        for line in path.read_text().splitlines()
+        if re.match(r"\s*(?:from|import|cimport) ", line) and any(f" {name}" in line for name in forbidden)
+    ]
+    assert wrong == []
 
 
 def test_no_pure_module_is_missing(ours: Tree) -> None:
@@ -160,12 +154,15 @@ SOUND = {
     "slbroker/bus/dispatcher.py": "from . import envelope",
     "slbroker/bus/link.py": "import zmq\nfrom . import dispatcher",
     "slbroker/bus/account.py": "",
+    "slbroker/bus/items.py": "",
+    "slbroker/bus/jobs.py": "",
     "slbroker/bus/membership.py": "from slbroker.bus import envelope",
     "slbroker/broker/__init__.py": "",
     "slbroker/broker/relay.py": "from slbroker.bus import envelope",
     "slbroker_edge/ackfilter.py": "from slbroker.totag import verify",
-    "slbroker_edge/edge.py": "from . import ackfilter, reader",
-    "slbroker_edge/reader.py": "from slbroker.sip import parser",
+    "slbroker_edge/outbox.py": "",
+    "slbroker_edge/reader.py": "",
+    "slbroker_edge/repeats.py": "",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
     "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
 }
