@@ -107,12 +107,22 @@ cdef inline bint take(Cursor *cursor, const char *word) noexcept:
     return True
 
 
+cdef inline bint take_one(Cursor *cursor, char character) noexcept:
+    if cursor.at == cursor.end or cursor.at[0] != character:
+        return False
+    cursor.at += 1
+    return True
+
+
 cdef inline Text run(Cursor *cursor, int members) noexcept:
     """Go behind the characters of these classes, as many as there are, and return them."""
     cdef const char *start = cursor.at
-    while cursor.at < cursor.end and classes[<unsigned char>cursor.at[0]] & members:
-        cursor.at += 1
-    return Text(start, cursor.at - start)
+    cdef const char *at = start
+    cdef const char *end = cursor.end
+    while at < end and classes[<unsigned char>at[0]] & members:
+        at += 1
+    cursor.at = at
+    return Text(start, at - start)
 
 
 cdef inline Cursor inside(Text text) noexcept:
@@ -160,7 +170,7 @@ cdef bint read_request_line(Cursor cursor, Request *request) noexcept:
     """`grammar.match_ordinary_request_line`."""
     cdef const char *start
     request.method = run(&cursor, TOKEN)
-    if not request.method.length or not take(&cursor, b" "):
+    if not request.method.length or not take_one(&cursor, c" "):
         return False
     start = cursor.at
     if not take_sip_uri(&cursor):
@@ -177,15 +187,15 @@ cdef bint take_sip_uri(Cursor *cursor) noexcept:
     if not take(cursor, b"sip:") and not take(cursor, b"sips:"):
         return False
     user = cursor[0]
-    if run(&user, URI_USER).length and take(&user, b"@"):
+    if run(&user, URI_USER).length and take_one(&user, c"@"):
         cursor[0] = user
     if not take_host(cursor).length:
         return False
-    if take(cursor, b":"):
+    if take_one(cursor, c":"):
         port = run(cursor, DIGIT)  # of five digits, the first is no zero
         if not 0 <= number(port, MAX_PORT_DIGITS) <= MAX_PORT or (port.length == MAX_PORT_DIGITS and port.at[0] == c"0"):
             return False
-    while take(cursor, b";"):
+    while take_one(cursor, c";"):
         params += 1
         run(cursor, URI_PARAM)
     return params <= MAX_URI_PARAMS
@@ -195,16 +205,16 @@ cdef Text take_host(Cursor *cursor) noexcept:
     """Go behind a host name, an IPv4 address or a bracketed IPv6 address, and return it; nothing when there is none."""
     cdef const char *start = cursor.at
     cdef Text host
-    if not take(cursor, b"["):
+    if not take_one(cursor, c"["):
         return run(cursor, HOST)
     host = run(cursor, IPV6)
-    return Text(start, host.length + 2 if 2 <= host.length <= MAX_IPV6 and take(cursor, b"]") else 0)
+    return Text(start, host.length + 2 if 2 <= host.length <= MAX_IPV6 and take_one(cursor, c"]") else 0)
 
 
 cdef bint read_tag(Text value, Text *tag) noexcept:
     """`address._match_ordinary`: the value of From or To."""
     cdef Cursor cursor = inside(value), bare = cursor
-    if take(&cursor, b'"'):
+    if take_one(&cursor, c'"'):
         cursor.at = <const char *>memchr(cursor.at, c'"', cursor.end - cursor.at)
         if cursor.at == NULL or memchr(value.at, c"\\", cursor.at - value.at) != NULL:
             return False
@@ -214,8 +224,8 @@ cdef bint read_tag(Text value, Text *tag) noexcept:
             return False
     else:
         run(&cursor, DISPLAY)
-    if take(&cursor, b"<"):
-        if not run(&cursor, NAME_ADDR).length or not take(&cursor, b">"):
+    if take_one(&cursor, c"<"):
+        if not run(&cursor, NAME_ADDR).length or not take_one(&cursor, c">"):
             return False
     elif not run(&bare, ADDR_SPEC).length or bare.at != cursor.at:
         return False
@@ -244,7 +254,7 @@ cdef bint read_via(Text value, Text source, int port, Request *request) noexcept
     cdef int params = 0
     cdef bint has_content
     cdef long long sent_port = DEFAULT_PORT
-    if not take(&cursor, b"SIP/2.0/") or not run(&cursor, PROTOCOL).length or not take(&cursor, b" "):
+    if not take(&cursor, b"SIP/2.0/") or not run(&cursor, PROTOCOL).length or not take_one(&cursor, c" "):
         return False
     host = take_host(&cursor)
     if not host.length:
@@ -252,7 +262,7 @@ cdef bint read_via(Text value, Text source, int port, Request *request) noexcept
     if host.at[0] == c"[":  # the source is written without
         host = Text(host.at + 1, host.length - 2)
     request.differs = not equal(host, source)
-    if take(&cursor, b":"):
+    if take_one(&cursor, c":"):
         sent_port = number(run(&cursor, DIGIT), MAX_PORT_DIGITS)
         if not 0 < sent_port <= MAX_PORT:
             return False
@@ -260,10 +270,10 @@ cdef bint read_via(Text value, Text source, int port, Request *request) noexcept
     request.rport = NULL
     while cursor.at < cursor.end:
         params += 1
-        if params > MAX_VIA_PARAMS or not take(&cursor, b";"):
+        if params > MAX_VIA_PARAMS or not take_one(&cursor, c";"):
             return False
         name = run(&cursor, TOKEN)
-        has_content = take(&cursor, b"=")
+        has_content = take_one(&cursor, c"=")
         content = run(&cursor, VIA_VALUE if has_content else 0)
         if not name.length:
             return False

@@ -1,12 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """The twin of `jobs`."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_SetItem
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from slbroker.bus.msgpack cimport put_array, put_bytes, put_head
+from slbroker.bus.msgpack cimport Input, put_array, put_bytes, put_head, take_array, take_data, take_number
+
+from slbroker.twins import definition
 
 cdef enum:
     ITEM_HEAD = 10  # bytes: an array of three, and a number of 8 bytes
@@ -26,6 +29,27 @@ cdef class Job:
         self.reply_to = reply_to
         self.number = 0
         self.batch = b""
+
+
+def number_jobs(list jobs not None, unsigned long long first, double now):
+    """Do what `jobs.number_jobs` does."""
+    cdef Job job
+    cdef Py_ssize_t size = 0
+    for job in jobs:
+        job.number = first
+        job.queued = now
+        first += 1
+        size += job.size
+    return size
+
+
+def size_of(list jobs not None):
+    """Do what `jobs.size_of` does."""
+    cdef Job job
+    cdef Py_ssize_t size = 0
+    for job in jobs:
+        size += job.size
+    return size
 
 
 def give(list jobs not None, account, dict held not None, double now, bytes route not None):
@@ -57,3 +81,55 @@ def pack_jobs(list jobs not None):
         memcpy(out, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
         out += PyBytes_GET_SIZE(packed)
     return body
+
+
+cdef inline bint is_nil(Input *source) noexcept:
+    return source.at < source.end and source.at[0] == 0xc0
+
+
+cdef bint is_usual(Input source, Py_ssize_t most) noexcept:
+    """Return whether a body is an array of pairs, each a number and a bin or nil."""
+    cdef uint64_t count = take_array(&source), length
+    source.failed |= count > <uint64_t>most
+    while count and not source.failed:
+        count -= 1
+        source.failed |= take_array(&source) != 2
+        take_number(&source)
+        if is_nil(&source):
+            source.at += 1
+        else:
+            take_data(&source, &length)
+    return not source.failed and source.at == source.end
+
+
+def settle(body, dict held not None, Py_ssize_t most):
+    """Do what `account.settle` does: judge all of the body first, then take out; what is unusual is left to that."""
+    cdef Input source
+    cdef uint64_t count, length
+    cdef const unsigned char *data
+    cdef PyObject *job
+    cdef list ended = [], strangers = []
+    if not PyBytes_CheckExact(body):
+        return definition(settle)(body, held, most)
+    data = <const unsigned char *>PyBytes_AS_STRING(body)
+    source = Input(data, data + PyBytes_GET_SIZE(body), False)
+    if not is_usual(source, most):
+        return definition(settle)(body, held, most)
+    count = take_array(&source)
+    while count:
+        count -= 1
+        take_array(&source)
+        number = take_number(&source)
+        answer = None
+        if is_nil(&source):
+            source.at += 1
+        else:
+            data = take_data(&source, &length)
+            answer = PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
+        job = PyDict_GetItem(held, number)
+        if job == NULL:
+            strangers.append(number)
+        else:
+            ended.append((<object>job, answer))
+            del held[number]
+    return ended, strangers

@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from slbroker.bus import keycheck
-from slbroker.bus.envelope import MAX_BATCH, decode_replies
+from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_replies
 from slbroker.bus.jobs import JobT, give
 from slbroker.bus.keycheck import Labels
 from slbroker.errors import EnvelopeError
+from slbroker.twins import compiled_or_pure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -58,6 +59,23 @@ def _number(info: dict[str, Any], key: str, default: int | None, most: int) -> i
     if type(value) is not int or not 0 < value <= most:
         raise EnvelopeError(f"HELLO offers a {key} of {value!r:.40}")
     return value
+
+
+@compiled_or_pure("slbroker.bus._jobs")
+def settle(body: bytes, held: dict[int, JobT], most: int) -> tuple[list[tuple[JobT, Answer]], list[int]]:
+    """Take those out of `held` that a body of replies answers; return them with their answers, and numbers not held.
+
+    Raises EnvelopeError when it is no such body, or longer than `most`, and nothing is taken out then.
+    """
+    ended: list[tuple[JobT, Answer]] = []
+    strangers = []
+    for number, answer in decode_replies(body):
+        job = held.pop(number, None)
+        if job is None:
+            strangers.append(number)
+        else:
+            ended.append((job, answer))
+    return ended, strangers
 
 
 class Account(Generic[JobT]):
@@ -126,22 +144,13 @@ class Account(Generic[JobT]):
 
         Raises EnvelopeError when it is no such body, and nothing is settled then.
         """
-        answers = decode_replies(body)
+        ended, strangers = settle(body, self.open, MAX_ARRAY)
         self.heard = now
-        held = self.open
-        ended = [(held.pop(number), answer) for number, answer in answers if number in held]
-        self.answered += len(ended)
-        strangers = len(answers) - len(ended)
-        if strangers:
-            self._note_strangers(answers, {job.number for job, _answer in ended})
-        return ended, strangers
-
-    def _note_strangers(self, answers: list[tuple[int, Answer]], ended: set[int]) -> None:
-        for number, _answer in answers:
-            if number in ended:
-                ended.remove(number)  # a second answer to it is to nothing
-            elif self.overdue.pop(number, None) is None:
+        for number in strangers:
+            if self.overdue.pop(number, None) is None:
                 self.strikes += 1
+        self.answered += len(ended)
+        return ended, len(strangers)
 
     def take_overdue(self, given_before: float) -> list[JobT]:
         """Take away and return the jobs given before that moment; their credit is not free until they are answered."""

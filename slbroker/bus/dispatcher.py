@@ -16,7 +16,7 @@ from slbroker.bus import envelope
 from slbroker.bus.account import Account, Offer
 from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.envelope import Answer, Kind
-from slbroker.bus.jobs import JobT
+from slbroker.bus.jobs import JobT, number_jobs
 from slbroker.bus.keycheck import KeyCheck, as_words
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.pool import Pool
@@ -137,10 +137,7 @@ class Dispatcher(Generic[JobT]):
     def submit_all(self, jobs: list[JobT], now: float) -> None:
         """Do as `submit` for jobs that any worker of the default pool may have."""
         settings, pool = self.settings, self.pools[DEFAULT_POOL]
-        size = 0
-        for number, job in enumerate(jobs, self._next_id):
-            job.number, job.queued = number, now
-            size += job.size
+        size = number_jobs(jobs, self._next_id, now)
         if (
             pool.accounts
             and len(pool) + len(jobs) <= settings.max_waiting

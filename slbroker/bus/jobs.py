@@ -59,6 +59,23 @@ JobT = TypeVar("JobT", bound=Job)
 
 
 @compiled_or_pure("slbroker.bus._jobs")
+def number_jobs(jobs: Sequence[Job], first: int, now: float) -> int:
+    """Number jobs from `first` on, as queued at `now`; return how many bytes they have in all."""
+    size = 0
+    for number, job in enumerate(jobs, first):
+        job.number = number
+        job.queued = now
+        size += job.size
+    return size
+
+
+@compiled_or_pure("slbroker.bus._jobs")
+def size_of(jobs: Sequence[Job]) -> int:
+    """Return how many bytes jobs have in all."""
+    return sum([job.size for job in jobs])
+
+
+@compiled_or_pure("slbroker.bus._jobs")
 def give(jobs: Sequence[JobT], account: Any, held: dict[int, JobT], now: float, route: bytes) -> None:
     """Note that a worker has been given `jobs` in one batch: they are among those that it has `held` from now on."""
     for job in jobs:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from slbroker.bus.account import Account
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
-from slbroker.bus.jobs import JobT
+from slbroker.bus.jobs import JobT, size_of
 from slbroker.bus.ready import Ready
 from slbroker.bus.sharing import share
 
@@ -147,7 +147,7 @@ class Pool(Generic[JobT]):
 
     def _cut(self, account: Account[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
         """Cut one worker's share into batches: behind a broker there are several workers, and SIP can be large."""
-        size = sum([job.size for job in jobs])
+        size = size_of(jobs)
         self.waiting_bytes -= size
         most = min(MAX_BATCH, account.batch)
         if account.workers > 1:
