@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,7 @@ PURE = (
     "slbroker.bus.membership",
     "slbroker.broker.relay",
     "slbroker_edge.ackfilter",
+    "slbroker_edge.edge",
     "slbroker_edge.outbox",
     "slbroker_edge.reader",
     "slbroker_edge.repeats",
@@ -109,10 +113,35 @@ def test_the_pure_modules_reach_no_io_and_no_clock(ours: Tree) -> None:
     assert impure(ours) == []
 
 
+def test_an_edge_imports_no_plugin_no_broker_and_no_command(ours: Tree) -> None:
+    assert strangers(ours) == []
+
+
+@pytest.mark.parametrize("pure", [False, True])
+@pytest.mark.parametrize("module", ["slbroker_edge.edge", "slbroker_edge.service"])
+def test_what_an_edge_loads_is_an_edges(module: str, pure: bool) -> None:
+    loaded = loaded_by(module, pure=pure)
+    assert module in loaded
+    assert [name for name in loaded if is_under(name, *NOT_AN_EDGES)] == []
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_the_edge_without_its_sockets_loads_few_modules(pure: bool) -> None:
+    loaded = loaded_by("slbroker_edge.edge", pure=pure)
+    assert len(loaded) <= MOST_OF_AN_EDGE, sorted(loaded)
+
+
+def test_the_public_names_are_loaded_when_they_are_asked_for() -> None:
+    assert [name for name in loaded_by("slbroker.totag", pure=False) if is_under(name, "slbroker.plugin")] == []
+    assert {*slbroker.__all__} <= {*dir(slbroker)}
+    assert all(getattr(slbroker, name) is getattr(slbroker.plugin, name) for name in slbroker.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Handler'"):
+        _ = slbroker.Handler
+
+
 def test_sip_knows_neither_the_bus_nor_that_there_are_compiled_twins(ours: Tree) -> None:
-    assert [
-        str(i) for i in crossings(ours, ["slbroker.sip"], ["slbroker.bus", "slbroker.broker", "slbroker.twins"])
-    ] == []
+    upward = crossings(ours, ["slbroker.sip"], ["slbroker.bus", "slbroker.broker", "slbroker.twins"])
+    assert [str(i) for i in upward] == []
 
 
 def test_compiled_twins_import_one_way_too() -> None:
@@ -160,9 +189,10 @@ SOUND = {
     "slbroker/broker/__init__.py": "",
     "slbroker/broker/relay.py": "from slbroker.bus import envelope",
     "slbroker_edge/ackfilter.py": "from slbroker.totag import verify",
+    "slbroker_edge/edge.py": "from . import ackfilter, reader",
     "slbroker_edge/outbox.py": "",
-    "slbroker_edge/reader.py": "",
     "slbroker_edge/repeats.py": "",
+    "slbroker_edge/reader.py": "from slbroker.sip import parser",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
     "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
 }

@@ -66,8 +66,8 @@ said["compact form"] = short and short[0].from_tag.decode()
 # With a cookie the key leaves the rest of the Via out.
 keys = [[read(request(branch=branch, via=via))[1] for via in ("h", "i")] for branch in ("cookie1", "z9hG4bK1")]
 said["cookie"] = [one == two for one, two in keys]
-packed = read(request(more="X-Echo: e\\r\\nX-Other: o\\r\\n"))[0].packed
-(item,) = envelope.decode_requests(envelope.encode_packed([(1, packed)])[1])
+job = Job(read(request(more="X-Echo: e\\r\\nX-Other: o\\r\\n"))[0], b"", ANY, 1)
+(item,) = envelope.decode_requests(envelope.encode_jobs([job])[1])
 reply = item.reply(b"SIP/2.0 404 No", b"\\r\\n\\r\\n", Mac(bytes(32), b"p", b"s1"))
 said["echoed"] = reply.decode().count("X-Echo: e\\r\\n") + reply.decode().count("X-Other")
 reply = b"SIP/2.0 200 OK\\r\\n\\r\\n"

@@ -88,7 +88,7 @@ def give(jobs: Sequence[JobT], account: Any, held: dict[int, JobT], now: float, 
 
 @compiled_or_pure("slbroker.bus._jobs")
 def pack_jobs(jobs: Sequence[Job]) -> bytes:
-    """Return the body of a batch of requests; as `envelope.encode_packed` packs them, 65,535 at most."""
+    """Return the body of a batch of requests, 65,535 at most."""
     count = len(jobs)
     parts = [bytes((0x90 | count,)) if count < 16 else _array_head(_ARRAY16, count)]
     for job in jobs:

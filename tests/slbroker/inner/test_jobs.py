@@ -78,6 +78,13 @@ def test_a_job_has_what_a_subclass_adds(jobs: Any) -> None:
 # To the bus -----------------------------------------------------------------------------------------------------
 
 
+def test_jobs_are_numbered(jobs: Any) -> None:
+    few = some(jobs, 3)
+    assert jobs.number_jobs(few, 2**63, 4.5) == jobs.size_of(few) == 33
+    assert [(job.number, job.queued) for job in few] == [(2**63 + at, 4.5) for at in range(3)]
+    assert (jobs.number_jobs([], 1, 0.0), jobs.size_of([])) == (0, 0)
+
+
 def number(few: list[Any], first: int) -> None:
     for each, job in enumerate(few, first):
         job.number = each
