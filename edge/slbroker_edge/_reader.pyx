@@ -18,7 +18,7 @@ from libc.string cimport memchr, memcmp, strlen
 from slbroker.bus._jobs cimport Job
 from slbroker.bus.msgpack cimport append, put_array, put_bin, put_bin_head, put_int, put_str
 from slbroker.sip._names cimport find_name, method_of
-from slbroker_edge._repeats cimport end_key, mix_part
+from slbroker_edge._repeats cimport Part, key_of
 
 from slbroker.sip import grammar, via as _via
 from slbroker.sip.message import Message
@@ -368,12 +368,14 @@ cdef inline bytes make(Text text):
 
 cdef uint64_t repeat_key(Request *request, Text via, int port) noexcept:
     """`reader.repeat_key`."""
-    cdef uint64_t key = mix_part(0, request.call_id.at, request.call_id.length)
+    cdef Part parts[3]
+    parts[0] = Part(request.call_id.at, request.call_id.length)
+    parts[1] = Part(request.branch.at, request.branch.length)
     if request.branch.length:
-        key = mix_part(key, request.branch.at, request.branch.length)
-    else:
-        key = mix_part(mix_part(key, via.at, via.length), request.uri.at, request.uri.length)
-    return end_key(key, <uint64_t>request.cseq, <uint64_t>port)
+        return key_of(parts, 2, <uint64_t>request.cseq, <uint64_t>port)
+    parts[1] = Part(via.at, via.length)
+    parts[2] = Part(request.uri.at, request.uri.length)
+    return key_of(parts, 3, <uint64_t>request.cseq, <uint64_t>port)
 
 
 cdef inline void put(object row, Py_ssize_t at, object value):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import TYPE_CHECKING, Final, Generic
 
 from slbroker.bus.jobs import JobT
 from slbroker.twins import compiled_or_pure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # Requests with one key that are compared with a further one. Honest ones have one each; who makes many gains nothing by
 # it: what is beyond is not kept here, and served like any other.
@@ -27,29 +27,6 @@ def request_key(parts: tuple[bytes, ...], cseq: int, port: int) -> int:
 
 
 @compiled_or_pure("slbroker_edge._repeats")
-def enter_all(first: dict[int, JobT], jobs: list[JobT], start: int) -> int:
-    """Enter jobs under their keys, from `start` to the first that has none or finds another there.
-
-    Return where that is, or the end.
-    """
-    for at in range(start, len(jobs)):
-        job = jobs[at]
-        if not job.key or first.setdefault(job.key, job) is not job:
-            return at
-    return len(jobs)
-
-
-@compiled_or_pure("slbroker_edge._repeats")
-def leave_all(first: dict[int, JobT], ended: list[tuple[JobT, Any]], start: int) -> int:
-    """Take out jobs that come with their answers, from `start` to the first that is not there; return as above."""
-    for at in range(start, len(ended)):
-        job = ended[at][0]
-        if first.get(job.key) is not job:
-            return at
-        del first[job.key]
-    return len(ended)
-
-
 class Repeats(Generic[JobT]):
     """The jobs that are in flight, each until it is ended here; those whose `key` is 0 are of no interest."""
 
@@ -68,16 +45,7 @@ class Repeats(Generic[JobT]):
 
         A job that is not kept, because there are too many with its key, has the key 0 afterwards.
         """
-        at = enter_all(self._first, jobs, 0)
-        if at == len(jobs):
-            return jobs
-        fresh = jobs[:at]
-        while at < len(jobs):
-            if self.enter(jobs[at]):
-                fresh.append(jobs[at])
-            start = at + 1
-            at = enter_all(self._first, jobs, start)
-            fresh += jobs[start:at]
+        fresh = [job for job in jobs if self.enter(job)]
         return jobs if len(fresh) == len(jobs) else fresh
 
     def enter(self, job: JobT) -> bool:
@@ -111,12 +79,11 @@ class Repeats(Generic[JobT]):
         if left:
             self._others[key] = left
 
-    def end_all(self, ended: list[tuple[JobT, Any]]) -> None:
+    def end_all(self, ended: Sequence[tuple[JobT, object]]) -> None:
         """Do as `end` for jobs that come with their answers."""
-        at = 0
-        while at < len(ended):
-            if not self._others:  # nearly always
-                at = leave_all(self._first, ended, at)
-            if at < len(ended):
-                self.end(ended[at][0])
-                at += 1
+        first, others = self._first, self._others
+        for job, _answer in ended:
+            if not others and first.get(job.key) is job:  # nearly always
+                del first[job.key]
+            else:
+                self.end(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,27 +12,18 @@ from slbroker.bus.choice import ANY
 from slbroker.sip.reading import Reading
 from slbroker.sip.validate import USUAL
 from slbroker.twins import KIND
-from slbroker_edge import repeats as module
 from slbroker_edge.reader import is_answerable, read_with_key
 from slbroker_edge.repeats import MOST_ALIKE
 from tests.support.sip import TYPICAL, request
 from tests.support.twins import KINDS, growth, load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PEER = ("192.0.2.1", 40_000)
 LISTEN = "udp:192.0.2.7:5060"
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def twin(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Any]]:
-    """What is in `repeats` and in `jobs`; `Repeats` is the same for both twins of what it calls."""
-    pair = load("slbroker_edge.repeats", request.param), load("slbroker.bus.jobs", request.param)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("enter_all", "leave_all"):
-            patch.setattr(module, name, getattr(pair[0], name))
-        yield pair
+def twin(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    return load("slbroker_edge.repeats", request.param), load("slbroker.bus.jobs", request.param)
 
 
 def job(jobs: Any, key: int, name: int = 0) -> Any:
