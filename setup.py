@@ -71,7 +71,7 @@ def twins() -> list[Extension]:
     """Return the compiled twins: each `_name.pyx`, beside the module whose functions it does faster."""
     packages = [HERE / package for package in PACKAGES]
     shared = [path.relative_to(HERE).as_posix() for package in packages for path in sorted(package.rglob("*.pxd"))]
-    return [
+    found = [
         Extension(
             ".".join(path.relative_to(package.parent).with_suffix("").parts),
             [path.relative_to(HERE).as_posix()],
@@ -81,6 +81,9 @@ def twins() -> list[Extension]:
         for package in packages
         for path in sorted(package.rglob("*.pyx"))
     ]
+    for extension in found:  # where those of one package find the declarations of another's, wherever this is run from
+        extension.cython_include_dirs = [str(HERE)]
+    return found
 
 
 if __name__ == "__main__":

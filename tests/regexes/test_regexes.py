@@ -83,6 +83,8 @@ def test_what_is_put_together_at_run_time_is_a_users_or_from_fnmatch(regexes: li
         "fnmatch.translate(pattern)", "'|'.join(shells)",  # users and domains
         "b'[%b]' % characters",  # a class of the grammar's
         "pattern", "expression", "pieces[1]", r"f'(?<!\\\\){re.escape(text[:1])}'",  # KEMI scripts' own
+        "f'[{re.escape(separators)}]'",  # ... their separators
+        r"f'(?:\\A|\\r?\\n){re.escape(boundary)}'",  # of a body's parts: a text, no expression
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ SDP: Final = "application/sdp"
 _find_boundary = re.compile(rb';[ \t]*boundary[ \t]*=[ \t]*(?:"([^"]{1,200})"|([^\s;",]{1,200}))', re.IGNORECASE).search
 _split_lines = re.compile(r"[^\n]*\n|[^\n]+").findall
 _has_stream = re.compile(r"^m=", re.MULTILINE).search
-_match_media = re.compile(r"m=(\S+)[ \t]+(\d+)\S*[ \t]+(\S+)(.*)").match
+_match_media = re.compile(r"m=(\S++)[ \t]++(\d++)\S*+[ \t]++(\S++)(.*)").match
 _find_name = re.compile(r"a=rtpmap:(\S+)[ \t]+([^\s/]+)").match
 # RFC 3551 table 4: the names of static payload types, which need no rtpmap.
 STATIC: Final = {
@@ -67,7 +67,7 @@ def parts(call: Call) -> list[Part]:
         if piece.startswith("--"):
             break
         head, _, content = piece.partition("\r\n\r\n")
-        kind = re.search(r"^content-type[ \t]*:[ \t]*([^\r\n]*)", head, re.IGNORECASE | re.MULTILINE)
+        kind = re.search(r"^content-type[ \t]*+:[ \t]*+([^\r\n]*+)", head, re.IGNORECASE | re.MULTILINE)
         made.append(Part(media_type(kind[1].encode(errors="surrogateescape")) if kind else "", f"{content}\r\n"))
     return made
 
