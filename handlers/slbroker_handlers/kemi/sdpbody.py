@@ -90,12 +90,12 @@ def lines_of(sdp: str) -> list[str]:
 
 def streams_of(sdp: str) -> list[Stream]:
     """Return the media descriptions."""
-    made: list[Stream] = []
+    made: list[tuple[re.Match[str], list[str]]] = []
     for line in sdp.split("\n"):
         line = line.rstrip("\r")  # noqa: PLW2901 - its end
         found = _match_media(line)
         if found is not None:
-            made.append(Stream(found[1], int(found[2][:9]), found[3], tuple(found[4].split()), ()))
+            made.append((found, []))
         elif made:
-            made[-1] = made[-1]._replace(lines=(*made[-1].lines, line))
-    return made
+            made[-1][1].append(line)
+    return [Stream(m[1], int(m[2][:9]), m[3], tuple(m[4].split()), tuple(lines)) for m, lines in made]

@@ -11,6 +11,7 @@ from slbroker.errors import ConfigError
 from slbroker.testing import Client, credentials
 from slbroker_handlers.kemi.testing import ksr_request, new_state
 from tests.handlers.kemi.scripts import serve
+from tests.support.timing import within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,17 @@ def test_a_request_without_sdp_has_no_lines() -> None:
 
         assert KSR.sdpops.sdp_iterator_start("i") == -1
         assert KSR.sdpops.sdp_get_address_family() == -1
+
+
+@pytest.mark.timeout(within(10))
+def test_a_stream_of_many_lines_costs_no_more_than_its_lines() -> None:
+    """With each line taken again for the next one, a body as large as a datagram took half a minute."""
+    with ksr_request(
+        "INVITE", headers={"Content-Type": "application/sdp"}, body="m=audio 4000 RTP/AVP 0" + "\n" * 60_000
+    ):
+        import KSR
+
+        assert KSR.sdpops.sdp_with_media("audio") == 1
 
 
 def test_templates_are_filled_in(tmp_path: Path) -> None:
