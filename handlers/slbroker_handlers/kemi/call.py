@@ -129,6 +129,11 @@ class Call:
         """Return the values of the headers called `name`, long or compact, in any case."""
         return [text(value) for value in self._values(canonical_name(name.encode(errors="surrogateescape")))]
 
+    def some(self, name: str, which: str) -> list[str]:
+        """Return the first of the values that `all` does where `which` begins with f, the last for l, else all."""
+        values = self.all(name)
+        return {"f": values[:1], "l": values[-1:]}.get(which[:1], values)
+
     def first(self, name: bytes) -> bytes | None:
         """Return the value of the first header called `name`, which is canonical."""
         values = self._values(name)

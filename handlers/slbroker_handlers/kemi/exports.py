@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 logger = script_logger(__name__)
 
-__all__ = ["Export", "Module", "Xval"]
+__all__ = ["FORWARDED", "Export", "Module", "Xval"]
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
+# What `partial` says of a function that is a proxy's.
+FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 # What a function answers that has failed, or that cannot work here, by the kind of its result.
 FAILURES: Final[dict[str, Xval]] = {"int": -1, "bool": False, "Xval": None, "None": 0}
 _KINDS: Final[dict[str, type]] = {"int": int, "str": str}

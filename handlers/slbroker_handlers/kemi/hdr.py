@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.reply import header_lines
-from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi.exports import FORWARDED, Module, Xval
 from slbroker_handlers.kemi.place import script_logger
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ logger = script_logger(__name__)
 
 hdr = Module("hdr")
 
-_FORWARDED = "it changes the request that is forwarded, and nothing is forwarded here"
 MAX_REMEMBERED_LINES: Final = 256  # characters
 _split_lines = re.compile(r"\r\n|\n").split
 
@@ -76,11 +75,10 @@ def getw_idx(call: Call, name: str, index: int) -> Xval:
 )
 def match_content(call: Call, name: str, operator: str, pattern: str, mode: str) -> bool:
     """Return whether the first (f), the last (l), one (o) or all (a) such headers match, in any case."""
-    values = call.all(name)
+    values = call.some(name, mode)
     if not values or mode[:1] not in ("f", "l", "a", "o"):
         return False
-    chosen = {"f": values[:1], "l": values[-1:]}.get(mode[:1], values)
-    matches = [_matches(operator, value, pattern) for value in chosen]
+    matches = [_matches(operator, value, pattern) for value in values]
     return any(matches) if mode[:1] == "o" else all(matches)
 
 
@@ -134,49 +132,49 @@ _remember_lines: Final = lru_cache(maxsize=256)(_read_lines)
 # The forwarded request ------------------------------------------------------------------------------------------
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def append(call: Call, text: str) -> int:
     """Put a header behind the others."""
     del call, text
     return 1
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def append_after(call: Call, text: str, name: str) -> int:
     """Put a header behind another one."""
     del call, text, name
     return 1
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def insert(call: Call, text: str) -> int:
     """Put a header before the others."""
     del call, text
     return 1
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def insert_before(call: Call, text: str, name: str) -> int:
     """Put a header before another one."""
     del call, text, name
     return 1
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def remove(call: Call, name: str) -> int:
     """Take headers out."""
     del call, name
     return 1
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def rmappend(call: Call, name: str, text: str) -> int:
     """Take headers out and put another one behind the rest."""
     del call, name, text
     return 1
 
 
-@hdr.export(partial=_FORWARDED)
+@hdr.export(partial=FORWARDED)
 def rminsert(call: Call, name: str, text: str) -> int:
     """Take headers out and put another one before the rest."""
     del call, name, text

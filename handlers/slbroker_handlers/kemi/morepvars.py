@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from slbroker.sip.uri import text
+from slbroker_handlers.kemi.lineiterators import line_at
 from slbroker_handlers.kemi.pvars import from_uri, request_uri, to_uri, uri_of
 from slbroker_handlers.kemi.pvspec import parse_spec
 from slbroker_handlers.kemi.rebuilt import title_of
@@ -213,8 +214,7 @@ def _header_at(call: Call, spec: Spec, which: int) -> Xval:
 
 
 def _line_at(call: Call, spec: Spec) -> Xval:
-    lines, at = call.line_iterators.get(("body", spec.inner), ([], -1))
-    return lines[at] if 0 <= at < len(lines) else None
+    return line_at(call, "bl", spec.inner)
 
 
 def _text(text: str) -> Getter:

@@ -11,7 +11,7 @@ from slbroker.sip.address import parse_address_list
 from slbroker.sip.uri import text
 from slbroker.sip.vialist import parse_vias
 from slbroker_handlers.kemi import pv, pvars
-from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.exports import FORWARDED, Module
 from slbroker_handlers.kemi.uris import UriParts, split_uri
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 nathelper = Module("nathelper")
 
-_LOST: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 # RFC 1918, and two that Kamailio counts among them: RFC 6598 (carriers), RFC 6890 (protocol assignments).
 _PRIVATE: Final = tuple(
     map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24"))
@@ -138,25 +137,29 @@ def nat_uac_test(call: Call, tests: int) -> int:
 # What is forwarded or registered --------------------------------------------------------------------------------
 
 
-@nathelper.export(partial=_LOST)
+@nathelper.export(partial=FORWARDED)
 def set_contact_alias(call: Call) -> int:
     """Put where the request came from into Contact: 1, or -1 where there is no URI in it."""
     return 1 if _contacts(call) else -1
 
 
-@nathelper.export(partial=_LOST)
+@nathelper.export(partial=FORWARDED)
 def fix_nated_contact(call: Call) -> int:
     """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it."""
     return 1 if _contacts(call) else -1
 
 
-@nathelper.export(partial=_LOST)
+@nathelper.export(partial=FORWARDED)
 def add_contact_alias(call: Call) -> int:
     """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one."""
-    return _add_alias(call)
+    contact = _judged_contact(call)
+    if contact is None:
+        return _without_contact(call)
+    is_here = _address(contact.host) == _address(call.source.host) and int(contact.port or 5060) == call.source.port
+    return 2 if is_here else 1
 
 
-@nathelper.export(partial=_LOST)
+@nathelper.export(partial=FORWARDED)
 def add_contact_alias_addr(call: Call, host: str, port: str, proto: str) -> int:
     """Put a place into Contact."""
     del host, port, proto
@@ -175,14 +178,6 @@ def set_alias_to_pv(call: Call, target: str) -> int:
 
 def _without_contact(call: Call) -> int:
     return -1 if call.first(b"contact") is not None else 2
-
-
-def _add_alias(call: Call) -> int:
-    contact = _judged_contact(call)
-    if contact is None:
-        return _without_contact(call)
-    is_here = _address(contact.host) == _address(call.source.host) and int(contact.port or 5060) == call.source.port
-    return 2 if is_here else 1
 
 
 @nathelper.export(partial="nothing is registered here: always 1")

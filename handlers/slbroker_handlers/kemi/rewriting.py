@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from slbroker.sip.uri import text
+from slbroker_handlers.kemi.exports import FORWARDED
 from slbroker_handlers.kemi.rebuilt import rebuild
 from slbroker_handlers.kemi.substitution import substitute
-from slbroker_handlers.kemi.textops import search_in, textops
+from slbroker_handlers.kemi.textops import is_expression, search_in, textops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker_handlers.kemi.call import Call
-
-_FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 
 
 def _all(call: Call) -> str:
@@ -36,7 +35,7 @@ def _replace(name: str, where: Callable[[Call], str]) -> None:
         return search_in(where(call), expression, re.MULTILINE)
 
     replace.__doc__ = "Return 1 when the expression matches, so that something would be changed, else -1."
-    textops.add(name, replace, _FORWARDED)
+    textops.add(name, replace, FORWARDED)
 
 
 for _name, _where in {
@@ -52,10 +51,10 @@ def _always(name: str) -> None:
         return 1
 
     replace.__doc__ = "Return 1."
-    textops.add(name, replace, _FORWARDED)
+    textops.add(name, replace, FORWARDED)
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def replace_body_str(call: Call, old: str, by: str, mode: str) -> int:
     """Return 1, -1 without a body."""
     del old, by, mode
@@ -66,54 +65,44 @@ for _name in ("remove_hf_match", "replace_str", "replace_hdrs_str"):
     _always(_name)
 
 
-def _is_expression(expression: str) -> bool:
-    try:
-        re.compile(expression)
-    except re.error:
-        return False
-    return True
-
-
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def remove_hf(_call: Call, name: str) -> int:
     """Take the headers with a name out: 1, whether there are some or not."""
     del name
     return 1
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def remove_hf_re(_call: Call, expression: str) -> int:
     """Take the headers out whose name matches: 1; -1 for what is no expression."""
-    return 1 if _is_expression(expression) else -1
+    return 1 if is_expression(expression) else -1
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def remove_hf_exp(_call: Call, matching: str, but: str) -> int:
     """Take the headers out whose name matches one expression and not the other: 1; -1 for what is no expression."""
-    return 1 if _is_expression(matching) and _is_expression(but) else -1
+    return 1 if is_expression(matching) and is_expression(but) else -1
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def subst(call: Call, expression: str) -> int:
     """Return 1 when /expression/replacement/flags would change something, else -1."""
     return 1 if substitute(expression, _all(call)) is not None else -1
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def subst_body(call: Call, expression: str) -> int:
     """Return 1 when /expression/replacement/flags would change the body, else -1."""
     return 1 if substitute(expression, _body(call)) is not None else -1
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def subst_hf(call: Call, name: str, expression: str, which: str) -> int:
     """Return 1 when /expression/replacement/flags would change a header: f the first, l the last, a any; else -1."""
-    values = call.all(name)
-    chosen = {"f": values[:1], "l": values[-1:]}.get(which[:1], values)
-    return 1 if any(substitute(expression, value) is not None for value in chosen) else -1
+    return 1 if any(substitute(expression, value) is not None for value in call.some(name, which)) else -1
 
 
-@textops.export(partial=_FORWARDED)
+@textops.export(partial=FORWARDED)
 def set_body(_call: Call, body: str, content_type: str) -> int:
     """Give the request a body: 1, -1 for an empty one or no type."""
     return 1 if body and content_type else -1

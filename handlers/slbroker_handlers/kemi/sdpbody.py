@@ -18,11 +18,11 @@ _split_lines = re.compile(r"[^\n]*\n|[^\n]+").findall
 _has_stream = re.compile(r"^m=", re.MULTILINE).search
 _match_media = re.compile(r"m=(\S++)[ \t]++(\d++)\S*+[ \t]++(\S++)(.*)").match
 _find_name = re.compile(r"a=rtpmap:(\S+)[ \t]+([^\s/]+)").match
-# RFC 3551 table 4: the names of static payload types, which need no rtpmap.
+# RFC 3551 table 4: the names of static payload types, which need no rtpmap; in lower case.
 STATIC: Final = {
-    "PCMU": "0", "GSM": "3", "G723": "4", "DVI4": "5", "LPC": "7", "PCMA": "8", "G722": "9", "L16": "10", "QCELP": "12",
-    "CN": "13", "MPA": "14", "G728": "15", "G729": "18", "CelB": "25", "JPEG": "26", "nv": "28", "H261": "31",
-    "MPV": "32", "MP2T": "33", "H263": "34",
+    "pcmu": "0", "gsm": "3", "g723": "4", "dvi4": "5", "lpc": "7", "pcma": "8", "g722": "9", "l16": "10", "qcelp": "12",
+    "cn": "13", "mpa": "14", "g728": "15", "g729": "18", "celb": "25", "jpeg": "26", "nv": "28", "h261": "31",
+    "mpv": "32", "mp2t": "33", "h263": "34",
 }  # fmt: skip
 
 

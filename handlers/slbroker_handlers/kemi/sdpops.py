@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from slbroker_handlers.kemi import pv, sdpbody
-from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi import lineiterators, pv, sdpbody
+from slbroker_handlers.kemi.exports import FORWARDED, Module
 from slbroker_handlers.kemi.sdpbody import Stream, sdp_of, streams_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ sdpops = Module("sdpops")
 NO_BODY: Final = -2
 ALL: Final = 1
 SOME: Final = 2
-_FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 
 
 def _streams(call: Call) -> list[Stream] | None:
@@ -102,8 +101,7 @@ def sdp_with_codecs_by_name(call: Call, names: str) -> int:
 def _has_codec(stream: Stream, codec: str) -> bool:
     """Return whether a stream has a codec, by its rtpmap or as a static payload type."""
     named = {number for number, name in stream.names.items() if name.lower() == codec}
-    static = {number for name, number in sdpbody.STATIC.items() if name.lower() == codec}
-    return not (named | static).isdisjoint(stream.formats)
+    return sdpbody.STATIC.get(codec) in stream.formats or not named.isdisjoint(stream.formats)
 
 
 @sdpops.export
@@ -153,43 +151,18 @@ def sdp_get_address_family(call: Call) -> int:
 # Line by line ---------------------------------------------------------------------------------------------------
 
 
-@sdpops.export
-def sdp_iterator_start(call: Call, name: str) -> int:
-    """Begin to go through the lines of the SDP."""
+def _lines(call: Call) -> list[str] | None:
     sdp = sdp_of(call)
-    if sdp is None:
-        return -1
-    call.line_iterators["sdp", name] = (sdpbody.lines_of(sdp), -1)
-    return 1
+    return None if sdp is None else sdpbody.lines_of(sdp)
 
 
-@sdpops.export
-def sdp_iterator_next(call: Call, name: str) -> int:
-    """Go to the next line; -1 behind the last one."""
-    lines, at = call.line_iterators.get(("sdp", name), ([], -1))
-    if ("sdp", name) in call.line_iterators:
-        call.line_iterators["sdp", name] = (lines, min(at + 1, len(lines)))
-    return 1 if at + 1 < len(lines) else -1
-
-
-@sdpops.export
-def sdp_iterator_end(call: Call, name: str) -> int:
-    """Stop going through the lines."""
-    call.line_iterators.pop(("sdp", name), None)
-    return 1
-
-
-@sdpops.export
-def sdp_iterator_value(call: Call, name: str) -> Xval:
-    """Return the line that the iterator is at, with its end; None when it is at none."""
-    lines, at = call.line_iterators.get(("sdp", name), ([], -1))
-    return lines[at] if 0 <= at < len(lines) else None
+lineiterators.declare(sdpops, "sdp", "SDP", _lines)
 
 
 # The forwarded request ------------------------------------------------------------------------------------------
 
 
-@sdpops.export(partial=_FORWARDED)
+@sdpops.export(partial=FORWARDED)
 def remove_media(call: Call, media: str) -> int:
     """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP."""
     return sdp_with_media(call, media)
@@ -201,16 +174,14 @@ def _declare_lost(name: str) -> None:
         return 0 if sdp_of(call) is not None else -1
 
     lose.__doc__ = "Take something out of the SDP: 0, -1 without SDP."
-    sdpops.add(name, lose, _FORWARDED)
+    sdpops.add(name, lose, FORWARDED)
 
 
-for _name in (
-    "keep_codecs_by_id", "keep_codecs_by_name", "remove_codecs_by_id", "remove_codecs_by_name",
-):  # fmt: skip
+for _name in ("keep_codecs_by_id", "keep_codecs_by_name", "remove_codecs_by_id", "remove_codecs_by_name"):
     _declare_lost(_name)
 
 
-@sdpops.export(partial=_FORWARDED)
+@sdpops.export(partial=FORWARDED)
 def remove_line_by_prefix(call: Call, prefix: str, media: str) -> int:
     """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP."""
     streams = _streams(call)
@@ -218,24 +189,3 @@ def remove_line_by_prefix(call: Call, prefix: str, media: str) -> int:
         return -1
     lines = (line for stream in streams if not media or stream.media == media for line in stream.lines)
     return sum(line.startswith(prefix) for line in lines)
-
-
-@sdpops.export(partial=_FORWARDED)
-def sdp_iterator_rm(_call: Call, name: str) -> int:
-    """Take the line out."""
-    del name
-    return 1
-
-
-@sdpops.export(partial=_FORWARDED)
-def sdp_iterator_append(_call: Call, name: str, line: str) -> int:
-    """Put text behind the line."""
-    del name, line
-    return 1
-
-
-@sdpops.export(partial=_FORWARDED)
-def sdp_iterator_insert(_call: Call, name: str, line: str) -> int:
-    """Put text before the line."""
-    del name, line
-    return 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.core import is_ours
-from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.exports import FORWARDED, Module
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def contact_param_check(call: Call, name: str) -> int:
     return _truth(parts is not None and parts.param(name) is not None)
 
 
-@siputils.export(partial="it changes the request that is forwarded, and nothing is forwarded here")
+@siputils.export(partial=FORWARDED)
 def contact_param_encode_alias(call: Call, name: str, saddr: str) -> int:
     """Put an alias into Contact: 1, -1 where there is no URI in it."""
     del name, saddr

@@ -82,9 +82,8 @@ def search_body(call: Call, expression: str) -> int:
 @textops.export(partial=_PYTHON)
 def search_hf(call: Call, name: str, expression: str, which: str) -> int:
     """Return 1 when the expression matches in a header: f the first, l the last, a any of them."""
-    values = call.all(name)
-    chosen = {"f": values[:1], "l": values[-1:]}.get(which[:1], values)
-    return max((search_in(value, expression) for value in chosen if expression), default=-1)
+    values = call.some(name, which) if expression else []
+    return max((search_in(value, expression) for value in values), default=-1)
 
 
 @textops.export
@@ -174,12 +173,13 @@ def search_str(_call: Call, subject: str, expression: str) -> int:
 
     An empty expression is found in any text: 2.
     """
-    if not subject or not _is_expression(expression):
+    if not subject or not is_expression(expression):
         return -2
     return search_in(subject, expression) if expression else 2
 
 
-def _is_expression(expression: str) -> bool:
+def is_expression(expression: str) -> bool:
+    """Return whether this is a regular expression; what is none is logged."""
     try:
         re.compile(expression)
     except re.error as error:

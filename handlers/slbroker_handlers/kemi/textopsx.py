@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch as patterns
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from slbroker.sip.uri import text
-from slbroker_handlers.kemi.exports import Module, Xval
+from slbroker_handlers.kemi import lineiterators
+from slbroker_handlers.kemi.exports import FORWARDED, Module, Xval
 from slbroker_handlers.kemi.rebuilt import title_of
 from slbroker_handlers.kemi.sdpbody import lines_of
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
 textopsx = Module("textopsx")
-
-_FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
 
 
 def _matches(subject: str, pattern: str) -> bool:
@@ -113,97 +112,46 @@ def hf_iterator_hbody(call: Call, name: str) -> Xval:
     return text(call.headers[2 * at + 1]) if at >= 0 else None
 
 
-# The body line by line ------------------------------------------------------------------------------------------
-
-
-@textopsx.export
-def bl_iterator_start(call: Call, name: str) -> int:
-    """Begin to go through the lines of the body."""
-    call.line_iterators["body", name] = (lines_of(text(call.message.body)), -1)
-    return 1
-
-
-@textopsx.export
-def bl_iterator_next(call: Call, name: str) -> int:
-    """Go to the next line; -1 behind the last one."""
-    lines, at = call.line_iterators.get(("body", name), ([], -1))
-    if ("body", name) in call.line_iterators:
-        call.line_iterators["body", name] = (lines, min(at + 1, len(lines)))
-    return 1 if at + 1 < len(lines) else -1
-
-
-@textopsx.export
-def bl_iterator_end(call: Call, name: str) -> int:
-    """Stop going through the lines."""
-    call.line_iterators.pop(("body", name), None)
-    return 1
-
-
-@textopsx.export
-def bl_iterator_value(call: Call, name: str) -> Xval:
-    """Return the line that the iterator is at, with its end; None when it is at none."""
-    lines, at = call.line_iterators.get(("body", name), ([], -1))
-    return lines[at] if 0 <= at < len(lines) else None
-
-
-@textopsx.export(partial=_FORWARDED)
-def bl_iterator_rm(_call: Call, name: str) -> int:
-    """Take the line out."""
-    del name
-    return 1
-
-
-@textopsx.export(partial=_FORWARDED)
-def bl_iterator_append(_call: Call, name: str, line: str) -> int:
-    """Put text behind the line."""
-    del name, line
-    return 1
-
-
-@textopsx.export(partial=_FORWARDED)
-def bl_iterator_insert(_call: Call, name: str, line: str) -> int:
-    """Put text before the line."""
-    del name, line
-    return 1
+lineiterators.declare(textopsx, "bl", "body", lambda call: lines_of(text(call.message.body)))
 
 
 # The forwarded request ------------------------------------------------------------------------------------------
 
 
-@textopsx.export(partial=_FORWARDED)
+@textopsx.export(partial=FORWARDED)
 def msg_apply_changes(_call: Call) -> int:
     """Let the script see what it has changed in the request."""
     return 1
 
 
-@textopsx.export(partial=_FORWARDED)
+@textopsx.export(partial=FORWARDED)
 def remove_body(_call: Call) -> int:
     """Take the body out."""
     return 1
 
 
-@textopsx.export(partial=_FORWARDED)
+@textopsx.export(partial=FORWARDED)
 def append_hf_value(_call: Call, name: str, value: str) -> int:
     """Put a value behind those of a header."""
     del name, value
     return 1
 
 
-@textopsx.export(partial=_FORWARDED)
+@textopsx.export(partial=FORWARDED)
 def insert_hf_value(_call: Call, name: str, value: str) -> int:
     """Put a value before those of a header."""
     del name, value
     return 1
 
 
-@textopsx.export(partial=_FORWARDED)
+@textopsx.export(partial=FORWARDED)
 def include_hf_value(_call: Call, name: str, value: str) -> int:
     """Put a value into a header unless it is there."""
     del name, value
     return 1
 
 
-@textopsx.export(partial=_FORWARDED)
+@textopsx.export(partial=FORWARDED)
 def exclude_hf_value(_call: Call, name: str, value: str) -> int:
     """Take a value out of a header."""
     del name, value
