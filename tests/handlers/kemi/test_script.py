@@ -1,4 +1,4 @@
-"""Loading a KEMI script, and what becomes of its route's replies."""
+"""What becomes of the replies of a KEMI script's route, and of its calls."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.errors import ConfigError, PluginError
+from slbroker.errors import PluginError
 from slbroker.testing import Client
-from slbroker_handlers.kemi.script import examine, load_script
-from slbroker_handlers.loader import PluginSource, load_plugin
+from slbroker_handlers.kemi.script import load_script
 from tests.handlers.kemi.scripts import route, serve, write
 
 if TYPE_CHECKING:
@@ -274,164 +273,6 @@ def test_a_name_that_kamailio_has_not_is_an_attribute_error(tmp_path: Path, capl
     assert reply is not None
     assert reply.status == 500
     assert "sl_sned_reply" in caplog.text
-
-
-# Loading --------------------------------------------------------------------------------------------------------
-
-
-def test_functions_without_a_class_are_the_other_flavour(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    name = write(
-        tmp_path,
-        """
-        import KSR
-
-        def script_init():
-            KSR.info("init")
-
-        def script_child_init(rank):
-            KSR.info(f"child {rank}")
-
-        def ksr_request_route():
-            KSR.sl.sl_send_reply(404, KSR.pv.get("$rm"))
-        """,
-    )
-    with Client(load_script(name)) as client:
-        reply = client.request("INVITE")
-    assert reply is not None
-    assert reply.reason == "INVITE"
-    assert "init" in caplog.text
-    assert "child 1" in caplog.text
-
-
-def test_child_init_runs_once_when_the_worker_starts(tmp_path: Path) -> None:
-    script = route("KSR.sl.sl_send_reply(200, str(self.ranks))").replace("return 0", "self.ranks = [rank]")
-    with Client(load_plugin(write(tmp_path, script))) as client:
-        reply = client.request("OPTIONS")
-    assert reply is not None
-    assert reply.reason == "[1]"
-
-
-@pytest.mark.parametrize(
-    "does",
-    [
-        "self.pool = rank", "global POOL; POOL = 1", "open_pool()", "import os", "KSR.htable.sht_seti('a', 'b', 1)",
-        "KSR.pv.sets('$shv(x)', 'y')",
-    ],
-)  # fmt: skip
-def test_a_child_init_that_is_skipped_without_with_is_said_once(does: str, tmp_path: Path) -> None:
-    """As the startup hooks of plugins are."""
-    client = serve(tmp_path, "KSR.sl.sl_send_reply(200, 'OK')", doing=does)
-    with pytest.warns(UserWarning, match=r"startup hooks are not called \(child_init\): with Client\(app\) as client"):
-        client.request("OPTIONS")
-    client.request("OPTIONS")  # warnings are errors: no second one
-
-
-@pytest.mark.parametrize("does", ["pass", "KSR.info('child %d' % rank)", "KSR.xlog.xinfo('begun')", "print(rank)"])
-def test_a_child_init_that_does_nothing_a_test_could_miss_is_skipped_silently(does: str, tmp_path: Path) -> None:
-    client = serve(tmp_path, "KSR.sl.sl_send_reply(200, 'OK')", doing=does)
-    assert client.request("OPTIONS") is not None
-
-
-def test_the_child_init_of_a_script_with_functions_is_told_of_by_its_name(tmp_path: Path) -> None:
-    text = """
-        import KSR
-        def begin(rank):
-            global RANK
-            RANK = rank
-        def ksr_request_route():
-            KSR.sl.sl_send_reply(200, "OK")
-    """
-    client = Client(load_plugin(write(tmp_path, text) + "?param=app_python3s.script_child_init=begin"))
-    with pytest.warns(UserWarning, match=r"\(begin\)"):
-        client.request("OPTIONS")
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("import KSR\ndef x(:\n", "script.py:2: "),
-        ("import KSR\n1/0\n", "script.py:2: ZeroDivisionError"),
-        ("import KSR\nimport nonesuch_module\n", "script.py:2: ModuleNotFoundError"),
-        ("import sys\nsys.exit(3)\n", "script.py:2: SystemExit"),
-        ("import KSR\n", "has neither mod_init() nor ksr_request_route()"),
-        ("def mod_init():\n    pass\n", "mod_init() returned None"),
-        ("def mod_init():\n    return 1/0\n", "script.py:2: mod_init() failed: ZeroDivisionError"),
-        ("def mod_init():\n    return object()\n", "has no ksr_request_route(self, msg)"),
-        (route("pass").replace("child_init", "other"), "has no child_init(self, rank)"),
-        (
-            "import KSR\ndef mod_init():\n    KSR.tm.t_relay()\n",
-            "script.py:3: KSR.tm.t_relay: there are no transactions",
-        ),
-        (route("KSR.rr.loose_route()\nKSR.tm.t_relay()"), "1 more functions"),
-        (route("KSR.sl.sned_reply(1, 'x')"), "no Kamailio up to 6.1 has such a function; is it spelt right?"),
-    ],
-)
-def test_a_script_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(PluginError) as caught:
-        load_script(write(tmp_path, text))
-    assert complaint in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="there is no such file"):
-        load_plugin(f"kemi:{tmp_path}/none.py")
-
-
-def test_calls_that_are_never_made_do_not_matter(tmp_path: Path) -> None:
-    client = serve(
-        tmp_path,
-        "KSR.sl.sl_send_reply(200, 'OK')",
-        methods="def ksr_failure_manage(self, msg):\n    KSR.tm.t_relay()",
-    )
-    reply = client.request("INVITE")
-    assert reply is not None
-    assert reply.status == 200
-
-
-@pytest.mark.parametrize(
-    "settings",
-    ["param=core.nothing=1", "param=x", "what=1", "param=pike.remove_latency=soon", "param=htable.htable=a b"],
-)
-def test_a_setting_that_means_nothing_is_refused(tmp_path: Path, settings: str) -> None:
-    with pytest.raises(ConfigError):
-        load_script(write(tmp_path, route("pass")) + f"?{settings}")
-
-
-def test_settings_reach_the_script(tmp_path: Path) -> None:
-    client = serve(
-        tmp_path,
-        "KSR.sl.sl_send_reply(200, f\"{KSR.is_myself('sip:a@b.example')} {KSR.pv.get('$sht(t=>x)')}\")",
-        "param=core.alias=b.example&param=htable.htable=t%3D%3Esize=8;initval=7",
-    )
-    reply = client.request("INVITE")
-    assert reply is not None
-    assert reply.reason == "True 7"
-
-
-def test_neighbours_can_be_imported_and_use_ksr(tmp_path: Path) -> None:
-    (tmp_path / "kemi_neighbour.py").write_text("import KSR\n\ndef method():\n    return KSR.pv.get('$rm')\n")
-    client = serve(tmp_path, "KSR.sl.sl_send_reply(200, kemi_neighbour.method())", before="import kemi_neighbour")
-    reply = client.request("INVITE")
-    assert reply is not None
-    assert reply.reason == "INVITE"
-
-
-def test_a_changed_script_is_loaded_again(tmp_path: Path) -> None:
-    name = write(tmp_path, route("KSR.sl.sl_send_reply(200, 'Old')"))
-    source = PluginSource(name)
-    load_plugin(name)
-    assert source.files() == [tmp_path / "script.py"]
-    write(tmp_path, route("KSR.sl.sl_send_reply(200, 'New')"))
-    reply = Client(source.load_again()).request("INVITE")
-    assert reply is not None
-    assert reply.reason == "New"
-
-
-def test_examining_does_not_run_the_script(tmp_path: Path) -> None:
-    report = examine(write(tmp_path, "import KSR\nKSR.info('x')\n1/0\n"))
-    assert [entry.title for entry in report.whole] == ["KSR.info"]
 
 
 # Where it went wrong --------------------------------------------------------------------------------------------

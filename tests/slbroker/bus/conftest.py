@@ -1,4 +1,4 @@
-"""The bus on real ZeroMQ sockets, over ipc and over TCP on loopback; and a worker's membership without any."""
+"""The bus on real ZeroMQ sockets, over ipc and over TCP on loopback; and both its ends without any."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Standing
 from tests.slbroker.bus.net import Net
 from tests.slbroker.bus.seat import WELCOME, Seat
+from tests.support.bus import Desk
 from tests.support.peers import free_tcp_port
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def address(request: pytest.FixtureRequest, folder: Path) -> BusAddress:
     if request.param == "ipc":
         return BusAddress(str(folder / "bus"), "", 0)
     return BusAddress("", "127.0.0.1", free_tcp_port())
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
 
 
 @pytest.fixture

@@ -14,11 +14,6 @@ from tests.support.bus import ANSWER, FIRST_ID, Desk, hello, kind_of
 SETTINGS = DispatchSettings()
 
 
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
 # HELLO ----------------------------------------------------------------------------------------------------------
 
 

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 SETTINGS = DispatchSettings()
 
 
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
 def refuse(desk: Desk, name: str) -> None:
     """Let the socket refuse what was just sent."""
     desk.dispatcher.refuse(name.encode(), desk.now)
