@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PARTS: Final = ("slbroker", "edge", "handlers", "tests", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 TARGETS: Final = ("twins", "datagram", "exchange", "reply", "bus")  # those whose way leads through the twins
 SUITES: Final = (
-    "tests/slbroker/inner",
+    "tests/slbroker/bus/test_jobs.py",
     "tests/slbroker/bus/test_items.py",
     "tests/slbroker/test_mac.py",
     "tests/edge/test_ordinary.py",
