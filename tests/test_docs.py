@@ -51,3 +51,39 @@ def test_the_changelog_tells_nothing_twice() -> None:
     sentences = [said for entry in entries for said in re.split(r"(?<=[.:;]) ", entry) if len(said) > 40]
     assert len(entries) > 50
     assert sorted({said for said in sentences if sentences.count(said) > 1}) == []
+
+
+# What docs/design.md names that nothing here is called: stand-ins, a plugin, an argument, parameters of Via.
+NOT_OURS = {"_name.pyx", "name.py", "redis.py", "now", "received", "rport"}
+
+
+def absent(page: str) -> list[str]:
+    """The files, folders, modules, classes and functions that a text has in backticks and the tree has not."""
+    folders = [ROOT / name for name in ("slbroker", "edge", "handlers", "tests/fuzz/targets")]
+    files = [file for folder in folders for file in folder.rglob("*.py*") if file.suffix in (".py", ".pyx")]
+    known = {name for file in files for name in (file.name, file.stem, file.parent.name)}
+    for file in files:
+        known.update(re.findall(r"^ *(?:async )?(?:def|class|cpdef) (\w+)", file.read_text("utf-8"), re.MULTILINE))
+
+    def is_there(name: str) -> bool:
+        if "/" in name:
+            return any(
+                (root / f"{name}{ending}").exists() for root in (ROOT, ROOT / "slbroker") for ending in ("", ".py")
+            )
+        return name in known or ("." in name and known.issuperset(name.split(".")))
+
+    named = dict.fromkeys(re.findall(r"`([\w/.]+)`", page))
+    return [name for name in named if name not in NOT_OURS and not is_there(name)]
+
+
+def test_what_the_design_names_is_there() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    assert absent(page) == []
+    assert page.count("`") % 2 == 0
+    assert {name for name in NOT_OURS if f"`{name}`" not in page} == set()
+
+
+def test_what_is_not_there_is_noticed() -> None:
+    gone = ["slbroker/inner", "slbroker/bus/job.py", "bus/job", "unsign", "Item.unsay", "udb.py"]
+    there = ["slbroker/bus", "slbroker/bus/jobs.py", "bus/jobs", "unsigned", "Item.reply", "udp.py"]
+    assert absent(" ".join(f"`{name}`" for name in (*gone, *there))) == gone
