@@ -15,6 +15,7 @@ import pytest
 from slbroker import keys
 from slbroker.bus.envelope import Kind
 from tests.fire.rogue import Rogue
+from tests.peers.brokers import start_edge
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
@@ -43,10 +44,8 @@ class Site:
         if brokered:
             theirs, more = f"ipc://{folder}/handlers", ("--broker", f"ipc://{folder}/edges")
             start("broker", "--edges", f"ipc://{folder}/edges", "--handlers", theirs).wait_for("broker ready")
-        self.edge = start(
-            "edge", "--listen", "udp:127.0.0.1:0", "--bus", self.bus, "--keys", str(self.edge_ring), *more
-        )
-        self.port = int(self.edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
+        edge = start_edge(start, self.edge_ring, self.bus, options=more)
+        self.edge, self.port = edge.process, edge.port
         self.handler = start("handler", "--bus", theirs, "--keys", str(self.ring))
         self.handler.wait_for("handler ready")
         self.edge.wait_for("joins pool default")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import run_slbroker
+from tests.peers.brokers import free_bus_address, new_keys, start_edge
 from tests.support.sip import request
 from tests.support.timing import until
 
@@ -36,9 +36,8 @@ SHOWN = [r"a\\x1b[31m\xff", "b", "c"]
 def test_the_logs_tell_which_request_was_lost_by_whom_and_why(
     start_slbroker: Start, tmp_path: Path, how: str, brokered: bool
 ) -> None:
-    plugin, ring, bus = tmp_path / "plugin.py", tmp_path / "ring", f"ipc://{tmp_path}/bus"
+    plugin, ring, bus = tmp_path / "plugin.py", new_keys(tmp_path), free_bus_address("ipc", tmp_path)
     plugin.write_text(PLUGIN)
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
     more: tuple[str, ...] = ()
     theirs, broker = bus, None
     if brokered:
@@ -46,9 +45,8 @@ def test_the_logs_tell_which_request_was_lost_by_whom_and_why(
         broker = start_slbroker("broker", "--edges", f"ipc://{tmp_path}/edges", "--handlers", theirs)
         broker.wait_for("broker ready")
         more = ("--broker", f"ipc://{tmp_path}/edges")
-    options = ("--keys", str(ring), "--bus", bus, "--handler-timeout", "1", "--tries", "1", *more)
-    edge = start_slbroker("edge", "--listen", "udp:127.0.0.1:0", *options)
-    port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
+    started = start_edge(start_slbroker, ring, bus, options=("--handler-timeout", "1", "--tries", "1", *more))
+    edge, port = started.process, started.port
     worker = start_slbroker("handler", "--bus", theirs, "--keys", str(ring), "--plugin", str(plugin))
     worker.wait_for("handler ready")
     edge.wait_for("joins pool default, credit 128")
@@ -97,11 +95,10 @@ async def look_up(request):
 def test_the_workers_log_tells_which_requests_an_edge_that_has_gone_took_along(
     start_slbroker: Start, tmp_path: Path, end: signal.Signals
 ) -> None:
-    plugin, ring, bus = tmp_path / "plugin.py", tmp_path / "ring", f"ipc://{tmp_path}/bus"
+    plugin, ring, bus = tmp_path / "plugin.py", new_keys(tmp_path), free_bus_address("ipc", tmp_path)
     plugin.write_text(WAITS)
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
-    edge = start_slbroker("edge", "--keys", str(ring), "--bus", bus, "--listen", "udp:127.0.0.1:0")
-    port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
+    started = start_edge(start_slbroker, ring, bus)
+    edge, port = started.process, started.port
     worker = start_slbroker("handler", "--bus", bus, "--keys", str(ring), "--plugin", str(plugin))
     worker.wait_for("handler ready")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.support.processes import run_slbroker
+from tests.peers.brokers import free_bus_address, new_keys, start_edge
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
 
@@ -41,13 +40,12 @@ class Hanging:
     """An edge that waits a second, and a worker with a small credit."""
 
     def __init__(self, start: Start, folder: Path) -> None:
-        plugin, ring, self.bus = folder / "plugin.py", folder / "ring", f"ipc://{folder}/bus"
+        plugin, ring, bus = folder / "plugin.py", new_keys(folder), free_bus_address("ipc", folder)
         plugin.write_text(PLUGIN)
-        assert run_slbroker("keys", "new", str(ring)).wait() == 0
-        options = ("--keys", str(ring), "--bus", self.bus)
-        self.edge = start("edge", "--listen", "udp:127.0.0.1:0", "--handler-timeout", "1", "--tries", "1", *options)
-        self.port = int(self.edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
-        self.worker = start("handler", *options, "--plugin", str(plugin), "--credit", str(CREDIT))
+        edge = start_edge(start, ring, bus, options=("--handler-timeout", "1", "--tries", "1"))
+        self.edge, self.port, self.figures = edge.process, edge.port, edge.figures
+        words = ("--bus", bus, "--keys", str(ring), "--plugin", str(plugin), "--credit", str(CREDIT))
+        self.worker = start("handler", *words)
         self.worker.wait_for("handler ready")
 
     def ask(self, method: str, count: int) -> list[int]:
@@ -58,11 +56,6 @@ class Hanging:
                 via = f"SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK{method}{number}"
                 sock.send(request(method, call_id=f"{method}-{number}", via=via))
             return [read_reply(sock.recv(65_535)).status for _ in range(count)]
-
-    def figures(self) -> dict[str, Any]:
-        (figures,) = json.loads(run_slbroker("stats", "--bus", self.bus, "--json").output)["edges"]
-        assert isinstance(figures, dict)
-        return figures
 
 
 def test_hung_awaits_are_told_of_and_ended_and_the_worker_serves_on(start_slbroker: Start, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge, start_handler
 from tests.peers.pair import Servers
+from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,11 @@ def deployment(start_slbroker: Start, tmp_path: Path) -> Deployment:
     for handler in [start_handler(start_slbroker, keys, bus, ack_log) for _ in range(2)]:
         handler.wait_for("handler ready")
     return Deployment(edge, ack_log)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

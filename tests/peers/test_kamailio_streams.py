@@ -13,7 +13,6 @@ from tests.peers.phone import Phone
 from tests.peers.plugin import NO_CHANGE, NOBODY
 from tests.peers.sipp import run_sipp
 from tests.peers.test_kamailio import refused_call
-from tests.support.certificates import Authority
 from tests.support.peers import free_tcp_port
 from tests.support.timing import within
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Start
+    from tests.support.certificates import Authority
 
 RATE = 250  # calls a second
 CALLS = 500
@@ -29,11 +29,6 @@ CALLS = 500
 OPENSSL_NOTE = "openssl bug #1491"
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(params=["tcp", "tls"])

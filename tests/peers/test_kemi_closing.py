@@ -10,13 +10,14 @@ import pytest
 
 from tests.peers.brokers import free_bus_address, new_keys, start_edge
 from tests.peers.pair import SCRIPTS, Servers, installed_version, require_module, start_kamailio_with
-from tests.support.certificates import Authority
 from tests.support.peers import free_tcp_port
 from tests.support.sip import read_reply, request
 from tests.support.timing import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.support.certificates import Authority
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
 
@@ -32,11 +33,6 @@ WAYS = {
     "in between": ([100, 403], True),
 }
 BEFORE_BOTH = {"kamailio": ([100], True), "slbroker": ([100, 403], True)}
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

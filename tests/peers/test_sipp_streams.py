@@ -10,7 +10,6 @@ from tests.peers.brokers import free_bus_address, new_keys, start_edge, start_ha
 from tests.peers.conftest import Deployment
 from tests.peers.sipp import run_sipp, sipp_knows_tls
 from tests.peers.tunnel import Tunnel
-from tests.support.certificates import Authority
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Start
+    from tests.support.certificates import Authority
 
 RATE = 1_000  # calls a second
 CALLS = 1_000
@@ -25,11 +25,6 @@ SCENARIOS = ["options", "register", "invite_404_ack", "reinvite_488_ack"]
 LISTEN = ("udp:127.0.0.1", "tcp:127.0.0.1", "tls:127.0.0.1", "udp:[::1]", "tcp:[::1]")
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture
