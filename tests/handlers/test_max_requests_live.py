@@ -114,7 +114,8 @@ def test_the_processes_are_replaced_while_they_serve(
     assert all(int(served) >= MOST * 0.9 for _number, _left, served, _next in changes)
     assert handler.stop() == 0
     assert not re.search("WARNING|ERROR", handler.log + edge.log), handler.log + edge.log
-    assert handler.log.count("handler stopped") == len(changes) + WORKERS
+    # SIGTERM may come while a successor, of which there is one at a time, serves beside the one it follows.
+    assert handler.log.count("handler stopped") - len(changes) in (WORKERS, WORKERS + 1)
 
 
 def test_the_handlers_of_a_run_are_replaced_too(start_slbroker: Start, start_program: Start, tmp_path: Path) -> None:
