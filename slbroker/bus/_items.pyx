@@ -21,6 +21,7 @@ from slbroker.twins import definition
 cdef enum:
     FIELDS = 8  # of a Message
     MOST_ECHOES = 16
+    MOST_HEADERS = 2_048
     STATUSES = 1_000
 
 cdef uint64_t MAX_ARRAY = _MAX_ARRAY
@@ -30,6 +31,8 @@ METHOD, HEADERS, CALL_ID, FROM_TAG, TO_TAG, CSEQ = map(
     Message._fields.index, ("method", "headers", "call_id", "from_tag", "to_tag", "cseq"))
 if len(Message._fields) != FIELDS:
     raise ImportError("_items.pyx has room for another number of fields than a Message has")
+if MAX_ARRAY > 2 * MOST_HEADERS:
+    raise ImportError("_items.pyx has room for fewer headers than a batch may have")
 
 # What replies echo ----------------------------------------------------------------------------------------------
 
@@ -81,10 +84,12 @@ cdef int status_of(bytes line) except -1:
 
 cdef inline Echo *echo_of(Echoes *table, const unsigned char *name, uint64_t length) noexcept:
     """Return how a header is echoed, NULL when it is not."""
-    cdef int at
-    for at in range(table.count):
-        if table.echo[at].length == <Py_ssize_t>length and not memcmp(table.echo[at].name, name, length):
-            return &table.echo[at]
+    cdef Echo *echo = table.echo
+    cdef Echo *end = echo + table.count
+    while echo < end:
+        if echo.length == <Py_ssize_t>length and not memcmp(echo.name, name, length):
+            return echo
+        echo += 1
     return NULL
 
 # Taking ---------------------------------------------------------------------------------------------------------
@@ -200,8 +205,9 @@ cdef class Item:
         cdef int status = status_of(line)
         cdef Echoes *table = &tables[table_of[status]]
         cdef Echo *echo
+        cdef Echo *echoes[MOST_HEADERS]
         cdef Input source = self.look(self.pieces[HEADERS].at)
-        cdef uint64_t count = take_array(&source), at, name_length, length
+        cdef uint64_t count = take_array(&source) // 2, at, name_length, length
         cdef const unsigned char *name
         cdef const unsigned char *value
         cdef Py_ssize_t size = PyBytes_GET_SIZE(line) + PyBytes_GET_SIZE(tail), tag_length = 0
@@ -211,20 +217,20 @@ cdef class Item:
         cdef char *out
         if status > 100 and not self.pieces[TO_TAG].length:
             tag_length = self.write_tag(tag, mac)
-        for at in range(0, count, 2):
+        for at in range(count):
             name = take_data(&source, &name_length)
             take_data(&source, &length)
-            echo = echo_of(table, name, name_length)
+            echo = echoes[at] = echo_of(table, name, name_length)
             if echo != NULL:
                 size += echo.prefix_length + <Py_ssize_t>length
                 if echo.is_to and tag_length:
                     size += 5 + tag_length
         reply = PyBytes_FromStringAndSize(NULL, size)
         out = append(PyBytes_AS_STRING(reply), PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
-        for at in range(0, count, 2):
-            name = take_data(&again, &name_length)
+        for at in range(count):
+            take_data(&again, &name_length)
             value = take_data(&again, &length)
-            echo = echo_of(table, name, name_length)
+            echo = echoes[at]
             if echo != NULL:
                 out = append(append(out, echo.prefix, echo.prefix_length), value, <Py_ssize_t>length)
                 if echo.is_to and tag_length:

@@ -107,13 +107,18 @@ cdef inline uint64_t take_number(Input *source) noexcept:
 
 cdef inline const unsigned char *take_data(Input *source, uint64_t *length) noexcept:
     """Take a bin; return where it begins."""
-    cdef uint64_t kind = take_bytes(source, 1)
+    cdef uint64_t kind
     cdef const unsigned char *data
-    if not 0xc4 <= kind <= 0xc6:
-        source.failed = True
-        length[0] = 0
-        return source.at
-    length[0] = take_bytes(source, 1 << (kind - 0xc4))
+    if source.end - source.at >= 2 and source.at[0] == 0xc4:  # nearly all: a request has dozens, of few bytes each
+        length[0] = source.at[1]
+        source.at += 2
+    else:
+        kind = take_bytes(source, 1)
+        if not 0xc4 <= kind <= 0xc6:
+            source.failed = True
+            length[0] = 0
+            return source.at
+        length[0] = take_bytes(source, 1 << (kind - 0xc4))
     data = source.at
     if length[0] > <uint64_t>(source.end - source.at):
         source.failed = True
