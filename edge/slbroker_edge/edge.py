@@ -281,7 +281,7 @@ class Edge:
             worker = getattr(job.last_worker, "name", "?")
             self._losses.request(
                 "bad answer", now, job.reading.method, job.reading.call_id,
-                "what worker %s answered is no SIP reply; 500 in its place", shown(worker.encode()),
+                "what worker %s answered is no SIP reply; 500 in its place", shown(worker),
             )  # fmt: skip
             self._fail(job)
             return

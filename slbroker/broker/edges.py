@@ -104,8 +104,7 @@ class Edges:
         return all(link.closes for link in self.links.values())
 
     def _tell(self, level: int, cause: str, words: str, link: Link, *arguments: object) -> None:
-        names = [shown(name.encode(errors="backslashreplace")) for name in (link.edge, link.pool)]
-        self._losses.tell(level, cause, self._now, words, *names, *arguments)
+        self._losses.tell(level, cause, self._now, words, shown(link.edge), shown(link.pool), *arguments)
 
     def lose(self, identity: bytes, cause: str = CONNECTION_GONE) -> None:
         """Forget an edge: nobody waits for the answers to what it sent. `cause` is for the log."""

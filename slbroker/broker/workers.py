@@ -81,8 +81,8 @@ class Workers:
                 logging.INFO,
                 "joins",
                 "worker %s joins pool %s, credit %d",
-                _shown(offer.name),
-                _shown(offer.pool),
+                shown(offer.name),
+                shown(offer.pool),
                 offer.credit,
             )
         worker.heard = now
@@ -105,7 +105,7 @@ class Workers:
             worker.heard = now
             self.teams[worker.offer.pool].retire(worker)
             self._tell(
-                logging.INFO, "leaves", "worker %s leaves pool %s", _shown(worker.offer.name), _shown(worker.offer.pool)
+                logging.INFO, "leaves", "worker %s leaves pool %s", shown(worker.offer.name), shown(worker.offer.pool)
             )
             self.changed.add(worker.offer.pool)
             self.close_if_done(worker)
@@ -128,7 +128,7 @@ class Workers:
             if not worker.leaving or worker.batches:
                 self._tell(
                     logging.WARNING, "losses", "worker %s of pool %s is lost: %s; %d requests go back to their edges",
-                    _shown(worker.offer.name), _shown(worker.offer.pool), cause,
+                    shown(worker.offer.name), shown(worker.offer.pool), cause,
                     sum(batch.left for batch in worker.batches.values()),
                 )  # fmt: skip
             self.teams[worker.offer.pool].remove(worker)
@@ -233,8 +233,3 @@ class Workers:
         """Forget a pool of which nothing is left."""
         if not team.workers and not team.waiting:
             self.teams.pop(team.pool, None)
-
-
-def _shown(name: str) -> str:
-    """Return a name as a log can bear it."""
-    return shown(name.encode(errors="backslashreplace"))

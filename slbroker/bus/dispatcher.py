@@ -481,4 +481,4 @@ class Dispatcher(Generic[JobT]):
 
 def _name(account: Account[Any]) -> str:
     """Return a worker's name as a log can bear it."""
-    return shown(account.name.encode(errors="backslashreplace"))
+    return shown(account.name)

@@ -13,8 +13,9 @@ WINDOW: Final = 10.0  # seconds
 LONGEST: Final = 100  # characters of a peer's that are shown
 
 
-def shown(raw: bytes) -> str:
-    """Return a peer's bytes as a log can bear them: printable ASCII as it is, all else escaped, on one line."""
+def shown(said: bytes | str) -> str:
+    """Return a peer's bytes or text as a log can bear them: printable ASCII as it is, all else escaped, on one line."""
+    raw = said.encode(errors="backslashreplace") if isinstance(said, str) else said
     short = raw[:LONGEST]
     return repr(short)[2:-1] + ("..." if len(raw) > LONGEST else "")
 
