@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slbroker.commands import busoptions, options, pluginoptions
+from slbroker.commands import busoptions, connectionoptions, options, pluginoptions
 from slbroker.commands.serve import try_listen
 from slbroker.config import KEMI
 from slbroker.errors import BindError, NoAnswerError, PluginError, UserError
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @options.config
 @options.count
 @options.timeout
-@options.tls_cert
-@options.tls_key
-@options.tls_ca
-@options.insecure
+@connectionoptions.tls_cert
+@connectionoptions.tls_key
+@connectionoptions.tls_ca
+@connectionoptions.insecure
 @options.option("--any-answer", is_flag=True, help="End with 0 for any answer: whether somebody is there, and no more.")
 def ping(
     uri: str,
@@ -91,7 +91,7 @@ def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> 
 @options.own_keys
 @options.listen
 @options.freebind
-@options.tls
+@connectionoptions.tls
 @busoptions.both
 def check(
     config: Path | None,

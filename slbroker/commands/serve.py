@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slbroker.commands import brokeroptions, busoptions, checkoptions, dispatchoptions, options, pluginoptions
+from slbroker.commands import (
+    brokeroptions,
+    busoptions,
+    checkoptions,
+    connectionoptions,
+    dispatchoptions,
+    options,
+    pluginoptions,
+)
 from slbroker.errors import ConfigError, Exit, PluginError
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 @options.ack_window
 @options.gather
 @dispatchoptions.dispatching
-@options.connections
+@connectionoptions.connections
 @checkoptions.checks
 @options.serving
 def run(
@@ -183,7 +191,7 @@ def _ping_words(listen: ListenAddress) -> str:
 @options.gather
 @dispatchoptions.dispatching
 @dispatchoptions.routing
-@options.connections
+@connectionoptions.connections
 @checkoptions.checks
 @options.serving
 def edge(
