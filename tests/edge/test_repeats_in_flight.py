@@ -120,7 +120,7 @@ def test_what_is_in_flight_is_known_and_nothing_else(twin: tuple[Any, Any], acts
         assert len(held) == len(known)
 
 
-def test_what_has_ended_leaves_nothing_behind(twin: tuple[Any, Any]) -> None:
+def test_nothing_of_what_has_ended_is_left_behind(twin: tuple[Any, Any]) -> None:
     repeats, jobs = twin
     held = repeats.Repeats(same_call)
     number = iter(range(1, 10**9))
