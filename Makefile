@@ -20,7 +20,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants phones interop calls load fire simulate clean
+.PHONY: help setup run test quick lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants phones interop calls load fire network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -89,11 +89,11 @@ torture: setup ## every message of RFC 4475 and RFC 5118 to a running edge, and 
 	@$(BIN)/python tests/torture/table.py
 
 crowd: setup ## 10,000 idle TCP connections to one edge: what each costs, and whether UDP is still answered
-	@SLBROKER_TEST_CROWD=1 $(BIN)/pytest tests/edge/test_stream_limits.py -k crowd -s $(ARGS)
+	@SLBROKER_TEST_CROWD=1 $(BIN)/pytest tests/edge/transports/test_streams_limits.py -k crowd -s $(ARGS)
 
 bench: setup ## measure CPU time per request beside Kamailio
 	@echo "Measuring; leave the machine alone until the table appears."
-	@$(BIN)/python tests/bench/bench.py $(ARGS)
+	@$(BIN)/python tests/lab/bench/bench.py $(ARGS)
 
 # Without matplotlib there are tables and no plots.
 PLOTS = $(BIN)/python -c 'import matplotlib' 2>/dev/null || \
@@ -103,31 +103,34 @@ PLOTS = $(BIN)/python -c 'import matplotlib' 2>/dev/null || \
 bench-peers: setup ## the whole comparison, echoes, Kamailio native and KEMI: 15 minutes, tables and a plot in build/; ARGS=--latency
 	@echo "Measuring; leave the machine alone until the tables appear."
 	@mkdir -p build; $(PLOTS)
-	@$(BIN)/python tests/bench/peers.py --out build/peers.md --plot build/peers.png $(ARGS)
+	@$(BIN)/python tests/lab/bench/peers.py --out build/peers.md --plot build/peers.png $(ARGS)
 
 bench-costs: setup ## what a request costs as headers, workers, routes, connections grow: a table and a plot in build/
 	@echo "Measuring; leave the machine alone until the table appears."
 	@mkdir -p build; $(PLOTS)
-	@$(BIN)/python tests/bench/costs.py --out build/costs.md --plot build/costs.png $(ARGS)
+	@$(BIN)/python tests/lab/bench/costs.py --out build/costs.md --plot build/costs.png $(ARGS)
 
 guard: setup ## compare counts of instructions with those kept (valgrind); ARGS=--update keeps new ones
-	@$(BIN)/python tests/bench/guard.py $(ARGS)
+	@$(BIN)/python tests/lab/bench/guard.py $(ARGS)
 
 asan: setup ## test and fuzz the compiled twins under AddressSanitizer; ARGS="--seconds 600"
-	@$(BIN)/python tests/bench/asan.py $(ARGS)
+	@$(BIN)/python tests/lab/bench/asan.py $(ARGS)
 
 fuzz: setup ## fuzz each target for FUZZ_SECONDS=600; ARGS="datagram stream" names some
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris -e '.[fuzz]' || \
 	  echo "atheris cannot be installed here, so coverage will not guide the mutations."
-	@$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(ARGS)
+	@$(BIN)/python tests/lab/fuzz/run.py --seconds $(FUZZ_SECONDS) $(ARGS)
 
 mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RATE=4000 a second; watch their memory
-	@$(BIN)/python tests/fuzz/mutants.py --count $(MUTANTS) --rate $(MUTANT_RATE) $(ARGS)
+	@$(BIN)/python tests/lab/fuzz/mutants.py --count $(MUTANTS) --rate $(MUTANT_RATE) $(ARGS)
 
 fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
-	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/fire -s $(ARGS)
+	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire -s $(ARGS)
+
+network: setup ## (root) cut cables and lost packets between hosts that are network namespaces: the figures of docs/network.md
+	@$(BIN)/python -m tests.lab.network.measure $(ARGS)
 
 phones: setup ## fetch the phones of PyPI and npm that the tests in tests/interop and tests/browser want
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: $$($(BIN)/python -c \
@@ -146,7 +149,7 @@ load: setup ## 2,000 requests a second to handlers that wait for an HTTP server,
 	@SLBROKER_TEST_LOAD=2000 $(BIN)/pytest tests/handlers/test_load_live.py -s $(ARGS)
 
 simulate: setup ## how far does this go: the tables of docs/scale.md, from a simulation; ARGS="--crowd" adds real sockets
-	@$(BIN)/python tests/simulation/simulate.py $(ARGS)
+	@$(BIN)/python tests/lab/simulation/simulate.py $(ARGS)
 
 .PHONY: dist
 dist: ## build what is published, sdist and manylinux wheels, into dist/, and install each to see it work

@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("slbroker")
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 
 # Folders and files whose tests wait for processes. They come first, so that none of them is the one that all wait for.
-WAITS = re.compile(r"tests/(?:peers|interop|browser|network|fire|simulation)/|_live\.py|/test_packaging\.py")
+WAITS = re.compile(r"tests/(?:peers|interop|browser|lab/(?:network|fire|simulation))/|_live\.py|/test_packaging\.py")
 LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 
 

@@ -7,7 +7,7 @@ import re
 from tests.support.processes import ROOT
 
 LONGEST = 150  # characters; rows of a table are as long as their cells
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "tests" / "lab" / "README.md"])
 
 
 def test_the_pages_of_a_project_are_there() -> None:
@@ -59,7 +59,7 @@ NOT_OURS = {"_name.pyx", "name.py", "redis.py", "now", "received", "rport"}
 
 def absent(page: str) -> list[str]:
     """The files, folders, modules, classes and functions that a text has in backticks and the tree has not."""
-    folders = [ROOT / name for name in ("slbroker", "edge", "handlers", "tests/fuzz/targets")]
+    folders = [ROOT / name for name in ("slbroker", "edge", "handlers", "tests/lab/fuzz/targets")]
     files = [file for folder in folders for file in folder.rglob("*.py*") if file.suffix in (".py", ".pyx")]
     known = {name for file in files for name in (file.name, file.stem, file.parent.name)}
     for file in files:

@@ -10,7 +10,7 @@ from slbroker import Handlers, Reply, Request
 from slbroker.config import DispatchSettings, Policies
 from slbroker_edge.complaints import SHED_PERIOD
 from slbroker_edge.outbox import MAX_REPLY
-from tests.edge.rig import PEER, SIGNER, FakeListener, Rig
+from tests.support.edge import PEER, SIGNER, FakeListener, Rig
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import pytest
 from slbroker import Handlers, Request
 from slbroker.config import DispatchSettings
 from slbroker.plugin.reply import DROP, Drop
-from tests.edge.rig import PEER, FakeListener, Rig
 from tests.edge.test_edge import app, served, statuses
 from tests.support.acks import is_armed
+from tests.support.edge import PEER, FakeListener, Rig
 from tests.support.sip import read_reply, request
 
 THEIRS = "<sip:bob@example.com>;tag=theirs"

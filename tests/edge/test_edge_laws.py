@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from slbroker import Handlers
 from slbroker.config import DispatchSettings
-from tests.edge.rig import SIGNER, FakeListener, Rig
 from tests.edge.test_edge import STUN, app
+from tests.support.edge import SIGNER, FakeListener, Rig
 from tests.support.sip import TYPICAL, request
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 
 from slbroker import keys
 from slbroker.bus.envelope import Kind
-from tests.fire.rogue import Rogue
+from tests.lab.fire.rogue import Rogue
 from tests.peers.brokers import start_edge
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request

@@ -9,9 +9,9 @@ import pytest
 
 from slbroker import Handlers, Reply, Request
 from slbroker.config import USUAL_POLICIES, DispatchSettings
-from tests.edge.rig import PEER, FakeListener, Rig
-from tests.edge.streamrig import StreamRig
+from tests.support.edge import PEER, FakeListener, Rig
 from tests.support.sip import read_reply, request
+from tests.support.streams import StreamRig
 
 if TYPE_CHECKING:
     from slbroker.sip.reading import Address

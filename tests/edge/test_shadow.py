@@ -9,7 +9,7 @@ import pytest
 from slbroker import Handlers
 from slbroker.config import Policies
 from slbroker_edge.shadow import Shadow
-from tests.edge.rig import Rig
+from tests.support.edge import Rig
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:

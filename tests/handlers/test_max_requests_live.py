@@ -13,8 +13,8 @@ import pytest
 
 from slbroker import keys
 from slbroker_handlers.tenure import LONGEST_GREETING, Tenure, draw
-from tests.fire import records
-from tests.fire.site import PLUGIN
+from tests.lab.fire import records
+from tests.lab.fire.site import PLUGIN
 from tests.support.peers import free_udp_port
 from tests.support.timing import within
 
@@ -79,7 +79,7 @@ def test_an_edge_that_is_down_does_not_keep_a_successor_from_being_ready() -> No
 def send(start_program: Start, port: int, folder: Path, *words: str) -> records.Result:
     """Send MESSAGEs, and return what became of them."""
     out = folder / "load.json"
-    command = (sys.executable, "-m", "tests.fire.load", "--out", str(out), "--to", f"127.0.0.1:{port}", *words)
+    command = (sys.executable, "-m", "tests.lab.fire.load", "--out", str(out), "--to", f"127.0.0.1:{port}", *words)
     load = start_program(*command)
     assert load.wait(60.0) == 0, load
     return records.read(out)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.fire.records import percentile
 from tests.handlers.load import make_calls
+from tests.lab.fire.records import percentile
 from tests.peers.brokers import free_bus_address, new_keys, start_edge
 from tests.support.timing import TIME, within
 

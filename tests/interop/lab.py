@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tests.network import namespaces
+from tests.lab.network import namespaces
 from tests.support.certificates import Authority
 from tests.support.processes import ROOT
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from slbroker_handlers.bundled import app
-from tests.edge.rig import PEER, Rig
-from tests.fuzz.mutator import FOLDER, Mutator, read_dictionary
+from tests.lab.fuzz.mutator import FOLDER, Mutator, read_dictionary
+from tests.support.edge import PEER, Rig
 from tests.support.sip import request
 from tests.support.timing import within
 from tests.torture.corpus import CASES

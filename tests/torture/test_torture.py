@@ -6,8 +6,8 @@ import pytest
 
 from slbroker.sip.framer import Framer
 from slbroker_handlers.bundled import app
-from tests.edge.rig import PEER, FakeListener, Rig
-from tests.fuzz.targets.exchange import check as check_exchange
+from tests.lab.fuzz.targets.exchange import check as check_exchange
+from tests.support.edge import PEER, FakeListener, Rig
 from tests.support.sip import request
 from tests.torture.case import Case, Stream
 from tests.torture.corpus import CASES

@@ -12,9 +12,9 @@ import pytest
 from slbroker.bus import curve
 from slbroker.bus.address import parse_bus_address
 from slbroker.errors import NoAnswerError
-from tests.fire.checks import assert_all_answered_once
-from tests.fire.prober import wait_until_back
-from tests.fire.site import Site, after
+from tests.lab.fire.checks import assert_all_answered_once
+from tests.lab.fire.prober import wait_until_back
+from tests.lab.fire.site import Site, after
 from tests.support.figures import ask_figures
 from tests.support.peers import free_udp_port
 from tests.support.processes import run_slbroker

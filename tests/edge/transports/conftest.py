@@ -1,0 +1,41 @@
+"""The rig that tests of connections share, and the certificates that those over TLS want."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slbroker.config import TlsSettings
+from tests.support.certificates import Authority, Pair
+from tests.support.streams import StreamRig, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def server(authority: Authority) -> Pair:
+    return authority.issue("first")
+
+
+@pytest.fixture(scope="module")
+def other(authority: Authority) -> Pair:
+    return authority.issue("second")
+
+
+@pytest.fixture
+def rig(request: pytest.FixtureRequest) -> Iterator[StreamRig]:
+    """An edge and a worker; over the transport that the test module names as TRANSPORT, or TCP."""
+    transport = getattr(request.module, "TRANSPORT", "tcp")
+    tls = None
+    if transport in ("tls", "wss"):
+        pair: Pair = request.getfixturevalue("server")
+        tls = TlsSettings(pair.certificate, pair.key)
+    with served(transport=transport, tls=tls) as made:
+        yield made

@@ -1,0 +1,171 @@
+"""What `guard.py` runs under callgrind: each task on fixed input, between marks that callgrind sees.
+
+Usage: guarded.py [TASK...]; it prints the name of each task as it begins. A mark is a call of
+sys.setrecursionlimit, whose C function has a name of its own in every build: callgrind writes its counts down whenever
+that is entered. The counts between two marks are those of FEW or MANY calls; their difference has neither start-up nor
+loop set-up in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from slbroker.bus import envelope
+from slbroker.bus.choice import ANY
+from slbroker.bus.jobs import Job
+from slbroker.sip.parser import parse
+from slbroker.sip.reply import build_reply
+from slbroker.sip.validate import USUAL
+from slbroker.sip.via import stamp, stamp_top
+from slbroker_edge.reader import is_answerable, read, read_with_key, take_in
+from slbroker_handlers.bundled import app
+from slbroker_handlers.kemi.script import load_script
+from tests.lab.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, different, responder, signer
+from tests.support.bus import encode_packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.sip.message import Message
+    from slbroker.sip.reading import Ack, Address, Reading
+
+FEW: Final = 128  # calls
+MANY: Final = 640
+WARM_UP: Final = 128  # calls before: caches are filled, and the interpreter has specialised its byte code
+BATCH: Final = 64  # requests in an envelope
+
+EXAMPLE: Final = Path(__file__).resolve().parents[3] / "handlers" / "examples" / "kemi_redirect.py"
+TAG: Final = b"s1a1b2-000000000000000000000000"
+
+
+class Task(NamedTuple):
+    """`run` does `each` calls of what is counted."""
+
+    run: Callable[[], object]
+    each: int = 1
+
+
+def read_one(data: bytes) -> Reading:
+    """Read a datagram by the whole grammar."""
+    return read(data, PEER, SOURCE.listen, USUAL)
+
+
+def take_all(datagrams: list[tuple[bytes, Address]]) -> None:
+    """Read what comes in one turn as the edge does."""
+    if take_in is not None:
+        take_in(datagrams, None, SOURCE.listen, ANY, is_answerable)
+        return
+    for data, address in datagrams:
+        read_with_key(data, address, SOURCE.listen, USUAL)
+
+
+def parsed(data: bytes) -> Message:
+    """Return a request as a worker has it: its Via is stamped."""
+    message = parse(data)
+    assert isinstance(message.headers, list)
+    stamp_top(message.headers, *PEER)
+    return message
+
+
+def edge_tasks() -> dict[str, Task]:
+    """Return what the edge does with one message."""
+    message, via = parse(OPTIONS), parse(OPTIONS).first(b"via") or b""
+    acks: list[Ack] = [(read_one(ACK), ACK, PEER)] * BATCH
+    absorb = in_service().edge.ack_filter.absorb
+    return {
+        "take in OPTIONS": Task(lambda: take_all([(OPTIONS, PEER)] * BATCH), BATCH),
+        "take in INVITE": Task(lambda: take_all([(INVITE, PEER)] * BATCH), BATCH),
+        "take in ACK": Task(lambda: take_all([(ACK, PEER)] * BATCH), BATCH),
+        "parse OPTIONS by the whole grammar": Task(lambda: parse(OPTIONS)),
+        "stamp Via": Task(lambda: stamp(via, *PEER)),
+        "pack request": Task(lambda: envelope.pack_request(message, SOURCE)),
+        "decide ACK": Task(lambda: absorb(acks, NOW), BATCH),
+    }
+
+
+def worker_tasks() -> dict[str, Task]:
+    """Return what a worker does with one request."""
+    options, invite = parsed(OPTIONS), parsed(INVITE)
+    answer, sign = responder(app).answer, signer().sign
+    by_script = responder(load_script(f"kemi:{EXAMPLE}")).answer
+    (item,) = envelope.decode_requests(encode_packed([(1, read_one(OPTIONS).packed)])[1])
+    return {
+        "sign tag": Task(lambda: sign(invite.call_id, invite.from_tag, invite.cseq)),
+        "build reply": Task(lambda: build_reply(options, 200, "OK", TAG)),
+        "answer, by the bundled plugin": Task(lambda: answer(item)),
+        "answer, by a KEMI script": Task(lambda: by_script(item)),
+    }
+
+
+def bus_tasks() -> dict[str, Task]:
+    """Return what both ends of the bus do with a batch."""
+    numbers = range(1_000_000, 1_000_000 + BATCH)
+    reply = build_reply(parsed(OPTIONS), 200, "OK", TAG)
+    answers: list[tuple[int, envelope.Answer]] = [(number, reply) for number in numbers]
+    packed = [(number, read_one(OPTIONS).packed) for number in numbers]
+    requests, replies = encode_packed(packed)[1], envelope.encode_replies(answers)[1]
+    path, reading = in_service(), read_one(OPTIONS)
+    jobs = [Job(reading, b"", ANY, 0) for _ in numbers]
+    for number, job in zip(numbers, jobs, strict=True):
+        job.number = number
+    return {
+        "encode requests": Task(lambda: envelope.encode_jobs(jobs), BATCH),
+        "decode requests": Task(lambda: envelope.decode_requests(requests), BATCH),
+        "encode replies": Task(lambda: envelope.encode_replies(answers), BATCH),
+        "decode replies": Task(lambda: envelope.decode_replies(replies), BATCH),
+        "submit, send, receive": Task(
+            lambda: path.dispatch([Job(reading, b"", ANY, 0) for _ in numbers], reply), BATCH
+        ),
+    }
+
+
+def whole_tasks() -> dict[str, Task]:
+    """Return the whole way of a request through edge and worker, sockets and ZeroMQ left out."""
+    path = in_service()
+    options, calls = different(OPTIONS, BATCH), different(INVITE, BATCH) + [ACK] * BATCH
+    return {
+        "edge and worker, OPTIONS": Task(lambda: path.exchange(options), BATCH),
+        "edge and worker, INVITE and ACK": Task(lambda: path.exchange(calls), BATCH),
+    }
+
+
+def in_service() -> InProcess:
+    """Return an edge with a worker whose filter is armed."""
+    path = InProcess(app)
+    path.exchange([INVITE])
+    return path
+
+
+def mark() -> None:
+    """Let callgrind write down what it has counted."""
+    sys.setrecursionlimit(sys.getrecursionlimit())
+
+
+def call(task: Task, times: int) -> None:
+    """Do so many calls of what is counted."""
+    run = task.run
+    for _ in range(times // task.each):
+        run()
+
+
+def main(names: list[str]) -> None:
+    """Run the tasks, or those named, with three marks each: before, between and behind."""
+    gc.disable()
+    tasks = edge_tasks() | worker_tasks() | bus_tasks() | whole_tasks()
+    for name in names or tasks:
+        print(name, flush=True)
+        call(tasks[name], WARM_UP)
+        mark()
+        call(tasks[name], FEW)
+        mark()
+        call(tasks[name], MANY)
+        mark()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

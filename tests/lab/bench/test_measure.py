@@ -1,0 +1,108 @@
+"""Is every subject started, loaded, and gone afterwards?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.bench import kamailio
+from tests.lab.bench.measure import LATENCY_SHARE, Plan, measure, measure_latency, oddities, run_load, serving
+from tests.lab.bench.outside import Outside, reachable
+from tests.lab.bench.processes import process_tree, still_runs
+from tests.lab.bench.subjects import c_echo, slbroker
+from tests.lab.bench.tcpload import TcpLoad, TcpLoadError
+from tests.support.peers import missing_peer, require_peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.lab.bench.measure import Tools
+    from tests.lab.bench.subjects import Subject
+
+SHORT = Plan(seconds=0.5, warmup=0, window=16)
+METHODS = [("OPTIONS", "200"), ("INVITE", "404")]
+
+
+def check(tools: Tools, subject: Subject, method: str, code: str, roles: list[str]) -> None:
+    sample = measure(tools, subject, method, SHORT)
+    assert oddities([sample]) == ""
+    assert sample.load.codes == {code: sample.load.ok}
+    assert sorted(sample.cpu) == roles
+    assert sample.cpu_us() == pytest.approx(1e6 * sum(sample.cpu.values()) / sample.load.ok)
+
+
+def test_the_c_echo(tools: Tools) -> None:
+    check(tools, c_echo(tools.echo), "INVITE", "404", ["server"])
+
+
+@pytest.mark.parametrize(("method", "code"), METHODS)
+def test_slbroker(tools: Tools, method: str, code: str) -> None:
+    check(tools, slbroker("pure", 1), method, code, ["edge", "workers"])
+
+
+@pytest.mark.parametrize(("method", "code"), METHODS)
+def test_slbroker_with_a_kemi_script(tools: Tools, method: str, code: str) -> None:
+    check(tools, slbroker("pure", 1, kemi=kamailio.KEMI_SCRIPT), method, code, ["edge", "workers"])
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("method", "code"), METHODS)
+@pytest.mark.parametrize("subject", [kamailio.native, kamailio.checked])
+def test_kamailio(tools: Tools, subject: Callable[[str, int], Subject], method: str, code: str) -> None:
+    check(tools, subject(require_peer("kamailio"), 1), method, code, ["server"])
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("method", "code"), METHODS)
+def test_kamailio_with_a_kemi_script(tools: Tools, tmp_path: Path, method: str, code: str) -> None:
+    program = require_peer("kamailio")
+    if not kamailio.runs_python(program, tmp_path):
+        missing_peer(kamailio.PYTHON_MISSING)
+    check(tools, kamailio.kemi(program, 2), method, code, ["server"])
+
+
+def test_nothing_of_a_subject_is_left() -> None:
+    with serving(slbroker("pure", 2)) as (server, _port):
+        processes = {pid: stat for root in server.pids for pid, stat in process_tree(root).items()}
+    assert len(processes) >= 3
+    assert not any(still_runs(pid, stat) for pid, stat in processes.items())
+
+
+def test_latency_is_taken_at_a_tenth_of_the_capacity(tools: Tools) -> None:
+    subject = c_echo(tools.echo)
+    with serving(subject) as (_server, port):
+        capacity = run_load(tools.sipload, port, "OPTIONS", SHORT).rps
+    sample = measure_latency(tools, subject, "OPTIONS", Plan(seconds=0.5, warmup=0, window=256))
+    # On a busy machine two capacities differ; an open loop at the whole of one would be ten times as much.
+    assert 0 < sample.load.rate < 4 * LATENCY_SHARE * capacity
+    assert 0 < sample.load.p50_us <= sample.load.p999_us
+
+
+# ---- TCP ----
+
+
+def test_every_connection_is_used_and_answered() -> None:
+    tcp = ("--listen", "tcp:127.0.0.1:{port}")
+    with serving(slbroker("pure", 1, *tcp)) as (_server, port):
+        for connections, window in ((1, 8), (5, 3), (20, 20)):
+            with TcpLoad(port, connections) as load:
+                assert load.run(0.2, window) >= connections
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(TcpLoadError, match=r"^connection 1: .*refused"), TcpLoad(1, 2):
+        pass
+
+
+def test_costs_of_whole_processes(tools: Tools) -> None:
+    outside = Outside(tools, "pure", SHORT)
+    assert outside.by_edges(2) > 0
+    assert outside.by_connections(3) > 0
+
+
+def test_no_more_connections_than_there_may_be_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (256, 4_096))
+    monkeypatch.setattr("resource.setrlimit", lambda *_: None)
+    assert reachable((1, 1_000, 10_000)) == (1, 1_000)
