@@ -20,7 +20,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types torture crowd bench bench-peers bench-costs guard asan fuzz mutants phones interop calls load fire network simulate clean
+.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers bench-costs guard asan fuzz mutants phones interop calls load fire network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,10 @@ lint: setup ## ruff: rules and layout
 types: setup ## mypy --strict, tests too
 	@echo "Checking the types."
 	@$(BIN)/mypy
+
+kemi: setup ## write KSR's type stubs and the tables of docs/kemi.md from what KSR exports
+	@$(BIN)/python -m tests.support.kemistubs
+	@$(BIN)/python -m tests.support.kemitables
 
 torture: setup ## every message of RFC 4475 and RFC 5118 to a running edge, and its answers
 	@$(BIN)/python tests/torture/table.py

@@ -76,6 +76,23 @@ def strangers(tree: Tree) -> list[str]:
     return [chain for module in tree.under("slbroker_edge") for chain in impurities(tree, module, NOT_AN_EDGES)]
 
 
+# KEMI's rooms: the modules of KSR stand on the variables, both on the files beside them, and none knows what is above.
+KEMI = "slbroker_handlers.kemi"
+KSR_MODULES, KSR_VARIABLES = f"{KEMI}.modules", f"{KEMI}.variables"
+ABOVE_KSR = tuple(f"{KEMI}.{name}" for name in ("ksr", "beforekemi", "check", "script", "testing"))
+
+
+def wrong_rooms(tree: Tree) -> list[str]:
+    """Imports in KEMI that point upward, or from one module of KSR to another."""
+    beside = [m for m in tree.under(KEMI) if m != KEMI and not is_under(m, KSR_MODULES, KSR_VARIABLES, *ABOVE_KSR)]
+    found = [
+        *crossings(tree, [KSR_MODULES, KSR_VARIABLES, *beside], ABOVE_KSR),
+        *crossings(tree, [KSR_MODULES, KSR_VARIABLES, *beside], [KSR_MODULES]),
+        *crossings(tree, beside, [KSR_VARIABLES]),
+    ]
+    return [str(i) for i in found]
+
+
 def loaded_by(module: str, *, pure: bool) -> list[str]:
     """Our modules that are loaded in an interpreter which has imported `module`, packages included, twins left out.
 
@@ -115,6 +132,11 @@ def test_the_pure_modules_reach_no_io_and_no_clock(ours: Tree) -> None:
 
 def test_an_edge_imports_no_plugin_no_broker_and_no_command(ours: Tree) -> None:
     assert strangers(ours) == []
+
+
+def test_kemis_rooms_know_nothing_of_what_stands_on_them(ours: Tree) -> None:
+    assert len(ours.under(KSR_MODULES)) > 25
+    assert wrong_rooms(ours) == []
 
 
 @pytest.mark.parametrize("pure", [False, True])
@@ -193,6 +215,15 @@ SOUND = {
     "slbroker_edge/reader.py": "from slbroker.sip import parser",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
     "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
+    "slbroker_handlers/kemi/__init__.py": "",
+    "slbroker_handlers/kemi/call.py": "",
+    "slbroker_handlers/kemi/variables/__init__.py": "",
+    "slbroker_handlers/kemi/variables/access.py": "from slbroker_handlers.kemi.call import Call",
+    "slbroker_handlers/kemi/modules/__init__.py": "",
+    "slbroker_handlers/kemi/modules/pv.py": "from slbroker_handlers.kemi.variables.access import read",
+    "slbroker_handlers/kemi/modules/sl.py": "from slbroker_handlers.kemi.call import Call",
+    "slbroker_handlers/kemi/ksr.py": "from slbroker_handlers.kemi import modules",
+    "slbroker_handlers/kemi/script.py": "from slbroker_handlers.kemi import ksr",
 }
 
 
@@ -210,6 +241,7 @@ def complaints(tree: Tree) -> list[str]:
         *wrong_ways(tree),
         *impure(tree),
         *strangers(tree),
+        *wrong_rooms(tree),
         *absent(tree),
         *(["ring " + " -> ".join(ring)] if ring else []),
     ]
@@ -265,6 +297,24 @@ def test_a_sound_tree_passes(tmp_path: Path) -> None:
         ("slbroker/sip/grammar.py", "def f():\n    from . import parser", "ring slbroker.sip."),
         ("slbroker/sip/grammar.py", "from slbroker import Handlers", "ring slbroker"),
         ("slbroker/sip/grammar.py", "if TYPE_CHECKING:\n    from slbroker.sip import parser", "ring slbroker.sip."),
+        ("slbroker_handlers/kemi/call.py", "def f():\n    from . import variables", "call:2 imports slbroker_handlers"),
+        (
+            "slbroker_handlers/kemi/call.py",
+            "import slbroker_handlers.kemi.modules.sl",
+            "call:1 imports slbroker_handlers",
+        ),
+        ("slbroker_handlers/kemi/modules/sl.py", "from slbroker_handlers.kemi.modules.pv import pv", "sl:1 imports"),
+        ("slbroker_handlers/kemi/modules/sl.py", "from slbroker_handlers.kemi import script", "sl:1 imports"),
+        (
+            "slbroker_handlers/kemi/variables/access.py",
+            "from slbroker_handlers.kemi import modules",
+            "access:1 imports",
+        ),
+        (
+            "slbroker_handlers/kemi/variables/access.py",
+            "if TYPE_CHECKING:\n    from slbroker_handlers.kemi.check import report",
+            "access:2 imports slbroker_handlers.kemi.check",
+        ),
     ],
 )
 def test_a_bad_module_is_found(tmp_path: Path, file: str, text: str, complaint: str) -> None:

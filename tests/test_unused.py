@@ -18,11 +18,11 @@ CALLED = {
     "slbroker.commands.options.ListenType.split_envvar_value": "click, for SLBROKER_LISTEN",
     "slbroker.logs.OwnLogger.isEnabledFor": "logging",
     "slbroker_handlers.loader._FreshLoader.get_code": "importlib",
-    "slbroker_handlers.kemi.legacy.LegacyMessage.src_address": "old KEMI scripts, and so to the end",
-    "slbroker_handlers.kemi.legacy.LegacyMessage.dst_address": "",
-    "slbroker_handlers.kemi.legacy.LegacyMessage.getHeader": "",
-    "slbroker_handlers.kemi.legacy.LegacyMessage.rewrite_ruri": "",
-    "slbroker_handlers.kemi.legacy.LegacyMessage.set_dst_uri": "",
+    "slbroker_handlers.kemi.beforekemi.LegacyMessage.src_address": "old KEMI scripts, and so to the end",
+    "slbroker_handlers.kemi.beforekemi.LegacyMessage.dst_address": "",
+    "slbroker_handlers.kemi.beforekemi.LegacyMessage.getHeader": "",
+    "slbroker_handlers.kemi.beforekemi.LegacyMessage.rewrite_ruri": "",
+    "slbroker_handlers.kemi.beforekemi.LegacyMessage.set_dst_uri": "",
 }
 
 

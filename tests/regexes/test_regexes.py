@@ -37,11 +37,10 @@ SHELLS = [fnmatch.translate(shell) for shell in ("900*", "*.example.com", "*a?b*
 # Where the two next bytes decide, or where no peer's byte comes to.
 UNDECIDED = {
     "slbroker/sip/via.py": "a parameter is none that begins with R",
-    "kemi/tables.py": "the user's own definition",
+    "kemi/htables.py": "the user's own definition",
     "slbroker/commands/": "the user's own words",
     "kemi/xavps.py": "the script's own words",
-    "kemi/morestrings.py": "each ~ is tried once, and what follows it is read to the next one",
-    "kemi/transform.py": "a repetition is given back to = alone, and what follows that ends at the text's end",
+    "variables/addressparts.py": "what is given back is tried once more at = or ~ alone, and read to the text's end",
     "kemi/uris.py": "what is left over begins with none of the alternatives",
 }
 
@@ -82,7 +81,7 @@ def test_what_is_put_together_at_run_time_is_a_users_or_from_fnmatch(regexes: li
     assert {regex.source for regex in regexes if regex.expression is None} == {
         "fnmatch.translate(pattern)", "'|'.join(shells)",  # users and domains
         "b'[%b]' % characters",  # a class of the grammar's
-        "pattern", "expression", "pieces[1]", r"f'(?<!\\\\){re.escape(text[:1])}'",  # KEMI scripts' own
+        "expression", "pieces[1]", r"f'(?<!\\\\){re.escape(text[:1])}'",  # KEMI scripts' own
         "f'[{re.escape(separators)}]'",  # ... their separators
         r"f'(?:\\A|\\r?\\n){re.escape(boundary)}'",  # of a body's parts: a text, no expression
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The list of addresses of module permissions, from a file as `permissions.address_file` names it."""
+"""IP addresses; and the list of them that `permissions.address_file` names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FIELDS: Final = "GROUP ADDRESS [MASK [PORT [TAG]]]"
 MAX_PORT: Final = 65_535
+
+
+def read_ip(text: str) -> IPAddress | None:
+    """Return an address, without brackets; None for anything else."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 class Permitted(NamedTuple):
@@ -73,18 +81,8 @@ def _read_line(words: list[str]) -> Permitted:
         raise ValueError(f"{' '.join(filter(None, (group, mask, port)))} has something that is no number")
     if int(port or 0) > MAX_PORT:
         raise ValueError("ports end at 65535")
-    host = address.removeprefix("[").removesuffix("]")
-    try:
-        own = ipaddress.ip_address(host)
-    except ValueError:
+    own = read_ip(address.strip("[]"))
+    if own is None:
         return Permitted(int(group), None, address, int(port or 0), tag)
     network = ipaddress.ip_network((own, int(mask or 0) or own.max_prefixlen), strict=False)
     return Permitted(int(group), network, "", int(port or 0), tag)
-
-
-def read_address(host: str) -> IPAddress | None:
-    """Return an address, IPv6 with brackets or without; None for a name."""
-    try:
-        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,16 +12,17 @@ from slbroker.sip.message import Message, Source
 from slbroker.sip.reply import MAX_REMEMBERED_PHRASE
 from slbroker.sip.slerrors import SlError
 from slbroker.sip.uri import text
-from slbroker_handlers.kemi.place import script_logger
+from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.uris import UriParts, split_uri
-from slbroker_handlers.kemi.xavps import Xavps
+from slbroker_handlers.kemi.xavps import empty_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from slbroker.sip.credentials import Credentials
-    from slbroker_handlers.kemi.state import State
-    from slbroker_handlers.kemi.tables import Xval
+    from slbroker_handlers.kemi.memory import State
+    from slbroker_handlers.kemi.values import Xval
+    from slbroker_handlers.kemi.xavps import Lists
 
 logger = script_logger(__name__)
 
@@ -93,7 +95,7 @@ class Call:
         self.branch_flags: dict[int, int] = {}
         self.branch_notes: dict[tuple[int, str], str | None] = {}  # what a script has set of $(branch(name)[n])
         self.avps: dict[str, list[Xval]] = {}
-        self._xavps: Xavps | None = None
+        self._xavps: dict[str, Lists] | None = None
         self.iterators: dict[str, int] = {}
         # The lines that each iterator over those of SDP or body goes through, and where it is.
         self.line_iterators: dict[tuple[str, str], tuple[list[str], int]] = {}
@@ -102,10 +104,10 @@ class Call:
         self.sanity: tuple[int, str, str] | None = None  # the reply that a sanity check has made up
 
     @property
-    def xavps(self) -> Xavps:
-        """Return the values of $xavp and its relatives; made when a script first asks."""
+    def xavps(self) -> dict[str, Lists]:
+        """Return the values of $xavp, $xavi and $xavu, by these names; made when a script first asks."""
         if self._xavps is None:
-            self._xavps = Xavps.empty()
+            self._xavps = empty_lists()
         return self._xavps
 
     # Reading ----------------------------------------------------------------------------------------------------
@@ -124,6 +126,11 @@ class Call:
     def parts(self) -> UriParts | None:
         """Return the Request-URI in parts, None when it is no URI."""
         return split_uri(self.uri)
+
+    @property
+    def next_hop(self) -> str:
+        """Return where a forwarded request would go."""
+        return self.uri if self.destination is None else self.destination
 
     def all(self, name: str) -> list[str]:
         """Return the values of the headers called `name`, long or compact, in any case."""
@@ -165,6 +172,18 @@ class Call:
         """Change the Request-URI."""
         self.uri = uri
         self.changed = True
+
+    def set_user(self, user: str) -> bool:
+        """Change the user of the Request-URI, "" takes it out; return whether it can have one."""
+        if (parts := self.parts) is not None:
+            self.set_uri(parts.with_user(user))
+        return parts is not None
+
+    def set_host(self, host: str) -> bool:
+        """Change the host of the Request-URI, which is no URI any more where that is empty."""
+        if (parts := self.parts) is not None:
+            self.set_uri(parts.with_host(host))
+        return parts is not None
 
     @property
     def contacts(self) -> list[str]:
@@ -280,20 +299,16 @@ def current_state() -> State | None:
     return _current[-1].state if _current else None
 
 
-# What `Active` does, for each request: a call becomes the current one, and is no longer.
+# What `active` does, for each request: a call becomes the current one, and is no longer.
 begin: Final = _current.append
 end: Final = _current.pop
 
 
-class Active:
-    """Makes a call the current one, while `with` lasts."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def __enter__(self) -> Call:
-        _current.append(self._call)
-        return self._call
-
-    def __exit__(self, *exc_info: object) -> None:
-        _current.pop()
+@contextmanager
+def active(call: Call) -> Iterator[Call]:
+    """Make a call the current one, while `with` lasts."""
+    begin(call)
+    try:
+        yield call
+    finally:
+        end()

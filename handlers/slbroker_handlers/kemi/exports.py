@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, overload
 
-from slbroker_handlers.kemi.place import script_logger
-from slbroker_handlers.kemi.tables import Xval
+from slbroker_handlers.kemi.scriptlog import script_logger
+from slbroker_handlers.kemi.values import NULL
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.values import Xval
 
 logger = script_logger(__name__)
-
-__all__ = ["FORWARDED", "Export", "Module", "Xval"]
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 # What `partial` says of a function that is a proxy's.
 FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
+# ... and of one that asks for a transaction.
+NO_TRANSACTIONS: Final = "there are no transactions: as Kamailio answers where it holds none"
+# ... and of one that counts.
+COUNTED_HERE: Final = "local to a worker, which logs them when it stops; names need no declaration"
 # What a function answers that has failed, or that cannot work here, by the kind of its result.
 FAILURES: Final[dict[str, Xval]] = {"int": -1, "bool": False, "Xval": None, "None": 0}
 _KINDS: Final[dict[str, type]] = {"int": int, "str": str}
@@ -43,7 +47,12 @@ class Export(NamedTuple):
     @property
     def title(self) -> str:
         """Return the name that scripts write."""
-        return f"KSR.{self.module}.{self.name}" if self.module else f"KSR.{self.name}"
+        return ksr_name(self.module, self.name)
+
+
+def ksr_name(module: str, name: str) -> str:
+    """Return a function of KSR as scripts write it; the core's module is ""."""
+    return f"KSR.{module}.{name}" if module else f"KSR.{name}"
 
 
 class Module:
@@ -52,30 +61,102 @@ class Module:
     def __init__(self, name: str) -> None:
         self.name = name
         self.exports: dict[str, Export] = {}
+        MODULES[name] = self
 
     @overload
     def export(self, function: AnyFunction) -> AnyFunction: ...
     @overload
     def export(self, *, partial: str = "", name: str = "") -> Callable[[AnyFunction], AnyFunction]: ...
     def export(self, function: AnyFunction | None = None, *, partial: str = "", name: str = "") -> Any:
-        """Declare a function of this module; `partial` says what differs from Kamailio's."""
+        """Declare a function of this module; `partial` says what differs from Kamailio's, `name` what `add` is told."""
 
         def declare(declared: AnyFunction) -> AnyFunction:
-            self.add(name or declared.__name__, declared, partial)
+            self.add(name or declared.__name__, declared, partial=partial)
             return declared
 
         return declare if function is None else declare(function)
 
-    def add(self, name: str, function: Callable[..., Xval], partial: str = "") -> None:
-        """Declare `function` under another name than its own."""
-        params = tuple(
-            (f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name, str(p.annotation))
-            for p in inspect.signature(function).parameters.values()
-        )[1:]
-        result = str(function.__annotations__["return"])
-        assert result in FAILURES, f"{name} returns {result}"
-        assert all(kind in _KINDS for _, kind in params), f"{name} takes {params}"
-        self.exports[name] = Export(self.name, name, params, result, partial, function)
+    def add(
+        self, name: str, function: Callable[..., Xval], says: str = "", *, partial: str = "", result: str = ""
+    ) -> None:
+        """Declare `function` under a name. Of one without annotations, which takes the call alone, `result` is said.
+
+        With {} in `name` several are declared, and {} in what it `says` is how they differ: get, gete and getw, which
+        return None, "" and "<null>" for null; or seti and sets, which take a number and text where a `Value` is taken.
+        """
+        params, returned = ((), result) if result else _signature(function)
+        says = says or function.__doc__ or ""
+        if "{}" not in name:
+            self._keep(Export(self.name, name, params, returned, partial, _copied(function, says)))
+        elif "Value" in dict(params).values():
+            for letter, taken, words in (("i", "int", "a number"), ("s", "str", "text")):
+                own = tuple((param, taken if kind == "Value" else kind) for param, kind in params)
+                form = _copied(function, says.format(words))
+                self._keep(Export(self.name, name.format(letter), own, returned, partial, form))
+        else:
+            for letter, null in {"": None, "e": "", "w": NULL}.items():
+                form = _copied(function, says.format("None")) if null is None else _without_null(function, null, says)
+                self._keep(Export(self.name, name.format(letter), params, returned, partial, form))
+
+    def answer(self, answer: Xval, functions: dict[str, str], *, partial: str = "") -> None:
+        """Declare functions, such as `append(text: str)`, that always answer the same; with what each would do."""
+        result = type(answer).__name__ if isinstance(answer, int) else "Xval"
+        for written, says in functions.items():
+            name, _, taken = written.removesuffix(")").partition("(")
+            pairs = (param.partition(": ") for param in taken.split(", ") if param)
+            params = tuple((param, kind) for param, _, kind in pairs)
+            self._keep(Export(self.name, name, params, result, partial, _make_answer(answer, says)))
+
+    def _keep(self, export: Export) -> None:
+        assert export.result in FAILURES, export
+        assert all(kind in _KINDS for _, kind in export.params), export
+        self.exports[export.name] = export
+
+
+# Those of KSR, by their names; each is there as soon as its file was imported.
+MODULES: Final[dict[str, Module]] = {}
+
+
+def find_export(module: str, name: str) -> Export | None:
+    """Return what KSR.MODULE.NAME is; None when it does not work here."""
+    return MODULES[module].exports.get(name) if module in MODULES else None
+
+
+def _signature(function: Callable[..., Xval]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return what a function takes behind the call, and what it returns, as its annotations say."""
+    _, *taken = inspect.signature(function).parameters.values()
+    params = tuple((f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name, str(p.annotation)) for p in taken)
+    return params, str(function.__annotations__["return"])
+
+
+def _copied(function: Callable[..., Xval], says: str) -> Callable[..., Xval]:
+    """Return a function with another docstring: it may be exported under several names."""
+    assert isinstance(function, FunctionType)
+    if says == function.__doc__:
+        return function
+    copy = FunctionType(function.__code__, function.__globals__, None, function.__defaults__, function.__closure__)
+    copy.__doc__ = says
+    return copy
+
+
+def _without_null(function: Callable[..., Xval], null: str, says: str) -> Callable[..., Xval]:
+    def read(*args: Any) -> Xval:
+        value = function(*args)
+        return null if value is None else value
+
+    read.__doc__ = says.format(f'"{null}"')
+    return read
+
+
+def _make_answer(answer: Xval, says: str) -> Callable[..., Xval]:
+    def function(*_args: Any) -> Xval:
+        return answer
+
+    function.__doc__ = says
+    return function
+
+
+# Calls ----------------------------------------------------------------------------------------------------------
 
 
 def bind(export: Export, current: Callable[[], Call]) -> Callable[..., Xval]:

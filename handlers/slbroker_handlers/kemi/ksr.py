@@ -5,73 +5,25 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from slbroker_handlers.kemi import (
-    auth,
-    byname,
-    corex,
-    elsewhere,
-    flags,
-    hdr,
-    htable,
-    ipops,
-    kx,
-    maxfwd,
-    nathelper,
-    permissions,
-    pike,
-    pv,
-    pvtpl,
-    pvx,
-    rewriting,
-    sanity,
-    sdpops,
-    siputils,
-    sl,
-    small,
-    textops,
-    textopsx,
-    tm,
-    xavpfunctions,
-    xavplists,
-    xlog,
-)
+from slbroker_handlers.kemi import catalogue, modules
 from slbroker_handlers.kemi.call import current, current_state
-from slbroker_handlers.kemi.core import core
-from slbroker_handlers.kemi.exports import FAILURES, Export, Module, Xval, bind
-from slbroker_handlers.kemi.known import OLDEST, find_known, is_known_module, modules
+from slbroker_handlers.kemi.catalogue import OLDEST, find_known
+from slbroker_handlers.kemi.exports import FAILURES, MODULES, bind, find_export, ksr_name
 from slbroker_handlers.kemi.release import NEWEST, name_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-assert flags  # its functions are the core's
-assert xavpfunctions  # its functions are pvx's
-assert xavplists  # and so are these
-assert rewriting  # its functions are textops's
+    from slbroker_handlers.kemi.values import Xval
 
-MODULES: Final[dict[str, Module]] = {
-    module.name: module
-    for module in (
-        core, sl.sl, pv.pv, pvx.pvx, hdr.hdr, kx.kx, maxfwd.maxfwd, sanity.sanity, siputils.siputils, corex.corex,
-        textops.textops, textopsx.textopsx, htable.htable, pike.pike, xlog.xlog, auth.auth, ipops.ipops,
-        small.statistics, small.counters, small.uuid, small.regex, small.cfgutils, nathelper.nathelper,
-        permissions.permissions, sdpops.sdpops, pvtpl.pvtpl, tm.tm, tm.tmx, byname.x,
-    )
-}  # fmt: skip
-byname.modules.update(MODULES)
-
-
-def find(module: str, name: str) -> Export | None:
-    """Return what KSR.MODULE.NAME is; None when it does not work here."""
-    found = MODULES.get(module)
-    return found.exports.get(name) if found else None
+assert modules  # importing them puts them into MODULES
 
 
 def is_module(name: str) -> bool:
     """Return whether KSR has a module called `name`, or some release of Kamailio has."""
-    return name in MODULES or is_known_module(name)
+    return name in MODULES or name in catalogue.modules()
 
 
 def install() -> ModuleType:
@@ -85,7 +37,7 @@ def install() -> ModuleType:
         return known
     ksr = ModuleType("KSR", "Kamailio's KEMI interface, for scripts that slbroker runs.")
     vars(ksr)["__slbroker__"] = True
-    for name in sorted({*MODULES, *modules()} - {""}):
+    for name in sorted({*MODULES, *catalogue.modules()} - {""}):
         setattr(ksr, name, _make_module(name))
     _fill(ksr, "")
     sys.modules["KSR"] = ksr
@@ -101,11 +53,9 @@ def _make_module(name: str) -> ModuleType:
 
 
 def _fill(target: ModuleType, name: str) -> None:
-    exports = MODULES[name].exports if name in MODULES else {}
-    for function, known in modules().get(name, {}).items():
+    for function, known in catalogue.modules().get(name, {}).items():
         if known.since == OLDEST and known.until is None:
-            export = exports.get(function)
-            setattr(target, function, bind(export, current) if export else _make_failing(name, function))
+            setattr(target, function, _make_function(name, function))
     vars(target)["__getattr__"] = lambda function: _look_up(name, function)
 
 
@@ -118,7 +68,7 @@ def _look_up(module: str, name: str) -> object:
     release = state.release if state is not None else NEWEST
     known = find_known(module, name)
     if known is not None and known.is_in(release):
-        return _make_later(module, name)
+        return _make_function(module, name)
     if state is not None and state.allow_missing:
         return _make_failing(module, name) if module else _Absent(name)
     because = f": Kamailio {name_release(release)} has none" if known is not None else ""
@@ -140,22 +90,23 @@ class _Absent:
         return _make_failing(self._name, name)
 
 
-@lru_cache(maxsize=1_024)
-def _make_later(module: str, name: str) -> Callable[..., Xval]:
-    export = find(module, name)
+@lru_cache(maxsize=4_096)
+def _make_function(module: str, name: str) -> Callable[..., Xval]:
+    """Return a function of Kamailio's as scripts get it."""
+    export = find_export(module, name)
     return bind(export, current) if export else _make_failing(module, name)
 
 
 @lru_cache(maxsize=4_096)
 def _make_failing(module: str, name: str) -> Callable[..., Xval]:
     """Return a function that cannot work here, or that nobody has: it answers as if it had failed."""
-    title = f"KSR.{module}.{name}" if module else f"KSR.{name}"
-    answer = FAILURES[elsewhere.result_of(module, name)]
+    title = ksr_name(module, name)
+    answer = FAILURES[catalogue.result_of(module, name)]
 
     def fail(*_args: object) -> Xval:
         current().state.count_unsupported(title)
         return answer
 
     fail.__name__ = fail.__qualname__ = name
-    fail.__doc__ = f"Cannot work here: {elsewhere.reason_for(module)}."
+    fail.__doc__ = f"Cannot work here: {catalogue.reason_for(module)}."
     return fail

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from slbroker.errors import ConfigError
 from slbroker_handlers.kemi.addresses import Permitted, read_addresses
+from slbroker_handlers.kemi.htables import Table
 from slbroker_handlers.kemi.release import NEWEST, Release
-from slbroker_handlers.kemi.tables import Table
 
 # Those that mean something here, with Kamailio's defaults.
 NUMBERS: Final = {
@@ -52,8 +52,15 @@ class Params:
     tables: tuple[str, ...] = ()  # as htable's modparam has them: "ipban=>size=8;autoexpire=300"
 
 
+_CALLED: Final = (
+    "kemi.request_route_callback", "app_python3.mod_init_function", "app_python3.child_init_method",
+    "app_python3s.script_init", "app_python3s.script_child_init", "sl.event_callback_lres_sent",
+    "sl.event_callback_fl_ack",
+)  # fmt: skip
+
+
 class Names(NamedTuple):
-    """How the functions are called that are called here; the parameters say so."""
+    """How the functions are called that are called here: the parameters `_CALLED` say so, in this order."""
 
     route: str
     make: str  # mod_init
@@ -66,16 +73,7 @@ class Names(NamedTuple):
     @classmethod
     def of(cls, params: Params) -> Names:
         """Return the names that a script's parameters say."""
-        texts = params.texts
-        return cls(
-            texts["kemi.request_route_callback"],
-            texts["app_python3.mod_init_function"],
-            texts["app_python3.child_init_method"],
-            texts["app_python3s.script_init"],
-            texts["app_python3s.script_child_init"],
-            texts["sl.event_callback_lres_sent"],
-            texts["sl.event_callback_fl_ack"],
-        )
+        return cls(*(params.texts[name] for name in _CALLED))
 
     def arguments(self) -> dict[str, int]:
         """Return how many arguments the methods get, besides self."""

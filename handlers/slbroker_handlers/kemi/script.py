@@ -21,16 +21,16 @@ from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.config import KEMI
 from slbroker.errors import ConfigError, PluginError
 from slbroker.plugin import DROP, Handlers, Request
-from slbroker_handlers.kemi import ksr, router
-from slbroker_handlers.kemi.call import Active, Call, begin, begin_call, end, stand_by
-from slbroker_handlers.kemi.childinit import does_more_than_log
-from slbroker_handlers.kemi.legacy import LegacyMessage
+from slbroker_handlers.kemi import ksr
+from slbroker_handlers.kemi.beforekemi import ROUTER_UNTIL, LegacyMessage, install_router
+from slbroker_handlers.kemi.call import Call, active, begin, begin_call, end, stand_by
+from slbroker_handlers.kemi.check.childinit import does_more_than_log
+from slbroker_handlers.kemi.check.mentions import find_helpers, find_uses
+from slbroker_handlers.kemi.check.mistakes import find_legacy, find_slips
+from slbroker_handlers.kemi.check.report import Report, make_entry, make_report
+from slbroker_handlers.kemi.memory import State
 from slbroker_handlers.kemi.params import Names, Params, read_params
 from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
-from slbroker_handlers.kemi.report import Report, make_entry, make_report
-from slbroker_handlers.kemi.slips import find_legacy, find_slips
-from slbroker_handlers.kemi.source import find_helpers, find_uses
-from slbroker_handlers.kemi.state import State
 
 if TYPE_CHECKING:
     from slbroker.plugin import Decision
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_RANK: Final = 1  # the first SIP worker's, in Kamailio
-LEGACY_UNTIL: Final = (6, 0)  # the release that took Router away
 LOCAL_RESPONSE: Final = "sl:local-response"
 # A request's route, and what is told of an event; both run with their request as the current one.
 Routine: TypeAlias = Callable[[Call], object]
@@ -125,7 +124,7 @@ def _report(wanted: ScriptName, source: str) -> Report:
     except SyntaxError as error:
         raise PluginError(f"script {wanted.path}:{error.lineno}: {error.msg}") from error
     report = make_report(uses, wanted.params.release, slips)
-    if legacy and wanted.params.release >= LEGACY_UNTIL:
+    if legacy and wanted.params.release >= ROUTER_UNTIL:
         report.unknown.append(make_entry("Router", legacy, legacy[0].text))
     return report
 
@@ -150,14 +149,14 @@ class Script:
         self.state = state
         self._names = Names.of(wanted.params)
         ksr.install()
-        if wanted.params.release < LEGACY_UNTIL or wanted.allow_missing:
-            router.install(self.path.resolve().parent)
+        if wanted.params.release < ROUTER_UNTIL or wanted.allow_missing:
+            install_router(self.path.resolve().parent)
         idle = Call(self.state)
-        with Active(idle):
+        with active(idle):
             module = self._import(source)
             owner = self._find_owner(module)
         self._route = self._find_route(owner)
-        self._child_init = self._find_child_init(owner)
+        start = self._find_start(owner)
         self._on_reply = self._find_event(owner, self._names.replied, LOCAL_RESPONSE)
         self._on_ack = self._find_event(owner, self._names.absorbed, FILTERED_ACK.decode())
         stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
@@ -167,7 +166,7 @@ class Script:
         self.app.otherwise(answer)
         if self._on_ack is not None:
             self.app.filtered_ack(self.hear_ack)
-        self.app.startup(self._make_start(owner))
+        self.app.startup(start)
         self.app.shutdown(self._stop)
 
     # Loading ----------------------------------------------------------------------------------------------------
@@ -234,16 +233,25 @@ class Script:
             place = f"{code.co_filename}:{code.co_firstlineno}"
             raise PluginError(f"script {place}: {name} is called as {wanted}, which it does not take") from None
 
-    def _find_child_init(self, owner: object) -> Callable[[], object] | None:
+    def _find_start(self, owner: object) -> Callable[[], None]:
+        """Return what calls child_init; under its name where a test that leaves it out is to be warned."""
         is_module = isinstance(owner, ModuleType)
-        name = self._child_init_name(owner)
+        name = self._names.script_begin if is_module else self._names.begin
         routine = getattr(owner, name, None)
         if callable(routine):
             self._try_arguments(routine, name, "rank")
-            return lambda: routine(self.rank)
-        if is_module:
-            return None
-        raise PluginError(f"script {self.path}: what {self._names.make}() returned has no {name}(self, rank)")
+        elif not is_module:
+            raise PluginError(f"script {self.path}: what {self._names.make}() returned has no {name}(self, rank)")
+
+        def start() -> None:
+            if callable(routine):
+                with active(Call(self.state)):
+                    routine(self.rank)
+
+        if callable(routine) and does_more_than_log(routine):
+            start.__name__ = start.__qualname__ = name
+            start.__module__ = str(getattr(routine, "__module__", self.path.stem))
+        return start
 
     def _find_event(self, owner: object, name: str, event: str) -> Routine | None:
         """Return what tells a script of an event; None where it has no callback called `name`.
@@ -313,27 +321,9 @@ class Script:
         assert self._on_ack is not None
         message = request.message._replace(method=b"ACK")
         call = Call(self.state, Request(message, request.source, request.context))
-        with Active(call):
+        with active(call):
             self._on_ack(call)
         return DROP
-
-    def _make_start(self, owner: object) -> Callable[[], None]:
-        """Return what calls child_init; under its name where a test that leaves it out is to be warned."""
-        begin_worker = self._child_init
-
-        def start() -> None:
-            if begin_worker is not None:
-                with Active(Call(self.state)):
-                    begin_worker()
-
-        routine = getattr(owner, self._child_init_name(owner), None)
-        if callable(routine) and does_more_than_log(routine):
-            start.__name__ = start.__qualname__ = self._child_init_name(owner)
-            start.__module__ = str(getattr(routine, "__module__", self.path.stem))
-        return start
-
-    def _child_init_name(self, owner: object) -> str:
-        return self._names.script_begin if isinstance(owner, ModuleType) else self._names.begin
 
     def _stop(self) -> None:
         for title, count in sorted(self.state.unsupported.items()):

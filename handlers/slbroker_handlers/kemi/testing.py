@@ -20,10 +20,10 @@ from slbroker.plugin import DROP, Handlers
 from slbroker.testing import SOURCE, Client
 from slbroker.testing.factory import URI
 from slbroker_handlers.kemi import ksr
-from slbroker_handlers.kemi.call import Active, Call
+from slbroker_handlers.kemi.call import Call, active
+from slbroker_handlers.kemi.memory import State
 from slbroker_handlers.kemi.params import read_params
 from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
-from slbroker_handlers.kemi.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def ksr_request(
     Raises ValueError for a request that an edge would not hand out.
     """
     call = Call(state or new_state(), _as_handed_out(method, uri, headers, body, source))
-    with Active(call):
+    with active(call):
         yield call
 
 

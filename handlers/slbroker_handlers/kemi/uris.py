@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from slbroker.errors import Reject
 from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.uri import text
+from slbroker_handlers.kemi.remembering import remembering
 
 _BAD: Final = r"\x00-\x20<>\"\x7f"  # what stands in no URI
 _match_sip = re.compile(
@@ -24,9 +24,8 @@ _match_urn = re.compile(
 ).fullmatch
 _match_quoted = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL).match
 
-# A script asks for the same parts again and again. Longer ones are not kept: a thousand would be many megabytes.
-MAX_REMEMBERED: Final = 1_024
-MAX_REMEMBERED_LENGTH: Final = 256
+# Kamailio's numbers of transports.
+PROTOCOL_NUMBERS: Final = {"udp": 1, "tcp": 2, "tls": 3, "sctp": 4, "ws": 5, "wss": 6}
 
 
 class UriParts(NamedTuple):
@@ -90,13 +89,15 @@ class UriParts(NamedTuple):
                 return value.strip()
         return None
 
+    def without_param(self, name: str) -> str:
+        """Return the URI without a parameter."""
+        kept = [piece for piece in self.params.split(";")[1:] if piece.partition("=")[0].lower() != name.lower()]
+        return str(self._replace(params="".join(f";{piece}" for piece in kept)))
 
+
+@remembering(1_024, 256)
 def split_uri(uri: str) -> UriParts | None:
     """Return the parts of a sip, sips, tel or urn URI, None for what is none."""
-    return _split(uri) if len(uri) > MAX_REMEMBERED_LENGTH else _remember_split(uri)
-
-
-def _split(uri: str) -> UriParts | None:
     found = _match_sip(uri)
     if found is not None:
         scheme, user, password, host, port, params, headers = (part or "" for part in found.groups())
@@ -114,9 +115,6 @@ def _split(uri: str) -> UriParts | None:
     return UriParts("urn", urn[1] or "", "", urn[2] or urn[3], "", urn[4] or "", "") if urn else None
 
 
-_remember_split: Final = lru_cache(maxsize=MAX_REMEMBERED)(_split)
-
-
 class NameAddr(NamedTuple):
     """An address header as Kamailio has it: display name with its quotes, URI, tag; "" for what is not there."""
 
@@ -130,11 +128,10 @@ NOBODY: Final = NameAddr("", "", "")
 
 def read_address(value: bytes | None) -> NameAddr:
     """Return the parts of From or To, or of the first address in a Contact; `NOBODY` for one that cannot be read."""
-    if not value:
-        return NOBODY
-    return _read(value) if len(value) > MAX_REMEMBERED_LENGTH else _remember_read(value)
+    return _read(value) if value else NOBODY
 
 
+@remembering(1_024, 256)
 def _read(value: bytes) -> NameAddr:
     try:
         address = _first_address(value)
@@ -158,9 +155,6 @@ def _display(value: bytes, uri: bytes) -> bytes:
         return b""
     quoted = _match_quoted(value)
     return quoted[0] if quoted else value.partition(b"<")[0].rstrip(b" \t")
-
-
-_remember_read: Final = lru_cache(maxsize=MAX_REMEMBERED)(_read)
 
 
 # Quoted text and what is in angle brackets stands whole: a comma in them is between nothing. What is not closed goes on

@@ -7,16 +7,17 @@ one. $xavi does not tell upper from lower case; of $xavu there is one of each na
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from slbroker_handlers.kemi.values import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker_handlers.kemi.tables import Value, Xval
+    from slbroker_handlers.kemi.values import Value, Xval
 
 Fields: TypeAlias = "dict[str, list[Value]]"
 Item: TypeAlias = "Value | Fields"
-AnyItem = TypeVar("AnyItem")
 
 _PART: Final = r"([^\[\]=>\s]+)\s*(?:\[\s*(-?[0-9]{1,4}|\*)\s*\])?"
 _match = re.compile(rf"\s*{_PART}\s*(?:=>\s*{_PART}\s*)?").fullmatch
@@ -50,7 +51,7 @@ class Lists:
 
     def find(self, name: str, at: int = 0) -> Item | None:
         """Return what is called so, at a position; None where there is none."""
-        return _at(self._items.get(self._key(name), []), at)
+        return pick(self._items.get(self._key(name), []), at)
 
     def fields(self, name: str, at: int = 0) -> Fields | None:
         """Return the fields of what is called so; None where it has none."""
@@ -60,7 +61,7 @@ class Lists:
     def field(self, name: str, at: int, field: str, field_at: int = 0) -> Xval:
         """Return a field's value."""
         fields = self.fields(name, at)
-        return _at(fields.get(self._key(field), []), field_at) if fields is not None else None
+        return pick(fields.get(self._key(field), []), field_at) if fields is not None else None
 
     def get(self, path: Path) -> Xval:
         """Return what a path means; what has fields has no value that would mean something."""
@@ -148,18 +149,6 @@ class Lists:
         return bool(self._items.pop(self._key(name), []))
 
 
-def _at(values: list[AnyItem], at: int) -> AnyItem | None:
-    return values[at] if -len(values) <= at < len(values) else None
-
-
-class Xavps(NamedTuple):
-    """The three kinds of one request."""
-
-    xavp: Lists
-    xavi: Lists
-    xavu: Lists
-
-    @classmethod
-    def empty(cls) -> Xavps:
-        """Return those of a request that has just come."""
-        return cls(Lists(), Lists(str.lower), Lists(is_unique=True))
+def empty_lists() -> dict[str, Lists]:
+    """Return $xavp, $xavi and $xavu, by these names, of a request that has just come."""
+    return {"xavp": Lists(), "xavi": Lists(str.lower), "xavu": Lists(is_unique=True)}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import Exit
-from slbroker_handlers.kemi.stubwriter import PATH
 from tests.handlers.kemi.scripts import route, write
 from tests.peers.pair import Case, client
 from tests.peers.pair import write as request
+from tests.support.kemistubs import PATH
 from tests.support.peers import free_udp_port
 from tests.support.processes import run_slbroker, slbroker
 from tests.support.timing import within

@@ -12,7 +12,7 @@ import pytest
 from slbroker.sip.message import Source
 from slbroker.testing import credentials
 from slbroker_handlers.kemi import script
-from slbroker_handlers.kemi.state import State
+from slbroker_handlers.kemi.memory import State
 from tests.handlers.kemi.scripts import serve
 
 if TYPE_CHECKING:

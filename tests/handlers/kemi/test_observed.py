@@ -8,8 +8,8 @@ import pytest
 
 from slbroker.sip.message import Source
 from slbroker.testing import Client
-from slbroker_handlers.kemi.known import find_known
-from slbroker_handlers.kemi.ksr import MODULES
+from slbroker_handlers.kemi.catalogue import find_known
+from slbroker_handlers.kemi.exports import MODULES
 from slbroker_handlers.kemi.script import load_script
 from tests.handlers.kemi.observations import NAMES, OBSERVATIONS, PROBE, SETTINGS, Observation, answer, question
 

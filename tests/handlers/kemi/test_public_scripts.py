@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from slbroker_handlers.kemi.known import find_known
-from slbroker_handlers.kemi.report import make_report
-from slbroker_handlers.kemi.source import find_uses
+from slbroker_handlers.kemi.catalogue import find_known
+from slbroker_handlers.kemi.check.mentions import find_uses
+from slbroker_handlers.kemi.check.report import make_report
 
 CALLS = Path(__file__).with_name("calls.txt")
 ENOUGH = 0.9  # of the places that make sense without state

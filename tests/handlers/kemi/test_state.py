@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from slbroker_handlers.kemi import pike
+from slbroker_handlers.kemi.memory import State
+from slbroker_handlers.kemi.modules import pike
 from slbroker_handlers.kemi.params import NUMBERS, read_params
-from slbroker_handlers.kemi.state import State
 
 if TYPE_CHECKING:
     import pytest

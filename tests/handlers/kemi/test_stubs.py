@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from mypy import api
 
-from slbroker_handlers.kemi.ksr import MODULES, install
+from slbroker_handlers.kemi.exports import MODULES
+from slbroker_handlers.kemi.ksr import install
 from slbroker_handlers.kemi.params import NAMES
-from slbroker_handlers.kemi.stubwriter import PATH, write_stubs
-from slbroker_handlers.kemi.tablewriter import write_functions, write_variables
 from slbroker_handlers.kemi.testing import ksr_request
-from slbroker_handlers.kemi.transform import KNOWN
+from slbroker_handlers.kemi.variables.transform import FORMS
+from tests.support.kemistubs import PATH, write_stubs
+from tests.support.kemitables import write_functions, write_variables
 
 
 def test_the_stubs_are_up_to_date() -> None:
-    """If not: python -m slbroker_handlers.kemi.stubwriter."""
+    """If not: make kemi."""
     assert PATH.read_text(encoding="utf-8") == write_stubs()
 
 
@@ -95,9 +96,9 @@ def test_every_function_is_in_the_module_that_scripts_import() -> None:
 
 
 def test_the_tables_in_the_docs_are_up_to_date() -> None:
-    """If not: python -m slbroker_handlers.kemi.tablewriter."""
+    """If not: make kemi."""
     docs = (Path(__file__).parents[3] / "docs" / "kemi.md").read_text(encoding="utf-8")
     assert write_functions() in docs
     assert write_variables() in docs
-    assert [name for name in sorted(KNOWN) if f"`{name}`" not in docs] == []
+    assert [name for name in sorted(FORMS) if f"`{name}`" not in docs] == []
     assert [name for name in NAMES if f"`{name}`" not in docs and not name.startswith("siputils.options_")] == []

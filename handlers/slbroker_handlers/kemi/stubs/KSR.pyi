@@ -161,25 +161,584 @@ def setuser(user: str, /) -> bool:
 def warn(message: str, /) -> None:
     """Log at level warning."""
 
-class _sl:
+class _auth:
     @staticmethod
-    def send_reply(code: int, reason: str, /) -> int:
-        """Reply, by the transaction where there is one. Here: there are no transactions: always stateless."""
+    def auth_algorithm(algorithm: str, /) -> int:
+        """Choose the algorithm of challenges. Here: MD5 alone: 1, any other: -1."""
     @staticmethod
-    def send_reply_error() -> int:
-        """Reply with what describes the last internal error. Here: there are no transactions: always stateless."""
+    def auth_challenge(realm: str, flags: int, /) -> int:
+        """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
-    def send_reply_mode(code: int, reason: str, mode: int, /) -> int:
-        """Reply; mode 1 asks for no connection to be opened for it, mode 2 for it to be closed, which it is not. Here: there are no transactions: always stateless; no connection is opened to reply, and mode 2 closes none, as in Kamailio."""
+    def auth_get_www_authenticate(realm: str, flags: int, target: str, /) -> int:
+        """Set a pseudo-variable to a WWW-Authenticate header, with its line end, for append_to_reply. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
-    def sl_forward_reply(code: str, reason: str, /) -> int:
-        """Forward a reply. Here: always -1: SIP replies never come to a handler."""
+    def consume_credentials() -> int:
+        """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were. Here: the request is not forwarded, so nothing is taken out of it."""
     @staticmethod
-    def sl_reply_error() -> int:
-        """Reply with what describes the last internal error: `500 I'm terribly sorry, server error occurred (1/SL)`."""
+    def has_credentials(realm: str, /) -> int:
+        """Return 1 when the request has digest credentials for a realm."""
     @staticmethod
-    def sl_send_reply(code: int, reason: str, /) -> int:
-        """Reply statelessly."""
+    def proxy_challenge(realm: str, flags: int, /) -> int:
+        """Challenge with 407. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def pv_auth_check(realm: str, password: str, flags: int, checks: int, /) -> int:
+        """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def pv_proxy_authenticate(realm: str, password: str, flags: int, /) -> int:
+        """Judge the credentials in Proxy-Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def pv_www_authenticate(realm: str, password: str, flags: int, /) -> int:
+        """Judge the credentials in Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def pv_www_authenticate_method(realm: str, password: str, flags: int, method: str, /) -> int:
+        """Judge the credentials in Authorization by a password, as those of a request with this method. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+    @staticmethod
+    def www_challenge(realm: str, flags: int, /) -> int:
+        """Challenge with 401. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
+
+class _cfgutils:
+    @staticmethod
+    def core_hash(first: str, second: str, size: int, /) -> int:
+        """Return a number from 1 to 2 to the power of `size` that is made of one text or two; from 1 to 2 for size 0."""
+    @staticmethod
+    def lock(key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def lock_key2(name: str, key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def rand_event() -> int:
+        """Return 1 with the probability that rand_set_prob has set, else -1."""
+    @staticmethod
+    def rand_get_prob() -> int:
+        """Return the probability."""
+    @staticmethod
+    def rand_reset_prob() -> int:
+        """Set the probability to what it was at first, 10 percent."""
+    @staticmethod
+    def rand_set_prob(percent: int, /) -> int:
+        """Set the probability in percent."""
+    @staticmethod
+    def sleep(seconds: int, /) -> int:
+        """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
+    @staticmethod
+    def trylock(key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def trylock_key2(name: str, key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def unlock(key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def unlock_key2(name: str, key: str, /) -> int:
+        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
+    @staticmethod
+    def usleep(microseconds: int, /) -> int:
+        """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
+
+class _corex:
+    @staticmethod
+    def append_branch() -> int:
+        """Make the Request-URI a branch."""
+    @staticmethod
+    def append_branch_uri(uri: str, /) -> int:
+        """Add a branch: a 3xx reply names it in its Contact."""
+    @staticmethod
+    def append_branch_uri_q(uri: str, q: str, /) -> int:
+        """Add a branch with a q value, 0 to 1."""
+    @staticmethod
+    def file_read(path: str, /) -> Text:
+        """Return a file's text, None when it cannot be read."""
+    @staticmethod
+    def has_ruri_user() -> int:
+        """Return 1 when the Request-URI has a user."""
+    @staticmethod
+    def has_user_agent() -> int:
+        """Return 1 when the request has a User-Agent that is not empty."""
+    @staticmethod
+    def is_faked_msg() -> int:
+        """Return -1: every request is one that came."""
+    @staticmethod
+    def is_socket_name(name: str, /) -> int:
+        """Return -1: sockets have no names here. Here: sockets have no names here: always -1."""
+    @staticmethod
+    def isxflagset(flag: int, /) -> int:
+        """Return 1 when an extended flag is set."""
+    @staticmethod
+    def resetxflag(flag: int, /) -> int:
+        """Clear an extended flag."""
+    @staticmethod
+    def setxflag(flag: int, /) -> int:
+        """Set an extended flag, 0 to 63."""
+    @staticmethod
+    def via_reply_add_xavp_params(value: int, /) -> int:
+        """Let replies have parameters of an $xavp in the top Via. Here: there is no core parameter xavp_via_reply_params here, so nothing is added, as without it."""
+
+class _counters:
+    @staticmethod
+    def add(name: str, number: int, /) -> int:
+        """Add to a counter. Here: local to a worker, which logs them when it stops; names need no declaration."""
+    @staticmethod
+    def inc(name: str, /) -> int:
+        """Add 1 to a counter. Here: local to a worker, which logs them when it stops; names need no declaration."""
+    @staticmethod
+    def reset(name: str, /) -> int:
+        """Set a counter to 0. Here: local to a worker, which logs them when it stops; names need no declaration."""
+
+class _hdr:
+    @staticmethod
+    def append(text: str, /) -> int:
+        """Put a header behind the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def append_after(text: str, name: str, /) -> int:
+        """Put a header behind another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def append_to_reply(text: str, /) -> int:
+        """Put header lines, each with its line end, into every reply to this request that is made from now on."""
+    @staticmethod
+    def get(name: str, /) -> Text:
+        """Return the first such header's value, None where there is none."""
+    @staticmethod
+    def get_idx(name: str, index: int, /) -> Text:
+        """Return the value of the header at `index`, from the end when that is negative, None where there is none."""
+    @staticmethod
+    def gete(name: str, /) -> str:
+        """Return the first such header's value, "" where there is none."""
+    @staticmethod
+    def gete_idx(name: str, index: int, /) -> str:
+        """Return the value of the header at `index`, from the end when that is negative, "" where there is none."""
+    @staticmethod
+    def getw(name: str, /) -> str:
+        """Return the first such header's value, "<null>" where there is none."""
+    @staticmethod
+    def getw_idx(name: str, index: int, /) -> str:
+        """Return the value of the header at `index`, from the end when that is negative, "<null>" where there is none."""
+    @staticmethod
+    def insert(text: str, /) -> int:
+        """Put a header before the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def insert_before(text: str, name: str, /) -> int:
+        """Put a header before another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def is_present(name: str, /) -> int:
+        """Return 1 when the request has such a header, else -1."""
+    @staticmethod
+    def match_content(name: str, operator: str, pattern: str, mode: str, /) -> bool:
+        """Return whether the first (f), the last (l), one (o) or all (a) such headers match, in any case. Here: operators eq, ne, sw, in; "re" takes Python's regular expressions, where Kamailio 5.6 matches none."""
+    @staticmethod
+    def remove(name: str, /) -> int:
+        """Take headers out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def rmappend(name: str, text: str, /) -> int:
+        """Take headers out and put another one behind the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def rminsert(name: str, text: str, /) -> int:
+        """Take headers out and put another one before the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+
+class _htable:
+    @staticmethod
+    def sht_cn(table: str, operator: str, pattern: str, /) -> int:
+        """Return how many entries have a name that matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_dec(table: str, name: str, /) -> int:
+        """Take 1 from a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_get(table: str, name: str, /) -> Xval:
+        """Return an entry's value, None when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_gete(table: str, name: str, /) -> Xval:
+        """Return an entry's value, "" when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_getw(table: str, name: str, /) -> Xval:
+        """Return an entry's value, "<null>" when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_inc(table: str, name: str, /) -> int:
+        """Add 1 to a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_is_null(table: str, name: str, /) -> int:
+        """Return 1 when there is no such entry, -1 when there is, -2 when the table's initial value stands in for it. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_end(iterator: str, /) -> int:
+        """Stop going through a table. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_next(iterator: str, /) -> int:
+        """Go to the next entry; -1 behind the last one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_rm(iterator: str, /) -> int:
+        """Remove the entry that the iterator is at, and go to the next: 1; -2 where that was the last, -1 without one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_setex(iterator: str, seconds: int, /) -> int:
+        """Let the entry that the iterator is at live for some seconds from now; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_seti(iterator: str, value: int, /) -> int:
+        """Set the entry that the iterator is at to a number; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_sets(iterator: str, value: str, /) -> int:
+        """Set the entry that the iterator is at to text; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_iterator_start(iterator: str, table: str, /) -> int:
+        """Begin to go through a table: $shtitkey(iterator) and $shtitval(iterator) are where it is. Here: local to a worker; a table that no parameter defines is made when it is first used; the entries are those of the time it began."""
+    @staticmethod
+    def sht_lock(table: str, name: str, /) -> int:
+        """Lock an entry. Here: nothing to lock: a worker runs one request at a time."""
+    @staticmethod
+    def sht_match_name(table: str, operator: str, pattern: str, /) -> int:
+        """Return 1 when an entry's name matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_match_str_value(table: str, operator: str, pattern: str, /) -> int:
+        """Return 1 when an entry's value matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_reset(table: str, /) -> int:
+        """Remove all entries; return 0. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm(table: str, name: str, /) -> int:
+        """Remove an entry. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_name(table: str, operator: str, pattern: str, /) -> int:
+        """Remove the entries whose name matches: re or sw. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_name_re(table: str, pattern: str, /) -> int:
+        """Remove the entries whose name matches a regular expression. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_value(table: str, operator: str, pattern: str, /) -> int:
+        """Remove the entries whose value matches: re or sw. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_rm_value_re(table: str, pattern: str, /) -> int:
+        """Remove the entries whose value matches a regular expression. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_setex(table: str, name: str, seconds: int, /) -> int:
+        """Let an entry live for some seconds from now. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_seti(table: str, name: str, value: int, /) -> int:
+        """Set an entry to a number. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_sets(table: str, name: str, value: str, /) -> int:
+        """Set an entry to text. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_setxi(table: str, name: str, value: int, seconds: int, /) -> int:
+        """Set an entry to a number for some seconds; return 1, before Kamailio 6.0 0; -1 when it cannot be kept. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_setxs(table: str, name: str, value: str, seconds: int, /) -> int:
+        """Set an entry to text for some seconds. Here: local to a worker; a table that no parameter defines is made when it is first used."""
+    @staticmethod
+    def sht_unlock(table: str, name: str, /) -> int:
+        """Unlock an entry. Here: nothing to lock: a worker runs one request at a time."""
+
+class _ipops:
+    @staticmethod
+    def compare_ips(first: str, second: str, /) -> int:
+        """Return 1 when both are the same address, with or without brackets."""
+    @staticmethod
+    def compare_pure_ips(first: str, second: str, /) -> int:
+        """Return 1 when both are the same address, without brackets."""
+    @staticmethod
+    def detailed_ip_type(text: str, target: str, /) -> int:
+        """Set a pseudo-variable to what an address is for: PUBLIC, PRIVATE, LOOPBACK, GLOBAL-UNICAST..."""
+    @staticmethod
+    def detailed_ipv4_type(text: str, target: str, /) -> int:
+        """Set a pseudo-variable to what an IPv4 address is for."""
+    @staticmethod
+    def detailed_ipv6_type(text: str, target: str, /) -> int:
+        """Set a pseudo-variable to what an IPv6 address is for."""
+    @staticmethod
+    def ip_is_in_subnet(address: str, networks: str, /) -> int:
+        """Return 1 when an address is in a network, or in one of several with commas between them."""
+    @staticmethod
+    def ip_type(text: str, /) -> int:
+        """Return 1 for IPv4, 2 for IPv6, 3 for IPv6 with brackets, -1 for anything else."""
+    @staticmethod
+    def is_in_subnet(address: str, networks: str, /) -> int:
+        """Return 1 when an address is in a network, or in one of several with commas between them."""
+    @staticmethod
+    def is_ip(text: str, /) -> int:
+        """Return 1 for an IPv4 address, or an IPv6 one with or without brackets."""
+    @staticmethod
+    def is_ip4(text: str, /) -> int:
+        """Return 1 for an IPv4 address."""
+    @staticmethod
+    def is_ip6(text: str, /) -> int:
+        """Return 1 for an IPv6 address without brackets."""
+    @staticmethod
+    def is_ip6_reference(text: str, /) -> int:
+        """Return 1 for an IPv6 address with its brackets."""
+    @staticmethod
+    def is_ip_rfc1918(text: str, /) -> int:
+        """Return 1 for a private IPv4 address (RFC 1918)."""
+    @staticmethod
+    def is_pure_ip(text: str, /) -> int:
+        """Return 1 for an address without brackets."""
+
+class _kx:
+    @staticmethod
+    def get_au() -> Text:
+        """Return the user name in the credentials, None where there is none."""
+    @staticmethod
+    def get_body() -> Text:
+        """Return the body, None where there is none."""
+    @staticmethod
+    def get_bodylen() -> int:
+        """Return the body's length in bytes."""
+    @staticmethod
+    def get_callid() -> Text:
+        """Return the Call-ID, None where there is none."""
+    @staticmethod
+    def get_conid() -> int:
+        """Return the number of the connection that the request came on. Here: always -1: the edge keeps its connections to itself."""
+    @staticmethod
+    def get_cturi() -> Text:
+        """Return the URI of the first Contact, None where there is none."""
+    @staticmethod
+    def get_def(name: str, /) -> Text:
+        """Return the value of a definition, "" where there is none. Here: there is no kamailio.cfg to define anything."""
+    @staticmethod
+    def get_defn(name: str, /) -> int:
+        """Return a definition as a number, 0 where there is none. Here: there is no kamailio.cfg to define anything."""
+    @staticmethod
+    def get_duri() -> Text:
+        """Return the destination URI, None where there is none."""
+    @staticmethod
+    def get_env(name: str, /) -> Text:
+        """Return an environment variable, "" where there is none."""
+    @staticmethod
+    def get_envn(name: str, /) -> int:
+        """Return an environment variable as a number, 0 where there is none."""
+    @staticmethod
+    def get_fhost() -> Text:
+        """Return the host of From's URI, None where there is none."""
+    @staticmethod
+    def get_furi() -> Text:
+        """Return From's URI, None where there is none."""
+    @staticmethod
+    def get_fuser() -> Text:
+        """Return the user of From's URI, None where there is none."""
+    @staticmethod
+    def get_method() -> Text:
+        """Return the method, None where there is none."""
+    @staticmethod
+    def get_msgbuf() -> Text:
+        """Return the whole request, None where there is none. Here: written out again from what the edge has read: long header names, the top Via stamped."""
+    @staticmethod
+    def get_msglen() -> int:
+        """Return the request's length in bytes. Here: written out again from what the edge has read: long header names, the top Via stamped."""
+    @staticmethod
+    def get_msgtype() -> int:
+        """Return 1, which means a request."""
+    @staticmethod
+    def get_nhuri() -> Text:
+        """Return the next hop's URI, None where there is none."""
+    @staticmethod
+    def get_ouri() -> Text:
+        """Return the Request-URI as it came, None where there is none."""
+    @staticmethod
+    def get_proto() -> Text:
+        """Return the transport, in lower case, None where there is none."""
+    @staticmethod
+    def get_protoid() -> int:
+        """Return the transport's number."""
+    @staticmethod
+    def get_rcv_sock_name() -> Text:
+        """Return the socket's name, None where there is none. Here: sockets have no names: always None."""
+    @staticmethod
+    def get_rcvaddr_sock() -> Text:
+        """Return the socket that the request came to, None where there is none."""
+    @staticmethod
+    def get_rcvadvip() -> Text:
+        """Return the address that the request came to, None where there is none. Here: nothing else is advertised."""
+    @staticmethod
+    def get_rcvadvport() -> Xval:
+        """Return the port that the request came to, None where there is none. Here: nothing else is advertised."""
+    @staticmethod
+    def get_rcvip() -> Text:
+        """Return the address that the request came to, None where there is none."""
+    @staticmethod
+    def get_rcvport() -> Xval:
+        """Return the port that the request came to, None where there is none."""
+    @staticmethod
+    def get_rhost() -> Text:
+        """Return the host of the Request-URI, None where there is none."""
+    @staticmethod
+    def get_ruri() -> Text:
+        """Return the Request-URI, None where there is none."""
+    @staticmethod
+    def get_ruser() -> Text:
+        """Return the user of the Request-URI, None where there is none."""
+    @staticmethod
+    def get_send_sock() -> Text:
+        """Return the socket that a script has chosen to send from: none can be chosen here."""
+    @staticmethod
+    def get_send_sock_name() -> Text:
+        """Return the name of the socket that a script has chosen to send from: none can be chosen here."""
+    @staticmethod
+    def get_send_sock_port() -> int:
+        """Return the port of the socket that a script has chosen to send from: 0, none can be chosen here."""
+    @staticmethod
+    def get_srcaddr_sock() -> Text:
+        """Return the peer as proto:host:port, None where there is none."""
+    @staticmethod
+    def get_srcip() -> Text:
+        """Return the peer's address, None where there is none."""
+    @staticmethod
+    def get_srcport() -> Xval:
+        """Return the peer's port, None where there is none."""
+    @staticmethod
+    def get_srcuri() -> Text:
+        """Return the peer as a URI, None where there is none."""
+    @staticmethod
+    def get_status() -> int:
+        """Return -1: a request has no status."""
+    @staticmethod
+    def get_thost() -> Text:
+        """Return the host of To's URI, None where there is none."""
+    @staticmethod
+    def get_timestamp() -> int:
+        """Return the unix time."""
+    @staticmethod
+    def get_turi() -> Text:
+        """Return To's URI, None where there is none."""
+    @staticmethod
+    def get_tuser() -> Text:
+        """Return the user of To's URI, None where there is none."""
+    @staticmethod
+    def get_ua() -> Text:
+        """Return User-Agent, None where there is none."""
+    @staticmethod
+    def gete_au() -> str:
+        """Return the user name in the credentials, "" where there is none."""
+    @staticmethod
+    def gete_body() -> str:
+        """Return the body, "" where there is none."""
+    @staticmethod
+    def gete_cturi() -> str:
+        """Return the URI of the first Contact, "" where there is none."""
+    @staticmethod
+    def gete_duri() -> str:
+        """Return the destination URI, "" where there is none."""
+    @staticmethod
+    def gete_fhost() -> str:
+        """Return the host of From's URI, "" where there is none."""
+    @staticmethod
+    def gete_fuser() -> str:
+        """Return the user of From's URI, "" where there is none."""
+    @staticmethod
+    def gete_rhost() -> str:
+        """Return the host of the Request-URI, "" where there is none."""
+    @staticmethod
+    def gete_ruser() -> str:
+        """Return the user of the Request-URI, "" where there is none."""
+    @staticmethod
+    def gete_thost() -> str:
+        """Return the host of To's URI, "" where there is none."""
+    @staticmethod
+    def gete_tuser() -> str:
+        """Return the user of To's URI, "" where there is none."""
+    @staticmethod
+    def gete_ua() -> str:
+        """Return User-Agent, "" where there is none."""
+    @staticmethod
+    def gets_status() -> Text:
+        """Return None: a request has no status."""
+    @staticmethod
+    def getw_au() -> str:
+        """Return the user name in the credentials, "<null>" where there is none."""
+    @staticmethod
+    def getw_body() -> str:
+        """Return the body, "<null>" where there is none."""
+    @staticmethod
+    def getw_cturi() -> str:
+        """Return the URI of the first Contact, "<null>" where there is none."""
+    @staticmethod
+    def getw_duri() -> str:
+        """Return the destination URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_fhost() -> str:
+        """Return the host of From's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_fuser() -> str:
+        """Return the user of From's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_rhost() -> str:
+        """Return the host of the Request-URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_ruser() -> str:
+        """Return the user of the Request-URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_thost() -> str:
+        """Return the host of To's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_tuser() -> str:
+        """Return the user of To's URI, "<null>" where there is none."""
+    @staticmethod
+    def getw_ua() -> str:
+        """Return User-Agent, "<null>" where there is none."""
+    @staticmethod
+    def ifdef(name: str, /) -> bool:
+        """Return whether something is defined. Here: there is no kamailio.cfg to define anything."""
+    @staticmethod
+    def ifndef(name: str, /) -> bool:
+        """Return whether something is not defined. Here: there is no kamailio.cfg to define anything."""
+
+class _maxfwd:
+    @staticmethod
+    def is_maxfwd_lt(limit: int, /) -> int:
+        """Return 1 when Max-Forwards is below `limit`, -1 when not, -2 without the header, -3 when it is no number."""
+    @staticmethod
+    def process_maxfwd(limit: int, /) -> int:
+        """Count Max-Forwards down: 1 when that was possible, 2 when there was none and it is `limit` now, -1 at zero."""
+
+class _nathelper:
+    @staticmethod
+    def add_contact_alias() -> int:
+        """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def add_contact_alias_addr(host: str, port: str, proto: str, /) -> int:
+        """Put a place into Contact. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def fix_nated_contact() -> int:
+        """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def fix_nated_register() -> int:
+        """Note where a REGISTER came from, for the location service. Here: nothing is registered here: always 1."""
+    @staticmethod
+    def handle_ruri_alias() -> int:
+        """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad. Here: it changes the Request-URI and $du as in Kamailio, and nothing is forwarded."""
+    @staticmethod
+    def is_rfc1918(address: str, /) -> int:
+        """Return 1 for a private IPv4 address: RFC 1918, or RFC 6598."""
+    @staticmethod
+    def nat_uac_test(tests: int, /) -> int:
+        """Return 1 when one of the tests says that the client is behind NAT, else -1. Here: bits 1 to 128; 256 (ports in SDP) tests nothing."""
+    @staticmethod
+    def set_alias_to_pv(target: str, /) -> int:
+        """Set a pseudo-variable to the place that ;alias=HOST~PORT~PROTOCOL in Contact names, as a URI; -1 without one."""
+    @staticmethod
+    def set_contact_alias() -> int:
+        """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+
+class _permissions:
+    @staticmethod
+    def allow_address(group: int, address: str, port: int, /) -> int:
+        """Return 1 when the list's group has an address, or a domain, else -1. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_address_group(address: str, port: int, /) -> int:
+        """Return the group that has an address, or a domain, -1 where none has it. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_source_address(group: int, /) -> int:
+        """Return 1 when the list's group has the address that the request came from, else -1. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_source_address_group() -> int:
+        """Return the group that has the address that the request came from, -1 where none has it. Here: from the file that permissions.address_file names, without a database; read again with the script."""
+    @staticmethod
+    def allow_trusted() -> int:
+        """Return -1: nobody is trusted. Here: there is no database with trusted peers: always -1, as in Kamailio without one."""
+
+class _pike:
+    @staticmethod
+    def pike_check_ip(address: str, /) -> int:
+        """Return 1, or below 0 when an address sends too much, and when it is no address. Here: counted in each worker for itself, so divide pike.reqs_density_per_unit by their number; single addresses, no address tree; blocked for pike.remove_latency after the last excess."""
+    @staticmethod
+    def pike_check_req() -> int:
+        """Return 1, or below 0 when the request's source sends too much: -2 the first time, then -1. Here: counted in each worker for itself, so divide pike.reqs_density_per_unit by their number; single addresses, no address tree; blocked for pike.remove_latency after the last excess."""
 
 class _pv:
     @staticmethod
@@ -218,6 +777,11 @@ class _pv:
     @staticmethod
     def unset(name: str, /) -> bool:
         """Set a pseudo-variable to null."""
+
+class _pvtpl:
+    @staticmethod
+    def pvtpl_render(name: str, target: str, /) -> int:
+        """Set a pseudo-variable to a template, the pseudo-variables in it replaced; -1 where there is no such template. Here: from the files that pvtpl.tpl names; bsize means nothing."""
 
 class _pvx:
     @staticmethod
@@ -437,272 +1001,10 @@ class _pvx:
     def xavu_sets(name: str, value: str, /) -> int:
         """Put text before the values of $xavu(name)."""
 
-class _hdr:
+class _regex:
     @staticmethod
-    def append(text: str, /) -> int:
-        """Put a header behind the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def append_after(text: str, name: str, /) -> int:
-        """Put a header behind another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def append_to_reply(text: str, /) -> int:
-        """Put header lines, each with its line end, into every reply to this request that is made from now on."""
-    @staticmethod
-    def get(name: str, /) -> Text:
-        """Return the first such header's value, None where there is none."""
-    @staticmethod
-    def get_idx(name: str, index: int, /) -> Text:
-        """Return the value of the header at `index`, from the end when that is negative; None where there is none."""
-    @staticmethod
-    def gete(name: str, /) -> str:
-        """Return the first such header's value, "" where there is none."""
-    @staticmethod
-    def gete_idx(name: str, index: int, /) -> str:
-        """Return the value of the header at `index`, "" where there is none."""
-    @staticmethod
-    def getw(name: str, /) -> str:
-        """Return the first such header's value, "<null>" where there is none."""
-    @staticmethod
-    def getw_idx(name: str, index: int, /) -> str:
-        """Return the value of the header at `index`, "<null>" where there is none."""
-    @staticmethod
-    def insert(text: str, /) -> int:
-        """Put a header before the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def insert_before(text: str, name: str, /) -> int:
-        """Put a header before another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def is_present(name: str, /) -> int:
-        """Return 1 when the request has such a header, else -1."""
-    @staticmethod
-    def match_content(name: str, operator: str, pattern: str, mode: str, /) -> bool:
-        """Return whether the first (f), the last (l), one (o) or all (a) such headers match, in any case. Here: operators eq, ne, sw, in; "re" takes Python's regular expressions, where Kamailio 5.6 matches none."""
-    @staticmethod
-    def remove(name: str, /) -> int:
-        """Take headers out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def rmappend(name: str, text: str, /) -> int:
-        """Take headers out and put another one behind the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def rminsert(name: str, text: str, /) -> int:
-        """Take headers out and put another one before the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-
-class _kx:
-    @staticmethod
-    def get_au() -> Text:
-        """Return the user name in the credentials, None where there is none."""
-    @staticmethod
-    def get_body() -> Text:
-        """Return the body, None where there is none."""
-    @staticmethod
-    def get_bodylen() -> int:
-        """Return the body's length in bytes."""
-    @staticmethod
-    def get_callid() -> Text:
-        """Return the Call-ID, None where there is none."""
-    @staticmethod
-    def get_conid() -> int:
-        """Return the number of the connection that the request came on. Here: always -1: the edge keeps its connections to itself."""
-    @staticmethod
-    def get_cturi() -> Text:
-        """Return the URI of the first Contact, None where there is none."""
-    @staticmethod
-    def get_def(name: str, /) -> Text:
-        """Return the value of a definition, "" where there is none. Here: there is no kamailio.cfg to define anything."""
-    @staticmethod
-    def get_defn(name: str, /) -> int:
-        """Return a definition as a number, 0 where there is none. Here: there is no kamailio.cfg to define anything."""
-    @staticmethod
-    def get_duri() -> Text:
-        """Return the destination URI, None where there is none."""
-    @staticmethod
-    def get_env(name: str, /) -> Text:
-        """Return an environment variable, "" where there is none."""
-    @staticmethod
-    def get_envn(name: str, /) -> int:
-        """Return an environment variable as a number, 0 where there is none."""
-    @staticmethod
-    def get_fhost() -> Text:
-        """Return the host of From's URI, None where there is none."""
-    @staticmethod
-    def get_furi() -> Text:
-        """Return From's URI, None where there is none."""
-    @staticmethod
-    def get_fuser() -> Text:
-        """Return the user of From's URI, None where there is none."""
-    @staticmethod
-    def get_method() -> Text:
-        """Return the method, None where there is none."""
-    @staticmethod
-    def get_msgbuf() -> Text:
-        """Return the whole request, None where there is none. Here: written out again from what the edge has read: long header names, the top Via stamped."""
-    @staticmethod
-    def get_msglen() -> int:
-        """Return the request's length in bytes. Here: written out again from what the edge has read: long header names, the top Via stamped."""
-    @staticmethod
-    def get_msgtype() -> int:
-        """Return 1, which means a request."""
-    @staticmethod
-    def get_nhuri() -> Text:
-        """Return the next hop's URI, None where there is none."""
-    @staticmethod
-    def get_ouri() -> Text:
-        """Return the Request-URI as it came, None where there is none."""
-    @staticmethod
-    def get_proto() -> Text:
-        """Return the transport, in lower case, None where there is none."""
-    @staticmethod
-    def get_protoid() -> int:
-        """Return the transport's number."""
-    @staticmethod
-    def get_rcv_sock_name() -> Text:
-        """Return the socket's name, None where there is none. Here: sockets have no names: always None."""
-    @staticmethod
-    def get_rcvaddr_sock() -> Text:
-        """Return the socket that the request came to, None where there is none."""
-    @staticmethod
-    def get_rcvadvip() -> Text:
-        """Return the address that the request came to, None where there is none. Here: nothing else is advertised."""
-    @staticmethod
-    def get_rcvadvport() -> Xval:
-        """Return the port that the request came to, None where there is none. Here: nothing else is advertised."""
-    @staticmethod
-    def get_rcvip() -> Text:
-        """Return the address that the request came to, None where there is none."""
-    @staticmethod
-    def get_rcvport() -> Xval:
-        """Return the port that the request came to, None where there is none."""
-    @staticmethod
-    def get_rhost() -> Text:
-        """Return the host of the Request-URI, None where there is none."""
-    @staticmethod
-    def get_ruri() -> Text:
-        """Return the Request-URI, None where there is none."""
-    @staticmethod
-    def get_ruser() -> Text:
-        """Return the user of the Request-URI, None where there is none."""
-    @staticmethod
-    def get_send_sock() -> Text:
-        """Return the socket that a script has chosen to send from: none can be chosen here."""
-    @staticmethod
-    def get_send_sock_name() -> Text:
-        """Return the name of the socket that a script has chosen to send from: none can be chosen here."""
-    @staticmethod
-    def get_send_sock_port() -> int:
-        """Return the port of the socket that a script has chosen to send from: 0, none can be chosen here."""
-    @staticmethod
-    def get_srcaddr_sock() -> Text:
-        """Return the peer as proto:host:port, None where there is none."""
-    @staticmethod
-    def get_srcip() -> Text:
-        """Return the peer's address, None where there is none."""
-    @staticmethod
-    def get_srcport() -> Xval:
-        """Return the peer's port, None where there is none."""
-    @staticmethod
-    def get_srcuri() -> Text:
-        """Return the peer as a URI, None where there is none."""
-    @staticmethod
-    def get_status() -> int:
-        """Return -1: a request has no status."""
-    @staticmethod
-    def get_thost() -> Text:
-        """Return the host of To's URI, None where there is none."""
-    @staticmethod
-    def get_timestamp() -> int:
-        """Return the unix time."""
-    @staticmethod
-    def get_turi() -> Text:
-        """Return To's URI, None where there is none."""
-    @staticmethod
-    def get_tuser() -> Text:
-        """Return the user of To's URI, None where there is none."""
-    @staticmethod
-    def get_ua() -> Text:
-        """Return User-Agent, None where there is none."""
-    @staticmethod
-    def gete_au() -> str:
-        """Return the user name in the credentials, "" where there is none."""
-    @staticmethod
-    def gete_body() -> str:
-        """Return the body, "" where there is none."""
-    @staticmethod
-    def gete_cturi() -> str:
-        """Return the URI of the first Contact, "" where there is none."""
-    @staticmethod
-    def gete_duri() -> str:
-        """Return the destination URI, "" where there is none."""
-    @staticmethod
-    def gete_fhost() -> str:
-        """Return the host of From's URI, "" where there is none."""
-    @staticmethod
-    def gete_fuser() -> str:
-        """Return the user of From's URI, "" where there is none."""
-    @staticmethod
-    def gete_rhost() -> str:
-        """Return the host of the Request-URI, "" where there is none."""
-    @staticmethod
-    def gete_ruser() -> str:
-        """Return the user of the Request-URI, "" where there is none."""
-    @staticmethod
-    def gete_thost() -> str:
-        """Return the host of To's URI, "" where there is none."""
-    @staticmethod
-    def gete_tuser() -> str:
-        """Return the user of To's URI, "" where there is none."""
-    @staticmethod
-    def gete_ua() -> str:
-        """Return User-Agent, "" where there is none."""
-    @staticmethod
-    def gets_status() -> Text:
-        """Return None: a request has no status."""
-    @staticmethod
-    def getw_au() -> str:
-        """Return the user name in the credentials, "<null>" where there is none."""
-    @staticmethod
-    def getw_body() -> str:
-        """Return the body, "<null>" where there is none."""
-    @staticmethod
-    def getw_cturi() -> str:
-        """Return the URI of the first Contact, "<null>" where there is none."""
-    @staticmethod
-    def getw_duri() -> str:
-        """Return the destination URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_fhost() -> str:
-        """Return the host of From's URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_fuser() -> str:
-        """Return the user of From's URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_rhost() -> str:
-        """Return the host of the Request-URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_ruser() -> str:
-        """Return the user of the Request-URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_thost() -> str:
-        """Return the host of To's URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_tuser() -> str:
-        """Return the user of To's URI, "<null>" where there is none."""
-    @staticmethod
-    def getw_ua() -> str:
-        """Return User-Agent, "<null>" where there is none."""
-    @staticmethod
-    def ifdef(name: str, /) -> bool:
-        """Return whether something is defined. Here: there is no kamailio.cfg to define anything."""
-    @staticmethod
-    def ifndef(name: str, /) -> bool:
-        """Return whether something is not defined. Here: there is no kamailio.cfg to define anything."""
-
-class _maxfwd:
-    @staticmethod
-    def is_maxfwd_lt(limit: int, /) -> int:
-        """Return 1 when Max-Forwards is below `limit`, -1 when not, -2 without the header, -3 when it is no number."""
-    @staticmethod
-    def process_maxfwd(limit: int, /) -> int:
-        """Count Max-Forwards down: 1 when that was possible, 2 when there was none and it is `limit` now, -1 at zero."""
+    def pcre_match(subject: str, expression: str, /) -> int:
+        """Return 1 when the expression matches in a text, in any case. Here: a Python regular expression; Kamailio's are PCRE."""
 
 class _sanity:
     @staticmethod
@@ -714,6 +1016,86 @@ class _sanity:
     @staticmethod
     def sanity_reply() -> int:
         """Send the reply of the check that failed. Here: a check that failed has replied already: 1, and nothing is sent twice."""
+
+class _sdpops:
+    @staticmethod
+    def keep_codecs_by_id(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def keep_codecs_by_name(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_codecs_by_id(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_codecs_by_name(listed: str, media: str, /) -> int:
+        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
+        """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def remove_media(media: str, /) -> int:
+        """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_content() -> int:
+        """Return 1 when the request has SDP, alone or as a part of its body."""
+    @staticmethod
+    def sdp_content_flags(flags: int, /) -> int:
+        """Return 1 when the request has SDP; with a flag, the header or the body's text has to name it, no more."""
+    @staticmethod
+    def sdp_get(target: str, /) -> int:
+        """Set an $avp to the SDP: 1, -2 without a body, -1 for another one."""
+    @staticmethod
+    def sdp_get_address_family() -> int:
+        """Return 4 or 6, by the first c= line; -1 without one."""
+    @staticmethod
+    def sdp_get_line_startswith(target: str, prefix: str, /) -> int:
+        """Set an $avp to the first line that begins so: 1, -1 without one, -2 without a body."""
+    @staticmethod
+    def sdp_iterator_append(name: str, line: str, /) -> int:
+        """Put text behind the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_iterator_end(name: str, /) -> int:
+        """Stop going through the lines."""
+    @staticmethod
+    def sdp_iterator_insert(name: str, line: str, /) -> int:
+        """Put text before the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_iterator_next(name: str, /) -> int:
+        """Go to the next line; -1 behind the last one."""
+    @staticmethod
+    def sdp_iterator_rm(name: str, /) -> int:
+        """Take the line out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    @staticmethod
+    def sdp_iterator_start(name: str, /) -> int:
+        """Begin to go through the lines of the SDP."""
+    @staticmethod
+    def sdp_iterator_value(name: str, /) -> Xval:
+        """Return the line that the iterator is at, with its end; None when it is at none."""
+    @staticmethod
+    def sdp_transport(target: str, /) -> int:
+        """Set an $avp to the transport that all streams have: 1, also without a body; -2 for none in common, -1 no SDP."""
+    @staticmethod
+    def sdp_with_active_media(media: str, /) -> int:
+        """Return 1 when there is such a stream that has a port and is not inactive; 0 without one, -1 for no SDP."""
+    @staticmethod
+    def sdp_with_codecs_by_id(numbers: str, /) -> int:
+        """Return 1 when all streams have all these payload types, 2 when some have some, 0 for none, -1 without SDP."""
+    @staticmethod
+    def sdp_with_codecs_by_name(names: str, /) -> int:
+        """Return 1 when all streams have all these codecs, 2 when some have some, -1 for none, or no SDP."""
+    @staticmethod
+    def sdp_with_ice() -> int:
+        """Return 1 when the SDP has ICE candidates."""
+    @staticmethod
+    def sdp_with_media(media: str, /) -> int:
+        """Return 1 when there is a stream of this kind, audio or video; 0 without one, -1 for a body that is no SDP."""
+    @staticmethod
+    def sdp_with_transport(transport: str, /) -> int:
+        """Return 1 when a stream has this transport, such as RTP/SAVP."""
+    @staticmethod
+    def sdp_with_transport_like(part: str, /) -> int:
+        """Return 1 when a stream has a transport with this text in it."""
 
 class _siputils:
     @staticmethod
@@ -798,43 +1180,33 @@ class _siputils:
     def uri_param_value(name: str, value: str, /) -> int:
         """Return 1 when the Request-URI has this parameter with this value."""
 
-class _corex:
+class _sl:
     @staticmethod
-    def append_branch() -> int:
-        """Make the Request-URI a branch."""
+    def send_reply(code: int, reason: str, /) -> int:
+        """Reply, by the transaction where there is one. Here: there are no transactions: always stateless."""
     @staticmethod
-    def append_branch_uri(uri: str, /) -> int:
-        """Add a branch: a 3xx reply names it in its Contact."""
+    def send_reply_error() -> int:
+        """Reply with what describes the last internal error. Here: there are no transactions: always stateless."""
     @staticmethod
-    def append_branch_uri_q(uri: str, q: str, /) -> int:
-        """Add a branch with a q value, 0 to 1."""
+    def send_reply_mode(code: int, reason: str, mode: int, /) -> int:
+        """Reply; mode 1 asks for no connection to be opened for it, mode 2 for it to be closed, which it is not. Here: there are no transactions: always stateless; no connection is opened to reply, and mode 2 closes none, as in Kamailio."""
     @staticmethod
-    def file_read(path: str, /) -> Text:
-        """Return a file's text, None when it cannot be read."""
+    def sl_forward_reply(code: str, reason: str, /) -> int:
+        """Forward a reply. Here: always -1: SIP replies never come to a handler."""
     @staticmethod
-    def has_ruri_user() -> int:
-        """Return 1 when the Request-URI has a user."""
+    def sl_reply_error() -> int:
+        """Reply with what describes the last internal error: `500 I'm terribly sorry, server error occurred (1/SL)`."""
     @staticmethod
-    def has_user_agent() -> int:
-        """Return 1 when the request has a User-Agent that is not empty."""
+    def sl_send_reply(code: int, reason: str, /) -> int:
+        """Reply statelessly."""
+
+class _statistics:
     @staticmethod
-    def is_faked_msg() -> int:
-        """Return -1: every request is one that came."""
+    def reset_stat(name: str, /) -> int:
+        """Set a statistic to 0. Here: local to a worker, which logs them when it stops; names need no declaration."""
     @staticmethod
-    def is_socket_name(name: str, /) -> int:
-        """Return -1: sockets have no names here. Here: sockets have no names here: always -1."""
-    @staticmethod
-    def isxflagset(flag: int, /) -> int:
-        """Return 1 when an extended flag is set."""
-    @staticmethod
-    def resetxflag(flag: int, /) -> int:
-        """Clear an extended flag."""
-    @staticmethod
-    def setxflag(flag: int, /) -> int:
-        """Set an extended flag, 0 to 63."""
-    @staticmethod
-    def via_reply_add_xavp_params(value: int, /) -> int:
-        """Let replies have parameters of an $xavp in the top Via. Here: there is no core parameter xavp_via_reply_params here, so nothing is added, as without it."""
+    def update_stat(name: str, number: int, /) -> int:
+        """Add to a statistic. Here: local to a worker, which logs them when it stops; names need no declaration."""
 
 class _textops:
     @staticmethod
@@ -1047,418 +1419,6 @@ class _textopsx:
     def remove_body() -> int:
         """Take the body out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
 
-class _htable:
-    @staticmethod
-    def sht_cn(table: str, operator: str, pattern: str, /) -> int:
-        """Return how many entries have a name that matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_dec(table: str, name: str, /) -> int:
-        """Take 1 from a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_get(table: str, name: str, /) -> Xval:
-        """Return an entry's value, None when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_gete(table: str, name: str, /) -> Xval:
-        """Return an entry's value, "" when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_getw(table: str, name: str, /) -> Xval:
-        """Return an entry's value, "<null>" when it is not there. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_inc(table: str, name: str, /) -> int:
-        """Add 1 to a number that is there and return it; -255 when there is none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_is_null(table: str, name: str, /) -> int:
-        """Return 1 when there is no such entry, -1 when there is, -2 when the table's initial value stands in for it. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_end(iterator: str, /) -> int:
-        """Stop going through a table. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_next(iterator: str, /) -> int:
-        """Go to the next entry; -1 behind the last one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_rm(iterator: str, /) -> int:
-        """Remove the entry that the iterator is at, and go to the next: 1; -2 where that was the last, -1 without one. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_setex(iterator: str, seconds: int, /) -> int:
-        """Let the entry that the iterator is at live for some seconds from now; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_seti(iterator: str, value: int, /) -> int:
-        """Set the entry that the iterator is at to a number; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_sets(iterator: str, value: str, /) -> int:
-        """Set the entry that the iterator is at to text; -1 where it is at none. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_iterator_start(iterator: str, table: str, /) -> int:
-        """Begin to go through a table: $shtitkey(iterator) and $shtitval(iterator) are where it is. Here: local to a worker; a table that no parameter defines is made when it is first used; the entries are those of the time it began."""
-    @staticmethod
-    def sht_lock(table: str, name: str, /) -> int:
-        """Lock an entry. Here: nothing to lock: a worker runs one request at a time."""
-    @staticmethod
-    def sht_match_name(table: str, operator: str, pattern: str, /) -> int:
-        """Return 1 when an entry's name matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_match_str_value(table: str, operator: str, pattern: str, /) -> int:
-        """Return 1 when an entry's value matches: eq, ne, sw or re. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_reset(table: str, /) -> int:
-        """Remove all entries; return 0. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_rm(table: str, name: str, /) -> int:
-        """Remove an entry. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_rm_name(table: str, operator: str, pattern: str, /) -> int:
-        """Remove the entries whose name matches: re or sw. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_rm_name_re(table: str, pattern: str, /) -> int:
-        """Remove the entries whose name matches a regular expression. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_rm_value(table: str, operator: str, pattern: str, /) -> int:
-        """Remove the entries whose value matches: re or sw. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_rm_value_re(table: str, pattern: str, /) -> int:
-        """Remove the entries whose value matches a regular expression. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_setex(table: str, name: str, seconds: int, /) -> int:
-        """Let an entry live for some seconds from now. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_seti(table: str, name: str, value: int, /) -> int:
-        """Set an entry to a number. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_sets(table: str, name: str, value: str, /) -> int:
-        """Set an entry to text. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_setxi(table: str, name: str, value: int, seconds: int, /) -> int:
-        """Set an entry to a number for some seconds; return 1, before Kamailio 6.0 0; -1 when it cannot be kept. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_setxs(table: str, name: str, value: str, seconds: int, /) -> int:
-        """Set an entry to text for some seconds. Here: local to a worker; a table that no parameter defines is made when it is first used."""
-    @staticmethod
-    def sht_unlock(table: str, name: str, /) -> int:
-        """Unlock an entry. Here: nothing to lock: a worker runs one request at a time."""
-
-class _pike:
-    @staticmethod
-    def pike_check_ip(address: str, /) -> int:
-        """Return 1, or below 0 when an address sends too much, and when it is no address. Here: counted in each worker for itself, so divide pike.reqs_density_per_unit by their number; single addresses, no address tree; blocked for pike.remove_latency after the last excess."""
-    @staticmethod
-    def pike_check_req() -> int:
-        """Return 1, or below 0 when the request's source sends too much: -2 the first time, then -1. Here: counted in each worker for itself, so divide pike.reqs_density_per_unit by their number; single addresses, no address tree; blocked for pike.remove_latency after the last excess."""
-
-class _xlog:
-    @staticmethod
-    def xalert(message: str, /) -> int:
-        """Log a line at level critical, pseudo-variables replaced."""
-    @staticmethod
-    def xcrit(message: str, /) -> int:
-        """Log a line at level critical, pseudo-variables replaced."""
-    @staticmethod
-    def xdbg(message: str, /) -> int:
-        """Log a line at level debug, pseudo-variables replaced."""
-    @staticmethod
-    def xerr(message: str, /) -> int:
-        """Log a line at level error, pseudo-variables replaced."""
-    @staticmethod
-    def xinfo(message: str, /) -> int:
-        """Log a line at level info, pseudo-variables replaced."""
-    @staticmethod
-    def xlog(level: str, message: str, /) -> int:
-        """Log a line at a level by name, pseudo-variables replaced."""
-    @staticmethod
-    def xlog_facility(facility: str, level: str, message: str, /) -> int:
-        """Log a line at a level by name, pseudo-variables replaced. Here: the facility changes nothing."""
-    @staticmethod
-    def xnotice(message: str, /) -> int:
-        """Log a line at level info, pseudo-variables replaced."""
-    @staticmethod
-    def xwarn(message: str, /) -> int:
-        """Log a line at level warning, pseudo-variables replaced."""
-
-class _auth:
-    @staticmethod
-    def auth_algorithm(algorithm: str, /) -> int:
-        """Choose the algorithm of challenges. Here: MD5 alone: 1, any other: -1."""
-    @staticmethod
-    def auth_challenge(realm: str, flags: int, /) -> int:
-        """Challenge: 401 for REGISTER, else 407. Flag 1 asks for qop=auth, flag 16 says that the nonce was stale. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def auth_get_www_authenticate(realm: str, flags: int, target: str, /) -> int:
-        """Set a pseudo-variable to a WWW-Authenticate header, with its line end, for append_to_reply. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def consume_credentials() -> int:
-        """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were. Here: the request is not forwarded, so nothing is taken out of it."""
-    @staticmethod
-    def has_credentials(realm: str, /) -> int:
-        """Return 1 when the request has digest credentials for a realm."""
-    @staticmethod
-    def proxy_challenge(realm: str, flags: int, /) -> int:
-        """Challenge with 407. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def pv_auth_check(realm: str, password: str, flags: int, checks: int, /) -> int:
-        """Judge the credentials by a password (an HA1 with flag 1): 1, -2 wrong, -4 the nonce is too old, -5 none. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def pv_proxy_authenticate(realm: str, password: str, flags: int, /) -> int:
-        """Judge the credentials in Proxy-Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def pv_www_authenticate(realm: str, password: str, flags: int, /) -> int:
-        """Judge the credentials in Authorization by a password. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def pv_www_authenticate_method(realm: str, password: str, flags: int, method: str, /) -> int:
-        """Judge the credentials in Authorization by a password, as those of a request with this method. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-    @staticmethod
-    def www_challenge(realm: str, flags: int, /) -> int:
-        """Challenge with 401. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
-
-class _ipops:
-    @staticmethod
-    def compare_ips(first: str, second: str, /) -> int:
-        """Return 1 when both are the same address, with or without brackets."""
-    @staticmethod
-    def compare_pure_ips(first: str, second: str, /) -> int:
-        """Return 1 when both are the same address, without brackets."""
-    @staticmethod
-    def detailed_ip_type(text: str, target: str, /) -> int:
-        """Set a pseudo-variable to what an address is for: PUBLIC, PRIVATE, LOOPBACK, GLOBAL-UNICAST..."""
-    @staticmethod
-    def detailed_ipv4_type(text: str, target: str, /) -> int:
-        """Set a pseudo-variable to what an IPv4 address is for."""
-    @staticmethod
-    def detailed_ipv6_type(text: str, target: str, /) -> int:
-        """Set a pseudo-variable to what an IPv6 address is for."""
-    @staticmethod
-    def ip_is_in_subnet(address: str, networks: str, /) -> int:
-        """Return 1 when an address is in a network, or in one of several with commas between them."""
-    @staticmethod
-    def ip_type(text: str, /) -> int:
-        """Return 1 for IPv4, 2 for IPv6, 3 for IPv6 with brackets, -1 for anything else."""
-    @staticmethod
-    def is_in_subnet(address: str, networks: str, /) -> int:
-        """Return 1 when an address is in a network, or in one of several with commas between them."""
-    @staticmethod
-    def is_ip(text: str, /) -> int:
-        """Return 1 for an IPv4 address, or an IPv6 one with or without brackets."""
-    @staticmethod
-    def is_ip4(text: str, /) -> int:
-        """Return 1 for an IPv4 address."""
-    @staticmethod
-    def is_ip6(text: str, /) -> int:
-        """Return 1 for an IPv6 address without brackets."""
-    @staticmethod
-    def is_ip6_reference(text: str, /) -> int:
-        """Return 1 for an IPv6 address with its brackets."""
-    @staticmethod
-    def is_ip_rfc1918(text: str, /) -> int:
-        """Return 1 for a private IPv4 address (RFC 1918)."""
-    @staticmethod
-    def is_pure_ip(text: str, /) -> int:
-        """Return 1 for an address without brackets."""
-
-class _statistics:
-    @staticmethod
-    def reset_stat(name: str, /) -> int:
-        """Set a statistic to 0. Here: local to a worker, which logs them when it stops; names need no declaration."""
-    @staticmethod
-    def update_stat(name: str, number: int, /) -> int:
-        """Add to a statistic. Here: local to a worker, which logs them when it stops; names need no declaration."""
-
-class _counters:
-    @staticmethod
-    def add(name: str, number: int, /) -> int:
-        """Add to a counter. Here: local to a worker, which logs them when it stops; names need no declaration."""
-    @staticmethod
-    def inc(name: str, /) -> int:
-        """Add 1 to a counter. Here: local to a worker, which logs them when it stops; names need no declaration."""
-    @staticmethod
-    def reset(name: str, /) -> int:
-        """Set a counter to 0. Here: local to a worker, which logs them when it stops; names need no declaration."""
-
-class _uuid:
-    @staticmethod
-    def get() -> Text:
-        """Return a random UUID."""
-    @staticmethod
-    def rget() -> Text:
-        """Return a random UUID."""
-    @staticmethod
-    def tget() -> Text:
-        """Return a UUID made from the time."""
-
-class _regex:
-    @staticmethod
-    def pcre_match(subject: str, expression: str, /) -> int:
-        """Return 1 when the expression matches in a text, in any case. Here: a Python regular expression; Kamailio's are PCRE."""
-
-class _cfgutils:
-    @staticmethod
-    def core_hash(first: str, second: str, size: int, /) -> int:
-        """Return a number from 1 to 2 to the power of `size` that is made of one text or two; from 1 to 2 for size 0."""
-    @staticmethod
-    def lock(key: str, /) -> int:
-        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
-    @staticmethod
-    def lock_key2(name: str, key: str, /) -> int:
-        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
-    @staticmethod
-    def rand_event() -> int:
-        """Return 1 with the probability that rand_set_prob has set, else -1."""
-    @staticmethod
-    def rand_get_prob() -> int:
-        """Return the probability."""
-    @staticmethod
-    def rand_reset_prob() -> int:
-        """Set the probability to what it was at first, 10 percent."""
-    @staticmethod
-    def rand_set_prob(percent: int, /) -> int:
-        """Set the probability in percent."""
-    @staticmethod
-    def sleep(seconds: int, /) -> int:
-        """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
-    @staticmethod
-    def trylock(key: str, /) -> int:
-        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
-    @staticmethod
-    def trylock_key2(name: str, key: str, /) -> int:
-        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
-    @staticmethod
-    def unlock(key: str, /) -> int:
-        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
-    @staticmethod
-    def unlock_key2(name: str, key: str, /) -> int:
-        """Return 1: a worker runs one request at a time. Here: nothing to lock: a worker runs one request at a time, and other workers know nothing of it."""
-    @staticmethod
-    def usleep(microseconds: int, /) -> int:
-        """Wait. Here: blocks this worker, for 5 s at most; other requests wait."""
-
-class _nathelper:
-    @staticmethod
-    def add_contact_alias() -> int:
-        """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def add_contact_alias_addr(host: str, port: str, proto: str, /) -> int:
-        """Put a place into Contact. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def fix_nated_contact() -> int:
-        """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def fix_nated_register() -> int:
-        """Note where a REGISTER came from, for the location service. Here: nothing is registered here: always 1."""
-    @staticmethod
-    def handle_ruri_alias() -> int:
-        """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad. Here: it changes the Request-URI and $du as in Kamailio, and nothing is forwarded."""
-    @staticmethod
-    def is_rfc1918(address: str, /) -> int:
-        """Return 1 for a private IPv4 address: RFC 1918, or RFC 6598."""
-    @staticmethod
-    def nat_uac_test(tests: int, /) -> int:
-        """Return 1 when one of the tests says that the client is behind NAT, else -1. Here: bits 1 to 128; 256 (ports in SDP) tests nothing."""
-    @staticmethod
-    def set_alias_to_pv(target: str, /) -> int:
-        """Set a pseudo-variable to the place that ;alias=HOST~PORT~PROTOCOL in Contact names, as a URI; -1 without one."""
-    @staticmethod
-    def set_contact_alias() -> int:
-        """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-
-class _permissions:
-    @staticmethod
-    def allow_address(group: int, address: str, port: int, /) -> int:
-        """Return 1 when the list's group has an address, or a domain, else -1. Here: from the file that permissions.address_file names, without a database; read again with the script."""
-    @staticmethod
-    def allow_address_group(address: str, port: int, /) -> int:
-        """Return the group that has an address, or a domain, -1 where none has it. Here: from the file that permissions.address_file names, without a database; read again with the script."""
-    @staticmethod
-    def allow_source_address(group: int, /) -> int:
-        """Return 1 when the list's group has the address that the request came from, else -1. Here: from the file that permissions.address_file names, without a database; read again with the script."""
-    @staticmethod
-    def allow_source_address_group() -> int:
-        """Return the group that has the address that the request came from, -1 where none has it. Here: from the file that permissions.address_file names, without a database; read again with the script."""
-    @staticmethod
-    def allow_trusted() -> int:
-        """Return -1: nobody is trusted. Here: there is no database with trusted peers: always -1, as in Kamailio without one."""
-
-class _sdpops:
-    @staticmethod
-    def keep_codecs_by_id(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def keep_codecs_by_name(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def remove_codecs_by_id(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def remove_codecs_by_name(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def remove_line_by_prefix(prefix: str, media: str, /) -> int:
-        """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def remove_media(media: str, /) -> int:
-        """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def sdp_content() -> int:
-        """Return 1 when the request has SDP, alone or as a part of its body."""
-    @staticmethod
-    def sdp_content_flags(flags: int, /) -> int:
-        """Return 1 when the request has SDP; with a flag, the header or the body's text has to name it, no more."""
-    @staticmethod
-    def sdp_get(target: str, /) -> int:
-        """Set an $avp to the SDP: 1, -2 without a body, -1 for another one."""
-    @staticmethod
-    def sdp_get_address_family() -> int:
-        """Return 4 or 6, by the first c= line; -1 without one."""
-    @staticmethod
-    def sdp_get_line_startswith(target: str, prefix: str, /) -> int:
-        """Set an $avp to the first line that begins so: 1, -1 without one, -2 without a body."""
-    @staticmethod
-    def sdp_iterator_append(name: str, line: str, /) -> int:
-        """Put text behind the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def sdp_iterator_end(name: str, /) -> int:
-        """Stop going through the lines."""
-    @staticmethod
-    def sdp_iterator_insert(name: str, line: str, /) -> int:
-        """Put text before the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def sdp_iterator_next(name: str, /) -> int:
-        """Go to the next line; -1 behind the last one."""
-    @staticmethod
-    def sdp_iterator_rm(name: str, /) -> int:
-        """Take the line out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
-    @staticmethod
-    def sdp_iterator_start(name: str, /) -> int:
-        """Begin to go through the lines of the SDP."""
-    @staticmethod
-    def sdp_iterator_value(name: str, /) -> Xval:
-        """Return the line that the iterator is at, with its end; None when it is at none."""
-    @staticmethod
-    def sdp_transport(target: str, /) -> int:
-        """Set an $avp to the transport that all streams have: 1, also without a body; -2 for none in common, -1 no SDP."""
-    @staticmethod
-    def sdp_with_active_media(media: str, /) -> int:
-        """Return 1 when there is such a stream that has a port and is not inactive; 0 without one, -1 for no SDP."""
-    @staticmethod
-    def sdp_with_codecs_by_id(numbers: str, /) -> int:
-        """Return 1 when all streams have all these payload types, 2 when some have some, 0 for none, -1 without SDP."""
-    @staticmethod
-    def sdp_with_codecs_by_name(names: str, /) -> int:
-        """Return 1 when all streams have all these codecs, 2 when some have some, -1 for none, or no SDP."""
-    @staticmethod
-    def sdp_with_ice() -> int:
-        """Return 1 when the SDP has ICE candidates."""
-    @staticmethod
-    def sdp_with_media(media: str, /) -> int:
-        """Return 1 when there is a stream of this kind, audio or video; 0 without one, -1 for a body that is no SDP."""
-    @staticmethod
-    def sdp_with_transport(transport: str, /) -> int:
-        """Return 1 when a stream has this transport, such as RTP/SAVP."""
-    @staticmethod
-    def sdp_with_transport_like(part: str, /) -> int:
-        """Return 1 when a stream has a transport with this text in it."""
-
-class _pvtpl:
-    @staticmethod
-    def pvtpl_render(name: str, target: str, /) -> int:
-        """Set a pseudo-variable to a template, the pseudo-variables in it replaced; -1 where there is no such template. Here: from the files that pvtpl.tpl names; bsize means nothing."""
-
 class _tm:
     @staticmethod
     def t_any_replied() -> int:
@@ -1544,36 +1504,76 @@ class _tmx:
     def t_precheck_trans() -> int:
         """Return -1: no other worker has the request. Here: there are no transactions: as Kamailio answers where it holds none."""
 
+class _uuid:
+    @staticmethod
+    def get() -> Text:
+        """Return a random UUID."""
+    @staticmethod
+    def rget() -> Text:
+        """Return a random UUID."""
+    @staticmethod
+    def tget() -> Text:
+        """Return a UUID made from the time."""
+
 class _x:
     @staticmethod
     def modf(name: str, /, *arguments: str) -> int:
         """Call a function of kamailio.cfg by its name. Here: the functions that work here, with their arguments as texts; any other: -1."""
 
-sl: _sl
-pv: _pv
-pvx: _pvx
+class _xlog:
+    @staticmethod
+    def xalert(message: str, /) -> int:
+        """Log a line at level critical, pseudo-variables replaced."""
+    @staticmethod
+    def xcrit(message: str, /) -> int:
+        """Log a line at level critical, pseudo-variables replaced."""
+    @staticmethod
+    def xdbg(message: str, /) -> int:
+        """Log a line at level debug, pseudo-variables replaced."""
+    @staticmethod
+    def xerr(message: str, /) -> int:
+        """Log a line at level error, pseudo-variables replaced."""
+    @staticmethod
+    def xinfo(message: str, /) -> int:
+        """Log a line at level info, pseudo-variables replaced."""
+    @staticmethod
+    def xlog(level: str, message: str, /) -> int:
+        """Log a line at a level by name, pseudo-variables replaced."""
+    @staticmethod
+    def xlog_facility(facility: str, level: str, message: str, /) -> int:
+        """Log a line at a level by name, pseudo-variables replaced. Here: the facility changes nothing."""
+    @staticmethod
+    def xnotice(message: str, /) -> int:
+        """Log a line at level info, pseudo-variables replaced."""
+    @staticmethod
+    def xwarn(message: str, /) -> int:
+        """Log a line at level warning, pseudo-variables replaced."""
+
+auth: _auth
+cfgutils: _cfgutils
+corex: _corex
+counters: _counters
 hdr: _hdr
+htable: _htable
+ipops: _ipops
 kx: _kx
 maxfwd: _maxfwd
-sanity: _sanity
-siputils: _siputils
-corex: _corex
-textops: _textops
-textopsx: _textopsx
-htable: _htable
-pike: _pike
-xlog: _xlog
-auth: _auth
-ipops: _ipops
-statistics: _statistics
-counters: _counters
-uuid: _uuid
-regex: _regex
-cfgutils: _cfgutils
 nathelper: _nathelper
 permissions: _permissions
-sdpops: _sdpops
+pike: _pike
+pv: _pv
 pvtpl: _pvtpl
+pvx: _pvx
+regex: _regex
+sanity: _sanity
+sdpops: _sdpops
+siputils: _siputils
+sl: _sl
+statistics: _statistics
+textops: _textops
+textopsx: _textopsx
 tm: _tm
 tmx: _tmx
+uuid: _uuid
 x: _x
+xlog: _xlog
