@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker.errors import UserError
+from slbroker.loop import Loop
 from slbroker.signals import Signals
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run_service(service: Service, lifeline: int | None = None) -> None:
 
 def _run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run `main` to its end, whatever a plugin's tasks raise."""
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         loop = runner.get_loop()
         task = loop.create_task(main)
         while not task.done():

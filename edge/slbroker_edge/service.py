@@ -37,7 +37,7 @@ from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.pacing import PacedReader
-from slbroker_edge.transports.streams import Streams
+from slbroker_edge.transports.streams import EVENTS, Streams
 from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 
@@ -76,6 +76,7 @@ class EdgeService:
         self._tell_keys()
         self._listeners: list[UdpListener] = []
         self._readers: list[PacedReader] = []
+        self._stream_reader: PacedReader | None = None
         self._streams: Streams | None = None
         self._tls = TlsConnections(server_context(settings.tls)) if settings.tls else None
         self._websockets: WebSockets | None = None
@@ -114,7 +115,8 @@ class EdgeService:
             take = partial(self._on_datagrams, listener)
             self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=settings.gather))
         if self._streams is not None:
-            loop.add_reader(self._streams.fileno(), self._on_streams, self._streams)
+            take = partial(self._on_streams, self._streams)
+            self._stream_reader = PacedReader(loop, self._streams.fileno(), take, most=EVENTS, interval=settings.gather)
         self._buffers = BufferWatch([listener.udp for listener in self._listeners])
         self._tick()
         gc.collect()
@@ -170,12 +172,12 @@ class EdgeService:
             self._turn()
         return count
 
-    def _on_streams(self, streams: Streams) -> bool:
-        """Take what connections have brought; return whether there was something."""
-        busy = streams.serve(time.monotonic())
-        if busy:
+    def _on_streams(self, streams: Streams) -> int:
+        """Take what connections have brought; return how many had something."""
+        count = streams.serve(time.monotonic())
+        if count:
             self._turn()
-        return busy
+        return count
 
     def _on_envelope(self, frames: list[bytes]) -> None:
         self.edge.answer(frames[0], frames[1:], time.monotonic())
@@ -193,6 +195,8 @@ class EdgeService:
         self._turn()
         for reader in self._readers:
             reader.nudge()
+        if self._stream_reader is not None:
+            self._stream_reader.nudge()
 
     def _turn(self) -> None:
         """End a turn of the loop: replies to the network, requests to the workers."""
@@ -324,6 +328,8 @@ class EdgeService:
             reader.stop()
         for listener in self._listeners:
             listener.close()
+        if self._stream_reader is not None:
+            self._stream_reader.stop()
         if self._streams is not None:
             self._streams.close()
         if self._links is not None:

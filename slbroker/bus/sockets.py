@@ -12,8 +12,10 @@ import zmq
 from slbroker.bus import curve as curves
 from slbroker.bus import socketfile
 from slbroker.bus.envelope import MAX_ENVELOPE
+from slbroker.bus.frames import Frames
 from slbroker.bus.reach import is_name, resolve
 from slbroker.errors import BindError, ConfigError
+from slbroker.loop import unwatch, watch
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,14 +52,6 @@ HEARTBEATS_HWM: Final = 1_024
 # a worker holds no more than its credit, here or there, so what this limits is the small talk with one that asks
 # and never reads: HEARTBEAT, WELCOME, FIGURES of some kB each.
 SEND_HWM: Final = 1_024
-
-# As plain numbers: what pyzmq's enumerations do in Python would be a tenth of what a request that comes alone costs.
-_NOBLOCK: Final = int(zmq.NOBLOCK)
-_NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS: Final = int(zmq.EVENTS)
-_POLLIN: Final = int(zmq.POLLIN)
-_POLLOUT: Final = int(zmq.POLLOUT)
-_RCVMORE: Final = int(zmq.RCVMORE)
 
 
 def _new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
@@ -178,18 +172,20 @@ class BusSocket:
         With `greets` that is called, too, when the socket takes something again that it refused, or for the first time:
         of a DEALER that is as soon as it is connected.
 
-        `receive`, if not ZeroMQ's own, takes one message that has come, or returns None for one to pass over.
+        `receive`, if not ZeroMQ's own, returns a message that has come, [] for one to pass over, None when there is
+        none.
         """
         self._loop = loop
-        self._socket = zsocket
+        self._frames = Frames(zsocket)
         self._on_message = on_message
         self._on_turn = on_turn
-        self._receive = receive or self._receive_frames
+        self._receive = receive or self._frames.receive
         self._scheduled = False
         self._greets = greets
         self._was_refused = greets
         self._descriptor = int(zsocket.get(zmq.FD))
-        loop.add_reader(self._descriptor, self._read)
+        self._is_closed = False
+        watch(loop, self._descriptor, self._read)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -199,63 +195,44 @@ class BusSocket:
 
     def _read_again(self) -> None:
         self._scheduled = False
-        if not self._socket.closed:
+        if not self._is_closed:
             self._read()
-
-    def _has_message(self) -> bool:
-        return bool(int(self._socket.get(_EVENTS)) & _POLLIN)
-
-    def _has_room(self) -> bool:
-        return bool(int(self._socket.get(_EVENTS)) & _POLLOUT)
-
-    def _receive_frames(self) -> list[bytes]:
-        zsocket = self._socket
-        frames = [zsocket.recv(_NOBLOCK)]
-        while zsocket.get(_RCVMORE):
-            frames.append(zsocket.recv(_NOBLOCK))
-        return frames
 
     def _read(self) -> None:
         receive = self._receive
         taken = size = 0
         drained = False
         try:
-            # Asking first is cheaper than the exception that tells of nothing, which each turn would end with.
             while taken < MAX_PER_TURN and size < MAX_BYTES_PER_TURN:
-                if not self._has_message():
+                frames = receive()
+                if frames is None:
                     drained = True
                     break
-                frames = receive()
                 taken += 1
-                if frames is not None:
+                if frames:
                     size += len(frames[-1])
                     self._on_message(frames)
         finally:
             if not drained:  # nor when `on_message` raised: the descriptor would not tell of the rest
                 self._schedule()
-        if taken or (self._was_refused and self._has_room()):
+        if taken or (self._was_refused and self._frames.has_room()):
             self._was_refused = False
             self._on_turn()
 
     def send(self, messages: Sequence[list[bytes]]) -> list[list[bytes]]:
         """Send without ever blocking; return what could not be sent: there is no such peer, or its queue is full."""
-        if not messages or self._socket.closed:
-            return list(messages)
-        refused: list[list[bytes]] = []
-        for frames in messages:
-            try:
-                for frame in frames[:-1]:
-                    self._socket.send(frame, _NOBLOCK_MORE)
-                self._socket.send(frames[-1], _NOBLOCK)
-            except zmq.ZMQError:
-                refused.append(frames)
+        if not messages:
+            return []
+        send = self._frames.send
+        refused = [frames for frames in messages if not send(frames)]
         if refused:
             self._was_refused = self._greets
-        if self._has_message():  # the send may have swallowed the descriptor's signal
+        if self._frames.has_message():  # the send may have swallowed the descriptor's signal
             self._schedule()
         return refused
 
     def close(self) -> None:
         """Close the socket; what was sent has a second to leave."""
-        self._loop.remove_reader(self._descriptor)
-        self._socket.close()
+        self._is_closed = True
+        unwatch(self._loop, self._descriptor)
+        self._frames.close()

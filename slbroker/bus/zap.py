@@ -14,6 +14,7 @@ import zmq
 from zmq.utils import z85
 
 from slbroker.bus.curve import DOMAIN, load_clients, load_pair
+from slbroker.bus.frames import EVENTS, POLLIN
 from slbroker.bus.sockets import BusSocket
 from slbroker.errors import ConfigError
 
@@ -87,7 +88,7 @@ class ZapHandler:
     def receiver(
         self, zsocket: zmq.Socket[bytes], on_revoked: Callable[[bytes], None]
     ) -> Callable[[], list[bytes] | None]:
-        """Return how to take a message from `zsocket`: None for one from a key that is no longer known.
+        """Return how to take a message from `zsocket`: [] for one from a key that is no longer known, None without any.
 
         `on_revoked` is told the identity of each connection whose key is taken out: libzmq cannot hang up on one.
         """
@@ -95,10 +96,12 @@ class ZapHandler:
         self._doors.append((owners, on_revoked))
 
         def receive() -> list[bytes] | None:
+            if not int(zsocket.get(EVENTS)) & POLLIN:
+                return None
             frames = zsocket.recv_multipart(zmq.NOBLOCK, copy=False)
             key = str(frames[-1].get("User-Id")).encode()
             if key not in self._known:
-                return None
+                return []
             identity = frames[0].bytes
             if len(owners) >= MAX_OWNERS:
                 owners.clear()  # most are gone; who is there speaks every 0.25 s

@@ -13,6 +13,8 @@ from libc.stdlib cimport malloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 from posix.uio cimport iovec
 
+import _socket
+
 from slbroker.sip.grammar import MAX_DATAGRAM
 from slbroker.twins import definition
 
@@ -293,6 +295,9 @@ cdef size_t write_control(uint64_t *room, bytes asked) except? 0:
     return message.msg_controllen
 
 
+cdef object family_of = _socket.socket.family.__get__  # a number; socket.socket makes a name of it each time
+
+
 cdef object by_definition(sock, items, bytes asked):
     return definition(send_asked)(sock, items, asked) if asked else definition(send_batch)(sock, items)
 
@@ -302,7 +307,7 @@ cdef object send_all(sock, items, bytes asked):
     cdef iovec buffers[BATCH]
     cdef SocketAddress addresses[BATCH]
     cdef uint64_t control[CONTROL_WORDS]
-    cdef int fd = sock.fileno(), family = sock.family, waiting = 0
+    cdef int fd = sock.fileno(), family = family_of(sock), waiting = 0
     cdef socklen_t size
     cdef size_t control_size = 0
     cdef Py_ssize_t sent = 0

@@ -81,13 +81,13 @@ class Streams:
 
     # A turn of the loop -----------------------------------------------------------------------------------------
 
-    def serve(self, now: float) -> bool:
-        """Take what connections have brought, and new connections; return whether there was anything."""
+    def serve(self, now: float) -> int:
+        """Take what connections have brought, and new connections; return how many had something, EVENTS at most."""
         self.now = now
         self.turn += 1
         ready = self._epoll.poll(0, EVENTS)
         if not ready:
-            return False
+            return 0
         room = min(ROOM // len(ready), MOST)
         knocking = []
         for fd, events in ready:
@@ -99,7 +99,7 @@ class Streams:
         for fd in knocking:  # last: a descriptor that was closed above may come back as another connection's
             if fd in self._listeners:
                 self._accept(*self._listeners[fd])
-        return True
+        return len(ready)
 
     def _accept(self, listener: socket.socket, name: Callable[[socket.socket], str], make: MakeConnection) -> None:
         for _ in range(ACCEPTS):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from slbroker_edge.transports.pacing import MANY, PacedReader
+from slbroker_edge.transports.pacing import MANY, MEMORY, PacedReader
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,7 +64,7 @@ class Rig:
         self.looks: list[int] = []
         self.is_broken = False
         loop = cast("asyncio.AbstractEventLoop", self.loop)
-        self.reader = PacedReader(loop, FD, self._take, most=MOST, interval=interval)
+        self.reader = PacedReader(loop, FD, self._take, most=MOST, interval=interval, clock=lambda: self.loop.now)
 
     def _take(self) -> int:
         if self.is_broken:
@@ -78,8 +78,9 @@ class Rig:
     def watches(self) -> bool:
         return FD in self.loop.readers
 
-    def come(self, count: int) -> None:
+    def come(self, count: int, after: float = 0.0) -> None:
         """Datagrams come; the loop tells if it watches."""
+        self.loop.now += after
         self.waiting += count
         if self.watches:
             self.loop.readers[FD]()
@@ -91,69 +92,93 @@ class Rig:
         self.loop.now = handle.at
         handle.callback()
 
+    def run(self, rate: float, seconds: float) -> None:
+        """One datagram after the other, at `rate` a second; looks happen when they are due."""
+        for _ in range(round(rate * seconds)):
+            at = self.loop.now + 1 / rate
+            while due := [handle for handle in self.loop.handles if not handle.cancelled and handle.at <= at]:
+                self.loop.now = due[0].at
+                self.loop.handles.clear()
+                due[0].callback()
+            self.loop.now = at
+            self.come(1)
 
-def test_what_comes_alone_is_read_at_once() -> None:
+
+def busy_rig() -> Rig:
+    """Return a rig whose next look is put off: as many came as makes that worth while."""
     rig = Rig()
-    for _ in range(3):
-        rig.come(1)
-        assert rig.looks[-1] == 1
-        while not rig.watches:
-            rig.tick()
-    assert rig.looks.count(1) == 3
-
-
-def test_what_comes_soon_after_travels_together() -> None:
-    rig = Rig()
-    for _ in range(6):
-        rig.come(1)
-    assert rig.looks == [1]
-    assert rig.loop.due == [INTERVAL]
-    rig.tick()
-    assert rig.looks == [1, 5]
+    rig.come(MOST)
     assert not rig.watches
+    return rig
 
 
-def test_it_watches_again_after_a_few_looks_for_nothing() -> None:
+@pytest.mark.parametrize("rate", [1, 50, 500, 1_000, 2_000])
+def test_what_comes_alone_is_read_at_once(rate: float) -> None:
     rig = Rig()
-    rig.come(1)
-    rig.come(7)
-    for _ in range(4):
-        rig.tick()
-    assert rig.looks == [1, 7, 0, 0, 0]
+    rig.run(rate, 100 / rate)
+    assert rig.looks == [1] * 100
+    assert (rig.watches, rig.loop.due) == (True, [])
+
+
+@pytest.mark.parametrize("rate", [6_000, 20_000, 100_000])
+def test_at_a_rate_that_brings_several_in_an_interval_they_travel_together(rate: float) -> None:
+    rig = Rig()
+    rig.run(rate, 0.2)
+    late = rig.looks[len(rig.looks) // 2 :]
+    assert sum(late) / len(late) == pytest.approx(rate * INTERVAL, rel=0.25)
+
+
+def test_a_look_that_is_put_off_is_so_for_the_interval() -> None:
+    rig = busy_rig()
+    assert rig.loop.due == [INTERVAL]
+    rig.waiting = 5
+    rig.tick()
+    assert rig.looks == [MOST, 5]
+    assert (rig.watches, rig.loop.due) == (False, [INTERVAL])
+
+
+def test_it_watches_again_when_a_look_has_found_nothing() -> None:
+    rig = busy_rig()
+    rig.tick()
+    assert rig.looks == [MOST, 0]
+    assert (rig.watches, rig.loop.due) == (True, [])
+
+
+def test_what_came_long_ago_puts_off_nothing() -> None:
+    rig = busy_rig()
+    rig.tick()
+    rig.come(1, after=5 * MEMORY)
     assert (rig.watches, rig.loop.due) == (True, [])
 
 
 def test_without_an_interval_every_datagram_is_read_as_it_comes() -> None:
     rig = Rig(interval=0.0)
-    for _ in range(4):
-        rig.come(1)
-    assert (rig.looks, rig.watches, rig.loop.due) == ([1] * 4, True, [])
+    rig.run(100_000, 0.001)
+    assert (rig.looks, rig.watches, rig.loop.due) == ([1] * 100, True, [])
 
 
 def test_a_full_look_is_followed_by_another_at_once() -> None:
-    rig = Rig()
-    rig.come(1)
+    rig = busy_rig()
     rig.come(2 * MOST + 5)
     rig.tick()
     assert rig.loop.due == [0.0]
     rig.tick()
     rig.tick()
-    assert rig.looks == [1, MOST, MOST, 5]
+    assert rig.looks == [MOST, MOST, MOST, 5]
     assert rig.loop.due == [INTERVAL]
 
 
 def test_replies_to_many_are_a_reason_to_look() -> None:
-    rig = Rig()
-    rig.come(1)
+    rig = busy_rig()
     rig.come(MANY)
     rig.tick()
     rig.waiting = 3
     rig.reader.nudge()
-    assert rig.looks == [1, MANY, 3]
+    assert rig.looks == [MOST, MANY, 3]
     assert rig.loop.due == [INTERVAL], "one look is due, not two"
     rig.waiting = 2
     rig.reader.nudge()
-    assert rig.looks == [1, MANY, 3], "few came of late"
+    assert rig.looks == [MOST, MANY, 3], "few came of late"
 
 
 @pytest.mark.parametrize("came", [0, 1, MANY - 1])
@@ -167,8 +192,7 @@ def test_replies_to_few_are_none(came: int) -> None:
 
 
 def test_a_bug_does_not_end_the_reading() -> None:
-    rig = Rig()
-    rig.come(1)
+    rig = busy_rig()
     rig.is_broken = True
     with pytest.raises(ZeroDivisionError):
         rig.tick()
@@ -177,10 +201,10 @@ def test_a_bug_does_not_end_the_reading() -> None:
         rig.come(1)
     rig.is_broken = False
     rig.come(1)
-    assert rig.looks == [1, 2]
+    assert rig.looks == [MOST, 2]
 
 
-@pytest.mark.parametrize("came", [0, 1])
+@pytest.mark.parametrize("came", [0, 1, MOST])
 def test_it_stops(came: int) -> None:
     rig = Rig()
     rig.come(came)

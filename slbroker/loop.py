@@ -1,0 +1,99 @@
+"""The loop of edges, workers and brokers: asyncio's, with a short way for the descriptors that requests come by.
+
+A request that comes alone wakes a process two or three times, and each time asyncio makes a handle, queues it, and runs
+it in a context of its own: more than what is then done for the request. What is watched here is called from the
+selector instead, as soon as the system tells of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import selectors
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds. epoll counts in milliseconds, of which a shorter wait would be rounded up to one.
+FINE: Final = 0.005
+
+
+class Selector(selectors.EpollSelector):
+    """Has what asyncio watches, as one descriptor, beside those that are called from here."""
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        """`on_error` is told what a call has raised."""
+        super().__init__()
+        self._on_error = on_error
+        self._calls: dict[int, Callable[[], object]] = {}
+        self._all = select.epoll()
+        self._others = super().fileno()
+        self._all.register(self._others, select.EPOLLIN)
+
+    def watch(self, fd: int, call: Callable[[], object]) -> None:
+        """Call `call` whenever `fd` can be read. Raises OSError for a descriptor that cannot be watched."""
+        self._all.register(fd, select.EPOLLIN)
+        self._calls[fd] = call
+
+    def unwatch(self, fd: int) -> None:
+        """Watch `fd` no more; nothing happens when it is not watched."""
+        if self._calls.pop(fd, None) is not None:
+            with suppress(OSError):  # it is closed
+                self._all.unregister(fd)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for so many seconds, without end for None; make the calls that are due, return the rest as ever."""
+        if timeout is None:
+            timeout = -1
+        elif 0 < timeout < FINE:
+            select.select((self._all,), (), (), timeout)
+            timeout = 0
+        others = False
+        for fd, _events in self._all.poll(max(timeout, -1)):
+            call = self._calls.get(fd)  # a call before may have ended its being watched
+            if call is not None:
+                try:
+                    call()
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self._on_error(error)
+            elif fd == self._others:
+                others = True
+        return super().select(0) if others else []
+
+    def close(self) -> None:
+        """Close the descriptors of the selector's own."""
+        self._all.close()
+        super().close()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """asyncio's loop, which can `watch` descriptors."""
+
+    def __init__(self) -> None:
+        self._watching = Selector(self._on_error)
+        super().__init__(self._watching)
+
+    def watch(self, fd: int, call: Callable[[], object]) -> None:
+        """Do as `add_reader`, for less: `call` runs in no context of its own, and nothing cancels it."""
+        self._watching.watch(fd, call)
+
+    def unwatch(self, fd: int) -> None:
+        """Do as `remove_reader` for what is watched."""
+        self._watching.unwatch(fd)
+
+    def _on_error(self, error: BaseException) -> None:
+        self.call_exception_handler({"message": "Exception in what a descriptor is watched for", "exception": error})
+
+
+def watch(loop: asyncio.AbstractEventLoop, fd: int, call: Callable[[], Any]) -> None:
+    """Call `call` whenever `fd` can be read: the short way, where `loop` has it."""
+    (loop.watch if isinstance(loop, Loop) else loop.add_reader)(fd, call)
+
+
+def unwatch(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    """Watch `fd` no more."""
+    (loop.unwatch if isinstance(loop, Loop) else loop.remove_reader)(fd)
