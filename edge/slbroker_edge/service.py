@@ -16,10 +16,11 @@ import zmq
 
 from slbroker import twins
 from slbroker.bus.choice import DEFAULT_POOL
-from slbroker.bus.dispatcher import MAX_WORKERS, Dispatcher
+from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.keycheck import Labels
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
+from slbroker.bus.roster import MAX_WORKERS
 from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler

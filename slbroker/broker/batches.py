@@ -1,12 +1,12 @@
-"""A batch on its way through a broker, unopened; the link that it came by, and the worker that holds it."""
+"""A batch on its way through a broker, unopened; the edge's connection that it came by, the worker that holds it."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from slbroker.bus.account import Account
 from slbroker.bus.envelope import VERSION, Kind
 from slbroker.errors import EnvelopeError
 
@@ -18,42 +18,32 @@ if TYPE_CHECKING:
 class Batch:
     """Requests that an edge sent in one envelope. `left` of them are not answered."""
 
-    __slots__ = ("body", "edge_route", "left", "link", "queued", "route", "worker")
+    __slots__ = ("account", "body", "edge_route", "left", "link", "queued", "route")
 
-    def __init__(self, link: Link, edge_route: bytes, body: bytes, size: int, now: float) -> None:
-        self.link: Link | None = link  # None: the edge has gone, nobody waits for the answers
+    def __init__(self, link: EdgeLink, edge_route: bytes, body: bytes, size: int, now: float) -> None:
+        self.link: EdgeLink | None = link  # None: the edge has gone, nobody waits for the answers
         self.edge_route = edge_route  # what the edge calls it
         self.body = body  # b"" once a worker has it: should that one die, the edge has the requests
         self.left = size
         self.queued = now
         self.route = b""  # what the worker calls it
-        self.worker: Worker | None = None
+        self.account: BatchAccount | None = None  # of the worker that holds it
 
 
-class Link:
+class EdgeLink:
     """The connection over which an edge process reaches one pool."""
 
     __slots__ = (
-        "batches",
-        "closes",
-        "edge",
-        "heard",
-        "held",
-        "identity",
-        "is_member",
-        "is_parting",
-        "keys",
-        "most",
-        "pool",
+        "closes", "edge", "heard", "held", "identity", "is_member", "is_parting", "keys", "most", "open", "pool",
         "told",
-    )
+    )  # fmt: skip
 
     def __init__(self, identity: bytes, edge: str, pool: str, now: float) -> None:
         self.identity = identity
         self.edge = edge
         self.pool = pool
         self.heard = now
-        self.batches: dict[bytes, Batch] = {}  # by the route that the edge knows them by
+        self.open: dict[bytes, Batch] = {}  # by the route that the edge knows them by
         self.held = 0  # requests in them that are not answered
         self.told: Offer | None = None  # what the edge was last told that we offer
         self.most = 0  # the greatest credit that it was ever told
@@ -72,41 +62,16 @@ class Link:
         }
 
 
-class Worker:
-    """One worker: what it offers, and the batches it holds."""
+class BatchAccount(Account):
+    """A worker of a broker, and the batches it holds, by the routes that it knows them by."""
 
-    __slots__ = ("answered", "batches", "heard", "identity", "leaving", "offer", "strikes", "ticket", "used")
+    __slots__ = ("held",)
+    open: dict[bytes, Batch]
+    held: int  # requests in them that are not answered
 
     def __init__(self, identity: bytes, offer: Offer, now: float) -> None:
-        self.identity = identity
-        self.offer = offer
-        self.heard = now
-        self.batches: dict[bytes, Batch] = {}  # by the route that the worker knows them by
-        self.used = 0  # requests in them that are not answered
-        self.answered = 0
-        self.strikes = 0  # answers to what it does not hold
-        self.leaving = False
-        self.ticket = 0  # of its entry among those of its team that have credit
-
-    @property
-    def free(self) -> int:
-        """Return how many more requests it may be given; below 0 when it has lowered its credit."""
-        return 0 if self.leaving else self.offer.credit - self.used
-
-    @property
-    def load(self) -> float:
-        """Return how many requests it holds; math.inf when it gets no more."""
-        return math.inf if self.leaving or self.used >= self.offer.credit else self.used
-
-    def figures(self) -> dict[str, Any]:
-        """Return what the statistics show of it."""
-        return {
-            "name": self.offer.name,
-            "pool": self.offer.pool,
-            "credit": self.offer.credit,
-            "open": self.used,
-            "answered": self.answered,
-        }
+        super().__init__(identity, offer, now)
+        self.held = 0
 
 
 def count_items(head: Head, body: bytes) -> int:

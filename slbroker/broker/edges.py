@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from slbroker.broker.batches import Link
+from slbroker.broker.batches import EdgeLink
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
-from slbroker.bus.dispatcher import CONNECTION_GONE
 from slbroker.bus.envelope import Kind
 from slbroker.bus.keycheck import read_labels
 from slbroker.bus.losses import Losses, shown
+from slbroker.bus.roster import CONNECTION_GONE
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.broker.batches import Batch
     from slbroker.bus.account import Offer
+    from slbroker.bus.roster import Outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ NO_ACCOUNT: Final = "it has no account for this broker any more"  # it may say s
 MAX_LINKS: Final = 4_096  # one for each pool of each edge process
 MAX_ROUTES: Final = 1_024  # named in one LOST; an array may have four times as many
 MAX_TIMEOUT: Final = 3_600.0  # seconds, of an edge's handlers
+DEFAULT_HANDLER_TIMEOUT: Final = 5.0  # seconds, until an edge has said what it has
 
 
 class Edges:
@@ -33,36 +34,33 @@ class Edges:
 
     def __init__(self, offer_of: Callable[[str], Offer | None]) -> None:
         """`offer_of` returns what the workers of a pool offer now, None when there are none."""
-        self.links: dict[bytes, Link] = {}
-        self.outgoing: list[tuple[bytes, list[bytes]]] = []
+        self.links: dict[bytes, EdgeLink] = {}
+        self.outgoing: Outgoing = []
         self.garbage = 0  # envelopes that could not be read, or were out of order
-        self.handler_timeout = 0.0  # the longest that an edge has told, in seconds
-        self._losses = Losses(logger)
-        self._now = 0.0  # when somebody was last heard, or the clock looked at
+        self.handler_timeout = DEFAULT_HANDLER_TIMEOUT
         self.rekeyed: set[str] = set()  # pools whose edges may have other keys than before
+        self._longest_timeout = 0.0  # that an edge has told, in seconds
+        self._losses = Losses(logger)
         self._offer_of = offer_of
 
     # What they say ----------------------------------------------------------------------------------------------
 
     def hear(self, kind: Kind, identity: bytes, info: dict[str, Any], now: float) -> None:
         """Take what is neither a batch nor about one; raise EnvelopeError when it is not in order."""
-        self._now = now
         if kind is Kind.WHO:
             self._who(identity, info, now)
-        elif kind in (Kind.WELCOME, Kind.HEARTBEAT, Kind.GOODBYE):
-            link = self.recognise(identity, now)
-            if link is None:
-                return
+        elif kind not in (Kind.WELCOME, Kind.HEARTBEAT, Kind.GOODBYE):
+            raise EnvelopeError(f"{kind.name} is not for a broker")
+        elif (link := self.recognise(identity, now)) is not None:
             if kind is Kind.WELCOME:
-                self.handler_timeout = max(self.handler_timeout, _timeout_of(info))
+                self._longest_timeout = max(self._longest_timeout, _timeout_of(info))
+                self.handler_timeout = self._longest_timeout or self.handler_timeout
                 self._learn_keys(link, read_labels(info, "keys"))
                 link.closes = info.get("closes") is True
             elif kind is Kind.GOODBYE and link.is_parting:
                 link.is_member = link.is_parting = False  # else the edge leaves, and heartbeats tell when it is gone
-        else:
-            raise EnvelopeError(f"{kind.name} is not for a broker")
 
-    def _learn_keys(self, link: Link, keys: frozenset[str] | None) -> None:
+    def _learn_keys(self, link: EdgeLink, keys: frozenset[str] | None) -> None:
         if keys != link.keys:
             link.keys = keys
             self.rekeyed.add(link.pool)
@@ -80,15 +78,15 @@ class Edges:
         ):
             raise EnvelopeError("WHO names no edge and pool")
         before = self.links.get(identity)
-        self.lose(identity, NO_ACCOUNT)
+        self.lose(identity, now, NO_ACCOUNT)
         if len(self.links) >= MAX_LINKS:
             raise EnvelopeError("too many edges")
-        link = self.links[identity] = Link(identity, edge, pool, now)
+        link = self.links[identity] = EdgeLink(identity, edge, pool, now)
         if before is None:
-            self._tell(logging.INFO, "joins", "edge %s looks for workers of pool %s", link)
+            self._tell(logging.INFO, "joins", now, link, "edge %s looks for workers of pool %s")
         self.offer(link)
 
-    def recognise(self, identity: bytes, now: float) -> Link | None:
+    def recognise(self, identity: bytes, now: float) -> EdgeLink | None:
         """Return whose sign of life this is: an edge that has an account for us. Say WHO when we know of none."""
         link = self.links.get(identity)
         if link is None:
@@ -98,27 +96,30 @@ class Edges:
             link.is_member = True
         return link
 
-    @property
-    def closes(self) -> bool:
-        """Return whether all edges take answers that close a connection."""
-        return all(link.closes for link in self.links.values())
+    def terms(self) -> dict[str, Any]:
+        """Return what workers are told in WELCOME: they finish by the one what they have, and answer by the other.
 
-    def _tell(self, level: int, cause: str, words: str, link: Link, *arguments: object) -> None:
-        self._losses.tell(level, cause, self._now, words, shown(link.edge), shown(link.pool), *arguments)
+        The longest handler timeout that an edge has told, and whether all edges take answers that close a connection.
+        """
+        closes = all(link.closes for link in self.links.values())
+        return {"handler_timeout": self.handler_timeout, "closes": closes}
 
-    def lose(self, identity: bytes, cause: str = CONNECTION_GONE) -> None:
+    def _tell(self, level: int, cause: str, now: float, link: EdgeLink, words: str, *arguments: object) -> None:
+        self._losses.tell(level, cause, now, words, shown(link.edge), shown(link.pool), *arguments)
+
+    def lose(self, identity: bytes, now: float, cause: str = CONNECTION_GONE) -> None:
         """Forget an edge: nobody waits for the answers to what it sent. `cause` is for the log."""
         link = self.links.pop(identity, None)
-        if link is not None:
-            self._learn_keys(link, None)
-            if link.held or cause != NO_ACCOUNT:
-                self._tell(
-                    logging.WARNING if link.held else logging.INFO, "losses",
-                    "edge %s, of pool %s, has gone: %s; nobody waits for the answers to %d requests",
-                    link, cause, link.held,
-                )  # fmt: skip
-            for batch in link.batches.values():
-                batch.link = None
+        if link is None:
+            return
+        self._learn_keys(link, None)
+        if link.held or cause != NO_ACCOUNT:
+            self._tell(
+                logging.WARNING if link.held else logging.INFO, "losses", now, link,
+                "edge %s, of pool %s, has gone: %s; nobody waits for the answers to %d requests", cause, link.held,
+            )  # fmt: skip
+        for batch in link.open.values():
+            batch.link = None
 
     # What they are told -----------------------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class Edges:
         """Put an envelope on the way."""
         self.outgoing.append((identity, envelope.encode(kind, info)))
 
-    def offer(self, link: Link) -> None:
+    def offer(self, link: EdgeLink) -> None:
         """Say what the link's pool offers now, if the edge does not know it."""
         offer = self._offer_of(link.pool)
         if offer == link.told:
@@ -145,27 +146,18 @@ class Edges:
             if link.pool in pools:
                 self.offer(link)
 
-    def say_lost(self, batches: list[Batch], *, begun: bool) -> None:
-        """Say that these batches will not be answered; `begun`: by a worker that may have done part of the work."""
-        routes: dict[bytes, list[bytes]] = {}
-        for batch in batches:
-            assert batch.link is not None
-            routes.setdefault(batch.link.identity, []).append(batch.edge_route)
-        for identity, lost in routes.items():
-            self.say_routes_lost(identity, lost, begun=begun)
-
-    def say_routes_lost(self, identity: bytes, routes: list[bytes], *, begun: bool) -> None:
-        """Say the same of batches by what one edge calls them."""
+    def say_lost(self, identity: bytes, routes: list[bytes], *, begun: bool) -> None:
+        """Say that an edge's batches will not be answered; `begun`: by a worker that may have done part of the work."""
         for start in range(0, len(routes), MAX_ROUTES):
             self.say(identity, Kind.LOST, {"batches": routes[start : start + MAX_ROUTES], "begun": begun})
 
     # Time -------------------------------------------------------------------------------------------------------
 
-    def beat(self, silent_since: float) -> None:
-        """Show a sign of life where one is expected, and forget the edges that have shown none since that moment."""
+    def beat(self, now: float, liveness: float) -> None:
+        """Show a sign of life where one is expected, and forget the edges that have shown none for so many seconds."""
         for link in list(self.links.values()):
-            if link.heard < silent_since:
-                self.lose(link.identity, "it is silent")
+            if link.heard < now - liveness:
+                self.lose(link.identity, now, "it is silent")
             elif link.is_parting:
                 self.say(link.identity, Kind.GOODBYE)  # again: an envelope can get lost with a connection
             elif link.is_member:

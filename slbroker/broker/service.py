@@ -20,9 +20,9 @@ import zmq
 
 from slbroker.broker.edges import MAX_LINKS
 from slbroker.broker.relay import Relay
-from slbroker.bus.dispatcher import MAX_WORKERS
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
+from slbroker.bus.roster import MAX_WORKERS
 from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
@@ -32,8 +32,8 @@ from slbroker.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.broker.relay import Outgoing
     from slbroker.bus.address import BusAddress
+    from slbroker.bus.roster import Outgoing
     from slbroker.config import BrokerSettings
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 TICK: Final = 0.05  # seconds between two looks at what time brings
 DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the broker stops
 LAST_MARGIN: Final = 5.0  # seconds beyond it, after which the process ends whatever it is busy with
+KEY_GONE: Final = "its key was taken away"  # for the log, why somebody is lost
 PARTING_TIME: Final = 0.1  # seconds that others have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
@@ -94,10 +95,10 @@ class BrokerService:
         self.relay.from_worker(frames[0], frames[1:], time.monotonic())
 
     def _on_edge_revoked(self, identity: bytes) -> None:
-        self.relay.edges.lose(identity, "its key was taken away")
+        self.relay.edges.lose(identity, time.monotonic(), KEY_GONE)
 
     def _on_worker_revoked(self, identity: bytes) -> None:
-        self.relay.lose_worker(identity)
+        self.relay.lose(identity, time.monotonic(), KEY_GONE)
 
     def _turn(self) -> None:
         """End a turn of the loop: put on the sockets what is to go out; when somebody is gone, that leads to more."""
@@ -109,9 +110,9 @@ class BrokerService:
             if not to_edges and not to_workers:
                 return
             if refused := _put(self._workers, to_workers):
-                self.relay.refused_by_workers(refused)
+                self.relay.refused_by_workers(refused, now)
             if refused := _put(self._edges, to_edges):
-                self.relay.refused_by_edges(refused)
+                self.relay.refused_by_edges(refused, now)
 
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -139,7 +140,7 @@ class BrokerService:
         relay = self.relay
         relay.leave()
         self._turn()
-        deadline = time.monotonic() + relay.workers.handler_timeout + DRAIN_MARGIN
+        deadline = time.monotonic() + relay.edges.handler_timeout + DRAIN_MARGIN
         while not relay.is_done() and time.monotonic() < deadline:
             await asyncio.sleep(TICK / 5)
         relay.dismiss()
@@ -148,7 +149,7 @@ class BrokerService:
 
     def patience(self) -> float:
         """Return for how many seconds the end may be waited for."""
-        return self.relay.workers.handler_timeout + DRAIN_MARGIN + LAST_MARGIN
+        return self.relay.edges.handler_timeout + DRAIN_MARGIN + LAST_MARGIN
 
     def waits_for(self) -> str:
         """Return what an end waits for."""

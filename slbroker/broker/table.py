@@ -13,7 +13,7 @@ from slbroker.errors import EnvelopeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from slbroker.broker.batches import Link, Worker
+    from slbroker.broker.batches import BatchAccount, EdgeLink
 
 REMEMBERED: Final = 4_096  # finished batches in each of two generations: an edge reads an answer within milliseconds
 
@@ -35,11 +35,11 @@ class Table:
 
     # A batch comes, and goes to a worker ------------------------------------------------------------------------
 
-    def take(self, link: Link, edge_route: bytes, body: bytes, size: int, now: float) -> Batch:
+    def enter(self, link: EdgeLink, edge_route: bytes, body: bytes, size: int, now: float) -> Batch:
         """Take on a batch of `size` requests; raise EnvelopeError for a second one under a route."""
-        if edge_route in link.batches:
+        if edge_route in link.open:
             raise EnvelopeError("a second batch under one route")
-        batch = link.batches[edge_route] = Batch(link, edge_route, body, size, now)
+        batch = link.open[edge_route] = Batch(link, edge_route, body, size, now)
         link.held += size
         self.taken += size
         return batch
@@ -50,42 +50,40 @@ class Table:
         self._next_route += 1
         self._open[batch.route] = batch
 
-    def take_back(self, route: bytes, worker: Worker | None) -> Batch | None:
-        """Return the batch that could not be sent to `worker`, if there is one and it holds it; it is to wait again."""
+    def take_back(self, route: bytes, account: BatchAccount | None) -> Batch | None:
+        """Return the batch that could not be sent to a worker, if there is one and it holds it; it is to wait again."""
         batch = self._open.get(route)
-        if batch is None or worker is None or batch.worker is not worker:
-            return None
-        return self._open.pop(route)
+        return self._open.pop(route) if batch is not None and batch.account is account else None
 
     # It is answered ---------------------------------------------------------------------------------------------
 
-    def held_by(self, worker: Worker, route: bytes, size: int) -> Batch | None:
-        """Return the batch of which `worker` answers `size` requests; None when it has ended, or never was.
+    def held_by(self, account: BatchAccount, route: bytes, size: int) -> Batch | None:
+        """Return the batch of which a worker answers `size` requests; None when it has ended, or never was.
 
         Raises EnvelopeError when it is another worker's, or not so large.
         """
         batch = self._open.get(route)
-        if batch is not None and (batch.worker is not worker or size > batch.left):
+        if batch is not None and (batch.account is not account or size > batch.left):
             raise EnvelopeError("answers to what this worker does not hold")
         return batch
 
-    def settle(self, batch: Batch, size: int) -> Link | None:
+    def settle(self, batch: Batch, size: int) -> EdgeLink | None:
         """Note `size` answers; return who waits for them, None when the edge has gone."""
-        link, worker = batch.link, batch.worker
-        assert worker is not None
+        link, account = batch.link, batch.account
+        assert account is not None
         batch.left -= size
-        worker.used -= size
-        worker.answered += size
+        account.held -= size
+        account.answered += size
         if not batch.left:
-            del self._open[batch.route], worker.batches[batch.route]
+            del self._open[batch.route], account.open[batch.route]
         if link is None:
             self.orphaned += size
             return None
         self.answered += size
         link.held -= size
         if not batch.left:
-            del link.batches[batch.edge_route]
-            self._remember(link, batch.edge_route, worker)
+            del link.open[batch.edge_route]
+            self._remember(link, batch.edge_route, account.identity)
         return link
 
     def unsettle(self, size: int) -> None:
@@ -93,46 +91,38 @@ class Table:
         self.answered -= size
         self.orphaned += size
 
-    def _remember(self, link: Link, edge_route: bytes, worker: Worker) -> None:
+    def _remember(self, link: EdgeLink, edge_route: bytes, worker: bytes) -> None:
         if len(self._young) >= REMEMBERED:
             self._old, self._young = self._young, {}
-        self._young[link.identity, edge_route] = worker.identity
+        self._young[link.identity, edge_route] = worker
 
-    def worker_of(self, link: Link, edge_route: bytes) -> bytes | None:
-        """Return the identity of the worker that a batch of `link` is or was at, None when that is not known."""
-        batch = link.batches.get(edge_route)
+    def worker_of(self, link: EdgeLink, edge_route: bytes) -> bytes:
+        """Return the identity of the worker that a batch of `link` is or was at, b"" when that is not known."""
+        batch = link.open.get(edge_route)
         if batch is not None:
-            return batch.worker.identity if batch.worker is not None else None
+            return batch.account.identity if batch.account is not None else b""
         key = link.identity, edge_route
-        return self._young.get(key) or self._old.get(key)
+        return self._young.get(key) or self._old.get(key, b"")
 
     # It is not --------------------------------------------------------------------------------------------------
 
-    def give_up(self, batches: Iterable[Batch]) -> list[Batch]:
-        """End batches whose worker has gone; return those that an edge waits for."""
-        batches = list(batches)
-        for batch in batches:
-            del self._open[batch.route]
-        wanted = self._end(batches)
-        self.lost += sum(batch.left for batch in wanted)
-        return wanted
+    def end(self, batches: Iterable[Batch], *, begun: bool) -> dict[bytes, list[bytes]]:
+        """End batches whose worker has gone (`begun`), or that none has had.
 
-    def give_back(self, batches: Iterable[Batch]) -> list[Batch]:
-        """End batches that no worker has had; return those that an edge waits for."""
-        wanted = self._end(batches)
-        self.returned += sum(batch.left for batch in wanted)
-        return wanted
-
-    def _end(self, batches: Iterable[Batch]) -> list[Batch]:
-        wanted = []
+        Return, by the links' identities, the routes of those that an edge waits for.
+        """
+        wanted: dict[bytes, list[bytes]] = {}
         for batch in batches:
+            self._open.pop(batch.route, None)
             link = batch.link
             if link is None:
                 self.orphaned += batch.left
-            else:
-                del link.batches[batch.edge_route]
-                link.held -= batch.left
-                wanted.append(batch)
+                continue
+            del link.open[batch.edge_route]
+            link.held -= batch.left
+            self.lost += batch.left if begun else 0
+            self.returned += 0 if begun else batch.left
+            wanted.setdefault(link.identity, []).append(batch.edge_route)
         return wanted
 
     # What became of them ----------------------------------------------------------------------------------------

@@ -1,8 +1,13 @@
-"""What the dispatcher knows of one worker."""
+"""What an edge, or a broker, knows of one worker: what it offers, and how much of that is in use.
+
+`Account` is what both have; an edge's accounts hold jobs, a broker's hold batches (`broker/batches`).
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from slbroker.bus import keycheck
@@ -78,13 +83,14 @@ def settle(body: bytes, held: dict[int, JobT], most: int) -> tuple[list[tuple[Jo
     return ended, strangers
 
 
-class Account(Generic[JobT]):
-    """One worker: its credit and the jobs it holds, the oldest first."""
+class Account(ABC):
+    """One worker, or one broker with the workers behind it."""
 
     __slots__ = (
-        "answered", "batch", "credit", "heard", "identity", "is_broker", "labels", "leaving", "name", "open", "overdue",
-        "pool", "strikes", "takes", "ticket", "workers",
+        "answered", "batch", "credit", "heard", "identity", "is_broker", "labels", "leaving", "name", "open", "pool",
+        "strikes", "takes", "ticket", "workers",
     )  # fmt: skip
+    open: dict[Any, Any]  # what it has been given and has not answered, the oldest first
 
     def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
         self.identity = identity
@@ -93,8 +99,7 @@ class Account(Generic[JobT]):
         self.pool = offer.pool
         self.update(offer)
         self.heard = now
-        self.open: dict[int, JobT] = {}
-        self.overdue: dict[int, JobT] = {}  # taken away, but the worker may still be busy with them
+        self.open = {}
         self.answered = 0
         self.strikes = 0  # answers to what it was never given
         self.ticket = 0  # of its entry among those of its pool that have credit
@@ -109,24 +114,56 @@ class Account(Generic[JobT]):
         self.labels = offer.labels
 
     @property
-    def free(self) -> int:
-        """Return how many more requests the worker may be given; below 0 when it has lowered its credit."""
-        return 0 if self.leaving else self.credit - len(self.open) - len(self.overdue)
+    @abstractmethod
+    def held(self) -> int:
+        """How many requests the worker holds: they use its credit."""
 
     @property
-    def held(self) -> int:
-        """Return how many requests the worker holds, those included that were taken away as overdue."""
-        return len(self.open) + len(self.overdue)
+    def free(self) -> int:
+        """How many more requests the worker may be given; below 0 when it has lowered its credit."""
+        return 0 if self.leaving else self.credit - self.held
 
     @property
     def load(self) -> float:
-        """Return how many requests the worker holds, each of those behind a broker; math.inf when it gets no more."""
-        held = len(self.open) + len(self.overdue)
+        """How many requests the worker holds, each of those behind a broker; math.inf when it gets no more."""
+        held = self.held
         return math.inf if self.leaving or held >= self.credit else held / self.workers
+
+    def make_up(self, pause: float, now: float) -> None:
+        """Let so many seconds, in which we did not run, have been none for this worker and what it holds."""
+        self.heard = min(self.heard + pause, now)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the statistics show of the worker."""
+        behind = {"workers": self.workers} if self.workers > 1 else {}
+        return {
+            "name": self.name,
+            "pool": self.pool,
+            "credit": self.credit,
+            "open": self.held,
+            "answered": self.answered,
+            **behind,
+        }
+
+
+class JobAccount(Account, Generic[JobT]):
+    """A worker of an edge, or a broker, and the jobs it holds."""
+
+    __slots__ = ("overdue",)
+    open: dict[int, JobT]
+
+    def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
+        super().__init__(identity, offer, now, is_broker=is_broker)
+        self.overdue: dict[int, JobT] = {}  # taken away, but the worker may still be busy with them
+
+    @property
+    def held(self) -> int:
+        """How many requests the worker holds, those included that were taken away as overdue."""
+        return len(self.open) + len(self.overdue)
 
     @property
     def oldest(self) -> float:
-        """Return when the oldest open job was given; math.inf without any."""
+        """When the oldest open job was given; math.inf without any."""
         return next(iter(self.open.values())).given if self.open else math.inf
 
     def has_had(self, job: JobT) -> bool:
@@ -154,19 +191,14 @@ class Account(Generic[JobT]):
 
     def take_overdue(self, given_before: float) -> list[JobT]:
         """Take away and return the jobs given before that moment; their credit is not free until they are answered."""
-        late: list[JobT] = []
-        for job in self.open.values():
-            if job.given >= given_before:
-                break
-            late.append(job)
+        late = list(takewhile(lambda job: job.given < given_before, self.open.values()))
         for job in late:
-            del self.open[job.number]
-            self.overdue[job.number] = job
+            self.overdue[job.number] = self.open.pop(job.number)
         return late
 
     def make_up(self, pause: float, now: float) -> None:
-        """Let so many seconds, in which we did not run, have been none for this worker and what it holds."""
-        self.heard = min(self.heard + pause, now)
+        """Let so many seconds have been none, for the time that jobs are given, too."""
+        super().make_up(pause, now)
         for job in self.open.values():
             job.given = min(job.given + pause, now)
 
@@ -191,15 +223,3 @@ class Account(Generic[JobT]):
             del self.open[job.number]
         self.overdue = {number: job for number, job in self.overdue.items() if job.batch not in routes}
         return lost
-
-    def figures(self) -> dict[str, Any]:
-        """Return what the statistics show of the worker."""
-        behind = {"workers": self.workers} if self.workers > 1 else {}
-        return {
-            "name": self.name,
-            "pool": self.pool,
-            "credit": self.credit,
-            "open": self.held,
-            "answered": self.answered,
-            **behind,
-        }

@@ -76,8 +76,7 @@ class Dealer:
         return BusSocket(loop, self._connect(self._at), self._hear, self._on_turn, greets=True)
 
     def _replace(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        self._give_up()
         self._socket = self._open()
 
     def _on_found(self, found: Found) -> None:
@@ -141,5 +140,4 @@ class Dealer:
     def close(self) -> None:
         """Close the socket; what was sent has a second to leave."""
         self._search.close()
-        if self._socket is not None:
-            self._socket.close()
+        self._give_up()

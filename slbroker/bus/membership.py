@@ -113,23 +113,23 @@ class Membership:
                 self.standing = Standing.MEMBER
         elif kind is Kind.WHO:
             self._unsent.clear()  # the edge has restarted: nobody waits for these answers
-            if self.standing is Standing.MEMBER:
-                self.parted = "was started again, or had lost us"
-                self.standing = Standing.GREETING
-                self._next_word = self._last_hello + HELLO_INTERVAL  # at once, but no faster than ever
-            elif self.standing is Standing.LEAVING:
+            if self.standing is Standing.LEAVING:
                 self._routes.clear()
                 self._repeated.clear()
-                self.standing = Standing.LEFT
+            self._part("was started again, or had lost us", self._last_hello + HELLO_INTERVAL)  # no faster than ever
         elif kind is Kind.HELLO:
             self.hears_itself = True
-        elif kind is Kind.GOODBYE:
-            if self.standing is Standing.LEAVING:
-                self.standing = Standing.LEFT
-            elif self.standing is Standing.MEMBER:
-                self.parted = LEAVES
-                self.standing = Standing.GREETING  # the edge goes away; one that comes back under its address hears us
-                self._next_word = self._edge_heard + HELLO_INTERVAL
+        elif kind is Kind.GOODBYE:  # one that comes back under its address hears us
+            self._part(LEAVES, self._edge_heard + HELLO_INTERVAL)
+
+    def _part(self, why: str, next_word: float) -> None:
+        """Note that the edge does not know us any more, `why` in words: greet it, from `next_word` on, or have left."""
+        if self.standing is Standing.MEMBER:
+            self.parted = why
+            self.standing = Standing.GREETING
+            self._next_word = next_word
+        elif self.standing is Standing.LEAVING:
+            self.standing = Standing.LEFT
 
     # What goes to the edge --------------------------------------------------------------------------------------
 
@@ -190,14 +190,9 @@ class Membership:
             self._offer_is_due |= Kind.HELLO in kinds
 
     def _word_of(self, now: float) -> list[list[bytes]]:
-        edge_is_gone = now - self._edge_heard > EDGE_LIVENESS
-        if edge_is_gone:
+        if now - self._edge_heard > EDGE_LIVENESS:
             self._unsent.clear()
-        if self.standing is Standing.MEMBER and edge_is_gone:
-            self.parted = f"is silent for {EDGE_LIVENESS:g} s"
-            self.standing = Standing.GREETING
-        elif self.standing is Standing.LEAVING and edge_is_gone:
-            self.standing = Standing.LEFT
+            self._part(f"is silent for {EDGE_LIVENESS:g} s", now)
         match self.standing:
             case Standing.GREETING:
                 self._offer_is_due = False

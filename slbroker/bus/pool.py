@@ -1,19 +1,22 @@
 """One pool of workers: the requests that wait for it, and which of its workers gets the next ones.
 
-The worker that holds the fewest requests comes first, and a turn's requests are shared so that all workers that get
-some hold the same number then, as far as their credit goes. So a worker that is slow, or hangs, gets no more than the
-others are behind with, whatever credit it offers. Behind a broker the requests are counted for each of its workers.
-Finding who is next takes a time that grows with the logarithm of the number of workers.
+`Pool` is what an edge's pool of jobs has in common with a broker's pool of batches (`broker/batchpool`).
+
+In a pool of jobs the worker that holds the fewest requests comes first, and a turn's requests are shared so that all
+workers that get some hold the same number then, as far as their credit goes. So a worker that is slow, or hangs, gets
+no more than the others are behind with, whatever credit it offers. Behind a broker the requests are counted for each of
+its workers. Finding who is next takes a time that grows with the logarithm of the number of workers.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from abc import ABC, abstractmethod
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from slbroker.bus.account import Account
+from slbroker.bus.account import Account, JobAccount
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
 from slbroker.bus.jobs import JobT, size_of
 from slbroker.bus.ready import Ready
@@ -25,23 +28,74 @@ if TYPE_CHECKING:
     from slbroker.bus.account import Offer
 
 # A batch and who gets it.
-Assignment: TypeAlias = tuple[Account[JobT], list[JobT]]
+Assignment: TypeAlias = tuple[JobAccount[JobT], list[JobT]]
 # A worker that may have a job which not everybody may have: load, ticket, free credit, worker.
-Taker: TypeAlias = tuple[float, int, int, Account[JobT]]
+Taker: TypeAlias = tuple[float, int, int, JobAccount[JobT]]
+AccountT = TypeVar("AccountT", bound=Account)
 
 
-class Pool(Generic[JobT]):
-    """Workers of one name, and the jobs that wait for them."""
+class Pool(ABC, Generic[AccountT]):
+    """The workers of one name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.accounts: dict[bytes, Account[JobT]] = {}
-        self.waiting: deque[JobT] = deque()  # what any worker here may have, the next one first
-        self.picky: deque[JobT] = deque()  # what only some may have
+        self.accounts: dict[bytes, AccountT] = {}
+        self.waiting: deque[Any] = deque()  # the next one first
         self.waiting_bytes = 0
+
+    def add(self, account: AccountT) -> None:
+        """Take a worker in."""
+        self.accounts[account.identity] = account
+        self._count(account, 1)
+        self._changed()
+        self.refresh(account)
+
+    def change(self, account: AccountT, offer: Offer | None) -> None:
+        """Go by what a worker offers now; with None it leaves, and gets nothing more."""
+        self._count(account, -1)
+        account.leaving = offer is None
+        if offer is not None:
+            account.update(offer)
+        self._count(account, 1)
+        self._changed()
+        self.refresh(account)
+
+    def remove(self, account: AccountT) -> None:
+        """Let a worker go; what it holds is the caller's affair."""
+        del self.accounts[account.identity]
+        account.ticket = 0  # its entry among those with credit counts no more
+        self._count(account, -1)
+        self._changed()
+
+    def make_up(self, pause: float, now: float) -> None:
+        """Let so many seconds, in which we did not run, have been none for what waits."""
+        for each in self.waiting:
+            each.queued = min(each.queued + pause, now)
+
+    @abstractmethod
+    def refresh(self, account: AccountT) -> None:
+        """Note that what a worker holds, or may hold, has changed."""
+
+    @abstractmethod
+    def _count(self, account: AccountT, change: int) -> None:
+        """Count what a worker offers, as it stands, once more or (-1) once less."""
+
+    @abstractmethod
+    def _changed(self) -> None:
+        """Go by what the workers offer together now."""
+
+
+class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
+    """Workers of an edge, and the jobs that wait for them."""
+
+    waiting: deque[JobT]  # what any worker here may have
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.picky: deque[JobT] = deque()  # what only some may have
         self._offered: Counter[frozenset[bytes]] = Counter()  # methods asked for, and by how many workers
         self._common: frozenset[bytes] = frozenset()  # those that all asked for
-        self.ready: Ready[Account[JobT]] = Ready()
+        self.ready: Ready[JobAccount[JobT]] = Ready()
 
     def __len__(self) -> int:
         """Return how many jobs wait."""
@@ -58,29 +112,14 @@ class Pool(Generic[JobT]):
 
     # Workers come and go ----------------------------------------------------------------------------------------
 
-    def add(self, account: Account[JobT]) -> None:
-        """Take a worker in."""
-        self.accounts[account.identity] = account
+    def refresh(self, account: JobAccount[JobT]) -> None:
+        """Note that what a worker holds, or may hold, has changed."""
         self.ready.refresh(account)
-        self._offered[account.takes] += 1
-        self._sort_anew()
 
-    def change(self, account: Account[JobT], offer: Offer) -> None:
-        """Go by what a worker offers now."""
-        self._offered[account.takes] -= 1
-        account.update(offer)
-        self._offered[account.takes] += 1
-        self.ready.refresh(account)
-        self._sort_anew()
+    def _count(self, account: JobAccount[JobT], change: int) -> None:
+        self._offered[account.takes] += change
 
-    def remove(self, account: Account[JobT]) -> None:
-        """Let a worker go; its jobs are the caller's affair."""
-        del self.accounts[account.identity]
-        self.ready.remove(account)
-        self._offered[account.takes] -= 1
-        self._sort_anew()
-
-    def _sort_anew(self) -> None:
+    def _changed(self) -> None:
         """Sort the waiting jobs again when what all workers take has changed."""
         self._offered = +self._offered  # without those that nobody offers any more
         common = frozenset.intersection(*self._offered) if self._offered else frozenset()
@@ -118,16 +157,18 @@ class Pool(Generic[JobT]):
 
     def take_aged(self, queued_before: float) -> list[JobT]:
         """Take away and return the jobs that wait since before that moment; the oldest need not be in front."""
-        out: list[JobT] = []
-        for queue in (self.picky, self.waiting):
-            found = [job for job in queue if job.queued < queued_before]
-            if found:
-                kept = [job for job in queue if job.queued >= queued_before]
-                queue.clear()
-                queue.extend(kept)
-                out += found
-        self.waiting_bytes -= sum(job.size for job in out)
-        return out
+        aged = [job for job in (*self.picky, *self.waiting) if job.queued < queued_before]
+        if aged:
+            self.picky = deque(job for job in self.picky if job.queued >= queued_before)
+            self.waiting = deque(job for job in self.waiting if job.queued >= queued_before)
+            self.waiting_bytes -= size_of(aged)
+        return aged
+
+    def make_up(self, pause: float, now: float) -> None:
+        """Let so many seconds have been none for the picky jobs, too."""
+        super().make_up(pause, now)
+        for job in self.picky:
+            job.queued = min(job.queued + pause, now)
 
     # Jobs go out ------------------------------------------------------------------------------------------------
 
@@ -145,7 +186,7 @@ class Pool(Generic[JobT]):
                     batch = [waiting.popleft() for _ in range(count)]
                 yield from self._cut(account, batch)
 
-    def _cut(self, account: Account[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
+    def _cut(self, account: JobAccount[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
         """Cut one worker's share into batches: behind a broker there are several workers, and SIP can be large."""
         size = size_of(jobs)
         self.waiting_bytes -= size
@@ -160,7 +201,7 @@ class Pool(Generic[JobT]):
             yield from ((account, jobs[start : start + most]) for start in range(0, len(jobs), most))
         self.ready.refresh(account)
 
-    def _share(self, count: int) -> list[tuple[Account[JobT], int]]:
+    def _share(self, count: int) -> list[tuple[JobAccount[JobT], int]]:
         """Return who gets how many of `count` jobs."""
         return share(self.ready, count)
 
@@ -197,7 +238,7 @@ class Pool(Generic[JobT]):
         return {"workers": len(self.accounts), "waiting": len(self), "open": self.open}
 
 
-def _pop_fitting(takers: list[Taker[JobT]], job: JobT) -> Account[JobT] | None:
+def _pop_fitting(takers: list[Taker[JobT]], job: JobT) -> JobAccount[JobT] | None:
     """Return the least loaded worker that has not had `job`, and count it as its own; None when there is none."""
     passed: list[Taker[JobT]] = []
     found = None

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STALE_ENTRIES: Final = (
-    64  # that are kept, beside as many as there are workers with credit, before the heap is made anew
-)
+STALE_ENTRIES: Final = 64  # kept beside as many as there are workers with credit, before the heap is made anew
 
 
 class Loaded(Protocol):
@@ -56,10 +54,6 @@ class Ready(Generic[LoadedT]):
             self._heap = list(self.entries())
             heapq.heapify(self._heap)
             self._most = 2 * len(self._heap) + STALE_ENTRIES
-
-    def remove(self, worker: LoadedT) -> None:
-        """Let a worker go."""
-        worker.ticket = 0
 
     def lowest(self) -> float:
         """Return the least that one of them holds; math.inf when nobody has credit."""

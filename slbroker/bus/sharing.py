@@ -10,12 +10,12 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slbroker.bus.account import Account
+    from slbroker.bus.account import JobAccount
     from slbroker.bus.jobs import JobT
     from slbroker.bus.ready import Ready
 
 
-def share(ready: Ready[Account[JobT]], count: int) -> list[tuple[Account[JobT], int]]:
+def share(ready: Ready[JobAccount[JobT]], count: int) -> list[tuple[JobAccount[JobT], int]]:
     """Return who gets how many of `count` jobs: what fills all that get some up to one level, or their credit."""
     if count == 1:  # most often there is nothing to share
         return [(ready.pop(), 1)] if ready.lowest() < math.inf else []
@@ -36,14 +36,14 @@ def share(ready: Ready[Account[JobT]], count: int) -> list[tuple[Account[JobT], 
     return shares
 
 
-def _choose(ready: Ready[Account[JobT]], count: int) -> tuple[list[tuple[Account[JobT], int]], int, int]:
+def _choose(ready: Ready[JobAccount[JobT]], count: int) -> tuple[list[tuple[JobAccount[JobT], int]], int, int]:
     """Take out the workers that `count` jobs go to; return them, and what each holds, and the level: a fraction.
 
     The level is what those whose credit is not used up will hold, by their number. Like water it rises over the
     least loaded worker first; the next one is reached by it, or is not, and whoever is full lets it rise faster.
     """
     lowest, pop = ready.lowest, ready.pop
-    chosen: list[tuple[Account[JobT], int]] = []
+    chosen: list[tuple[JobAccount[JobT], int]] = []
     rising: list[tuple[float, int]] = []  # a heap of those that are not full: at which level they are, which one
     total, workers, level = count, 0, math.inf  # of these, with the jobs
     while True:

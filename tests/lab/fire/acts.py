@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT
-from slbroker.bus.dispatcher import MAX_STRIKES
 from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Kind
+from slbroker.bus.roster import MAX_STRIKES
 from tests.lab.fire.rogue import FORGED, Rogue, forged, good_answer
 from tests.lab.fire.site import after, seconds
 

@@ -127,7 +127,7 @@ def test_a_dispatcher_that_forgets_a_request_is_seen(monkeypatch: pytest.MonkeyP
     def forget(account: object, body: bytes, now: float) -> tuple[list[object], int]:
         return [], 0
 
-    monkeypatch.setattr("slbroker.bus.account.Account.settle", forget)
+    monkeypatch.setattr("slbroker.bus.account.JobAccount.settle", forget)
     broken(dispatcher, dispatcher.SEEDS[0])
 
 

@@ -153,7 +153,7 @@ def stuck(workers: int, jobs: int, free: int = 0) -> Dispatcher[Job]:
     for identity, frames in dispatcher.send(3.0):
         assert kind_of(frames) in (Kind.WELCOME, Kind.REQUESTS), identity
     dispatcher.expire(5.5)
-    dispatcher._outgoing.clear()
+    dispatcher.outgoing.clear()
     return dispatcher
 
 

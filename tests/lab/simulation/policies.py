@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.jobs import Job
-from slbroker.bus.pool import Pool
+from slbroker.bus.pool import JobPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.bus.account import Account
+    from slbroker.bus.account import JobAccount
 
 
-class RoundRobinPool(Pool[Job]):
+class RoundRobinPool(JobPool[Job]):
     """One request to each worker in turn; those without credit are passed over."""
 
     _next = 0
 
-    def _share(self, count: int) -> list[tuple[Account[Job], int]]:
+    def _share(self, count: int) -> list[tuple[JobAccount[Job], int]]:
         accounts = list(self.accounts.values())
         room = {account.identity: account.free for account in accounts}
         shares: Counter[bytes] = Counter()
@@ -38,14 +38,14 @@ class RoundRobinPool(Pool[Job]):
         return [(self.accounts[identity], share) for identity, share in shares.items() if share]
 
 
-class RandomPool(Pool[Job]):
+class RandomPool(JobPool[Job]):
     """Each request to any worker that has credit."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._rng = Random(7)
 
-    def _share(self, count: int) -> list[tuple[Account[Job], int]]:
+    def _share(self, count: int) -> list[tuple[JobAccount[Job], int]]:
         room = {account.identity: account.free for account in self.accounts.values() if account.free > 0}
         open_to = list(room)
         shares: Counter[bytes] = Counter()
@@ -60,8 +60,8 @@ class RandomPool(Pool[Job]):
         return [(self.accounts[identity], share) for identity, share in shares.items()]
 
 
-POLICIES: Final[dict[str, Callable[[], Pool[Job]]]] = {
-    "fewest open requests": lambda: Pool(DEFAULT_POOL),
+POLICIES: Final[dict[str, Callable[[], JobPool[Job]]]] = {
+    "fewest open requests": lambda: JobPool(DEFAULT_POOL),
     "random": lambda: RandomPool(DEFAULT_POOL),
     "round robin": lambda: RoundRobinPool(DEFAULT_POOL),
 }

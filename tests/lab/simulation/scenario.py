@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.choice import DEFAULT_POOL
-from slbroker.bus.pool import Pool
+from slbroker.bus.pool import JobPool
 from slbroker.config import DispatchSettings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Scenario:
     link: float = LOOPBACK  # one way
     edge: EdgeCost = EdgeCost()
     settings: DispatchSettings = DEFAULTS
-    pool: Callable[[], Pool[Any]] = lambda: Pool(DEFAULT_POOL)
+    pool: Callable[[], JobPool[Any]] = lambda: JobPool(DEFAULT_POOL)
     failures: tuple[Failure, ...] = ()
     seed: int = 1
     audit: bool = False  # check the conservation law after every turn of the edge, and not at its ticks alone

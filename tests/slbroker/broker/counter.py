@@ -115,13 +115,13 @@ class Counter:
             self.now = min(end, self.now + 0.05)
             for link in self.relay.edges.links.values():
                 link.heard = self.now
-            for worker in self.relay.workers.by_identity.values():
+            for worker in self.relay.workers.values():
                 worker.heard = self.now
             self.relay.expire(self.now)
             self.check()
 
     def check(self) -> None:
-        assert self.relay.figures()["unaccounted"] == 0
+        assert self.relay.statistics()["unaccounted"] == 0
 
     def fates(self) -> dict[str, int]:
         """What has become of requests, where it is not 0."""
@@ -143,7 +143,7 @@ def holding(counter: Counter, size: int = 2) -> bytes:
 
 
 def names(counter: Counter) -> list[str]:
-    return [worker.offer.name for worker in counter.relay.workers.by_identity.values()]
+    return [worker.name for worker in counter.relay.workers.values()]
 
 
 def lost(*routes: bytes, begun: bool) -> tuple[Kind, dict[str, Any]]:

@@ -66,8 +66,8 @@ class Broker:
         if not self.alive or self.frozen:
             return 0
         to_edges, to_workers = self.relay.send(self.rig.now)
-        self.relay.refused_by_workers([each for each in to_workers if not self._carry(*each)])
-        self.relay.refused_by_edges([each for each in to_edges if not self._carry(*each)])
+        self.relay.refused_by_workers([each for each in to_workers if not self._carry(*each)], self.rig.now)
+        self.relay.refused_by_edges([each for each in to_edges if not self._carry(*each)], self.rig.now)
         self.rig.check()
         return len(to_edges) + len(to_workers)
 
@@ -319,12 +319,12 @@ class Rig:
         """Look at the books of every broker."""
         for broker in self.brokers:
             relay = broker.relay
-            assert relay.figures()["unaccounted"] == 0
+            assert relay.statistics()["unaccounted"] == 0
             for link in relay.edges.links.values():
-                assert link.held == sum(batch.left for batch in link.batches.values())
-            for worker in relay.workers.by_identity.values():
-                assert worker.used == sum(batch.left for batch in worker.batches.values())
-                assert worker.used <= worker.offer.credit
+                assert link.held == sum(batch.left for batch in link.open.values())
+            for worker in relay.workers.values():
+                assert worker.held == sum(batch.left for batch in worker.open.values())
+                assert worker.held <= worker.credit
 
     # How it works -----------------------------------------------------------------------------------------------
 

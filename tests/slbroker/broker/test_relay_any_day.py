@@ -137,9 +137,9 @@ class AnyDay(RuleBasedStateMachine):
     @invariant()
     def what_waits_at_a_broker_is_within_its_limit(self) -> None:
         for broker in self.rig.brokers:
-            for team in broker.relay.workers.teams.values():
-                assert team.waiting_bytes == sum(len(batch.body) for batch in team.waiting)
-                assert team.waiting_bytes <= self.rig.relay_settings.max_waiting_bytes + 2_000
+            for pool in broker.relay.pools.values():
+                assert pool.waiting_bytes == sum(len(batch.body) for batch in pool.waiting)
+                assert pool.waiting_bytes <= self.rig.relay_settings.max_waiting_bytes + 2_000
 
     def teardown(self) -> None:
         """In the end everything has met its fate, and no broker keeps anything: nothing hangs on what others do."""
@@ -150,7 +150,7 @@ class AnyDay(RuleBasedStateMachine):
         self.rig.advance(3.0)
         assert all(edge.dispatcher.in_flight == 0 for edge in self.rig.edges)
         assert all(broker.relay.in_flight == 0 for broker in self.rig.brokers)
-        assert not any(broker.relay.workers.teams for broker in self.rig.brokers)
+        assert not any(broker.relay.pools for broker in self.rig.brokers)
 
 
 TestAnyDay = AnyDay.TestCase

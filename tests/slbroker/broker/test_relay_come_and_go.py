@@ -82,7 +82,7 @@ def test_a_worker_that_reconnects_has_all_its_credit_again() -> None:
     rig.roundtrip()
     worker.cut()
     rig.advance(0.6)
-    assert len(rig.relay.workers.by_identity) == 1
+    assert len(rig.relay.workers) == 1
     assert rig.relay.in_flight <= 2
     worker.answer()
     rig.advance(0.6)
@@ -101,13 +101,13 @@ def test_a_stopped_worker_costs_the_handler_timeout_and_is_welcome_again() -> No
     rig.advance(rig.dispatch_settings.handler_timeout + 0.2)
     other.answer()
     rig.advance(rig.relay_settings.liveness)
-    assert all(len(broker.relay.workers.by_identity) == 1 for broker in rig.brokers)
+    assert all(len(broker.relay.workers) == 1 for broker in rig.brokers)
     assert rig.unanswered() == 0
     stopped.frozen = False
     stopped.answer()
     rig.advance(1.0)
-    assert all(len(broker.relay.workers.by_identity) == 2 for broker in rig.brokers), "what it said late is forgiven"
-    assert all(broker.relay.workers.garbage == 0 for broker in rig.brokers)
+    assert all(len(broker.relay.workers) == 2 for broker in rig.brokers), "what it said late is forgiven"
+    assert all(broker.relay.garbage == 0 for broker in rig.brokers)
 
 
 # Brokers come and go --------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_a_broker_restarted_so_fast_that_no_send_fails_says_that_it_knows_nobody
     rig.advance(1.0)
     assert rig.unanswered() == 0
     assert len(rig.edge.dispatcher.workers) == 2
-    assert len(rig.relay.workers.by_identity) == 1, "answers to the former broker's requests are forgiven"
+    assert len(rig.relay.workers) == 1, "answers to the former broker's requests are forgiven"
 
 
 def test_a_stopped_broker_costs_the_handler_timeout() -> None:

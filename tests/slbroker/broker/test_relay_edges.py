@@ -70,8 +70,8 @@ def test_the_bytes_that_wait_are_bounded() -> None:
     counter.requests("e1", b"all", 64)
     for number in range(8):
         counter.requests("e2", b"%d" % number, padding=1_000)
-        team = counter.relay.workers.teams["default"]
-        assert team.waiting_bytes == sum(len(batch.body) for batch in team.waiting) <= 5_000
+        pool = counter.relay.pools["default"]
+        assert pool.waiting_bytes == sum(len(batch.body) for batch in pool.waiting) <= 5_000
     counter.advance(0.05)
     ((kind, info),) = counter.to_edges()["e2"]
     assert kind is Kind.LOST
@@ -85,7 +85,7 @@ def test_many_lost_batches_fit_into_envelopes(counter: Counter) -> None:
     for number in range(count):
         counter.requests("e1", b"%d" % number)
     counter.to_workers()
-    counter.relay.lose_worker(b"w1")
+    counter.relay.lose(b"w1", counter.now)
     words = [info for kind, info in counter.to_edges()["e1"] if kind is Kind.LOST]
     assert [len(info["batches"]) for info in words] == [MAX_ROUTES, 1]
     assert MAX_ROUTES <= MAX_ARRAY
@@ -116,7 +116,7 @@ def test_garbage_from_an_edge_is_counted_and_nothing_else(counter: Counter, fram
     holding(counter)
     counter.relay.from_edge(b"e1", frames, counter.now)
     counter.check()
-    assert counter.relay.figures()["garbage"] == 1
+    assert counter.relay.statistics()["garbage"] == 1
     assert counter.to_edges() == {}
     assert counter.fates() == {"in_flight": 2}
 
@@ -154,7 +154,7 @@ def test_what_waits_for_a_worker_when_its_edge_goes_is_not_begun(counter: Counte
     counter.requests("e1", b"a", 2)
     ((_, route, _, _),) = counter.batches()
     counter.requests("e2", b"b", 2)
-    counter.relay.refused_by_edges([(b"e2", envelope.encode(Kind.HEARTBEAT))])
+    counter.relay.refused_by_edges([(b"e2", envelope.encode(Kind.HEARTBEAT))], counter.now)
     counter.replies("w1", route, 2)
     assert counter.batches() == []
     assert counter.fates() == {"answered": 2, "orphaned": 2}
@@ -163,7 +163,7 @@ def test_what_waits_for_a_worker_when_its_edge_goes_is_not_begun(counter: Counte
 def test_answers_that_could_not_be_sent_are_not_counted_as_answered(counter: Counter) -> None:
     route = holding(counter)
     counter.replies("w1", route, 2)
-    counter.relay.refused_by_edges(counter.relay.send(counter.now).to_edges)
+    counter.relay.refused_by_edges(counter.relay.send(counter.now).to_edges, counter.now)
     assert counter.fates() == {"orphaned": 2}
     counter.check()
 

@@ -52,7 +52,7 @@ def unknown(edge: EdgeNode) -> list[Any]:
 
 
 def behind(rig: Rig) -> list[list[str]]:
-    return [worker.get("unknown_keys", []) for node in rig.brokers for worker in node.relay.figures()["workers"]]
+    return [worker.get("unknown_keys", []) for node in rig.brokers for worker in node.relay.statistics()["workers"]]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[str]:

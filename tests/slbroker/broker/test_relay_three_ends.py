@@ -59,7 +59,7 @@ def test_a_quiet_day_passes_without_a_loss() -> None:
     rig.advance(30.0)
     assert all(len(edge.dispatcher.workers) == 2 and not edge.dispatcher.garbage for edge in rig.edges)
     assert all(member.standing is Standing.MEMBER for worker in workers for member, _pipe in worker.members)
-    assert rig.relay.workers.garbage == rig.relay.edges.garbage == 0
+    assert rig.relay.garbage == rig.relay.edges.garbage == 0
 
 
 def test_pools_are_kept_apart() -> None:
@@ -185,13 +185,13 @@ def test_a_worker_with_garbage_is_cut_off_alone() -> None:
     assert bad.held
     bad.members[0][1].send([b"garbage", b"garbage"])
     rig.advance(0.1)
-    assert [worker.offer.name for worker in rig.relay.workers.by_identity.values()] == ["b"]
+    assert [worker.name for worker in rig.relay.workers.values()] == ["b"]
     good.answer()
     rig.roundtrip()
     assert rig.unanswered() == 0
     bad.cut()
     rig.advance(2.5)
-    assert len(rig.relay.workers.by_identity) == 2, "a new connection is a new chance"
+    assert len(rig.relay.workers) == 2, "a new connection is a new chance"
 
 
 def test_a_worker_whose_answers_the_edge_cannot_read_is_cut_off() -> None:
@@ -207,7 +207,7 @@ def test_a_worker_whose_answers_the_edge_cannot_read_is_cut_off() -> None:
     assert pipe.send([head, bytes([0x90 + count]) + b"\xc1" * count])
     rig.advance(0.1)
     assert rig.edge.dispatcher.garbage == 1
-    assert [worker.offer.name for worker in rig.relay.workers.by_identity.values()] == ["b"]
+    assert [worker.name for worker in rig.relay.workers.values()] == ["b"]
     good.answer()
     rig.advance(rig.dispatch_settings.handler_timeout + 0.2)
     good.answer()
@@ -222,7 +222,7 @@ def test_kinds_that_pass_between_a_broker_and_the_others() -> None:
     rig.relay.leave()
     rig.advance(1.0)
     assert all(edge.dispatcher.garbage == 0 for edge in rig.edges)
-    assert all(broker.relay.edges.garbage == broker.relay.workers.garbage == 0 for broker in rig.brokers)
+    assert all(broker.relay.edges.garbage == broker.relay.garbage == 0 for broker in rig.brokers)
     assert Kind.LOST in Kind
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from slbroker.broker.table import REMEMBERED
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import MAX_STRIKES
 from slbroker.bus.envelope import Kind
+from slbroker.bus.roster import MAX_STRIKES
 from tests.slbroker.broker.counter import SETTINGS, Counter, holding, lost, names
 from tests.support.bus import hello
 
@@ -69,7 +69,7 @@ def test_answers_to_what_never_was_are_forgiven_for_a_while(counter: Counter, ro
     assert names(counter) == ["w1"]
     counter.replies("w1", route, 4)
     assert names(counter) == []
-    assert counter.relay.workers.garbage == 1
+    assert counter.relay.garbage == 1
 
 
 def test_a_second_answer_changes_nothing(counter: Counter) -> None:
@@ -77,7 +77,7 @@ def test_a_second_answer_changes_nothing(counter: Counter) -> None:
     for _ in range(2):
         counter.replies("w1", route, 2)
     assert len(counter.answers()) == 1
-    assert counter.relay.workers.late == 2
+    assert counter.relay.late == 2
     assert names(counter) == ["w1", "w2"]
 
 
@@ -131,7 +131,7 @@ def test_a_worker_that_cannot_be_reached_has_lost_what_it_had_and_not_what_it_ha
     unsent = counter.relay.send(counter.now).to_workers
     assert [identity for identity, _ in unsent] == [b"w1"]
     heartbeat = (b"w1", envelope.encode(Kind.HEARTBEAT))
-    counter.relay.refused_by_workers([heartbeat, *unsent])
+    counter.relay.refused_by_workers([heartbeat, *unsent], counter.now)
     assert names(counter) == ["w2"]
     assert counter.fates() == {"lost": 2, "in_flight": 4}
     assert [(worker, size) for worker, _, size, _ in counter.batches()] == [("w2", 1)]
@@ -141,19 +141,34 @@ def test_without_anybody_else_it_goes_back_as_not_begun(counter: Counter) -> Non
     counter.join("w1")
     counter.link()
     counter.requests("e1", b"s", 1)
-    counter.relay.refused_by_workers(counter.relay.send(counter.now).to_workers)
+    counter.relay.refused_by_workers(counter.relay.send(counter.now).to_workers, counter.now)
     assert lost(b"s", begun=False) in counter.to_edges()["e1"]
     assert counter.fates() == {"returned": 1}
-    assert not counter.relay.workers.teams
+    assert not counter.relay.pools
+
+
+def test_a_batch_that_a_leaving_worker_could_not_be_sent_goes_back_if_it_is_too_large_for_the_others(
+    counter: Counter,
+) -> None:
+    counter.join("large", credit=4)
+    counter.join("small", credit=2)
+    counter.link()
+    counter.requests("e1", b"s", 3)
+    unsent = counter.relay.send(counter.now).to_workers[-1:]
+    counter.worker("large", Kind.GOODBYE)
+    counter.to_workers()
+    counter.relay.refused_by_workers(unsent, counter.now)
+    assert lost(b"s", begun=False) in counter.to_edges()["e1"]
+    assert counter.fates() == {"returned": 3}
 
 
 def test_a_silent_worker_has_lost_what_it_had(counter: Counter) -> None:
     holding(counter)
     silent_since = counter.now
     counter.advance(1.0)
-    counter.relay.workers.by_identity[b"w1"].heard = silent_since
+    counter.relay.workers[b"w1"].heard = silent_since
     counter.now = silent_since + SETTINGS.liveness + 0.5
-    counter.relay.workers.by_identity[b"w2"].heard = counter.now
+    counter.relay.workers[b"w2"].heard = counter.now
     counter.relay.edges.links[b"e1"].heard = counter.now
     counter.relay.expire(counter.now)
     assert names(counter) == ["w2"]
@@ -171,7 +186,7 @@ def test_a_worker_that_changes_its_pool_begins_anew(counter: Counter) -> None:
     holding(counter)
     counter.join("w1", pool="premium")
     assert counter.fates() == {"lost": 2}
-    assert counter.relay.workers.teams.keys() == {"default", "premium"}
+    assert counter.relay.pools.keys() == {"default", "premium"}
 
 
 def test_a_worker_that_leaves_finishes_first(counter: Counter) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT
-from slbroker.bus.dispatcher import MAX_WORKERS, Cause
+from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
+from slbroker.bus.roster import MAX_WORKERS
 from slbroker.config import DispatchSettings
 from tests.support.bus import ANSWER, FIRST_ID, Desk, hello, kind_of
 

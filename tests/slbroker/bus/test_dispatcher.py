@@ -6,8 +6,9 @@ import pytest
 
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT
-from slbroker.bus.dispatcher import MAX_STRIKES, Cause
+from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import MAX_BATCH, Kind
+from slbroker.bus.roster import MAX_STRIKES
 from slbroker.config import DispatchSettings
 from tests.support.bus import FIRST_ID, MESSAGE, SOURCE, Desk, hello, ids_of, kind_of
 
@@ -275,7 +276,7 @@ def test_who_sends_garbage_is_not_heard_again_on_that_connection(desk: Desk, cap
 
 
 def test_no_more_connections_are_remembered_than_there_may_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slbroker.bus.dispatcher.MAX_SHUNNED", 2)
+    monkeypatch.setattr("slbroker.bus.roster.MAX_SHUNNED", 2)
     for name in "abc":
         desk.join(name)
         desk.receive(name, [])

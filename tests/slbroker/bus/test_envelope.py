@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from slbroker.bus import envelope, membership
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
-from slbroker.bus.dispatcher import MAX_WORKERS
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
+from slbroker.bus.roster import MAX_WORKERS
 from slbroker.config import DispatchSettings
 from slbroker.errors import EnvelopeError
 from slbroker.keys import Key

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from slbroker.bus import envelope
-from slbroker.bus.account import Account, Offer
+from slbroker.bus.account import JobAccount, Offer
 from slbroker.bus.choice import ANY
 from slbroker.errors import Drop, EnvelopeError
 from slbroker.sip.parser import BadRequest
@@ -115,8 +115,8 @@ def test_jobs_are_packed_as_the_codec_does(jobs: Any, count: int) -> None:
 answers = st.lists(st.tuples(st.integers(0, 20), st.one_of(st.none(), st.binary(max_size=300))), max_size=30)
 
 
-def account_with(numbers: set[int]) -> Account[Any]:
-    account: Account[Any] = Account(b"w", Offer("w", "", 100, frozenset(), 1, 64), 0.0)
+def account_with(numbers: set[int]) -> JobAccount[Any]:
+    account: JobAccount[Any] = JobAccount(b"w", Offer("w", "", 100, frozenset(), 1, 64), 0.0)
     few = some(both("pure"), len(numbers))
     for each, job in zip(sorted(numbers), few, strict=True):
         job.number = each

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.bus import envelope
-from slbroker.bus.dispatcher import OTHER_KEYS
 from slbroker.bus.envelope import Kind
 from slbroker.bus.keycheck import AGAIN, MAX_LABELS, MAX_LETTERS, PATIENCE, KeyCheck, Labels, as_words, read_labels
 from slbroker.bus.losses import Losses
 from slbroker.bus.membership import Membership
+from slbroker.bus.roster import OTHER_KEYS
 from slbroker.errors import EnvelopeError
 from slbroker.keys import KeyRing
 from tests.slbroker.somekeys import NOW

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker.bus.account import MAX_CREDIT, Account, Offer
+from slbroker.bus.account import MAX_CREDIT, Account, JobAccount, Offer
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
-from slbroker.bus.pool import Pool
+from slbroker.bus.pool import JobPool
 from slbroker.bus.ready import STALE_ENTRIES
 from tests.support.bus import job
 
@@ -26,12 +26,12 @@ _names = itertools.count()
 _numbers = itertools.count(1)
 
 
-def account(credit: int, takes: tuple[bytes, ...] = (), workers: int = 1, batch: int = MAX_BATCH) -> Account[Job]:
+def account(credit: int, takes: tuple[bytes, ...] = (), workers: int = 1, batch: int = MAX_BATCH) -> JobAccount[Job]:
     name = f"w{next(_names)}"
-    return Account(name.encode(), Offer(name, "default", credit, frozenset(takes), workers, batch), 0.0)
+    return JobAccount(name.encode(), Offer(name, "default", credit, frozenset(takes), workers, batch), 0.0)
 
 
-def fill(pool: Pool[Job], count: int, size: int = 0, asks: bytes = b"") -> list[Job]:
+def fill(pool: JobPool[Job], count: int, size: int = 0, asks: bytes = b"") -> list[Job]:
     jobs = [job(asks, size=size) for _ in range(count)]
     for each in jobs:
         each.number = next(_numbers)
@@ -39,7 +39,7 @@ def fill(pool: Pool[Job], count: int, size: int = 0, asks: bytes = b"") -> list[
     return jobs
 
 
-def give(pool: Pool[Job]) -> dict[bytes, list[int]]:
+def give(pool: JobPool[Job]) -> dict[bytes, list[int]]:
     """Hand out what can be; the sizes of the batches for each worker."""
     sizes: dict[bytes, list[int]] = {}
     for who, batch in pool.assign():
@@ -48,8 +48,8 @@ def give(pool: Pool[Job]) -> dict[bytes, list[int]]:
     return sizes
 
 
-def pool_of(*accounts: Account[Job]) -> Pool[Job]:
-    pool: Pool[Job] = Pool("default")
+def pool_of(*accounts: JobAccount[Job]) -> JobPool[Job]:
+    pool: JobPool[Job] = JobPool("default")
     for each in accounts:
         pool.add(each)
     return pool
@@ -102,15 +102,15 @@ def test_a_turn_looks_at_the_workers_that_get_some_and_no_others(
 ) -> None:
     pool = pool_of(*[account(128) for _ in range(workers)])
     looks = 0
-    load, held = vars(Account)["load"].fget, vars(Account)["held"].fget
+    load, held = vars(Account)["load"].fget, vars(JobAccount)["held"].fget
 
-    def count(measure: Callable[[Account[Job]], float], worker: Account[Job]) -> float:
+    def count(measure: Callable[[JobAccount[Job]], float], worker: JobAccount[Job]) -> float:
         nonlocal looks
         looks += 1
         return measure(worker)
 
     monkeypatch.setattr(Account, "load", property(partial(count, load)))
-    monkeypatch.setattr(Account, "held", property(partial(count, held)))
+    monkeypatch.setattr(JobAccount, "held", property(partial(count, held)))
     for _ in range(10):
         fill(pool, steps)
         give(pool)
@@ -252,7 +252,7 @@ def test_what_a_worker_has_had_waits_for_another_one() -> None:
     pool.put_back(pool.take_aged(math.inf))
     assert give(pool) == {other.identity: [1]}
     pool.remove(had)
-    pool.add(Account(had.identity, Offer("anew", "default", 9, frozenset(), 1, MAX_BATCH), 0.0))
+    pool.add(JobAccount(had.identity, Offer("anew", "default", 9, frozenset(), 1, MAX_BATCH), 0.0))
     assert give(pool) == {}, "it is the same worker, whose account was closed"
     assert len(pool) == 2
 

@@ -9,23 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slbroker.broker.batches import Batch, Link, Worker
-from slbroker.broker.team import Team
+from slbroker.broker.batches import Batch, BatchAccount, EdgeLink
+from slbroker.broker.batchpool import BatchPool
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import MAX_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LINK = Link(b"l", "e", "default", 0.0)
+LINK = EdgeLink(b"l", "e", "default", 0.0)
 
 
-def worker(name: str, credit: int, batch: int = MAX_BATCH) -> Worker:
-    return Worker(name.encode(), Offer(name, "default", credit, frozenset(), 1, batch), 0.0)
+def offer(name: str, credit: int, batch: int = MAX_BATCH) -> Offer:
+    return Offer(name, "default", credit, frozenset(), 1, batch)
 
 
-def team(*credits_: int) -> Team:
-    made = Team("default")
+def worker(name: str, credit: int, batch: int = MAX_BATCH) -> BatchAccount:
+    return BatchAccount(name.encode(), offer(name, credit, batch), 0.0)
+
+
+def pool(*credits_: int) -> BatchPool:
+    made = BatchPool("default")
     for number, credit in enumerate(credits_):
         made.add(worker(f"w{number}", credit))
     return made
@@ -37,44 +41,44 @@ def batch(size: int, number: int = 0) -> Batch:
     return made
 
 
-def give(to: Team, sizes: Sequence[int]) -> list[str]:
+def give(to: BatchPool, sizes: Sequence[int]) -> list[str]:
     """Who gets batches of these sizes, one after the other; nobody is ''."""
     names = []
     for number, size in enumerate(sizes):
         found = to.least_loaded(size)
         if found is not None:
             to.give(found, batch(size, number))
-        names.append(found.offer.name if found else "")
+        names.append(found.name if found else "")
     return names
 
 
 def test_equals_take_turns() -> None:
-    assert give(team(2, 2, 2), [1] * 7) == ["w0", "w1", "w2", "w0", "w1", "w2", ""]
+    assert give(pool(2, 2, 2), [1] * 7) == ["w0", "w1", "w2", "w0", "w1", "w2", ""]
 
 
 def test_the_least_loaded_is_next_whatever_the_others_offer() -> None:
-    assert give(team(65_536, 4, 4), [2, 2, 2, 1, 1, 1]) == ["w0", "w1", "w2", "w0", "w1", "w2"]
+    assert give(pool(65_536, 4, 4), [2, 2, 2, 1, 1, 1]) == ["w0", "w1", "w2", "w0", "w1", "w2"]
 
 
 def test_one_whose_credit_is_not_enough_is_passed_over() -> None:
-    assert give(team(8, 3), [3, 2, 2, 2, 2, 1]) == ["w0", "w1", "w0", "w0", "", "w1"]
+    assert give(pool(8, 3), [3, 2, 2, 2, 2, 1]) == ["w0", "w1", "w0", "w0", "", "w1"]
 
 
 def test_a_batch_is_not_split() -> None:
-    assert give(team(3, 2), [2, 2, 2, 1, 1]) == ["w0", "w1", "", "w0", ""]
+    assert give(pool(3, 2), [2, 2, 2, 1, 1]) == ["w0", "w1", "", "w0", ""]
 
 
 def test_one_that_retires_or_goes_is_not_chosen() -> None:
-    made = team(3, 2, 1)
-    made.retire(made.workers[b"w0"])
+    made = pool(3, 2, 1)
+    made.change(made.accounts[b"w0"], None)
     assert give(made, [1]) == ["w1"]
-    made.remove(made.workers[b"w1"])
+    made.remove(made.accounts[b"w1"])
     assert give(made, [1, 1]) == ["w2", ""]
     assert made.largest == 1
 
 
 def test_what_is_taken_back_is_free_again() -> None:
-    made = team(2)
+    made = pool(2)
     kept = batch(2)
     holder = made.least_loaded(2)
     assert holder is not None
@@ -82,7 +86,7 @@ def test_what_is_taken_back_is_free_again() -> None:
     assert made.least_loaded(1) is None
     made.take_back(holder, kept)
     assert made.least_loaded(2) is holder
-    assert kept.worker is None
+    assert kept.account is None
 
 
 @pytest.mark.parametrize(
@@ -90,23 +94,22 @@ def test_what_is_taken_back_is_free_again() -> None:
     [([(128, 256)], 64), ([(128, 256), (8, 256)], 4), ([(1, 256)], 1), ([(65_536, 256)], 256), ([(128, 10)], 10)],
 )
 def test_a_batch_is_half_the_smallest_credit(offers: list[tuple[int, int]], size: int) -> None:
-    made = Team("default")
+    made = BatchPool("default")
     for number, (credit, most) in enumerate(offers):
         made.add(worker(f"w{number}", credit, most))
-    offer = made.offer("b")
-    assert offer is not None
-    assert offer.batch == size
+    offered = made.offer("b")
+    assert offered is not None
+    assert offered.batch == size
 
 
 def test_aged_and_hopeless_batches_are_taken_away() -> None:
-    made = team(3)
+    made = pool(3)
     for queued, size in ((1.0, 1), (2.0, 3), (3.0, 2)):
         waiting = batch(size)
         waiting.queued = queued
         made.put(waiting)
     assert [each.left for each in made.take_aged(2.0)] == [1]
-    made.workers[b"w0"].offer = made.workers[b"w0"].offer._replace(credit=2)
-    made.add(made.workers[b"w0"])
+    made.change(made.accounts[b"w0"], offer("w0", credit=2))
     assert [each.left for each in made.take_hopeless()] == [3]
     assert (len(made.waiting), made.waiting_size, made.waiting_bytes) == (1, 2, 4)
 
@@ -117,30 +120,29 @@ def test_aged_and_hopeless_batches_are_taken_away() -> None:
 )
 def test_the_least_loaded_is_always_found(credits_: list[int], acts: list[tuple[str, int]]) -> None:
     """Whatever has happened: the heap, with its entries that hold no longer, says what a look at all workers says."""
-    made = team(*credits_)
-    everybody = list(made.workers.values())
+    made = pool(*credits_)
+    everybody = list(made.accounts.values())
     for number, (act, value) in enumerate(acts):
         one = everybody[value % len(everybody)]
         if act == "give" and (found := made.least_loaded(value + 1)):
             made.give(found, batch(value + 1, number))
-        elif act == "settle" and one.batches:
-            made.take_back(one, next(iter(one.batches.values())))
+        elif act == "settle" and one.open:
+            made.take_back(one, next(iter(one.open.values())))
         elif act == "lower":
-            one.offer = one.offer._replace(credit=max(1, value))
-            made.add(one)
+            made.change(one, offer(one.name, max(1, value)))
         elif act == "retire":
-            made.retire(one)
+            made.change(one, None)
         for size in (1, 2, 5):
             found = made.least_loaded(size)
             able = [each for each in everybody if each.free >= size]
             assert (found in able) if able else (found is None)
-            assert found is None or found.used == min(each.used for each in able)
-        assert made._ready.keys() <= {each.offer.credit for each in everybody}
+            assert found is None or found.held == min(each.held for each in able)
+        assert made._ready.keys() <= {each.credit for each in everybody}
 
 
 def calls_to_give(count: int) -> int:
     """How many comparisons and calls it takes to give a thousand batches to so many workers, and to get them back."""
-    made = team(*[8] * count)
+    made = pool(*[8] * count)
     calls = 0
 
     def note(_frame: object, event: str, _arg: object) -> None:
