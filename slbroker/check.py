@@ -15,14 +15,16 @@ import zmq
 from slbroker import keys, twins
 from slbroker.bus import curve
 from slbroker.bus.sockets import OLDEST_LIBZMQ
-from slbroker.config import SECURE
 from slbroker.errors import ConfigError
+from slbroker.listen import SECURE
 from slbroker.tls import try_files, try_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slbroker.config import BusSecurity, ListenAddress, TlsSettings
+    from slbroker.listen import ListenAddress
+    from slbroker.settings.bus import BusSecurity
+    from slbroker.settings.connections import TlsSettings
 
 # Returns what was found, in words; raises UserError when it is wrong.
 Examination: TypeAlias = Callable[[], str]

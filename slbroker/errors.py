@@ -8,6 +8,7 @@
     └── UserError            the person at the keyboard can mend it: one line, one exit code
         ├── ConfigError      an option, a config file, an address
         │   └── KeyFileError     the key ring file
+        ├── UsageError       options that do not go together, or one that is missing
         ├── BindError        a listen address that is taken or not ours
         ├── PluginError      the plugin file cannot be loaded
         └── NoAnswerError    nobody answered (ping, stats)
@@ -80,6 +81,12 @@ class ConfigError(UserError):
 
 class KeyFileError(ConfigError):
     """A key ring or bus key file that is missing, malformed or open to others."""
+
+
+class UsageError(UserError):
+    """Options that do not go together, or one without which a command cannot start."""
+
+    exit_code = Exit.USAGE
 
 
 class BindError(UserError):

@@ -9,8 +9,8 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from slbroker.config import MAX_PORT, SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
 from slbroker.errors import ConfigError, Exit, NoAnswerError
+from slbroker.listen import MAX_PORT, SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
 from slbroker.sip.response import Response, parse_response
 from slbroker.wire import Place, StreamWire, UdpWire, Wire, look_up
 

@@ -14,15 +14,15 @@ from slbroker.bus.address import MAX_IPC_PATH
 from slbroker.bus.envelope import Kind
 from slbroker.bus.reach import find_within
 from slbroker.bus.sockets import connect_dealer
-from slbroker.config import MAX_PORT
 from slbroker.errors import EnvelopeError, NoAnswerError
+from slbroker.listen import MAX_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
-    from slbroker.config import BusSecurity
+    from slbroker.settings.bus import BusSecurity
 
 MAX_PROCESSES: Final = 64  # that an edge may say it has
 

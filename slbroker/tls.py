@@ -8,14 +8,15 @@ import ssl
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from slbroker.config import SECURE
 from slbroker.errors import ConfigError
+from slbroker.listen import SECURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from slbroker.config import ListenAddress, TlsSettings
+    from slbroker.listen import ListenAddress
+    from slbroker.settings.connections import TlsSettings
 
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from slbroker.config import ListenAddress
+    from slbroker.listen import ListenAddress
 
 MOST = 65_535  # bytes of a message
 

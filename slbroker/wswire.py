@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
-    from slbroker.config import ListenAddress
+    from slbroker.listen import ListenAddress
 
 
 class WebSocketWire(StreamWire):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Who calls what nothing of ours names.
 CALLED = {
-    "slbroker.commands.options.ListenType.split_envvar_value": "click, for SLBROKER_LISTEN",
+    "slbroker.commands.options.WordType.split_envvar_value": "click, for SLBROKER_LISTEN",
     "slbroker.logs.OwnLogger.isEnabledFor": "logging",
     "slbroker_handlers.loader._FreshLoader.get_code": "importlib",
     "slbroker_handlers.kemi.beforekemi.LegacyMessage.src_address": "old KEMI scripts, and so to the end",

@@ -18,7 +18,7 @@ from slbroker.bus.dealer import SILENT, Dealer
 from slbroker.bus.envelope import Kind
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer
-from slbroker.config import BusSecurity
+from slbroker.settings.bus import BusSecurity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
     from slbroker.bus.dispatcher import Dispatcher
-    from slbroker.config import BrokerAccess
+    from slbroker.settings.bus import BrokerAccess
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.jobs import Job
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
-from slbroker.config import USUAL_POLICIES, Policies
 from slbroker.errors import Drop
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker.bus.envelope import Answer
+    from slbroker.settings.dispatch import Policies
     from slbroker.sip.framer import Fault
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Ack, Address, Dialog, Reading
@@ -70,8 +70,8 @@ class Edge:
         self,
         dispatcher: Dispatcher[Job],
         ack_filter: AckFilter,
+        policies: Policies,
         checks: Checks = USUAL,
-        policies: Policies = USUAL_POLICIES,
     ) -> None:
         self.dispatcher = dispatcher
         self.ack_filter = ack_filter

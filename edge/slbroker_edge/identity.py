@@ -19,7 +19,7 @@ class ServerHeader:
     """Puts the header into replies that have none of their own."""
 
     def __init__(self, value: str) -> None:
-        """`value` has been found right by `config.read_server`."""
+        """`value` has been found right by `settings.dispatch.read_server`."""
         self._line = b"\r\nServer: " + value.encode()
 
     def add(self, replies: Sequence[tuple[bytes, Address]]) -> list[tuple[bytes, Address]]:

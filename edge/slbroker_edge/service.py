@@ -24,9 +24,9 @@ from slbroker.bus.roster import MAX_WORKERS
 from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
-from slbroker.config import SECURE
 from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
+from slbroker.listen import SECURE
 from slbroker.ringfile import RingFile
 from slbroker.tls import server_context
 from slbroker.totag import Signer
@@ -45,7 +45,8 @@ from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 if TYPE_CHECKING:
     from slbroker.bus.address import BusAddress
     from slbroker.bus.jobs import Job
-    from slbroker.config import EdgeSettings, ListenAddress
+    from slbroker.listen import ListenAddress
+    from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.filtermemory import FilterMemory
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
@@ -73,7 +74,7 @@ class EdgeService:
         )
         memory = memory or FilterFile(settings.bus, 1).of_process(0)
         ack_filter = AckFilter(signer, settings.ack_window, memory)
-        self.edge = Edge(dispatcher, ack_filter, settings.checks, settings.policies)
+        self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
         self._tell_keys()
         self._listeners: list[UdpListener] = []
         self._readers: list[PacedReader] = []

@@ -13,20 +13,18 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slbroker.config import KEMI
 from slbroker.errors import PluginError
 from slbroker.logs import keep_own
 from slbroker.plugin import Handlers
 from slbroker.plugin.faults import describe
 from slbroker.plugin.rulefile import load_rules
+from slbroker.settings.handler import KEMI
 from slbroker_handlers.traces import files_named, noting, threads_in
 
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 logger = logging.getLogger(__name__)
-
-BUNDLED = "slbroker_handlers.bundled"
 
 
 def load_plugin(name: str, number: int = 0, memory: dict[str, Any] | None = None) -> Handlers:

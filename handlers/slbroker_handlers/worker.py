@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from slbroker.bus.curve import ClientKeys
     from slbroker.bus.envelope import Answer
     from slbroker.bus.items import Item
-    from slbroker.config import HandlerSettings
     from slbroker.plugin import Handlers
+    from slbroker.settings.handler import HandlerSettings
     from slbroker.supervisor import Parent
     from slbroker_handlers.loader import PluginSource
 

@@ -17,8 +17,8 @@ from slbroker.broker.table import Table
 from slbroker.bus import envelope
 from slbroker.bus.envelope import Kind
 from slbroker.bus.roster import Outgoing, Roster
-from slbroker.config import RelaySettings
 from slbroker.errors import EnvelopeError
+from slbroker.settings.broker import RelaySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

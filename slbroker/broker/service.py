@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.roster import Outgoing
-    from slbroker.config import BrokerSettings
+    from slbroker.settings.broker import BrokerSettings
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slbroker.bus.address import BusAddress
-    from slbroker.config import BusSecurity
     from slbroker.secretfile import StrPath
+    from slbroker.settings.bus import BusSecurity
 
 PUBLIC: Final = ".key"
 SECRET: Final = ".key_secret"  # noqa: S105 - not one itself

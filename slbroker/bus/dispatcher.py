@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from slbroker.bus.choice import Choice
     from slbroker.bus.envelope import Head
     from slbroker.bus.roster import Outgoing
-    from slbroker.config import DispatchSettings
     from slbroker.errors import EnvelopeError
+    from slbroker.settings.dispatch import DispatchSettings
 
 
 class Cause(Enum):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from slbroker.bus.envelope import Head
-    from slbroker.config import DispatchSettings, RelaySettings
+    from slbroker.settings.broker import RelaySettings
+    from slbroker.settings.dispatch import DispatchSettings
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from slbroker.config import BusSecurity
+    from slbroker.settings.bus import BusSecurity
 
 logger = logging.getLogger(__name__)
 

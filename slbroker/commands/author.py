@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,40 +9,45 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from slbroker.commands import options, pluginoptions
+from slbroker.commands import options
 from slbroker.errors import ConfigError, Drop, Exit, Reject
+from slbroker.option import also, frozen, option, part
+from slbroker.settings.handler import PluginChoice, plugin_or_bundled
+from slbroker.settings.run import RunSettings
 
 if TYPE_CHECKING:
     from slbroker.keys import KeyRing
     from slbroker.plugin import Handlers
     from slbroker.recording import Record
 
-_file = click.Path(dir_okay=False, path_type=Path)
-_against = options.option("--against", metavar="FILE.py|MODULE[:APP]", help="Another plugin to compare with.")
-_source = options.option(
-    "--source",
-    default="192.0.2.1:5060",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where the request is to have come from; IPv6 in brackets.",
-)
-_to = options.option(
-    "--to",
-    default="udp:192.0.2.2:5060",
-    show_default=True,
-    metavar="PROTO:HOST:PORT",
-    help="The edge's socket that it is to have come to.",
-)
+
+# fmt: off
+@frozen(kw_only=True)
+class ReplaySettings:
+    """Which plugin is to answer what was recorded, and with what to compare it."""
+
+    plugin: str = part(PluginChoice, plugin_or_bundled)
+    against: str | None = option("--against", str, default=None, help="Another plugin to compare with.",
+        metavar="FILE.py|MODULE[:APP]", example="answers-2.py")
+    keys: Path | None = also(RunSettings, "keys")
+    log_level: str = also(options.CommonSettings, "log_level")
 
 
-@click.command()
-@options.config
-@click.argument("file", type=_file)
-@pluginoptions.plugin
-@_against
-@options.own_keys
-@options.log_level
-def replay(file: Path, plugin: str | None, against: str | None, keys: Path | None, log_level: str) -> int:
+@frozen(kw_only=True)
+class ExplainSettings:
+    """Which plugin is to answer a request, and where this has come from and to."""
+
+    plugin: str = part(PluginChoice, plugin_or_bundled)
+    keys: Path | None = also(RunSettings, "keys")
+    source: str = option("--source", str, default="192.0.2.1:5060", metavar="HOST:PORT",
+        help="Where the request is to have come from; IPv6 in brackets.")
+    to: str = option("--to", str, default="udp:192.0.2.2:5060", metavar="PROTO:HOST:PORT",
+        help="The edge's socket that it is to have come to.")
+# fmt: on
+
+
+@options.command(ReplaySettings, click.Argument(["file"], type=click.Path(dir_okay=False, path_type=Path)))
+def replay(file: Path, settings: ReplaySettings) -> int:
     """Run the requests in FILE, made by `slbroker record FILE`, through a plugin, and show its replies.
 
     With --against, show only where the replies of two plugins differ, and end with code 1 if they do.
@@ -52,12 +56,12 @@ def replay(file: Path, plugin: str | None, against: str | None, keys: Path | Non
     from slbroker.recording import read_file
     from slbroker.replay import Player, differences
 
-    set_up_logging(log_level)
-    ring = _ring(keys)
+    set_up_logging(settings.log_level)
+    ring = _ring(settings.keys)
     played = different = 0
     with ExitStack() as stack:
-        player = stack.enter_context(Player(_load(plugin), ring))
-        other = stack.enter_context(Player(_load(against), ring)) if against is not None else None
+        player = stack.enter_context(Player(_load(settings.plugin), ring))
+        other = stack.enter_context(Player(_load(settings.against), ring)) if settings.against is not None else None
         for played, record in enumerate(read_file(file), 1):
             run = player.play(record)
             if other is None:
@@ -89,22 +93,16 @@ def _short(replies: tuple[bytes, ...]) -> str:
     return ", ".join(lines) or "silence"
 
 
-@click.command()
-@options.config
-@click.argument("file", type=click.File("rb"), default="-")
-@pluginoptions.plugin
-@options.own_keys
-@_source
-@_to
-def explain(file: IO[bytes], plugin: str | None, keys: Path | None, source: str, to: str) -> int:
+@options.command(ExplainSettings, click.Argument(["file"], type=click.File("rb"), default="-"))
+def explain(file: IO[bytes], settings: ExplainSettings) -> int:
     """Show what becomes of one request: its route, handler, time and reply. FILE holds it as on the wire; - is stdin.
 
     It may be a line of a recording, too. Line ends without CR are understood.
     """
     from slbroker.replay import Player
 
-    record = _read_one(file.read(), source, to)
-    with Player(_load(plugin), _ring(keys)) as player:
+    record = _read_one(file.read(), settings.source, settings.to)
+    with Player(_load(settings.plugin), _ring(settings.keys)) as player:
         for subject, words in player.explain(record):
             click.echo(f"{subject:<8} {words}")
     return Exit.OK
@@ -145,6 +143,7 @@ def _with_line_ends(data: bytes) -> bytes:
 @click.argument("name")
 def new(name: str) -> int:
     """Write a small plugin project into a new folder NAME: a plugin, a test, a rule file, a README."""
+    import shlex
     from importlib.util import find_spec
 
     from slbroker.commands.naming import own_name
@@ -163,11 +162,11 @@ def new(name: str) -> int:
     return Exit.OK
 
 
-def _load(plugin: str | None) -> Handlers:
-    from slbroker_handlers.loader import BUNDLED, load_plugin, warn
+def _load(plugin: str) -> Handlers:
+    from slbroker_handlers.loader import load_plugin, warn
 
-    app = load_plugin(plugin or BUNDLED)
-    warn(plugin or BUNDLED, app)
+    app = load_plugin(plugin)
+    warn(plugin, app)
     return app
 
 

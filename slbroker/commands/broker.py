@@ -5,47 +5,25 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import click
-
-from slbroker.commands import busoptions, options
-from slbroker.errors import Exit
+from slbroker.commands import options
+from slbroker.errors import Exit, UsageError
+from slbroker.settings.broker import BrokerSettings
+from slbroker.settings.bus import refuse_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.bus.address import BusAddress
-    from slbroker.config import BrokerSettings, BusSecurity
 
-_edges = options.option(
-    "--edges", type=options.BusType(), help="Address to bind for edges, which are told it as --broker."
-)
-_handlers = options.option(
-    "--handlers", type=options.BusType(), help="Address to bind for handlers, which are told it as --bus."
-)
-
-
-@click.command()
-@options.config
-@_edges
-@_handlers
-@busoptions.server
-@busoptions.insecure
-@options.serving
-def broker(
-    edges: BusAddress | None,
-    handlers: BusAddress | None,
-    security: BusSecurity | None,
-    insecure_bus: bool,
-) -> Callable[[], int]:
+@options.command(BrokerSettings, serves=True)
+def broker(settings: BrokerSettings) -> Callable[[], int]:
     """Start a broker: one address for many edges, and one for many handlers. Run several; none is needed alone."""
-    from slbroker.config import BrokerSettings
-
-    busoptions.refuse_open([each for each in (edges, handlers) if each], security, insecure=insecure_bus)
-    if edges is None or handlers is None:
+    addresses = [each for each in (settings.edges, settings.handlers) if each]
+    refuse_open(addresses, settings.security, insecure=settings.insecure_bus)
+    if len(addresses) < 2:
         raise options.NotSaid("where to be found? such as --edges tcp://127.0.0.1:5591 --handlers tcp://127.0.0.1:5592")
-    if edges == handlers:
-        raise click.UsageError("--edges and --handlers are two addresses: whoever connects is known by where")
-    return partial(_serve, BrokerSettings(edges, handlers, security=security))
+    if settings.edges == settings.handlers:
+        raise UsageError("--edges and --handlers are two addresses: whoever connects is known by where")
+    return partial(_serve, settings)
 
 
 def _serve(settings: BrokerSettings) -> int:

@@ -9,7 +9,7 @@ import click
 
 from slbroker.commands import configfile, options
 from slbroker.commands.configfile import as_words, options_of, spell
-from slbroker.errors import ConfigError, UserError
+from slbroker.errors import ConfigError, UsageError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,7 +129,8 @@ class _FileCheck:
         except click.ClickException as error:
             yield _bad(ConfigError(f"{place.title}: {options.complaint(error)}"))
         except UserError as error:
-            yield _bad(type(error)(f"{place.title}: {error}"))
+            kind = ConfigError if isinstance(error, UsageError) else type(error)
+            yield _bad(kind(f"{place.title}: {error}"))
         else:
             yield from self._say_keys(place)
 

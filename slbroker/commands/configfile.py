@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -37,6 +35,8 @@ class Unknown(NamedTuple):
 
 def load(path: Path) -> ConfigFile:
     """Return what `path` holds; raise ConfigError where it cannot be read, is no TOML, or says one option twice."""
+    import tomllib  # it takes a twentieth of what --help does, which needs none
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors begin with a BOM
     except OSError as error:
@@ -95,8 +95,15 @@ def unknown_keys(file: ConfigFile, commands: Mapping[str, click.Command]) -> Ite
 
 
 def _guess(key: str, known: set[str]) -> str:
-    alike = difflib.get_close_matches(key.lower(), known, 1, 0.8)
-    return f"; {alike[0]}?" if alike else "; see --help"
+    return guess(key.lower(), known) or "; see --help"
+
+
+def guess(word: str, known: set[str]) -> str:
+    """Return which of the `known` words was meant, as a question, "" where none is like it."""
+    import difflib
+
+    alike = difflib.get_close_matches(word, known, 1, 0.8)
+    return f"; {alike[0]}?" if alike else ""
 
 
 def as_words(value: object, param: click.Parameter) -> str | list[str]:

@@ -6,44 +6,62 @@ import errno
 import time
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from slbroker.commands import busoptions, connectionoptions, options, pluginoptions
+from slbroker.commands import options
 from slbroker.commands.serve import try_listen
-from slbroker.config import KEMI
+from slbroker.commands.stats import StatsSettings
 from slbroker.errors import BindError, NoAnswerError, PluginError, UserError
+from slbroker.listen import ListenAddress
+from slbroker.option import Whole, also, frozen, option, part
+from slbroker.settings.bus import BusSecurity, any_security
+from slbroker.settings.connections import TlsSettings, tls_settings
+from slbroker.settings.edge import EdgeSettings
+from slbroker.settings.handler import KEMI, PluginChoice, plugin_name
+from slbroker.settings.run import RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from slbroker.check import Examination
-    from slbroker.config import BusSecurity, ListenAddress, TlsSettings
     from slbroker.ping import Pinger, Tally
 
 
-@click.command()
-@click.argument("uri")
-@options.config
-@options.count
-@options.timeout
-@connectionoptions.tls_cert
-@connectionoptions.tls_key
-@connectionoptions.tls_ca
-@connectionoptions.insecure
-@options.option("--any-answer", is_flag=True, help="End with 0 for any answer: whether somebody is there, and no more.")
-def ping(
-    uri: str,
-    count: int,
-    timeout: float,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    tls_ca: Path | None,
-    insecure: bool,
-    any_answer: bool,
-) -> int:
+# fmt: off
+@frozen(kw_only=True)
+class PingSettings:
+    """How often to ask, for how long to wait in seconds, and the certificates for TLS."""
+
+    count: int = option("--count", Whole(1, 1_000_000), default=1, help="How many, 1 s apart.")
+    timeout: float = also(StatsSettings, "timeout")
+    tls_cert: Path | None = also(TlsSettings, "certificate")
+    tls_key: Path | None = also(TlsSettings, "key")
+    tls_ca: Path | None = also(TlsSettings, "clients")
+    insecure: bool = option("--insecure", bool, default=False, help="Ping a TLS server whatever its certificate.")
+    any_answer: bool = option("--any-answer", bool, default=False,
+        help="End with 0 for any answer: whether somebody is there, and no more.")
+
+
+@frozen(kw_only=True)
+class CheckSettings:
+    """What is to be looked at."""
+
+    config: Path | None = also(options.CommonSettings, "config",
+        help="TOML file with options, to be checked: what stands in it for every command.")
+    plugin: str | None = part(PluginChoice, plugin_name)
+    keys: Path | None = also(RunSettings, "keys")
+    listen: tuple[ListenAddress, ...] = also(EdgeSettings, "listen")
+    freebind: bool = also(EdgeSettings, "freebind")
+    tls: TlsSettings | None = part(TlsSettings, tls_settings)
+    security: BusSecurity | None = part(BusSecurity, any_security)
+# fmt: on
+
+
+@options.command(PingSettings, click.Argument(["uri"]))
+def ping(uri: str, settings: PingSettings) -> int:
     """Send a SIP OPTIONS to URI and show the answer and the round-trip time.
 
     URI is sip:host:port for UDP; ;transport=tcp, tls, ws or wss behind it chooses another, as does sips:host:port.
@@ -54,15 +72,16 @@ def ping(
     from slbroker.ping import Pinger, Tally
     from slbroker.tls import client_context
 
-    tally = Tally(any_answer=any_answer)
-    with Pinger(uri, client_context(tls_ca, tls_cert, tls_key, insecure=insecure)) as pinger:
+    tally = Tally(any_answer=settings.any_answer)
+    context = client_context(settings.tls_ca, settings.tls_cert, settings.tls_key, insecure=settings.insecure)
+    with Pinger(uri, context) as pinger:
         try:
-            for number in range(count):
+            for number in range(settings.count):
                 if number:
                     time.sleep(1)
-                _ping_once(pinger, timeout, tally, alone=count == 1)
+                _ping_once(pinger, settings.timeout, tally, alone=settings.count == 1)
         finally:  # also at Ctrl-C
-            if count > 1:
+            if settings.count > 1:
                 click.echo(str(tally))
     return tally.exit_code
 
@@ -85,23 +104,8 @@ def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> 
     click.echo(f"{pong.response.status} {reason} from {pinger.uri} in {pong.seconds * 1000:.2f} ms{repeats}")
 
 
-@click.command()
-@options.config_to_check
-@pluginoptions.plugin
-@options.own_keys
-@options.listen
-@options.freebind
-@connectionoptions.tls
-@busoptions.both
-def check(
-    config: Path | None,
-    plugin: str | None,
-    keys: Path | None,
-    listen: tuple[ListenAddress, ...],
-    freebind: bool,
-    tls: TlsSettings | None,
-    security: BusSecurity | None,
-) -> None:
+@options.command(CheckSettings)
+def check(settings: CheckSettings) -> None:
     """Check this installation, and the plugin, key ring, listen addresses, TLS files and bus keys that are given.
 
     Of a --config file, all that stands in it, for every command: keys, values, and what these name.
@@ -114,10 +118,11 @@ def check(
     for library, words in knownfaults.found():
         click.echo(f"note {library:<8} {words}")
     failed: UserError | None = None
+    bind = partial(_describe_listen, freebind=settings.freebind)
     examinations = checks(
-        plugin, keys, listen, tls, _describe_plugin, partial(_describe_listen, freebind=freebind), security
+        settings.plugin, settings.keys, settings.listen, settings.tls, _describe_plugin, bind, settings.security
     )
-    for subject, examine in chain(examinations, _of_file(config)):
+    for subject, examine in chain(examinations, _of_file(settings.config)):
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
@@ -144,12 +149,12 @@ def _look_at_script(script: str, beside: Mapping[str, object]) -> str:
 
     params = beside.get("kemi-param", [])
     version = beside.get("kemi-version")
-    name = pluginoptions.name_of(
+    name = plugin_name(
         None,
         script,
         tuple(map(str, params if isinstance(params, list) else [params])),
         None if version is None else str(version),
-        is_on(beside.get("kemi-allow-missing")),
+        allow_missing=is_on(beside.get("kemi-allow-missing")),
     )
     assert name is not None
     return _describe_script(name)

@@ -1,54 +1,50 @@
-"""The options of the commands: each also an environment variable `SLBROKER_...` and a key of the `--config` file."""
+"""Of the fields of settings classes (`slbroker/option.py`), click's options: words, variables, keys of `--config`."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import functools
+import inspect
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from slbroker.bus.address import BusAddress, parse_bus_address
-from slbroker.bus.routes import read_pool
 from slbroker.commands import configfile
-from slbroker.config import GATHER, TRANSPORTS, ListenAddress, parse_advertised, parse_listen_address
-from slbroker.errors import ConfigError, Exit
+from slbroker.errors import ConfigError, Exit, UsageError
+from slbroker.option import File, Number, OneOf, Option, Whole, Word, frozen, option, options, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     ParamType = click.ParamType[Any]
+    Choice = click.Choice[str]
 else:
-    ParamType = click.ParamType  # generic in recent versions only
+    ParamType, Choice = click.ParamType, click.Choice  # generic in recent versions, and for mypy
 
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
-Decorator: TypeAlias = Callable[[AnyFunction], AnyFunction]
+_FILE: Final = "slbroker.config"  # where a context keeps the path of --config
+_CHECKS_ONLY: Final = "slbroker.checks-only"  # in a context: nothing is to be started
 
-
-def option(name: str, *parameter: str, **settings: Any) -> Decorator[Any]:
-    """Return click's option `--name` with its environment variable; `parameter` is the function's, if it differs."""
-    variable = "SLBROKER_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(name, *parameter, envvar=variable, show_envvar=True, **settings)
+# Kinds of values ------------------------------------------------------------------------------------------------
 
 
 class WordType(ParamType):
     """What is written as one word."""
 
+    def __init__(self, word: Word) -> None:
+        self.name = word.name
+        self._word = word
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return what the word means; raises ConfigError, which names the file or variable that the word is in."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self.read(value)
-        except ConfigError as error:
-            raise ConfigError(f"{file_of(param, ctx)}{error}{variable_of(param, ctx)}") from None
+        return _read(self._word.read, value, param, ctx) if isinstance(value, str) else value
 
-    def read(self, text: str) -> Any:
-        """Return what `text` means; raises ConfigError."""
-        raise NotImplementedError
+    def split_envvar_value(self, value: str) -> list[str]:
+        """Return the words in a variable."""
+        return self._word.split(value)
 
 
 class NumberRange(click.FloatRange):
@@ -62,55 +58,42 @@ class NumberRange(click.FloatRange):
         return number
 
 
-class ListenType(WordType):
-    """A listen address in Kamailio's form."""
+class OneOfType(Choice):
+    """One of some words, which becomes what it means."""
 
-    name = "proto:host:port"
+    def __init__(self, kind: OneOf) -> None:
+        super().__init__([*kind.words], kind.case_sensitive)
+        self._words = kind.words
 
-    def read(self, text: str) -> ListenAddress:
-        """Return the address; raises ConfigError."""
-        return parse_listen_address(text)
-
-    def split_envvar_value(self, value: str) -> list[str]:
-        """Return the addresses of a variable, with blanks between them; what each advertises stays with it."""
-        words = re.sub(r"\s+advertise\s+", "\0", value).split()
-        return [word.replace("\0", " advertise ") for word in words]
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what the word means; raises click's error."""
+        return self._words[super().convert(value, param, ctx)] if isinstance(value, str) else value
 
 
-class BusType(WordType):
-    """A bus address."""
-
-    name = "ipc:///path|tcp://host:port"
-
-    def read(self, text: str) -> BusAddress:
-        """Return the address; raises ConfigError."""
-        return parse_bus_address(text)
-
-
-class PoolType(WordType):
-    """The name of a pool of workers."""
-
-    name = "name"
-
-    def read(self, text: str) -> str:
-        """Return the name; raises ConfigError."""
-        return read_pool(text)
+def _type_of(described: Option) -> Any:
+    """Return click's type for the values of an option."""
+    match described.kind:
+        case Whole(low, high):
+            return click.IntRange(low, high)
+        case Number(low, high):
+            return NumberRange(low, high)
+        case OneOf() as words:
+            return OneOfType(words)
+        case File(folder):
+            return click.Path(dir_okay=folder, path_type=Path)
+        case Word() as word:
+            return WordType(word)
+    return described.kind
 
 
-class AdvertiseType(WordType):
-    """Where peers reach what we listen on; `slbroker.config.advertise` says to which addresses it belongs."""
-
-    name = "[proto:]host[:port]"
-
-    def read(self, text: str) -> str:
-        """Return `text` as it is; raises ConfigError."""
-        transport, _, rest = text.partition(":")
-        parse_advertised(rest if transport in TRANSPORTS else text)
-        return text
+def _read(read: Callable[[Any], Any], value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    try:
+        return read(value)
+    except ConfigError as error:
+        raise ConfigError(f"{file_of(param, ctx)}{error}{variable_of(param, ctx)}") from None
 
 
-_FILE: Final = "slbroker.config"  # where a context keeps the path of --config
-_CHECKS_ONLY: Final = "slbroker.checks-only"  # in a context: nothing is to be started
+# What is wrong, and where it is said ----------------------------------------------------------------------------
 
 
 def file_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -146,6 +129,8 @@ def complaint(error: click.ClickException) -> str:
 
 _find_given = re.compile(r"(.*) is not (?:a valid|in the range) ", re.DOTALL).match
 
+# The file of --config -------------------------------------------------------------------------------------------
+
 
 def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
     """Make the file's values the defaults of this command: its own table's, else those at the top."""
@@ -173,148 +158,98 @@ def _defaults(command: click.Command, file: configfile.ConfigFile, name: str) ->
     return defaults
 
 
-def _refuse_twice(
-    ctx: click.Context, param: click.Parameter, listen: tuple[ListenAddress, ...]
-) -> tuple[ListenAddress, ...]:
-    """Raise ConfigError for an address that is said twice: SO_REUSEPORT would give it two sockets."""
-    twice = next(
-        (address for number, address in enumerate(listen) if address.port and address in listen[:number]), None
-    )
-    if twice is not None:
-        raise ConfigError(f"{file_of(param, ctx)}listen address {twice} is said twice{variable_of(param, ctx)}")
-    return listen
+# Options of commands --------------------------------------------------------------------------------------------
 
 
-_config_path = click.Path(dir_okay=False, path_type=Path)
-config = option(
-    "--config",
-    type=_config_path,
-    is_eager=True,
-    expose_value=False,
-    callback=_read_config,
-    help="TOML file with options: at the top for all commands, in [edge], [handler], [run]... for one.",
-)
-config_to_check = option(
-    "--config", type=_config_path, help="TOML file with options, to be checked: what stands in it for every command."
-)
-log_level = option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    default="info",
-    show_default=True,
-    help="What goes to standard error.",
-)
-listen = option(
-    "--listen",
-    type=ListenType(),
-    multiple=True,
-    callback=_refuse_twice,
-    help="SIP address to listen on: udp, tcp, tls, ws or wss; repeatable. IPv6 in brackets: udp:[::1]:5060.",
-)
-advertise = option(
-    "--advertise",
-    "advertised",
-    type=AdvertiseType(),
-    multiple=True,
-    metavar="[PROTO:]HOST[:PORT]",
-    help="Where peers reach what we listen on, if elsewhere: for request.contact; repeatable, for each transport."
-    " One address alone: --listen 'udp:10.0.0.1:5060 advertise 203.0.113.5:5060'.",
-)
-freebind = option(
-    "--freebind",
-    is_flag=True,
-    help="Listen on addresses that this machine has not yet, such as one that VRRP moves here (IP_FREEBIND).",
-)
-bus = option("--bus", type=BusType(), help="Bus address to bind; a socket file of this user when not given.")
-run_bus = option(
-    "--bus",
-    type=BusType(),
-    help="Bus address to bind; without it where `slbroker stats` looks, or a private one while that is another's.",
-)
-buses = option("--bus", type=BusType(), multiple=True, help="Bus address of an edge; repeatable, for several edges.")
-keys = option(
-    "--keys",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Key ring file, made by: slbroker keys new FILE.",
-)
-own_keys = option(
-    "--keys", type=click.Path(path_type=Path), help="Key ring file; without it a ring is made for this run."
-)
-plugin = option(
-    "--plugin", metavar="FILE.py|MODULE[:APP]", help="Your handlers; the bundled ones (OPTIONS 200, else 404) without."
-)
-reload = option(
-    "--reload", is_flag=True, help="Load the plugin again when its files change; SIGHUP does it without this, too."
-)
-record = option(
-    "--record",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Append the requests to this file, for: slbroker replay. They hold names and credentials.",
-)
-credit = option(
-    "--credit",
-    type=click.IntRange(1, 65_536),
-    default=128,
-    show_default=True,
-    help="Requests each worker takes at once from each edge. One whose handlers block asks for fewer by itself:"
-    " what it answers in half a second.",
-)
-pool = option(
-    "--pool",
-    type=PoolType(),
-    default="default",
-    show_default=True,
-    help="Name by which --route and --shadow of the edge find these workers.",
-)
-gather = option(
-    "--gather",
-    type=NumberRange(0, 0.1),
-    default=GATHER,
-    show_default=True,
-    help="Seconds between two looks at a busy UDP socket, so that requests travel together; 0: each as it comes.",
-)
-ack_window = option(
-    "--ack-window",
-    type=NumberRange(0, 3600),
-    default=32.0,
-    show_default=True,
-    help="Seconds after a reply during which ACKs are absorbed; 2 is what the sl module has.",
-)
-count = option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many, 1 s apart.")
-as_json = option("--json", "as_json", is_flag=True, help="As JSON.")
-timeout = option(
-    "--timeout",
-    type=NumberRange(0.01, 3600),
-    default=5.0,
-    show_default=True,
-    help="Seconds to wait for an answer.",
-)
+# fmt: off
+@frozen()
+class CommonSettings:
+    """What many commands are told, whatever they do."""
+
+    config: Path | None = option("--config", File(folder=False), default=None, example="slbroker.toml",
+        help="TOML file with options: at the top for all commands, in [edge], [handler], [run]... for one.")
+    log_level: str = option("--log-level",
+        OneOf({level: level for level in ("debug", "info", "warning", "error")}, case_sensitive=False), default="info",
+        help="What goes to standard error.")
+# fmt: on
 
 
-class NotSaid(click.UsageError):
-    """Something that a command cannot start without, and that may be said elsewhere than in a file."""
+def _click_option(described: Option, **more: Any) -> click.Option:
+    """Return click's option of a field."""
+
+    def looked_at(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        assert described.check is not None
+        _read(described.check, value, param, ctx)
+        return value
+
+    more |= {"is_flag": True} if described.kind is bool else {"type": _type_of(described)}
+    if (word := described.default_word) is not None:
+        more |= {"default": word, "show_default": True}
+    if described.check:
+        more["callback"] = looked_at
+    return click.Option(
+        [described.flag, described.name], envvar=described.variable, show_envvar=True, help=described.help,
+        multiple=described.many, required=described.required, metavar=described.metavar, **more,
+    )  # fmt: skip
 
 
-def serving(function: Callable[..., Callable[[], int]]) -> Any:
-    """Make a command of a function that checks its options and returns what is to be done then.
+_CONFIG, _LOG_LEVEL = options(CommonSettings)
 
-    `slbroker check --config` has it check, and no more: so it opens nothing, and leaves alone what may be missing.
+
+class Command(click.Command):
+    """A command whose function is called with the `settings` of a class, and with its arguments.
+
+    One that `serves` has a function that checks these, and returns what is to be done then. `slbroker check --config`
+    has it check, and no more: so it opens nothing, and leaves alone what may be missing.
     """
 
-    @log_level
-    @functools.wraps(function)
-    def command(*, log_level: str, **rest: Any) -> int:
+    def __init__(
+        self, function: Callable[..., Any], of: type[Any], arguments: tuple[click.Argument, ...], *, serves: bool
+    ) -> None:
+        super().__init__(function.__name__, callback=self._call, help=inspect.cleandoc(function.__doc__ or ""))
+        self.serves = serves
+        self._function = function
+        self._of = of
+        self._arguments = arguments
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        """The options and arguments, made when somebody asks: `slbroker --help` needs none of the 160."""
+        if not self._params:
+            described = options(self._of)
+            self._params += self._arguments
+            if all(each.flag != _CONFIG.flag for each in described):
+                self._params += [_click_option(_CONFIG, is_eager=True, expose_value=False, callback=_read_config)]
+            self._params += [_click_option(each) for each in (*described, *([_LOG_LEVEL] if self.serves else []))]
+        return self._params
+
+    @params.setter
+    def params(self, params: list[click.Parameter]) -> None:
+        self._params = params
+
+    def _call(self, **values: Any) -> Any:
+        settings = self._of(**told(self._of, values))
+        work = functools.partial(
+            self._function, settings=settings, **{str(each.name): values[str(each.name)] for each in self._arguments}
+        )
+        if not self.serves:
+            return work()
+        if is_only_checked():
+            work()
+            return Exit.OK
         from slbroker.logs import set_up_logging
 
-        if is_only_checked():
-            function(**rest)
-            return Exit.OK
-        set_up_logging(log_level)
-        return function(**rest)()
+        set_up_logging(values["log_level"])
+        return work()()
 
-    vars(command)[_CHECKS_ONLY] = True  # and so have all that are wrapped around it
-    return command
+
+def command(of: type[Any], *arguments: click.Argument, serves: bool = False) -> Callable[[Callable[..., Any]], Command]:
+    """Return what makes a command of a function, as `Command` has it; it is called as the function is."""
+    return lambda function: Command(function, of, arguments, serves=serves)
+
+
+class NotSaid(UsageError):
+    """Something that a command cannot start without, and that may be said elsewhere than in a file."""
 
 
 def is_only_checked() -> bool:
@@ -323,8 +258,8 @@ def is_only_checked() -> bool:
 
 
 def check_only(command: click.Command, name: str, defaults: dict[str, Any]) -> None:
-    """Have a command of `serving` check what a file says for it, and nothing else; raises what it finds wrong."""
-    if _CHECKS_ONLY not in vars(command.callback):
+    """Have a command that serves check what a file says for it, and nothing else; raises what it finds wrong."""
+    if not (isinstance(command, Command) and command.serves):
         return
     alone = copy.copy(command)
     alone.params = [copy.copy(param) for param in command.params if param.name != "config"]
@@ -333,31 +268,3 @@ def check_only(command: click.Command, name: str, defaults: dict[str, Any]) -> N
     with alone.make_context(name, [], default_map=defaults) as ctx, contextlib.suppress(NotSaid):
         ctx.meta[_CHECKS_ONLY] = True
         alone.invoke(ctx)
-
-
-def workers(default: int) -> Decorator[Any]:
-    """Return the option for the number of handler processes."""
-    return option(
-        "--workers",
-        type=click.IntRange(1, 256),
-        default=default,
-        show_default=True,
-        help="Handler processes.",
-    )
-
-
-max_requests = option(
-    "--max-requests",
-    type=click.IntRange(0, 1_000_000_000),
-    default=0,
-    show_default=True,
-    help="Requests, give or take a tenth, after which a handler process leaves: its successor serves first."
-    " A handler without --workers ends with 0, to be started again. 0: never.",
-)
-processes = option(
-    "--processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Edge processes that share the SIP ports (SO_REUSEPORT); number n has its bus n ports higher, or at PATH.n.",
-)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from slbroker.commands import (
-    brokeroptions,
-    busoptions,
-    checkoptions,
-    connectionoptions,
-    dispatchoptions,
-    options,
-    pluginoptions,
-)
-from slbroker.errors import ConfigError, Exit, PluginError
+from slbroker.commands import options
+from slbroker.errors import ConfigError, Exit, PluginError, UsageError
+from slbroker.listen import MAX_PORT, SECURE, advertise, parse_listen_address
+from slbroker.option import shared
+from slbroker.settings.bus import refuse_open
+from slbroker.settings.edge import EdgeSettings
+from slbroker.settings.handler import KEMI, HandlerSettings
+from slbroker.settings.run import RunSettings
 
 if TYPE_CHECKING:
     import tempfile
@@ -27,18 +24,8 @@ if TYPE_CHECKING:
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.routes import Route
-    from slbroker.config import (
-        BrokerAccess,
-        BusSecurity,
-        DispatchSettings,
-        EdgeSettings,
-        HandlerSettings,
-        ListenAddress,
-        Policies,
-        StreamSettings,
-        TlsSettings,
-    )
-    from slbroker.sip.validate import Checks
+    from slbroker.listen import ListenAddress
+    from slbroker.settings.bus import BrokerAccess, BusSecurity
     from slbroker.supervisor import Parent
     from slbroker_edge.filtermemory import FilterMemory
 
@@ -46,72 +33,33 @@ if TYPE_CHECKING:
 _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
-@click.command()
-@options.config
-@options.listen
-@options.advertise
-@options.freebind
-@options.run_bus
-@pluginoptions.plugin
-@options.reload
-@options.workers(2)
-@options.max_requests
-@options.own_keys
-@options.credit
-@options.ack_window
-@options.gather
-@dispatchoptions.dispatching
-@connectionoptions.connections
-@checkoptions.checks
-@options.serving
-def run(
-    listen: tuple[ListenAddress, ...],
-    advertised: tuple[str, ...],
-    freebind: bool,
-    bus: BusAddress | None,
-    plugin: str | None,
-    reload: bool,
-    workers: int,
-    max_requests: int,
-    keys: Path | None,
-    credit: int,
-    ack_window: float,
-    gather: float,
-    dispatch: DispatchSettings,
-    policies: Policies,
-    streams: StreamSettings,
-    tls: TlsSettings | None,
-    checks: Checks,
-) -> Callable[[], int]:
+@options.command(RunSettings, serves=True)
+def run(settings: RunSettings) -> Callable[[], int]:
     """Start an edge and its handlers in one go."""
-    from slbroker.config import EdgeSettings, HandlerSettings, advertise, parse_listen_address
     from slbroker.supervisor import Supervisor
     from slbroker.tls import try_files
 
-    listen = listen or tuple(parse_listen_address(f"{transport}:127.0.0.1:5060") for transport in ("udp", "tcp"))
-    listen = advertise(listen, advertised)
-    try_files(listen, tls)
-    if bus is not None:
-        busoptions.refuse_open([bus], None, insecure=False)
+    _say_unused_tls(settings)
+    listen = settings.listen or tuple(parse_listen_address(f"{each}:127.0.0.1:5060") for each in ("udp", "tcp"))
+    listen = advertise(listen, settings.advertised)
+    try_files(listen, settings.tls)
+    if settings.bus is not None:
+        refuse_open([settings.bus], None, insecure=False)
 
     def serve() -> int:
-        name = plugin or _bundled()
-        if code := _try_plugin(name):
+        if code := _try_plugin(settings.plugin):
             return code
-        try_listen(listen, freebind=freebind)
+        try_listen(listen, freebind=settings.freebind)
         with _private_directory() as directory, ExitStack() as stack:
-            address = bus or stack.enter_context(_usual_bus(directory))
-            ring = _ring_of_run(keys, directory)
-            edge_settings = EdgeSettings(
-                listen, address, ring, ack_window,
-                dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, gather=gather,
-                freebind=freebind,
-            )  # fmt: skip
-            handler_settings = HandlerSettings((address,), ring, name, credit, reload=reload, max_requests=max_requests)
+            bus = settings.bus or stack.enter_context(_usual_bus(directory))
+            ring = _ring_of_run(settings.keys, directory)
+            checks = settings.checks.checks(kemi=settings.plugin.startswith(KEMI))
+            edge_settings = shared(EdgeSettings, settings, listen=listen, bus=bus, keys=ring, checks=checks)
+            handler_settings = shared(HandlerSettings, settings, bus=(bus,), keys=ring)
             programs = [_edge_program(edge_settings)]
-            programs += [_handler_program(handler_settings, number) for number in range(workers)]
-            _say_hello(listen, workers, name)
-            return Supervisor(programs, _stop_time(dispatch, policies)).run()
+            programs += [_handler_program(handler_settings, number) for number in range(settings.workers)]
+            _say_hello(listen, settings.workers, settings.plugin)
+            return Supervisor(programs, _stop_time(edge_settings)).run()
 
     return serve
 
@@ -140,11 +88,11 @@ def _usual_bus(directory: str) -> AbstractContextManager[BusAddress]:
     return for_one_run(usual, private)
 
 
-def _stop_time(dispatch: DispatchSettings, policies: Policies) -> float:
+def _stop_time(settings: EdgeSettings) -> float:
     """Return for how many seconds processes may drain before the supervisor kills them."""
     from slbroker.supervisor import STOP_TIME
 
-    return STOP_TIME + dispatch.handler_timeout + policies.drain_notice
+    return STOP_TIME + settings.dispatch.handler_timeout + settings.policies.drain_notice
 
 
 def _private_directory() -> tempfile.TemporaryDirectory[str]:
@@ -168,79 +116,59 @@ def _say_hello(listen: tuple[ListenAddress, ...], workers: int, plugin: str) -> 
 
 def _ping_words(listen: ListenAddress) -> str:
     """Return what `slbroker ping` needs to reach an address of this machine."""
-    from slbroker.config import SECURE
-
     here = listen._replace(host=_LOOPBACKS.get(listen.host, listen.host))
     transport, _, address = str(here).partition(":")
     uri = f"sip:{address}" if transport == "udp" else f"'sip:{address};transport={transport}'"
     return f"{uri} --insecure" if transport in SECURE else uri
 
 
-@click.command()
-@options.config
-@options.listen
-@options.advertise
-@options.freebind
-@options.bus
-@busoptions.server
-@busoptions.insecure
-@brokeroptions.brokers
-@options.keys
-@options.processes
-@options.ack_window
-@options.gather
-@dispatchoptions.dispatching
-@dispatchoptions.routing
-@connectionoptions.connections
-@checkoptions.checks
-@options.serving
-def edge(
-    listen: tuple[ListenAddress, ...],
-    advertised: tuple[str, ...],
-    freebind: bool,
-    bus: BusAddress | None,
-    insecure_bus: bool,
-    security: BusSecurity | None,
-    brokers: BrokerAccess,
-    keys: Path,
-    processes: int,
-    ack_window: float,
-    gather: float,
-    dispatch: DispatchSettings,
-    policies: Policies,
-    routes: tuple[Route, ...],
-    shadow: tuple[str, float] | None,
-    streams: StreamSettings,
-    tls: TlsSettings | None,
-    checks: Checks,
-) -> Callable[[], int]:
+def _say_unused_tls(settings: EdgeSettings | RunSettings) -> None:
+    """Say that options for TLS do nothing, where nothing listens for it."""
+    source = click.get_current_context().get_parameter_source("tls_min")
+    given = ["--tls-cert"] if settings.tls is not None else []
+    given += ["--tls-min"] if source not in (None, click.core.ParameterSource.DEFAULT) else []
+    if not settings.listen and options.is_only_checked():
+        return  # they may be said elsewhere
+    if given and not any(address.transport in SECURE for address in settings.listen):
+        verb = "has" if len(given) == 1 else "have"
+        click.echo(f"slbroker: {' and '.join(given)} {verb} no effect: no --listen is tls: or wss:", err=True)
+
+
+@options.command(EdgeSettings, serves=True)
+def edge(settings: EdgeSettings) -> Callable[[], int]:
     """Start an edge: SIP on one side, handlers on the other."""
-    from slbroker.bus.address import default_bus
     from slbroker.bus.zap import ZapHandler
-    from slbroker.config import MAX_PORT, EdgeSettings, advertise
     from slbroker.tls import try_files
 
-    bus = bus or default_bus()
+    _say_unused_tls(settings)
+    bus, processes = settings.bus, settings.processes
     if bus.of_process(processes - 1).port > MAX_PORT:
         raise ConfigError(f"bus {bus}: process n of {processes} has its bus n ports higher, beyond {MAX_PORT}")
-    busoptions.refuse_open([bus], security, insecure=insecure_bus)
-    if security is not None:
-        ZapHandler(security)  # what is wrong with the keys is said once, not by each process
-    brokeroptions.check(brokers, security, insecure=insecure_bus)
-    if not listen:
+    refuse_open([bus], settings.security, insecure=settings.insecure_bus)
+    if settings.security is not None:
+        ZapHandler(settings.security)  # what is wrong with the keys is said once, not by each process
+    check_brokers(settings.brokers, settings.security, insecure=settings.insecure_bus)
+    if not settings.listen:
         raise options.NotSaid("where to listen? such as --listen udp:127.0.0.1:5060")
-    listen = advertise(listen, advertised)
+    listen = advertise(settings.listen, settings.advertised)
     if processes > 1 and any(not address.port for address in listen):
-        raise click.UsageError("--processes share a port, so it cannot be 0")
-    try_files(listen, tls)
-    _check_routes(routes, listen)
-    policies = replace(policies, routes=routes, shadow=shadow)
-    settings = EdgeSettings(
-        listen, bus, keys, ack_window, processes,
-        dispatch=dispatch, policies=policies, streams=streams, tls=tls, checks=checks, security=security,
-        brokers=brokers, gather=gather, freebind=freebind,
-    )  # fmt: skip
-    return partial(_serve_edge, settings)
+        raise UsageError("--processes share a port, so it cannot be 0")
+    try_files(listen, settings.tls)
+    _check_routes(settings.policies.routes, listen)
+    return partial(_serve_edge, shared(EdgeSettings, settings, listen=listen))
+
+
+def check_brokers(brokers: BrokerAccess, security: BusSecurity | None, *, insecure: bool) -> None:
+    """Raise ConfigError for brokers that cannot be spoken to, or that others could overhear."""
+    from slbroker_edge.brokerlinks import load_keys
+
+    if brokers.keys and security is None:
+        raise ConfigError("--broker-key needs --bus-key FILE, the edge's own; make one: slbroker keys bus edge")
+    if len(brokers.keys) not in (0, 1, len(brokers.addresses)):
+        counts = f"{len(brokers.keys)} --broker-key for {len(brokers.addresses)} --broker"
+        raise ConfigError(f"{counts}: give one for all, or one for each in order")
+    refuse_open(brokers.addresses, security if brokers.keys else None, insecure=insecure)
+    load_keys(brokers, security)
 
 
 def _serve_edge(settings: EdgeSettings) -> int:
@@ -255,12 +183,12 @@ def _serve_edge(settings: EdgeSettings) -> int:
     try_listen(settings.listen, share_port=True, freebind=settings.freebind)
     from slbroker_edge.filterfile import FilterFile
 
-    shared = FilterFile(settings.bus, settings.processes)
+    memory = FilterFile(settings.bus, settings.processes)
     programs = [
-        _edge_program(replace(settings, process=number), shared.of_process(number))
+        _edge_program(shared(EdgeSettings, settings, process=number), memory.of_process(number))
         for number in range(settings.processes)
     ]
-    return Supervisor(programs, _stop_time(settings.dispatch, settings.policies)).run()
+    return Supervisor(programs, _stop_time(settings)).run()
 
 
 def _may_be_asked(wanted: str, name: str) -> bool:
@@ -278,73 +206,36 @@ def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) 
             raise ConfigError(f"route listen={route.listen}: the edge listens on {', '.join(names)}")
 
 
-@click.command()
-@options.config
-@options.buses
-@busoptions.client
-@busoptions.insecure
-@pluginoptions.plugin
-@options.reload
-@options.record
-@options.keys
-@options.workers(1)
-@options.max_requests
-@options.credit
-@options.pool
-@options.serving
-def handler(
-    bus: tuple[BusAddress, ...],
-    security: BusSecurity | None,
-    insecure_bus: bool,
-    plugin: str | None,
-    reload: bool,
-    record: Path | None,
-    keys: Path,
-    workers: int,
-    max_requests: int,
-    credit: int,
-    pool: str,
-) -> Callable[[], int]:
+@options.command(HandlerSettings, serves=True)
+def handler(settings: HandlerSettings) -> Callable[[], int]:
     """Start handler workers: your plugin, answering what the edges hand over."""
-    from slbroker.bus.address import default_bus
-    from slbroker.config import HandlerSettings
-
-    settings = HandlerSettings(
-        bus or (default_bus(),), keys, plugin or _bundled(), credit, pool, security,
-        reload=reload, record=record, max_requests=max_requests,
-    )  # fmt: skip
-    return plan_handlers(settings, workers, insecure_bus=insecure_bus)
+    return plan_handlers(settings)
 
 
-def plan_handlers(settings: HandlerSettings, workers: int = 1, *, insecure_bus: bool) -> Callable[[], int]:
+def plan_handlers(settings: HandlerSettings) -> Callable[[], int]:
     """Return what runs workers until they are stopped, and then returns the exit code; raises ConfigError."""
     from slbroker.bus.curve import load_client
 
-    busoptions.refuse_open(settings.bus, settings.security, insecure=insecure_bus)
+    refuse_open(settings.bus, settings.security, insecure=settings.insecure_bus)
     if settings.security is not None:
         load_client(settings.security, settings.bus)  # what is wrong with the keys is said once, not by each worker
-    return partial(_serve_handlers, settings, workers)
+    return partial(_serve_handlers, settings)
 
 
-def _serve_handlers(settings: HandlerSettings, workers: int) -> int:
+def _serve_handlers(settings: HandlerSettings) -> int:
     from slbroker import keys as keyring
     from slbroker.bus.membership import LONGEST_TIMEOUT
     from slbroker.supervisor import Supervisor
 
     keyring.load(settings.keys)
-    if workers == 1:
+    if settings.workers == 1:
         _handler_program(settings)[1](None)
         return Exit.OK
     if code := _try_plugin(settings.plugin):
         return code
     # How long an edge waits for an answer, only the workers are told: they bound their own end.
-    return Supervisor([_handler_program(settings, number) for number in range(workers)], LONGEST_TIMEOUT).run()
-
-
-def _bundled() -> str:
-    from slbroker_handlers.loader import BUNDLED
-
-    return BUNDLED
+    programs = [_handler_program(settings, number) for number in range(settings.workers)]
+    return Supervisor(programs, LONGEST_TIMEOUT).run()
 
 
 def _edge_program(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from slbroker.commands import busoptions, options
+from slbroker.bus.address import BusAddress
+from slbroker.commands import options
 from slbroker.errors import Exit
+from slbroker.option import Number, also, frozen, option, part
+from slbroker.settings.bus import BusSecurity, client_security
+from slbroker.settings.edge import EdgeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from slbroker.bus.address import BusAddress
-    from slbroker.config import BusSecurity
 
 _WIDTH: Final = 24  # of a counter's name
 # Tables among the figures, and what their rows are called: "dropped: keepalive".
@@ -23,24 +24,32 @@ _TABLES: Final = {
 }  # fmt: skip
 
 
-@click.command()
-@options.config
-@options.bus
-@busoptions.client
-@options.timeout
-@options.as_json
-def stats(bus: BusAddress | None, security: BusSecurity | None, timeout: float, as_json: bool) -> int:
+# fmt: off
+@frozen(kw_only=True)
+class StatsSettings:
+    """Whom to ask, for how long, and how to show what they say; `timeout` is in seconds."""
+
+    bus: BusAddress = also(EdgeSettings, "bus")
+    security: BusSecurity | None = part(BusSecurity, client_security, without=("clients",))
+    timeout: float = option("--timeout", Number(0.01, 3600, "s"), default=5.0, help="Seconds to wait for an answer.")
+    as_json: bool = option("--json", bool, default=False, param="as_json", help="As JSON.")
+# fmt: on
+
+
+@options.command(StatsSettings)
+def stats(settings: StatsSettings) -> int:
     """Show what became of the messages that an edge received, and its workers.
 
     Fails when the counters of a process do not add up: every message received has one fate, or is in flight.
     """
-    from slbroker.bus.address import default_bus
     from slbroker.query import survey
 
-    processes, silent = survey(bus or default_bus(), timeout, security)
+    processes, silent = survey(settings.bus, settings.timeout, settings.security)
     for address in silent:
         click.echo(f"slbroker: no answer from {address}", err=True)
-    if as_json:
+    if settings.as_json:
+        import json
+
         click.echo(json.dumps({"edges": processes, "silent": [str(address) for address in silent]}, indent=2))
     else:
         for figures in processes:

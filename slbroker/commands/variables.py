@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
 import click
+
+from slbroker.commands.configfile import guess
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,8 +32,7 @@ def unknown_variables(command: click.Command, environment: Iterable[str]) -> Ite
     for name in sorted(ours):
         if name in known or name in _OTHERS or name.startswith(_TESTS) or _is_service(name):
             continue
-        alike = difflib.get_close_matches(name, known, 1, 0.8)
-        yield f"{name} is set and is no option of slbroker{f'; {alike[0]}?' if alike else ''}"
+        yield f"{name} is set and is no option of slbroker{guess(name, known)}"
 
 
 def _variables(command: click.Command) -> Iterator[str]:

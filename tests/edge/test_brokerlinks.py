@@ -15,7 +15,8 @@ from slbroker.bus.dealer import SILENCE
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import bind_router
-from slbroker.config import BrokerAccess, DispatchSettings
+from slbroker.settings.bus import BrokerAccess
+from slbroker.settings.dispatch import DispatchSettings
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from tests.support.bus import ANSWER, hello, job, kind_of
 from tests.support.timing import within

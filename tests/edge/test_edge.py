@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import Handlers, Reply, Request
-from slbroker.config import DispatchSettings, Policies
+from slbroker.settings.dispatch import DispatchSettings, Policies
 from slbroker_edge.complaints import SHED_PERIOD
 from slbroker_edge.outbox import MAX_REPLY
 from tests.support.edge import PEER, SIGNER, FakeListener, Rig

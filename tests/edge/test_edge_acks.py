@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slbroker import Handlers, Request
-from slbroker.config import DispatchSettings
 from slbroker.plugin.reply import DROP, Drop
+from slbroker.settings.dispatch import DispatchSettings
 from tests.edge.test_edge import app, served, statuses
 from tests.support.acks import is_armed
 from tests.support.edge import PEER, FakeListener, Rig

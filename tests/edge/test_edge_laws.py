@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slbroker import Handlers
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.edge.test_edge import STUN, app
 from tests.support.edge import SIGNER, FakeListener, Rig
 from tests.support.sip import TYPICAL, request

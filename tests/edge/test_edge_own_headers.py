@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker import Handlers
-from slbroker.config import Policies
+from slbroker.settings.dispatch import Policies
 from slbroker.sip.retryafter import RetryAfter
 from slbroker_edge.complaints import MOST_OTHERS
 from tests.edge.test_edge_policies import app, statuses

@@ -8,7 +8,7 @@ import pytest
 
 from slbroker import Handlers
 from slbroker.bus.routes import Route
-from slbroker.config import DispatchSettings, Policies
+from slbroker.settings.dispatch import DispatchSettings, Policies
 from slbroker_edge.budget import Budget
 from tests.support.edge import Rig
 from tests.support.sip import read_reply, request

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker.bus.pauses import HELD_UP, Pauses
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import Desk
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request

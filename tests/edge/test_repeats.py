@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slbroker import Handlers, Reply, Request
-from slbroker.config import USUAL_POLICIES, DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings, Policies
 from tests.support.edge import PEER, FakeListener, Rig
 from tests.support.sip import read_reply, request
 from tests.support.streams import StreamRig
@@ -188,7 +187,7 @@ def test_what_is_refused_while_draining_is_not_in_flight() -> None:
 
 
 def test_a_shadow_gets_a_copy_of_a_request_and_none_of_its_repeats() -> None:
-    rig = Rig(policies=replace(USUAL_POLICIES, shadow=("next", 100.0)))
+    rig = Rig(policies=Policies(shadow=("next", 100.0)))
     rig.join(app)
     rig.join(app, pool="next")
     rig.hang()

@@ -14,8 +14,10 @@ import zmq
 from slbroker import Handlers, Reply, Request, keys
 from slbroker.bus import envelope
 from slbroker.bus.address import BusAddress, parse_bus_address
-from slbroker.config import EdgeSettings, HandlerSettings, parse_listen_address
 from slbroker.errors import BindError, KeyFileError, NoAnswerError
+from slbroker.listen import parse_listen_address
+from slbroker.settings.edge import EdgeSettings
+from slbroker.settings.handler import HandlerSettings
 from slbroker_edge.service import EdgeService
 from slbroker_handlers.worker import Worker
 from tests.support.figures import ask_figures

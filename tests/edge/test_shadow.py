@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker import Handlers
-from slbroker.config import Policies
+from slbroker.settings.dispatch import Policies
 from slbroker_edge.shadow import Shadow
 from tests.support.edge import Rig
 from tests.support.sip import read_reply, request

@@ -9,8 +9,9 @@ import pytest
 
 from slbroker import Handlers
 from slbroker.errors import PluginError
+from slbroker.settings.handler import BUNDLED
 from slbroker_handlers import bundled
-from slbroker_handlers.loader import BUNDLED, load_plugin
+from slbroker_handlers.loader import load_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

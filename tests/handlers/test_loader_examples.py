@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import PluginError
+from slbroker.settings.handler import BUNDLED
 from slbroker.testing import SOURCE, Client
-from slbroker_handlers.loader import BUNDLED, load_plugin
+from slbroker_handlers.loader import load_plugin
 
 if TYPE_CHECKING:
     from slbroker.sip.message import Source

@@ -16,8 +16,8 @@ from slbroker.bus import envelope
 from slbroker.bus.address import parse_bus_address
 from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Membership
-from slbroker.config import HandlerSettings
 from slbroker.errors import KeyFileError
+from slbroker.settings.handler import HandlerSettings
 from slbroker.sip.message import Message, Source
 from slbroker_handlers.worker import Link, Worker
 from tests.support.bus import encode_requests

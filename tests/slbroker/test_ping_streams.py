@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.config import ListenAddress
 from slbroker.errors import ConfigError, NoAnswerError
+from slbroker.listen import ListenAddress
 from slbroker.ping import Pinger, parse_target
 from slbroker.sip.framer import Framer
 from tests.support.timing import within

@@ -25,7 +25,7 @@ from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Answer, Kind, pack_request
 from slbroker.bus.jobs import Job
 from slbroker.bus.membership import Membership
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from slbroker.sip.message import Message, Source
 from slbroker.sip.reading import Reading
 

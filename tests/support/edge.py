@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.membership import Membership
-from slbroker.config import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
+from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.edge import Edge
@@ -88,7 +88,7 @@ class Rig:
     ) -> None:
         self.now = START
         self.dispatcher: Dispatcher[Job] = Dispatcher("edge", 7_000, settings or DispatchSettings())
-        self.edge = Edge(self.dispatcher, AckFilter(SIGNER, window), policies=policies)
+        self.edge = Edge(self.dispatcher, AckFilter(SIGNER, window), policies)
         self.listener = FakeListener()
         self.workers: dict[bytes, MemoryWorker] = {}
         self._connections = 0

@@ -17,7 +17,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from slbroker import Handlers, Reply, Request
-from slbroker.config import ListenAddress, StreamSettings
+from slbroker.listen import ListenAddress
+from slbroker.settings.connections import StreamSettings
 from slbroker.sip.framer import Framer
 from slbroker.tls import server_context
 from slbroker_edge.transports.binding import open_socket
@@ -33,7 +34,8 @@ from tests.support.wsphone import SIP, WsPhone, client
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slbroker.config import DispatchSettings, TlsSettings
+    from slbroker.settings.connections import TlsSettings
+    from slbroker.settings.dispatch import DispatchSettings
 
 SOON: Final = 0.02  # seconds in which loopback brings what there is
 LATE: Final = 5.0

@@ -7,8 +7,8 @@ import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from slbroker.config import EVERYWHERE, STREAMS, WEBSOCKETS, ListenAddress
 from slbroker.errors import BindError, ConfigError
+from slbroker.listen import EVERYWHERE, STREAMS, WEBSOCKETS, ListenAddress
 from slbroker_edge.transports.buffers import enlarge
 from slbroker_edge.transports.datagrams import PKTINFO
 

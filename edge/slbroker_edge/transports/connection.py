@@ -13,7 +13,7 @@ from slbroker.sip.framer import PONG, Framer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slbroker.config import StreamSettings
+    from slbroker.settings.connections import StreamSettings
     from slbroker.sip.framer import Fault
     from slbroker.sip.reading import Address
     from slbroker_edge.edge import Edge

@@ -21,7 +21,7 @@ from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, Conn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slbroker.config import StreamSettings
+    from slbroker.settings.connections import StreamSettings
     from slbroker.sip.reading import Address
     from slbroker_edge.edge import Edge
 

@@ -16,7 +16,7 @@ from slbroker_edge.transports.datagrams import MAPPED, receive_asked, receive_ba
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slbroker.config import ListenAddress
+    from slbroker.listen import ListenAddress
     from slbroker.sip.reading import Address
     from slbroker_edge.edge import Edge
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.config import KEMI
 from slbroker.errors import ConfigError, PluginError
 from slbroker.plugin import DROP, Handlers, Request
+from slbroker.settings.handler import KEMI
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.beforekemi import ROUTER_UNTIL, LegacyMessage, install_router
 from slbroker_handlers.kemi.call import Call, active, begin, begin_call, end, stand_by

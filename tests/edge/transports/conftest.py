@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.config import TlsSettings
+from slbroker.settings.connections import TlsSettings
 from tests.support.certificates import Authority, Pair
 from tests.support.streams import StreamRig, served
 

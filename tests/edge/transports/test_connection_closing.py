@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import Handlers, Reply, Request
-from slbroker.config import TlsSettings
+from slbroker.settings.connections import TlsSettings
 from slbroker_edge.transports.connection import PARTING
 from tests.support.acks import is_armed
 from tests.support.edge import Rig

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from slbroker.config import ListenAddress
 from slbroker.errors import BindError
+from slbroker.listen import ListenAddress
 from slbroker_edge.transports import streams as streams_module
 from slbroker_edge.transports.binding import open_socket
 from tests.support.sip import TYPICAL, read_reply, request

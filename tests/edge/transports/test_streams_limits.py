@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import descriptors
-from slbroker.config import StreamSettings
+from slbroker.settings.connections import StreamSettings
 from slbroker_edge.transports import streams
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request

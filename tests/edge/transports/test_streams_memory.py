@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from slbroker import Handlers
-from slbroker.config import StreamSettings
+from slbroker.settings.connections import StreamSettings
 from slbroker_edge.transports import connection, streams
 from tests.support.sip import request
 from tests.support.streams import OPTIONS, VIA, StreamRig, is_served, series, served, small_socket, tiny_socket

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import Handlers
-from slbroker.config import TlsSettings
+from slbroker.settings.connections import TlsSettings
 from slbroker.tls import server_context
 from slbroker_edge.transports.connection import MAX_UNREAD
 from slbroker_edge.transports.tls import HANDSHAKES, RECORD

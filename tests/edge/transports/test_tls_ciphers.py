@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.config import TlsSettings
 from slbroker.errors import ConfigError
+from slbroker.settings.connections import TlsSettings
 from slbroker.tls import server_context, try_files
 from tests.support.peers import require_peer
 from tests.support.processes import run_slbroker

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.config import ListenAddress, TlsSettings
 from slbroker.errors import ConfigError
+from slbroker.listen import ListenAddress
+from slbroker.settings.connections import TlsSettings
 from slbroker.tls import server_context, try_files
 from tests.support.certificates import Authority, Pair, common_name
 from tests.support.processes import run_slbroker

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker.config import ListenAddress
 from slbroker.errors import BindError
+from slbroker.listen import ListenAddress
 from slbroker_edge.transports.udp import BATCH, UdpListener
 from tests.support.timing import until, within
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker.config import ListenAddress
 from slbroker.errors import BindError, Exit
+from slbroker.listen import ListenAddress
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.udp import MAX_ASKED, EverywhereListener, UdpListener
 from tests.support import asking

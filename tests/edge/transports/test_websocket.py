@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.frames import Opcode
 
-from slbroker.config import StreamSettings, TlsSettings
+from slbroker.settings.connections import StreamSettings, TlsSettings
 from slbroker_edge.transports.wsframes import MAX_MESSAGE
 from tests.support import streams
 from tests.support.sip import TYPICAL, read_reply, request

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from slbroker.bus import envelope
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.membership import Membership
-from slbroker.config import DispatchSettings
 from slbroker.keys import Key, KeyRing
 from slbroker.plugin.responder import Responder
+from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings
 from slbroker.sip.message import Source
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
@@ -103,7 +103,7 @@ class InProcess:
 
     def __init__(self, app: Handlers, workers: int = 1, credit: int = CREDIT) -> None:
         self.dispatcher: Dispatcher[Job] = Dispatcher("edge", 7_000_000, DispatchSettings())
-        self.edge = Edge(self.dispatcher, AckFilter(signer()))
+        self.edge = Edge(self.dispatcher, AckFilter(signer()), USUAL_POLICIES)
         self.sink = Sink()
         self._workers: dict[bytes, tuple[Membership, Responder]] = {}
         for number in range(workers):

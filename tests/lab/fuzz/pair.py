@@ -10,7 +10,7 @@ from tests.support.edge import MemoryWorker, Rig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slbroker.config import DispatchSettings
+    from slbroker.settings.dispatch import DispatchSettings
     from slbroker.sip.reading import Address
 
 SOURCE: Final = ("192.0.2.77", 40_077)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from slbroker.bus import envelope
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.envelope import Kind
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from slbroker_edge.service import TICK
 from tests.support.bus import ANSWER, hello, ids_of, job, kind_of
 

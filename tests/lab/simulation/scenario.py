@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.pool import JobPool
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ import pytest
 from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Standing
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.lab.simulation.scenario import MS, EdgeCost, Failure, Scenario, exponential, fixed, hung, stalling
 from tests.lab.simulation.world import FIRST_ARRIVAL, World, percentile, simulate
 

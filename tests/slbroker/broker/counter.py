@@ -8,7 +8,7 @@ from slbroker.broker.relay import Relay
 from slbroker.bus import envelope
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import Kind
-from slbroker.config import RelaySettings
+from slbroker.settings.broker import RelaySettings
 from tests.support.bus import MESSAGE, SOURCE, START, encode_requests, hello, kind_of
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from slbroker.broker.relay import Relay
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Answer, Kind
 from slbroker.bus.membership import Membership
-from slbroker.config import DispatchSettings, RelaySettings
+from slbroker.settings.broker import RelaySettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import ANSWER, START, STEP, hello, job, kind_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from slbroker.bus import envelope
-from slbroker.config import DispatchSettings, RelaySettings
+from slbroker.settings.broker import RelaySettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.slbroker.broker.rig import Broker, EdgeNode, Rig, WorkerNode
 from tests.support.bus import ANSWER
 

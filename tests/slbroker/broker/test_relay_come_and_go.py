@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slbroker.bus.membership import Standing
-from slbroker.config import DispatchSettings, RelaySettings
+from slbroker.settings.broker import RelaySettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.slbroker.broker.rig import Rig
 
 # Workers come and go --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from slbroker.broker.edges import MAX_LINKS, MAX_ROUTES
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_NAME
 from slbroker.bus.envelope import MAX_ARRAY, Kind
-from slbroker.config import RelaySettings
+from slbroker.settings.broker import RelaySettings
 from tests.slbroker.broker.counter import SETTINGS, Counter, holding, lost
 from tests.support.bus import MESSAGE, SOURCE, encode_requests, hello, kind_of
 

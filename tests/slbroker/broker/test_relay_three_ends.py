@@ -9,7 +9,8 @@ import pytest
 from slbroker.bus import envelope
 from slbroker.bus.envelope import Kind
 from slbroker.bus.membership import Standing
-from slbroker.config import DispatchSettings, RelaySettings
+from slbroker.settings.broker import RelaySettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.slbroker.broker.rig import Rig
 from tests.support.bus import ANSWER, MESSAGE
 

@@ -9,7 +9,7 @@ from slbroker.bus.account import MAX_CREDIT
 from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
 from slbroker.bus.roster import MAX_WORKERS
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import ANSWER, FIRST_ID, Desk, hello, kind_of
 
 SETTINGS = DispatchSettings()

@@ -14,8 +14,8 @@ from slbroker import secretfile
 from slbroker.bus import curve
 from slbroker.bus.address import BusAddress, parse_bus_address
 from slbroker.bus.curve import ClientKeys
-from slbroker.config import BusSecurity
 from slbroker.errors import ConfigError, KeyFileError
+from slbroker.settings.bus import BusSecurity
 
 
 def mode(path: Path) -> int:

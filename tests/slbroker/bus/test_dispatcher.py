@@ -9,7 +9,7 @@ from slbroker.bus.account import MAX_CREDIT
 from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import MAX_BATCH, Kind
 from slbroker.bus.roster import MAX_STRIKES
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import FIRST_ID, MESSAGE, SOURCE, Desk, hello, ids_of, kind_of
 
 SETTINGS = DispatchSettings()

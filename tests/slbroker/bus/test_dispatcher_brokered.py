@@ -8,7 +8,7 @@ from slbroker.bus import envelope
 from slbroker.bus.choice import Choice
 from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import ANSWER, FIRST_ID, Desk, hello, ids_of, kind_of
 
 SETTINGS = DispatchSettings()

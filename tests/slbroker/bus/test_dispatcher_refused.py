@@ -8,7 +8,7 @@ import pytest
 
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import Kind
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import FIRST_ID, Desk, hello, waiting
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from slbroker.bus import envelope
 from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import MAX_BATCH, Answer
 from slbroker.bus.membership import Standing
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import ANSWER, MESSAGE, FakeWorker, Link, waiting
 
 SETTINGS = DispatchSettings()

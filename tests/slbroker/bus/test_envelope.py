@@ -14,9 +14,9 @@ from slbroker.bus import envelope, membership
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
 from slbroker.bus.roster import MAX_WORKERS
-from slbroker.config import DispatchSettings
 from slbroker.errors import EnvelopeError
 from slbroker.keys import Key
+from slbroker.settings.dispatch import DispatchSettings
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
 from slbroker.sip.parser import parse

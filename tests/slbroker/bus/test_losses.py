@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slbroker.bus.envelope import Kind
 from slbroker.bus.losses import MOST, WINDOW, Losses, shown
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import Desk, hello
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.envelope import Kind
 from slbroker.bus.keycheck import AGAIN, PATIENCE, Labels, as_words
 from slbroker.bus.roster import MAX_STRIKES
-from slbroker.config import DispatchSettings, RelaySettings
 from slbroker.keys import KeyRing
+from slbroker.settings.broker import RelaySettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.slbroker.somekeys import NOW
 from tests.support.bus import START, hello, kind_of
 

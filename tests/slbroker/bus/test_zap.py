@@ -17,8 +17,8 @@ from slbroker.bus.address import BusAddress
 from slbroker.bus.curve import ClientKeys, KeyPair
 from slbroker.bus.sockets import BusSocket, bind_router, connect_dealer
 from slbroker.bus.zap import MAX_NAMED, ZapHandler
-from slbroker.config import BusSecurity
 from slbroker.errors import ConfigError, KeyFileError
+from slbroker.settings.bus import BusSecurity
 from tests.support.timing import within
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ import pytest
 from slbroker import keys
 from slbroker.bus import curve
 from slbroker.cli import cli, main
-from slbroker.commands.options import BusType, ListenType
 from slbroker.commands.variables import unknown_variables
-from slbroker.config import parse_listen_address
 from slbroker.errors import Exit
+from slbroker.listen import parse_listen_address
 from tests.support.peers import free_udp_port
 from tests.support.processes import run_slbroker
 
@@ -34,6 +33,7 @@ OPTIONS = [
 
 SAMPLES = {
     "--gather": "0.01", "--retry-after": "7-9", "--ws-origin": "https://phone.example.com", "--route": "pool=premium",
+    "--listen": "udp:[::1]:5099",
 }  # fmt: skip
 
 
@@ -41,11 +41,9 @@ def sample(param: click.Parameter) -> str:
     """A value for an option that is not its default."""
     if param.opts[0] in SAMPLES:
         return SAMPLES[param.opts[0]]
+    if param.type.name.startswith("ipc://"):
+        return "ipc:///tmp/sample/bus"
     match param.type:
-        case ListenType():
-            return "udp:[::1]:5099"
-        case BusType():
-            return "ipc:///tmp/sample/bus"
         case click.Choice():
             return str(param.type.choices[-1])
         case click.IntRange():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.bus import envelope
 from slbroker.bus.envelope import Kind
-from slbroker.config import DispatchSettings
+from slbroker.settings.dispatch import DispatchSettings
 from tests.lab.fuzz.pair import Pair
 from tests.lab.fuzz.plugin import app
 from tests.lab.fuzz.targets.bus import SEEDS as FRAMES

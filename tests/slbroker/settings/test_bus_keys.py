@@ -15,9 +15,8 @@ from slbroker import keys, logs
 from slbroker.bus import curve
 from slbroker.bus.address import parse_bus_address
 from slbroker.cli import main
-from slbroker.commands import busoptions
-from slbroker.config import BusSecurity
 from slbroker.errors import ConfigError, Exit
+from slbroker.settings.bus import BusSecurity, refuse_open
 from tests.peers.brokers import Edge, free_bus_address, new_keys, start_edge
 from tests.peers.phone import Phone
 from tests.support.processes import ROOT, run_slbroker
@@ -252,9 +251,9 @@ def test_what_people_get_wrong_is_one_line(
 
 def test_with_keys_the_bus_may_be_open_to_other_machines() -> None:
     far = parse_bus_address("tcp://0.0.0.0:5590")
-    busoptions.refuse_open([far], BusSecurity(Path("edge.key_secret"), Path("clients")), insecure=False)
+    refuse_open([far], BusSecurity(Path("edge.key_secret"), Path("clients")), insecure=False)
     with pytest.raises(ConfigError, match="give it keys"):
-        busoptions.refuse_open([far], None, insecure=False)
+        refuse_open([far], None, insecure=False)
 
 
 def test_on_a_network_that_nobody_else_reaches_keys_may_be_left_out(site: Site) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slbroker.commands.checkoptions import TagType, make_checks
 from slbroker.errors import ConfigError
+from slbroker.settings.edge import CheckChoice, read_tag
 from slbroker.sip.validate import DEFAULT, NAMES
 from tests.support.processes import run_slbroker
 from tests.support.sip import request
@@ -19,19 +19,19 @@ PAGE = Path(__file__).parents[3] / "docs/checks.md"
 
 
 def test_which_are_on() -> None:
-    assert make_checks((), ()).names == DEFAULT
-    assert make_checks(("date", "contact"), ("via",)).names == DEFAULT - {"via"} | {"date", "contact"}
-    assert make_checks(("all",), ()).names == frozenset(NAMES)
-    assert make_checks(("all",), ("branch",)).names == frozenset(NAMES) - {"branch"}
-    assert make_checks(("date",), ("all",)).names == {"date"}
-    assert make_checks(("date",), ("date",)).names == DEFAULT
+    assert CheckChoice((), ()).checks().names == DEFAULT
+    assert CheckChoice(("date", "contact"), ("via",)).checks().names == DEFAULT - {"via"} | {"date", "contact"}
+    assert CheckChoice(("all",), ()).checks().names == frozenset(NAMES)
+    assert CheckChoice(("all",), ("branch",)).checks().names == frozenset(NAMES) - {"branch"}
+    assert CheckChoice(("date",), ("all",)).checks().names == {"date"}
+    assert CheckChoice(("date",), ("date",)).checks().names == DEFAULT
 
 
 def test_what_they_need_to_know() -> None:
-    checks = make_checks((), (), ("Timer", "100rel"), 1_000)
+    checks = CheckChoice((), (), ("Timer", "100rel"), 1_000).checks()
     assert (checks.supported, checks.max_body) == (frozenset((b"timer", b"100rel")), 1_000)
     with pytest.raises(ConfigError, match="--supported 'timer, 100rel' is no option tag"):
-        TagType().convert("timer, 100rel", None, None)
+        read_tag("timer, 100rel")
 
 
 def test_the_page_lists_every_check_and_whether_it_is_on() -> None:

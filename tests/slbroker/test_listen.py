@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 
 from slbroker.bus.address import default_bus, parse_bus_address
-from slbroker.config import (
-    EdgeSettings,
-    HandlerSettings,
-    ListenAddress,
-    advertise,
-    parse_listen_address,
-    parse_origin,
-)
 from slbroker.errors import ConfigError
+from slbroker.listen import ListenAddress, advertise, parse_listen_address, parse_origin
+from slbroker.settings.edge import EdgeSettings
+from slbroker.settings.handler import HandlerSettings
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from slbroker.bus import curve
 from slbroker.bus.address import parse_bus_address
-from slbroker.commands import brokeroptions
-from slbroker.config import BrokerAccess, BusSecurity
+from slbroker.commands.serve import check_brokers
 from slbroker.errors import ConfigError, KeyFileError
+from slbroker.settings.bus import BrokerAccess, BusSecurity
+from slbroker.settings.edge import EdgeSettings
+from tests.support.commands import settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,17 +21,8 @@ HERE, THERE = parse_bus_address("tcp://127.0.0.1:5591"), parse_bus_address("tcp:
 
 
 def read(*words: str) -> BrokerAccess:
-    """What a command with these options gets."""
-    got: list[BrokerAccess] = []
-
-    @click.command()
-    @brokeroptions.brokers
-    def command(brokers: BrokerAccess) -> None:
-        got.append(brokers)
-
-    result: Any = CliRunner().invoke(command, words, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return got[0]
+    """What an edge with these options is told."""
+    return settings_of(EdgeSettings, *words, "--keys", "ring").brokers
 
 
 def test_brokers_and_their_keys_are_read_in_order(tmp_path: Path) -> None:
@@ -57,22 +48,22 @@ def security(tmp_path: Path) -> BusSecurity:
 
 
 def test_what_can_be_used(security: BusSecurity, tmp_path: Path) -> None:
-    brokeroptions.check(BrokerAccess(), None, insecure=False)
-    brokeroptions.check(BrokerAccess((HERE,)), None, insecure=False)
-    brokeroptions.check(BrokerAccess((THERE,)), None, insecure=True)
-    brokeroptions.check(BrokerAccess((HERE, THERE), (tmp_path / "broker.key",)), security, insecure=False)
+    check_brokers(BrokerAccess(), None, insecure=False)
+    check_brokers(BrokerAccess((HERE,)), None, insecure=False)
+    check_brokers(BrokerAccess((THERE,)), None, insecure=True)
+    check_brokers(BrokerAccess((HERE, THERE), (tmp_path / "broker.key",)), security, insecure=False)
 
 
 def test_a_broker_elsewhere_needs_keys_of_its_own(security: BusSecurity) -> None:
     with pytest.raises(ConfigError, match="open to other machines"):
-        brokeroptions.check(BrokerAccess((HERE, THERE)), security, insecure=False)
+        check_brokers(BrokerAccess((HERE, THERE)), security, insecure=False)
 
 
 def test_keys_that_do_not_go_together(security: BusSecurity, tmp_path: Path) -> None:
     key = tmp_path / "broker.key"
     with pytest.raises(ConfigError, match="needs --bus-key"):
-        brokeroptions.check(BrokerAccess((HERE,), (key,)), None, insecure=False)
+        check_brokers(BrokerAccess((HERE,), (key,)), None, insecure=False)
     with pytest.raises(ConfigError, match="2 --broker-key for 1 --broker: give one"):
-        brokeroptions.check(BrokerAccess((HERE,), (key, key)), security, insecure=False)
+        check_brokers(BrokerAccess((HERE,), (key, key)), security, insecure=False)
     with pytest.raises(KeyFileError):
-        brokeroptions.check(BrokerAccess((HERE,), (tmp_path / "absent.key",)), security, insecure=False)
+        check_brokers(BrokerAccess((HERE,), (tmp_path / "absent.key",)), security, insecure=False)

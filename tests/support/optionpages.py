@@ -1,0 +1,202 @@
+"""Writes docs/options.md and docs/slbroker.toml from the settings classes: python -m tests.support.optionpages."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+import slbroker.commands
+import slbroker.settings
+from slbroker.cli import cli
+from slbroker.option import File, Number, OneOf, Option, Part, Whole, Word
+from tests.support.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE: Final = ROOT / "docs" / "options.md"
+EXAMPLE: Final = ROOT / "docs" / "slbroker.toml"
+_WIDTH: Final = 116
+_MADE: Final = "Made by `python -m tests.support.optionpages` from the classes in slbroker/settings: edit those."
+ROOMS: Final = ("edge", "dispatch", "connections", "bus", "handler", "broker", "run")
+COMMANDS: Final = {name: each for name, each in cli.commands.items() if not isinstance(each, click.Group)}
+
+
+class Told(NamedTuple):
+    """An option as some commands have it: `where` is the file that describes it, `what` that file's first line."""
+
+    option: Option
+    where: str
+    what: str
+    commands: tuple[str, ...]
+
+
+def settings_classes() -> list[type[Any]]:
+    """The settings classes, in the order of their files."""
+    names = [
+        *(f"slbroker.settings.{name}" for name in ROOMS),
+        *(f"slbroker.commands.{each.name}" for each in pkgutil.iter_modules(slbroker.commands.__path__)),
+    ]
+    assert {each.name for each in pkgutil.iter_modules(slbroker.settings.__path__)} == set(ROOMS)
+    modules = [importlib.import_module(name) for name in names]
+    found = [
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and is_dataclass(each) and each.__module__ == module.__name__
+    ]
+    parts = {(part.of, of.__module__) for of in found for part in _meanings(of) if isinstance(part, Part)}
+    # What is made of parts comes first, in its own file.
+    return sorted(found, key=lambda of: (names.index(of.__module__), (of, of.__module__) in parts))
+
+
+def _meanings(of: type[Any]) -> list[Any]:
+    return [meaning for each in fields(of) for meaning in each.metadata.values()]
+
+
+def own_options(of: type[Any]) -> list[Option]:
+    """The options among the fields of a class, without those of its parts."""
+    return [meaning for meaning in _meanings(of) if isinstance(meaning, Option)]
+
+
+def params(described: Option) -> Iterator[tuple[str, click.Option]]:
+    """The commands that have an option, with what click has of it."""
+    for name, command in COMMANDS.items():
+        for param in command.params:
+            if isinstance(param, click.Option) and param.opts[0] == described.flag and param.help == described.help:
+                yield name, param
+
+
+def all_options() -> list[Told]:
+    """Every option that differs from others in its name or its help, where it is described first."""
+    found: dict[tuple[str, str], Told] = {}
+    for each in settings_classes():
+        module = inspect.getmodule(each)
+        assert module is not None
+        assert module.__doc__ is not None
+        where = module.__name__.replace(".", "/") + ".py"
+        for option in own_options(each):
+            commands = tuple(name for name, _ in params(option))
+            what = module.__doc__.partition("\n")[0]
+            found.setdefault((option.flag, option.help), Told(option, where, what, commands))
+    return list(found.values())
+
+
+# The page -------------------------------------------------------------------------------------------------------
+
+_HEAD: Final = """# Options
+
+Each option can be said in three ways. The first of these that says it counts:
+
+1. a word of the command line: `--max-wait 0.5`,
+2. an environment variable: `SLBROKER_MAX_WAIT=0.5`; several values stand behind each other with blanks between them
+   (of `--route`, with `;` for the blanks within; of files, with `:`),
+3. a key of the TOML file that `--config FILE` or `SLBROKER_CONFIG` names: `max-wait = 0.5`, at its top for all
+   commands, in a table such as `[edge]` for one. [slbroker.toml](slbroker.toml) has them all, to copy from;
+   `slbroker check --config FILE` says what is wrong with a file.
+
+What is repeatable is a list in TOML. A switch is `true` or `false` there and in a variable.
+"""
+
+
+def page() -> str:
+    """The page."""
+    lines = [_HEAD, f"<!-- {_MADE} -->"]
+    where = ""
+    for told in all_options():
+        if told.where != where:
+            where = told.where
+            lines += ["", f"## {told.what.rstrip('.')}", "", f"Described in `{where}`.", ""]
+            lines += ["| option | value | default | commands | |", "|---|---|---|---|---|"]
+        lines.append(_row(told))
+    return "\n".join(lines) + "\n"
+
+
+def _row(told: Told) -> str:
+    option = told.option
+    value = _value(option) + (", repeatable" if option.many else "")
+    default = "required" if option.required else _defaults(told)
+    cells = (f"`{option.flag}`", value, default, ", ".join(told.commands), _escaped(option.help))
+    return f"| {' | '.join(cells)} |"
+
+
+def _defaults(told: Told) -> str:
+    """The defaults, with the commands where these have different ones."""
+    by_command = {name: param.default for name, param in params(told.option) if param.show_default}
+    if len(set(by_command.values())) < 2:
+        return f"`{told.option.default_word}`" if told.option.default_word else ""
+    return ", ".join(f"`{value}` ({name})" for name, value in by_command.items())
+
+
+def _value(option: Option) -> str:
+    if option.metavar:
+        return f"`{_escaped(option.metavar)}`"
+    match option.kind:
+        case Whole(low, high, unit):
+            return f"{low:,} to {high:,} {unit}".strip()
+        case Number(low, high, unit):
+            return f"{low:,} to {high:,} {unit}".strip()
+        case OneOf(words):
+            return ", ".join(f"`{word}`" for word in words)
+        case File(folder):
+            return "a file or folder" if folder and "directory" in option.help else "a file"
+        case Word(name):
+            return f"`{_escaped(name)}`"
+    return "a switch" if option.kind is bool else "a text"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
+# The example ----------------------------------------------------------------------------------------------------
+
+
+def example() -> str:
+    """The file: what several commands have at its top, then a table for each of the others; every key commented out."""
+    lines = [
+        f"# {_MADE.replace('`', '')}",
+        "#",
+        "# All keys that the file of --config may have, with their defaults, or an example where there is none. Take",
+        "# the # away from a key to set it. At the top a key is for each command that has the option; in a command's",
+        "# table it is for that one.",
+    ]
+    tables: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for told in all_options():
+        commands = [name for name in told.commands if name != "check"]
+        if told.option.flag == "--config" or told.option.key in seen:
+            continue
+        seen.add(told.option.key)
+        everywhere = [name for name, each in COMMANDS.items() if any(told.option.flag in p.opts for p in each.params)]
+        table = commands[0] if len([name for name in everywhere if name != "check"]) == 1 else ""
+        words = told.option.help if table else f"{told.option.help} [{', '.join(everywhere)}]"
+        tables.setdefault(table, []).extend(
+            ["", *textwrap.wrap(words, _WIDTH, initial_indent="# ", subsequent_indent="# "), f"#{setting(told.option)}"]
+        )
+    for name in ("", *COMMANDS):
+        if name in tables:
+            lines += ["", f"[{name}]"] if name else []
+            lines += tables[name]
+    return "\n".join(lines) + "\n"
+
+
+def setting(option: Option) -> str:
+    """A line that sets an option."""
+    if option.kind is bool:
+        return f"{option.key} = true"
+    word = option.default_word or option.example
+    assert word, f"{option.flag} needs an example"
+    value = word if isinstance(option.kind, Whole | Number) else f'"{word}"'
+    return f"{option.key} = [{value}]" if option.many else f"{option.key} = {value}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    EXAMPLE.write_text(example(), encoding="utf-8")
