@@ -63,7 +63,7 @@ test: lint types ## lint, types, then every test
 	@begun=$$(date +%s); alone=0; beside=0; \
 	SLBROKER_TEST_PART=alone $(BIN)/pytest $(ARGS) || alone=$$?; \
 	[ $$alone -ne 2 ] || exit 2; \
-	SLBROKER_TEST_PART=beside $(BIN)/pytest -n $(AT_ONCE) --dist worksteal $(ARGS) || beside=$$?; \
+	SLBROKER_TEST_PART=beside $(BIN)/pytest -n $(AT_ONCE) $(ARGS) || beside=$$?; \
 	echo "The tests took $$(($$(date +%s) - begun)) s."; \
 	case "$$alone $$beside" in \
 	  "0 0" | "0 5" | "5 0") ;; \
@@ -74,7 +74,7 @@ test: lint types ## lint, types, then every test
 AGAIN = echo "Once more, one after the other: what has failed."; $(BIN)/pytest --last-failed --last-failed-no-failures none $(ARGS)
 
 quick: setup ## a third of the tests, those that need no other program: for one more interpreter
-	@$(BIN)/pytest -n $(AT_ONCE) --dist worksteal --hypothesis-profile quick -m "not peer and not alone" $(QUICK) $(ARGS) || { [ $$? -eq 1 ] && { $(AGAIN); }; }
+	@$(BIN)/pytest -n $(AT_ONCE) --hypothesis-profile quick -m "not peer and not alone" $(QUICK) $(ARGS) || { [ $$? -eq 1 ] && { $(AGAIN); }; }
 
 lint: setup ## ruff: rules and layout
 	@echo "Checking the style."

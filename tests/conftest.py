@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import hypothesis
 import pytest
 
+from tests.support import scheduling
 from tests.support.peers import free_udp_port
 from tests.support.processes import Process, slbroker
 from tests.support.timing import TIME
@@ -26,8 +27,10 @@ hypothesis.settings.load_profile("slbroker")
 # For one more interpreter (`make quick`): whether it does the same, not what else there may be to find.
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 
-# Folders and files whose tests wait for processes. They come first, so that none of them is the one that all wait for.
-WAITS = re.compile(r"tests/(?:peers|interop|browser|lab/(?:network|fire|simulation))/|_live\.py|/test_packaging\.py")
+# What tests have that start programs, and wait for them: where they stand, what they take, what their file imports.
+WAITING_FILES = re.compile(r"tests/(?:peers|interop|browser|lab/network|lab/fire|lab/simulation)/|_live\.py")
+WAITING_FIXTURES = frozenset(("start_slbroker", "start_program"))
+PROCESSES = "tests.support.processes"
 LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 
 
@@ -46,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make test` has two parts: what wants the machine for itself, then the rest; any other run has both."""
-    if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
-        items.sort(key=lambda item: not WAITS.search(item.nodeid))
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items[:] = scheduling.mix(items, lambda item: item.nodeid, waits)
     part = os.environ.get("SLBROKER_TEST_PART", "")
     if part in ("alone", "beside"):
         parts: dict[str, list[pytest.Item]] = {"alone": [], "beside": []}
@@ -55,6 +58,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             parts["alone" if item.get_closest_marker("alone") else "beside"].append(item)
         items[:] = parts.pop(part)
         config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
+
+
+def waits(item: pytest.Item) -> bool:
+    """Whether a test starts programs, for all that can be told without running it."""
+    if WAITING_FILES.search(item.nodeid) or not WAITING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return True
+    module = getattr(item, "module", None)
+    return any(getattr(value, "__module__", "") == PROCESSES for value in vars(module).values()) if module else False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Whatever --dist says."""
+    return scheduling.Runs(config, log)
 
 
 @pytest.fixture(autouse=True)
