@@ -6,13 +6,14 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker import Handlers
 from slbroker.settings.dispatch import DispatchSettings
 from tests.edge.test_edge import STUN, app
 from tests.support.edge import SIGNER, FakeListener, Rig
+from tests.support.examples import examples
 from tests.support.sip import TYPICAL, request
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def apply(rig: Rig, step: tuple[str, object, object]) -> None:
             rig.turn()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(steps, max_size=25))
 def test_the_fates_add_up_after_every_step_and_everything_ends(script: list[tuple[str, object, object]]) -> None:
     """`Rig` checks the sum after each envelope; after 11 s two workers have had their time."""
@@ -86,7 +87,7 @@ def test_the_fates_add_up_after_every_step_and_everything_ends(script: list[tupl
     assert all(reply.startswith(b"SIP/2.0 ") for reply in rig.replies)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.binary(max_size=200)
     | st.builds(lambda data, seed: mutate(data, seed), st.sampled_from(DATAGRAMS), st.integers())
@@ -144,7 +145,7 @@ def test_two_edges_exchange_one_reply_at_most(datagram: bytes, handlers: Handler
     assert bounce(*rigs, datagram) <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(DATAGRAMS), st.integers())
 def test_nor_for_a_broken_datagram(datagram: bytes, seed: int) -> None:
     rigs = (Rig(), Rig())

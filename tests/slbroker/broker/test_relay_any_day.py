@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -13,6 +12,7 @@ from slbroker.settings.broker import RelaySettings
 from slbroker.settings.dispatch import DispatchSettings
 from tests.slbroker.broker.rig import Broker, EdgeNode, Rig, WorkerNode
 from tests.support.bus import ANSWER
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
@@ -155,4 +155,4 @@ class AnyDay(RuleBasedStateMachine):
 
 
 TestAnyDay = AnyDay.TestCase
-TestAnyDay.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestAnyDay.settings = examples(120, steps=40)

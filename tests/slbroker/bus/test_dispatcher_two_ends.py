@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -13,6 +12,7 @@ from slbroker.bus.envelope import MAX_BATCH, Answer
 from slbroker.bus.membership import Standing
 from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import ANSWER, MESSAGE, FakeWorker, Link, waiting
+from tests.support.examples import examples
 
 SETTINGS = DispatchSettings()
 
@@ -355,4 +355,4 @@ class AnyDay(RuleBasedStateMachine):
 
 
 TestAnyDay = AnyDay.TestCase
-TestAnyDay.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestAnyDay.settings = examples(200, steps=50)

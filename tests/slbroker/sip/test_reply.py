@@ -15,6 +15,7 @@ from slbroker.sip import via
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reasons import REASONS, reason_for
 from slbroker.sip.reply import build_reply, status_line
+from tests.support.examples import examples
 from tests.support.sip import PHONE_INVITE, SIPP_ACK, TYPICAL, ReadReply, read_reply, request, split_list, typed
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ PIECES = (
 # fmt: on
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     st.sampled_from([*TYPICAL.values(), SIPP_ACK]),
     st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 3), st.sampled_from(PIECES)), min_size=1, max_size=4),
