@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import Exit
+from slbroker.keys import create as create_keys
 from tests.support.peers import free_udp_port, require_peer
 from tests.support.processes import ROOT, Process, child_environment, run_slbroker
 from tests.support.timing import within
@@ -87,7 +88,7 @@ def health_check(port: int) -> tuple[str, ...]:
 
 
 def test_a_container_is_healthy_as_long_as_its_edge_answers(start_slbroker: Start, tmp_path: Path) -> None:
-    assert run_slbroker("keys", "new", str(tmp_path / "ring")).wait() == Exit.OK
+    create_keys(tmp_path / "ring")
     env = {"SLBROKER_BUS": f"ipc://{tmp_path}/bus", "SLBROKER_KEYS": str(tmp_path / "ring")}
     edge = start_slbroker("edge", "--listen", "udp:127.0.0.1:0", env=env)
     port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker.bus.pauses import HELD_UP, Pauses
+from slbroker.keys import create as create_keys
 from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import Desk
 from tests.support.processes import run_slbroker
@@ -72,7 +73,7 @@ def figures_of(bus: str) -> dict[str, Any]:
 def test_what_was_paused_together_goes_on_together(start_slbroker: Start, tmp_path: Path, brokered: bool) -> None:
     plugin, ring, bus = tmp_path / "plugin.py", tmp_path / "ring", f"ipc://{tmp_path}/bus"
     plugin.write_text(PLUGIN)
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    create_keys(ring)
     more: tuple[str, ...] = ()
     theirs, frozen = bus, []
     if brokered:

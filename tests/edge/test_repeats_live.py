@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from slbroker.keys import create as create_keys
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import within
@@ -38,7 +39,7 @@ def test_what_a_hung_worker_has_is_repeated_and_answered_once(
     """Half of the calls are at a stopped worker; each is sent five times, and answered by it once it goes on."""
     plugin, ring, bus = tmp_path / "plugin.py", tmp_path / "ring", f"ipc://{tmp_path}/bus"
     plugin.write_text(PLUGIN)
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    create_keys(ring)
     more: tuple[str, ...] = ()
     theirs = bus
     if brokered:

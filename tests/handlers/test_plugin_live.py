@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slbroker.errors import Exit
+from slbroker.keys import create as create_keys
 from tests.peers.phone import Phone
 from tests.support.processes import run_slbroker
 from tests.support.timing import until
@@ -74,7 +75,7 @@ def test_a_startup_that_fails_ends_all_with_a_line_that_says_where(tmp_path: Pat
     )
     for words in (("run", "--listen", "udp:127.0.0.1:0"), ("handler", "--bus", f"ipc://{tmp_path}/bus")):
         ring = tmp_path / f"{words[0]}.ring"
-        assert run_slbroker("keys", "new", str(ring)).wait() == 0
+        create_keys(ring)
         ended = run_slbroker(*words, "--plugin", str(plugin), "--keys", str(ring), "--workers", "1")
         assert ended.wait() == Exit.PLUGIN, ended
         assert f"slbroker: the plugin's startup failed: OSError: no db, at {plugin}:5 in f" in ended.log

@@ -12,6 +12,7 @@ import pytest
 
 from slbroker import Handlers, Reply, Request
 from slbroker.errors import PluginError
+from slbroker.keys import create as create_keys
 from slbroker.plugin import lifecycle
 from slbroker.testing import Client
 from tests.support.processes import run_slbroker
@@ -177,7 +178,7 @@ class Site:
     def __init__(self, start: Start, folder: Path) -> None:
         self._start = start
         self.ring, self.bus, self.plugin = folder / "ring", f"ipc://{folder}/bus", folder / "plugin.py"
-        assert run_slbroker("keys", "new", str(self.ring)).wait() == 0
+        create_keys(self.ring)
 
     def handler(self, source: str, *options: str, name: str = "--plugin") -> Any:
         self.plugin.write_text(source)

@@ -16,8 +16,8 @@ from slbroker.bus.address import BusAddress
 from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import connect_dealer
 from slbroker.descriptors import RESERVED, Room, make_room
+from slbroker.keys import create as create_keys
 from tests.support.bus import hello, kind_of
-from tests.support.processes import run_slbroker
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def assert_one_more_is_welcome(path: Path) -> None:
 @pytest.fixture
 def edge_words(tmp_path: Path) -> list[str]:
     """The command of an edge whose bus is the file `bus`."""
-    assert run_slbroker("keys", "new", str(tmp_path / "ring")).wait() == 0
+    create_keys(tmp_path / "ring")
     words = ["--keys", str(tmp_path / "ring"), "--bus", f"ipc://{tmp_path}/bus"]
     return ["edge", *words, "--listen", "udp:127.0.0.1:0"]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
+from unittest.mock import patch
 
 from tests.support.timing import within
 
@@ -178,3 +180,36 @@ def run_slbroker(
     with slbroker(*arguments, env=env, cwd=cwd) as process:
         process.wait(seconds)
     return process
+
+
+class Ended(NamedTuple):
+    """A command that was called in this process, as a Process that has ended is looked at."""
+
+    code: int
+    output: str
+    log: str
+
+    def wait(self) -> int:
+        """Its exit status."""
+        return self.code
+
+
+def call_slbroker(*arguments: str, cwd: Path | None = None) -> Ended:
+    """Run `slbroker ARGUMENTS` to its end in this process: for a table, where Python's start would be most of it."""
+    from slbroker.cli import main
+
+    output, log = io.StringIO(), io.StringIO()
+    code: object = 0
+    with (
+        patch.object(sys, "argv", ["slbroker", *arguments]),
+        patch.dict(os.environ, child_environment(), clear=True),
+        redirect_stdout(output),
+        redirect_stderr(log),
+        chdir(cwd or Path()),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    assert isinstance(code, int)
+    return Ended(code, output.getvalue(), log.getvalue())

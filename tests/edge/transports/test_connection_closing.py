@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import Handlers, Reply, Request
+from slbroker.keys import create as create_keys
 from slbroker.settings.connections import TlsSettings
 from slbroker_edge.transports.connection import PARTING
 from tests.support.acks import is_armed
 from tests.support.edge import Rig
-from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.streams import VIA, StreamRig, small_socket
 from tests.support.timing import within
@@ -202,7 +202,7 @@ def test_edge_broker_and_handler_as_processes(
     monkeypatch.setenv("SLBROKER_PURE", pure)
     plugin, ring = tmp_path / "close.py", tmp_path / "ring"
     plugin.write_text(PLUGIN)
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    create_keys(ring)
     to_edges, to_handlers = f"ipc://{tmp_path}/edges", f"ipc://{tmp_path}/handlers"
     start_slbroker("broker", "--edges", to_edges, "--handlers", to_handlers).wait_for("broker ready")
     edge = start_slbroker(

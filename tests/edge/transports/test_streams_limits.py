@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker import descriptors
+from slbroker.keys import create as create_keys
 from slbroker.settings.connections import StreamSettings
 from slbroker_edge.transports import streams
 from tests.support.processes import run_slbroker
@@ -196,7 +197,7 @@ def port_of(transport: str, ready: str) -> int:
 def crowd(start_slbroker: Start, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Crowd]:
     """An edge for a crowd; its further options are the test's parameter. No handlers: it answers 503 by itself."""
     ring = tmp_path / "ring"
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    create_keys(ring)
     edge = start_slbroker(
         *("edge", "--listen", "udp:127.0.0.1:0", "--listen", "tcp:127.0.0.1:0", "--keys", str(ring)),
         *("--bus", f"ipc://{tmp_path}/bus", "--tcp-per-source", "0", *getattr(request, "param", ())),
@@ -270,7 +271,7 @@ def test_a_live_edge_keeps_its_limits(crowd: Crowd, tmp_path: Path) -> None:
 def test_a_live_edge_with_few_descriptors(start_program: Start, tmp_path: Path) -> None:
     """It says so, keeps what it needs for itself, and refuses the rest."""
     ring = tmp_path / "ring"
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    create_keys(ring)
     edge = start_program(
         *("/bin/sh", "-c", 'ulimit -n "$1"; shift; exec "$@"', "sh", str(descriptors.RESERVED + 13)),
         *(sys.executable, "-m", "slbroker", "edge", "--keys", str(ring), "--bus", f"ipc://{tmp_path}/bus"),

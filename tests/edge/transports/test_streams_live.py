@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from slbroker.keys import create as create_keys
 from tests.support.peers import free_tcp_port, free_udp_port
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
@@ -37,7 +38,7 @@ async def slow(request):
 @pytest.fixture
 def ring(tmp_path: Path) -> Path:
     made = tmp_path / "ring"
-    assert run_slbroker("keys", "new", str(made)).wait() == 0
+    create_keys(made)
     return made
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import ConfigError
+from slbroker.keys import create as create_keys
 from slbroker.settings.connections import TlsSettings
 from slbroker.tls import server_context, try_files
 from tests.support.peers import require_peer
@@ -62,7 +63,7 @@ class Serve:
 
     def __call__(self, *words: str, env: dict[str, str] | None = None) -> int:
         ring = self._folder / "ring"
-        assert run_slbroker("keys", "new", str(ring)).wait() == 0
+        create_keys(ring)
         edge = self._start(
             *("edge", "--listen", "tls:127.0.0.1:0", "--bus", f"ipc://{self._folder}/bus", "--keys", str(ring)),
             *(*self._files, *words),

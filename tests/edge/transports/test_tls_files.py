@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import ConfigError
+from slbroker.keys import create as create_keys
 from slbroker.listen import ListenAddress
 from slbroker.settings.connections import TlsSettings
 from slbroker.tls import server_context, try_files
@@ -62,7 +63,7 @@ def test_a_tls_address_needs_a_certificate(server: Pair) -> None:
 def options(server: Pair, tmp_path: Path) -> list[str]:
     """An edge with TLS, its files copied to where a test may change them."""
     ring = tmp_path / "ring"
-    assert run_slbroker("keys", "new", str(ring)).wait() == 0
+    create_keys(ring)
     (tmp_path / "cert.pem").write_bytes(server.certificate.read_bytes())
     (tmp_path / "key.pem").write_bytes(server.key.read_bytes())
     return [

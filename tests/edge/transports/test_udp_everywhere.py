@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker.errors import BindError, Exit
+from slbroker.keys import create as create_keys
 from slbroker.listen import ListenAddress
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.udp import MAX_ASKED, EverywhereListener, UdpListener
@@ -47,7 +48,7 @@ class Site:
         self.bus = f"ipc://{folder}/bus"
         self.plugin, self.ring = folder / "plugin.py", folder / "ring"
         self.plugin.write_text(asking.PLUGIN)
-        assert run_slbroker("keys", "new", str(self.ring)).wait() == Exit.OK
+        create_keys(self.ring)
 
     def edge(self, *words: str) -> Process:
         pair = Authority(self.folder).issue("server")
@@ -231,7 +232,7 @@ def test_an_address_that_is_not_there_yet_wants_freebind(host: str, transport: s
 
 def test_freebind_as_option_in_the_environment_and_in_the_file(start_slbroker: Start, tmp_path: Path) -> None:
     ring, config = tmp_path / "ring", tmp_path / "slbroker.toml"
-    assert run_slbroker("keys", "new", str(ring)).wait() == Exit.OK
+    create_keys(ring)
     config.write_text("[edge]\nfreebind = true\n")
     for words, env in ((("--freebind",), {}), ((), {"SLBROKER_FREEBIND": "1"}), (("--config", str(config)), {})):
         port = free_udp_port()

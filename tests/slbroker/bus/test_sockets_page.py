@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slbroker.bus.address import parse_bus_address
+from slbroker.keys import create as create_keys
 from tests.support.figures import ask_figures
-from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
 
@@ -28,7 +28,7 @@ def test_the_pages_worker_works(folder: Path, start_slbroker: Start, start_progr
     program.write_text(code[1])
     bus = parse_bus_address(f"ipc://{folder}/run/bus")
     keys = str(folder / "keys")
-    assert run_slbroker("keys", "new", keys).wait() == 0
+    create_keys(keys)
     worker = start_program(sys.executable, str(program), str(bus))  # it may be there first
     edge = start_slbroker("edge", "--listen", "udp:127.0.0.1:0", "--bus", str(bus), "--keys", keys)
     (port,) = re.findall(r"udp:127\.0\.0\.1:(\d+)", edge.wait_for("edge ready"))

@@ -12,7 +12,7 @@ from slbroker.bus import curve
 from slbroker.errors import Exit
 from tests.support.certificates import Authority
 from tests.support.peers import free_udp_port
-from tests.support.processes import run_slbroker
+from tests.support.processes import call_slbroker, run_slbroker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def check(folder: Path, content: str, *words: str) -> tuple[int, list[str], list[str]]:
     """The exit code, what is BAD, and what is ok, of the file; nothing is said elsewhere."""
     (folder / FILE).write_text(content)
-    ended = run_slbroker("check", "--config", FILE, *words, cwd=folder)
+    ended = call_slbroker("check", "--config", FILE, *words, cwd=folder)
     code = ended.wait()
     assert ended.log == ""
     lines = ended.output.splitlines()

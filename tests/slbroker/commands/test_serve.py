@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import Exit
+from slbroker.keys import create as create_keys
 from tests.peers.phone import Phone
 from tests.support.processes import run_slbroker
 from tests.support.timing import until, within
@@ -253,7 +254,7 @@ def test_a_taken_port(running: tuple[Process, int]) -> None:
 def test_a_plugin_that_cannot_be_loaded(command: str, tmp_path: Path) -> None:
     file, ring = tmp_path / "broken.py", tmp_path / "ring"
     file.write_text("app = 1\nimport nothing_of_that_name\n")
-    assert run_slbroker("keys", "new", str(ring)).wait() == Exit.OK
+    create_keys(ring)
     listen = LISTEN if command.startswith("run") else ()
     process = run_slbroker(*command.split(), *listen, "--plugin", str(file), "--keys", str(ring))
     if command == "check":
@@ -295,7 +296,7 @@ def test_a_reader_that_has_gone_is_no_traceback(start_program: Start) -> None:
 
 def test_check_says_what_it_found(tmp_path: Path, plugin: Path) -> None:
     ring = tmp_path / "ring"
-    assert run_slbroker("keys", "new", str(ring)).wait() == Exit.OK
+    create_keys(ring)
     process = run_slbroker("check", "--plugin", str(plugin), "--keys", str(ring), *LISTEN)
     assert process.wait() == Exit.OK
     assert [line.split()[:2] for line in process.output.splitlines() if not line.startswith("note ")] == [
