@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import textwrap
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 PAGE: Final = ROOT / "docs" / "options.md"
 EXAMPLE: Final = ROOT / "docs" / "slbroker.toml"
@@ -29,30 +31,35 @@ COMMANDS: Final = {name: each for name, each in cli.commands.items() if not isin
 
 
 class Told(NamedTuple):
-    """An option as some commands have it: `where` is the file that describes it, `what` that file's first line."""
+    """An option as some commands have it, and the class that describes it."""
 
     option: Option
-    where: str
-    what: str
+    home: type[Any]
     commands: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        """The file of that class."""
+        return self.home.__module__.replace(".", "/") + ".py"
+
+
+def modules() -> list[ModuleType]:
+    """The modules that have settings classes, in the order in which people read of them."""
+    assert {each.name for each in pkgutil.iter_modules(slbroker.settings.__path__)} == set(ROOMS)
+    commands = [f"slbroker.commands.{each.name}" for each in pkgutil.iter_modules(slbroker.commands.__path__)]
+    return [importlib.import_module(name) for name in (*(f"slbroker.settings.{room}" for room in ROOMS), *commands)]
 
 
 def settings_classes() -> list[type[Any]]:
-    """The settings classes, in the order of their files."""
-    names = [
-        *(f"slbroker.settings.{name}" for name in ROOMS),
-        *(f"slbroker.commands.{each.name}" for each in pkgutil.iter_modules(slbroker.commands.__path__)),
-    ]
-    assert {each.name for each in pkgutil.iter_modules(slbroker.settings.__path__)} == set(ROOMS)
-    modules = [importlib.import_module(name) for name in names]
+    """The settings classes, in the order of their files; what is made of parts comes before these."""
+    names = [module.__name__ for module in modules()]
     found = [
         each
-        for module in modules
+        for module in modules()
         for each in vars(module).values()
         if isinstance(each, type) and is_dataclass(each) and each.__module__ == module.__name__
     ]
     parts = {(part.of, of.__module__) for of in found for part in _meanings(of) if isinstance(part, Part)}
-    # What is made of parts comes first, in its own file.
     return sorted(found, key=lambda of: (names.index(of.__module__), (of, of.__module__) in parts))
 
 
@@ -73,19 +80,26 @@ def params(described: Option) -> Iterator[tuple[str, click.Option]]:
                 yield name, param
 
 
+def homes() -> dict[str, type[Any]]:
+    """Which class describes which option: others make theirs of that."""
+    told = {
+        flag: module.__name__
+        for module in modules()
+        for flag in re.findall(r'\boption\(\s*"(--[a-z-]+)"', inspect.getsource(module))
+    }
+    owners = [(option.flag, each) for each in settings_classes() for option in own_options(each)]
+    return {flag: each for flag, each in reversed(owners) if told[flag] == each.__module__}
+
+
 def all_options() -> list[Told]:
-    """Every option that differs from others in its name or its help, where it is described first."""
+    """Every option that differs from others in its name or its help, by the classes that describe them."""
     found: dict[tuple[str, str], Told] = {}
-    for each in settings_classes():
-        module = inspect.getmodule(each)
-        assert module is not None
-        assert module.__doc__ is not None
-        where = module.__name__.replace(".", "/") + ".py"
-        for option in own_options(each):
-            commands = tuple(name for name, _ in params(option))
-            what = module.__doc__.partition("\n")[0]
-            found.setdefault((option.flag, option.help), Told(option, where, what, commands))
-    return list(found.values())
+    by_flag = homes()
+    for option in (option for each in settings_classes() for option in own_options(each)):
+        told = Told(option, by_flag[option.flag], tuple(name for name, _ in params(option)))
+        found.setdefault((option.flag, option.help), told)
+    classes, flags = settings_classes(), [flag for flag, _ in found]
+    return sorted(found.values(), key=lambda told: (classes.index(told.home), flags.index(told.option.flag)))
 
 
 # The page -------------------------------------------------------------------------------------------------------
@@ -108,11 +122,12 @@ What is repeatable is a list in TOML. A switch is `true` or `false` there and in
 def page() -> str:
     """The page."""
     lines = [_HEAD, f"<!-- {_MADE} -->"]
-    where = ""
+    home = None
     for told in all_options():
-        if told.where != where:
-            where = told.where
-            lines += ["", f"## {told.what.rstrip('.')}", "", f"Described in `{where}`.", ""]
+        if told.home is not home:
+            home = told.home
+            title = re.split("[.;:]", home.__doc__ or "")[0]
+            lines += ["", f"## {title}", "", f"`{home.__name__}` in `{told.where}`", ""]
             lines += ["| option | value | default | commands | |", "|---|---|---|---|---|"]
         lines.append(_row(told))
     return "\n".join(lines) + "\n"
