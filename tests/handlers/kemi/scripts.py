@@ -32,3 +32,11 @@ def route(body: str, before: str = "", methods: str = "", doing: str = "") -> st
 def serve(folder: Path, body: str, settings: str = "", **parts: str) -> Client:
     """A client of a script whose route is `body`; `settings` are what stands behind "?" in its name."""
     return Client(load_script(write(folder, route(body, **parts)) + (f"?{settings}" if settings else "")))
+
+
+def ask(folder: Path, expression: str, *, method: str = "INVITE", settings: str = "", **request: object) -> str:
+    """What an expression is in a request."""
+    client = serve(folder, f"KSR.sl.sl_send_reply(200, repr(({expression})))", settings)
+    reply = client.request(method, **request)  # type: ignore[arg-type]
+    assert reply is not None
+    return reply.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from slbroker.sip.response import parse_response
 from slbroker.testing import Client, RequestFactory
+from slbroker_handlers.kemi.memory import State
 from slbroker_handlers.loader import PluginSource
 from tests.handlers.kemi.scripts import route, serve, write
 from tests.peers.brokers import free_bus_address, new_keys, start_edge
@@ -140,3 +142,19 @@ def test_what_belongs_to_the_process_is_seen_in_the_next_request(tmp_path: Path)
     )
     client.request("MESSAGE")
     assert said(client, "OPTIONS") == (200, "5")
+
+
+def test_an_impossible_call_is_logged_the_first_time_and_then_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    memory = State()
+    for _ in range(250):
+        memory.count_unsupported("KSR.tm.t_relay")
+    assert memory.unsupported == {"KSR.tm.t_relay": 250}
+    assert [record.args for record in caplog.records] == [("KSR.tm.t_relay", 1), ("KSR.tm.t_relay", 100)]
+
+
+def test_that_tables_are_local_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    memory = State()
+    memory.table("a"), memory.table("b"), memory.table("a")
+    assert len(caplog.records) == 1
+    assert "local to each worker" in caplog.text
+    assert caplog.records[0].levelno == logging.WARNING

@@ -1,13 +1,12 @@
-"""What a worker remembers: pike, statistics, what it has said once."""
+"""Too many requests: who is blocked, and for how long."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.memory import State
 from slbroker_handlers.kemi.modules import pike
-from slbroker_handlers.kemi.params import NUMBERS, read_params
+from slbroker_handlers.kemi.params import read_params
 
 if TYPE_CHECKING:
     import pytest
@@ -43,25 +42,3 @@ def test_pike_forgets_whom_it_saw_longest_ago(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pike, "MAX_ADDRESSES", 2)
     memory = state("pike.reqs_density_per_unit=1")
     assert [pike.check(memory, host) for host in ("a", "b", "a", "c", "a", "b")] == [1, 1, -2, 1, -1, 1]
-
-
-def test_params_have_kamailios_defaults() -> None:
-    assert read_params(()).numbers == NUMBERS
-    assert read_params(("core.alias=a", "core.alias=b:5060")).aliases == ("a", "b:5060")
-    assert read_params(("siputils.options_accept=text/plain",)).texts["siputils.options_accept"] == "text/plain"
-
-
-def test_an_impossible_call_is_logged_the_first_time_and_then_seldom(caplog: pytest.LogCaptureFixture) -> None:
-    memory = state()
-    for _ in range(250):
-        memory.count_unsupported("KSR.tm.t_relay")
-    assert memory.unsupported == {"KSR.tm.t_relay": 250}
-    assert [record.args for record in caplog.records] == [("KSR.tm.t_relay", 1), ("KSR.tm.t_relay", 100)]
-
-
-def test_that_tables_are_local_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    memory = state()
-    memory.table("a"), memory.table("b"), memory.table("a")
-    assert len(caplog.records) == 1
-    assert "local to each worker" in caplog.text
-    assert caplog.records[0].levelno == logging.WARNING
