@@ -124,9 +124,12 @@ def find_export(module: str, name: str) -> Export | None:
 
 def _signature(function: Callable[..., Xval]) -> tuple[tuple[tuple[str, str], ...], str]:
     """Return what a function takes behind the call, and what it returns, as its annotations say."""
-    _, *taken = inspect.signature(function).parameters.values()
-    params = tuple((f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name, str(p.annotation)) for p in taken)
-    return params, str(function.__annotations__["return"])
+    code, kinds = function.__code__, function.__annotations__
+    params = [(name, str(kinds[name])) for name in code.co_varnames[1 : code.co_argcount]]
+    if code.co_flags & inspect.CO_VARARGS:
+        more = code.co_varnames[code.co_argcount]
+        params.append((f"*{more}", str(kinds[more])))
+    return tuple(params), str(kinds["return"])
 
 
 def _copied(function: Callable[..., Xval], says: str) -> Callable[..., Xval]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi import catalogue, modules
 from slbroker_handlers.kemi.call import current, current_state
@@ -55,7 +55,7 @@ def _make_module(name: str) -> ModuleType:
 def _fill(target: ModuleType, name: str) -> None:
     for function, known in catalogue.modules().get(name, {}).items():
         if known.since == OLDEST and known.until is None:
-            setattr(target, function, _make_function(name, function))
+            setattr(target, function, _bound(name, function))
     vars(target)["__getattr__"] = lambda function: _look_up(name, function)
 
 
@@ -68,7 +68,7 @@ def _look_up(module: str, name: str) -> object:
     release = state.release if state is not None else NEWEST
     known = find_known(module, name)
     if known is not None and known.is_in(release):
-        return _make_function(module, name)
+        return _remember_bound(module, name)
     if state is not None and state.allow_missing:
         return _make_failing(module, name) if module else _Absent(name)
     because = f": Kamailio {name_release(release)} has none" if known is not None else ""
@@ -90,11 +90,13 @@ class _Absent:
         return _make_failing(self._name, name)
 
 
-@lru_cache(maxsize=4_096)
-def _make_function(module: str, name: str) -> Callable[..., Xval]:
+def _bound(module: str, name: str) -> Callable[..., Xval]:
     """Return a function of Kamailio's as scripts get it."""
     export = find_export(module, name)
     return bind(export, current) if export else _make_failing(module, name)
+
+
+_remember_bound: Final = lru_cache(maxsize=1_024)(_bound)
 
 
 @lru_cache(maxsize=4_096)
