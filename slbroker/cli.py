@@ -14,6 +14,7 @@ import click
 
 from slbroker.commands.author import explain, new, replay
 from slbroker.commands.broker import broker
+from slbroker.commands.forget import forget
 from slbroker.commands.keys import keys
 from slbroker.commands.look import check, ping
 from slbroker.commands.options import complaint
@@ -30,7 +31,7 @@ def cli() -> None:
     """Answer SIP requests statelessly: a light edge, your Python handlers, a message queue between them."""
 
 
-for command in (run, edge, handler, broker, keys, ping, stats, check, new, record, replay, explain):
+for command in (run, edge, handler, broker, keys, ping, stats, forget, check, new, record, replay, explain):
     cli.add_command(command)
 
 

@@ -39,9 +39,21 @@ def survey(address: BusAddress, timeout: float, security: BusSecurity | None = N
 
     Each answer may take `timeout` seconds. Any process knows how many there are; the first two are asked.
     """
+    return _ask_all(address, timeout, security, envelope.encode(Kind.STATS))
+
+
+def forget(address: BusAddress, timeout: float, security: BusSecurity | None = None, pool: str = "") -> Survey:
+    """Have an edge forget what it remembers of a pool, or of all; raises as `survey` does.
+
+    Each answer has `forgotten`, how many decisions these were.
+    """
+    return _ask_all(address, timeout, security, envelope.encode(Kind.FORGET, {"pool": pool} if pool else {}))
+
+
+def _ask_all(address: BusAddress, timeout: float, security: BusSecurity | None, question: list[bytes]) -> Survey:
     keys = curve.load_client(security, [address])[address] if security else None
     address = _reach(address, timeout)
-    with zmq.Context() as context, _Inquiry(context, timeout, keys) as inquiry:
+    with zmq.Context() as context, _Inquiry(context, timeout, keys, question) as inquiry:
         inquiry.ask(_first_two(address), awaited=[address])
         count = max(map(_processes, inquiry.answers.values()), default=0)
         # An answer from the second place alone may be that of another edge, which has the next port.
@@ -84,8 +96,11 @@ def _processes(figures: dict[str, Any]) -> int:
 class _Inquiry:
     """Places that are asked, with a socket for each, and what they have answered."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], timeout: float, keys: ClientKeys | None) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], timeout: float, keys: ClientKeys | None, question: list[bytes]
+    ) -> None:
         self.answers: dict[BusAddress, dict[str, Any]] = {}
+        self._question = question
         self._context = context
         self._timeout = timeout
         self._keys = keys
@@ -118,7 +133,7 @@ class _Inquiry:
             self.answers[place] = _read(dealer.recv_multipart(), place)
         else:
             with suppress(zmq.Again):  # the connection has gone again
-                dealer.send_multipart(envelope.encode(Kind.STATS), zmq.NOBLOCK)
+                dealer.send_multipart(self._question, zmq.NOBLOCK)
                 self._poller.modify(dealer, zmq.POLLIN)
 
 

@@ -8,8 +8,11 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from slbroker.authnonce import NonceKeys
+from slbroker.bus.items import Item
+from slbroker.bus.memo import Kept
 from slbroker.plugin import Request, lifecycle
 from slbroker.plugin.handlers import ASKED_FOR
+from slbroker.plugin.keeping import Explaining
 from slbroker.plugin.responder import Responder
 from slbroker.sip.response import Response, parse_response
 from slbroker.sip.uri import printable
@@ -52,13 +55,16 @@ class Player:
         self._runner.run(lifecycle.stop(self.app))
         self._runner.close()
 
-    def play(self, record: Record) -> Run:
-        """Return what the plugin answers to a request."""
+    def play(self, record: Record, explaining: Explaining | None = None) -> Run:
+        """Return what the plugin answers to a request; what is read for it is explained, where that is wanted."""
+        item = Item(0, record.message, record.source)
         begun = time.perf_counter()
-        answer = self.responder.respond(record.message, record.source)
+        answer = self.responder.watch(item, explaining) if explaining is not None else self.responder.answer(item)
         if isinstance(answer, Coroutine):
             answer = self._runner.run(answer)
         seconds = time.perf_counter() - begun
+        if isinstance(answer, Kept):
+            answer = answer.answer
         self._played += 1
         self._seconds += seconds
         self.responder.tell()
@@ -84,13 +90,16 @@ class Player:
         else:
             yield "route", "none matches: the otherwise handler"
         yield "handler", self.app.describe(request)
-        run = self.play(record)
+        explaining = Explaining(self.app)
+        run = self.play(record, explaining)
         yield "time", f"{run.seconds * 1e6:.0f} us"
         for reply in run.replies:
             yield "reply", "\n" + reply.decode(errors="backslashreplace").replace("\r\n", "\n").rstrip("\n")
             yield from _explain_tag(reply, message.to_tag)
         if not run.replies:
             yield "reply", "none"
+        yield "read", ", ".join(("method", *explaining.fields))
+        yield "memory", explaining.words
 
 
 def _explain_tag(reply: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:

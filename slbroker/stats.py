@@ -8,11 +8,23 @@ from typing import Any
 class Fates:
     """Counters of one edge process; `received` is the sum of the fates and of what is in flight, at any instant."""
 
-    __slots__ = ("absorbed", "dropped", "failed", "forwarded", "passed", "received", "repeated", "replied", "shed")
+    __slots__ = (
+        "absorbed",
+        "dropped",
+        "failed",
+        "forwarded",
+        "passed",
+        "received",
+        "remembered",
+        "repeated",
+        "replied",
+        "shed",
+    )
 
     def __init__(self) -> None:
         self.received = 0
         self.replied = 0  # answered by a handler, or by the edge because the request was malformed
+        self.remembered = 0  # of those replied to, and of those dropped: what a handler had decided was said again
         self.repeated = 0  # requests sent again while they were in flight: the one answer serves
         self.absorbed = 0  # ACKs that the filter recognised
         self.passed = 0  # ACKs let through to a handler

@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 TWINS: Final = (
     "slbroker.sip._names", "slbroker._totag", "slbroker.bus._jobs", "slbroker.bus._items", "slbroker.bus._frames",
-    "slbroker_edge._repeats", "slbroker_edge._reader", "slbroker_edge._outbox", "slbroker_edge.transports._datagrams",
+    "slbroker_edge._repeats", "slbroker_edge._reader", "slbroker_edge._outbox", "slbroker_edge._recall",
+    "slbroker_edge.transports._datagrams",
 )  # fmt: skip
 
 

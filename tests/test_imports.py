@@ -37,6 +37,8 @@ PURE = (
     "slbroker_edge.edge",
     "slbroker_edge.outbox",
     "slbroker_edge.reader",
+    "slbroker_edge.recall",
+    "slbroker_edge.remembered",
     "slbroker_edge.repeats",
 )
 FORBIDDEN = (
@@ -211,6 +213,8 @@ SOUND = {
     "slbroker_edge/ackfilter.py": "from slbroker.totag import verify",
     "slbroker_edge/edge.py": "from . import ackfilter, reader",
     "slbroker_edge/outbox.py": "",
+    "slbroker_edge/recall.py": "",
+    "slbroker_edge/remembered.py": "from slbroker_edge import recall",
     "slbroker_edge/repeats.py": "",
     "slbroker_edge/reader.py": "from slbroker.sip import parser",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",

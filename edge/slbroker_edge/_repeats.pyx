@@ -91,11 +91,6 @@ def request_key(tuple parts not None, unsigned long long cseq, unsigned long lon
 cdef class Repeats:
     """Do what `repeats.Repeats` does: a job lies at its key's slot, or in the run of jobs that begins there."""
 
-    cdef PyObject **slots
-    cdef size_t mask, used
-    cdef int most_alike
-    cdef object is_repeat
-
     def __cinit__(self, is_repeat):
         from slbroker_edge.repeats import MOST_ALIKE
         self.most_alike = MOST_ALIKE
@@ -139,6 +134,20 @@ cdef class Repeats:
         if 2 * (self.used + 1) > self.mask + 1:
             self.resize(self.used + 1)
         return self.find_place(job)
+
+    def has(self, Job job not None):
+        """Do what `repeats.Repeats.has` does."""
+        return self.knows(job)
+
+    cdef bint knows(self, Job job) except -1:
+        cdef size_t at = job.key & self.mask
+        cdef PyObject *other = self.slots[at]
+        while job.key and other != NULL:
+            if (<Job>other).key == job.key and self.is_repeat(job, <Job>other):
+                return True
+            at = (at + 1) & self.mask
+            other = self.slots[at]
+        return False
 
     cdef bint find_place(self, Job job) except -1:
         """Put a job in its place, for which there is room; return False when one that it repeats is there."""

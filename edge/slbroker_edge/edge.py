@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
-from slbroker.bus.choice import ANY
+from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.jobs import Job
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Ack, Address, Dialog, Reading
     from slbroker_edge.ackfilter import AckFilter
+    from slbroker_edge.remembered import Remembered
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Edge:
         self.shadow = Shadow(*policies.shadow) if policies.shadow else None
         self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
         self.fates = Fates()
+        self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._repeats: Repeats[Job] = Repeats(is_repeat)
@@ -125,15 +127,27 @@ class Edge:
                 job.choice = self.routes.choose(job.reading, job.listener.name)
                 self._take_alone(job, now)
             return
+        has_routes = bool(self.policies.routes or self.shadow)
+        if self.remembered is not None and not has_routes:
+            jobs = self._say_again(self.remembered, DEFAULT_POOL, jobs, self._repeats, now)
         fresh = self._repeats.admit(jobs)
         self.fates.repeated += len(jobs) - len(fresh)
         jobs = fresh
-        if self.policies.routes or self.shadow:
+        if has_routes:
             for job in jobs:
                 job.choice = self.routes.choose(job.reading, job.listener.name)
                 self._take_fresh(job, now)
         elif jobs:
             self.dispatcher.submit_all(jobs, now)
+            if self.remembered is not None:
+                self.remembered.mark(DEFAULT_POOL)
+
+    def _say_again(
+        self, remembered: Remembered, pool: str, jobs: list[Job], repeats: Repeats[Job] | None, now: float
+    ) -> list[Job]:
+        """Answer the requests for which a decision is remembered; return the others."""
+        mac = self.ack_filter.signer.mac
+        return remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming)
 
     def _take_alone(self, job: Job, now: float) -> None:
         if self._repeats.enter(job):
@@ -146,7 +160,14 @@ class Edge:
             self._repeats.end(job)
             self._refuse(job)
             return
+        remembered = self.remembered if not job.asks else None
+        pool = self.dispatcher.pool_of(job) if remembered is not None else ""
+        if remembered is not None and not self._say_again(remembered, pool, [job], None, now):
+            self._repeats.end(job)
+            return
         self.dispatcher.submit(job, now)
+        if remembered is not None:
+            remembered.mark(pool)
         if self.shadow is not None and not job.asks:
             self.shadow.copy(job, self.dispatcher, now)
 
@@ -239,6 +260,8 @@ class Edge:
     def answer(self, identity: bytes, frames: Sequence[bytes], now: float) -> None:
         """Take one envelope from a worker; call `flush` afterwards."""
         ended = self.dispatcher.receive(identity, frames, now)
+        if self.dispatcher.memos or self.dispatcher.restaffed:
+            self._hear_of_workers(now)
         if not ended:
             return
         if self.shadow is not None:
@@ -248,6 +271,27 @@ class Edge:
             for job, answer in ended:
                 self.shadow.original_answered(job, answer, now)
         self._answer_all(ended, now)
+
+    def _hear_of_workers(self, now: float) -> None:
+        """Remember what they have decided for others, too; and forget it, when another version of them has come."""
+        dispatcher = self.dispatcher
+        restaffed, dispatcher.restaffed = dispatcher.restaffed, set()
+        memos, dispatcher.memos = dispatcher.memos, []
+        if self.shadow is not None:  # its copies are to be compared with what workers say
+            return
+        for name in restaffed:
+            pool = dispatcher.pools.get(name)
+            accounts = pool.accounts.values() if pool is not None else ()
+            methods = frozenset[bytes]().union(*(account.remembers for account in accounts))
+            if methods and self.remembered is None:
+                from slbroker_edge.remembered import Remembered  # noqa: PLC0415 - few edges have a use for it
+
+                self.remembered = Remembered(self.fates)
+            if self.remembered is not None:
+                self.remembered.staff(name, [account.generation for account in accounts], methods)
+        if self.remembered is not None:
+            for memo in memos:
+                self.remembered.learn(*memo, now)
 
     def _answer_all(self, ended: list[tuple[Job, Answer]], now: float) -> None:
         self._repeats.end_all(ended)
@@ -297,6 +341,8 @@ class Edge:
     def expire(self, now: float) -> None:
         """Do what time brings: end the jobs that nobody answered. Call `flush` afterwards."""
         self.dispatcher.expire(now)
+        if self.dispatcher.restaffed:
+            self._hear_of_workers(now)
         self._end(now)
         self.shedding.look(now)
 

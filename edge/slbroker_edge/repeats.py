@@ -66,6 +66,13 @@ class Repeats(Generic[JobT]):
             job.key = 0
         return True
 
+    def has(self, job: JobT) -> bool:
+        """Return whether a job, which was not taken in, repeats one in flight."""
+        first = self._first.get(job.key) if job.key else None
+        if first is None:
+            return False
+        return self._is_repeat(job, first) or any(self._is_repeat(job, one) for one in self._others.get(job.key, ()))
+
     def end(self, job: JobT) -> None:
         """Let go of a job that is no longer in flight; nothing happens when it was not."""
         key = job.key

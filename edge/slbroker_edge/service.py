@@ -205,7 +205,7 @@ class EdgeService:
         now = time.monotonic()
         edge, dispatcher = self.edge, self.edge.dispatcher
         edge.flush(now)
-        if dispatcher.asked:
+        if dispatcher.asked or dispatcher.forgets:
             self._tell_figures()
         assert self._bus is not None
         outgoing = dispatcher.send(now)
@@ -237,6 +237,12 @@ class EdgeService:
         for identity in dispatcher.asked:
             dispatcher.tell(identity, figures)
         dispatcher.asked.clear()
+        forgets, dispatcher.forgets = dispatcher.forgets, []
+        for identity, pool in forgets:
+            memory = self.edge.remembered
+            forgotten = memory.forget(pool or None) if memory is not None else 0
+            logger.info("forgotten: %d decisions of %s", forgotten, f"pool {pool}" if pool else "all pools")
+            dispatcher.tell(identity, {"name": self.name, "processes": self.settings.processes, "forgotten": forgotten})
 
     def figures(self) -> dict[str, object]:
         """Return the statistics of this process."""
@@ -252,6 +258,7 @@ class EdgeService:
             "retried": dispatcher.retried,
             "lost_workers": dispatcher.lost,
             **({"shadow": self.edge.shadow.figures()} if self.edge.shadow is not None else {}),
+            **({"memory": self.edge.remembered.figures()} if self.edge.remembered is not None else {}),
             "pools": {name: pool.figures() for name, pool in dispatcher.pools.items()},
             **({"connections": self._streams.figures()} if self._streams is not None else {}),
             "inner": twins.KIND,

@@ -21,6 +21,7 @@ from slbroker.bus.dealer import Dealer
 from slbroker.bus.keycheck import KeyCheck, Labels, as_words
 from slbroker.bus.losses import Losses
 from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Membership, Standing
+from slbroker.bus.memo import Kept
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.sockets import connect_dealer, end_context
@@ -32,6 +33,7 @@ from slbroker.ringfile import RingFile
 from slbroker.totag import Signer
 from slbroker_handlers.busy import Busy
 from slbroker_handlers.calls import SAY_AGAIN, Calls
+from slbroker_handlers.generation import Generation
 from slbroker_handlers.keeper import PluginKeeper
 from slbroker_handlers.pace import Pace
 from slbroker_handlers.tenure import Tenure
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
-    from slbroker.bus.envelope import Answer
+    from slbroker.bus.envelope import Answer, Answered
     from slbroker.bus.items import Item
     from slbroker.plugin import Handlers
     from slbroker.settings.handler import HandlerSettings
@@ -159,6 +161,8 @@ class Worker:
             "credit": settings.credit,
             "takes": app.takes,
         }
+        self._generation = Generation(source)
+        self._hello |= self._generation.words(self.responder.remembers)
         self._tell_keys()
         self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
         self._pace = Pace(settings.credit)
@@ -218,6 +222,8 @@ class Worker:
         self._edges = len(members) or 1
         self._tenure.look(now, len(members), len(self._links))
         self._keeper.tick(now)
+        if self.responder.remembers != self._generation.methods:  # a handler has said so first when it was called
+            self._offer_remembering()
 
     def _overhear(self, now: float, blocked: float) -> None:
         """Let no edge seem silent because nobody listened: for so many seconds, or since the last look at the clock."""
@@ -264,7 +270,7 @@ class Worker:
         if items and self._recorder is not None:
             self._record(self._recorder, items)
         done = begun = 0
-        answers: list[tuple[int, Answer]] = []
+        answers: list[Answered] = []
         for item in items:
             try:
                 answer = respond(item)
@@ -273,6 +279,9 @@ class Worker:
                 answer = UNFIT
             if isinstance(answer, (bytes, tuple)) or answer is None:
                 answers.append((item.number, answer))
+                done += 1
+            elif isinstance(answer, Kept):
+                answers.append((item.number, *answer.words))
                 done += 1
             else:
                 self._finish_later(link, item, answer, now)
@@ -354,7 +363,7 @@ class Worker:
             recorder.close()
             self._recorder = None
 
-    def _finish_later(self, link: Link, item: Item, pending: Coroutine[Any, Any, Answer], now: float) -> None:
+    def _finish_later(self, link: Link, item: Item, pending: Coroutine[Any, Any, Answer | Kept], now: float) -> None:
         number = item.number
         self._blocking = item
 
@@ -368,7 +377,7 @@ class Worker:
                     raise
                 logger.exception("a bug in slbroker; please report it")
                 answer = UNFIT
-            link.membership.answer(number, answer)
+            link.membership.answer(number, *(answer.words if isinstance(answer, Kept) else (answer,)))
             self._half_done += 1
             self._blocking = item
             self._flush_soon(link)
@@ -437,9 +446,19 @@ class Worker:
         logger.info("recording %s opened again", self.settings.record)
 
     def _on_swap(self, app: Handlers) -> None:
-        if app.takes != self._hello["takes"]:
+        self._generation.loaded_again()
+        if app.takes != self._hello["takes"] or self._generation.methods or self.responder.remembers:
             self._hello["takes"] = app.takes
-            self._offer()
+            self._offer_remembering()
+
+    def _offer_remembering(self) -> None:
+        """Tell the edges which decisions they may remember now, and of which version of the plugin."""
+        for link in self._links.values():
+            link.membership.strip_memos()
+        for key in ("remembers", "generation"):
+            self._hello.pop(key, None)
+        self._hello |= self._generation.words(self.responder.remembers)
+        self._offer()
 
     # Ending -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from slbroker.broker.batches import BatchAccount
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME, Offer
 from slbroker.bus.envelope import MAX_BATCH
+from slbroker.bus.generations import together
 from slbroker.bus.keycheck import Labels
 from slbroker.bus.pool import Pool
 from slbroker.bus.ready import Ready
@@ -66,7 +67,9 @@ class BatchPool(Pool[BatchAccount]):
         takes = _first_bytes(frozenset[bytes]().union(*(account.takes for account in staying)))
         of_pool = f"{broker}/{self.name}"[: MAX_NAME - len(self.name)]  # an edge has one account for each pool of ours
         labels = _in_common([account.labels for account in staying])
-        return Offer(of_pool, self.name, credit, takes, len(staying), batch, labels)
+        remembers = _first_bytes(frozenset[bytes]().union(*(account.remembers for account in staying)))
+        generation = together([account.generation for account in staying]) if remembers else ""
+        return Offer(of_pool, self.name, credit, takes, len(staying), batch, labels, remembers, generation)
 
     # Credit -----------------------------------------------------------------------------------------------------
 

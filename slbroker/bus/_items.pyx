@@ -70,16 +70,52 @@ def _fill_tables():
 _fill_tables()
 
 
-cdef int status_of(bytes line) except -1:
+cdef int status_of(const char *text, Py_ssize_t length) except -1:
     """Return the status of a status line."""
-    cdef const char *text = PyBytes_AS_STRING(line)
     cdef int at
-    if PyBytes_GET_SIZE(line) < 11:
+    if length < 11:
         raise ValueError("a status line begins with SIP/2.0 and three digits")
     for at in range(8, 11):
         if not c"0" <= text[at] <= c"9":
             raise ValueError("a status line begins with SIP/2.0 and three digits")
     return (text[8] - c"0") * 100 + (text[9] - c"0") * 10 + text[10] - c"0"
+
+
+cdef bytes write_reply(
+    Input source, int status, const char *line, Py_ssize_t line_length, const char *tail, Py_ssize_t tail_length,
+    const char *tag, Py_ssize_t tag_length,
+):
+    """`reply.join_reply`, with the headers as they are packed: measure first, then write into a reply of that size."""
+    cdef Echoes *table = &tables[table_of[status]]
+    cdef Echo *echo
+    cdef Echo *echoes[MOST_HEADERS]
+    cdef uint64_t count = take_array(&source) // 2, at, name_length, length
+    cdef const unsigned char *name
+    cdef const unsigned char *value
+    cdef Py_ssize_t size = line_length + tail_length
+    cdef Input again = source
+    cdef bytes reply
+    cdef char *out
+    for at in range(count):
+        name = take_data(&source, &name_length)
+        take_data(&source, &length)
+        echo = echoes[at] = echo_of(table, name, name_length)
+        if echo != NULL:
+            size += echo.prefix_length + <Py_ssize_t>length
+            if echo.is_to and tag_length:
+                size += 5 + tag_length
+    reply = PyBytes_FromStringAndSize(NULL, size)
+    out = append(PyBytes_AS_STRING(reply), line, line_length)
+    for at in range(count):
+        take_data(&again, &name_length)
+        value = take_data(&again, &length)
+        echo = echoes[at]
+        if echo != NULL:
+            out = append(append(out, echo.prefix, echo.prefix_length), value, <Py_ssize_t>length)
+            if echo.is_to and tag_length:
+                out = append(append(out, b";tag=", 5), tag, tag_length)
+    append(out, tail, tail_length)
+    return reply
 
 
 cdef inline Echo *echo_of(Echoes *table, const unsigned char *name, uint64_t length) noexcept:
@@ -201,42 +237,15 @@ cdef class Item:
         return self.made_source
 
     def reply(self, bytes line not None, bytes tail not None, Mac mac not None):
-        """Do what `items.Item.reply` does: measure first, then write into a reply of that size."""
-        cdef int status = status_of(line)
-        cdef Echoes *table = &tables[table_of[status]]
-        cdef Echo *echo
-        cdef Echo *echoes[MOST_HEADERS]
-        cdef Input source = self.look(self.pieces[HEADERS].at)
-        cdef uint64_t count = take_array(&source) // 2, at, name_length, length
-        cdef const unsigned char *name
-        cdef const unsigned char *value
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(line) + PyBytes_GET_SIZE(tail), tag_length = 0
+        """Do what `items.Item.reply` does."""
         cdef char tag[MAX_PREFIX + 2 * DIGEST]
-        cdef Input again = source
-        cdef bytes reply
-        cdef char *out
+        cdef Py_ssize_t tag_length = 0
+        cdef int status = status_of(PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
         if status > 100 and not self.pieces[TO_TAG].length:
             tag_length = self.write_tag(tag, mac)
-        for at in range(count):
-            name = take_data(&source, &name_length)
-            take_data(&source, &length)
-            echo = echoes[at] = echo_of(table, name, name_length)
-            if echo != NULL:
-                size += echo.prefix_length + <Py_ssize_t>length
-                if echo.is_to and tag_length:
-                    size += 5 + tag_length
-        reply = PyBytes_FromStringAndSize(NULL, size)
-        out = append(PyBytes_AS_STRING(reply), PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
-        for at in range(count):
-            take_data(&again, &name_length)
-            value = take_data(&again, &length)
-            echo = echoes[at]
-            if echo != NULL:
-                out = append(append(out, echo.prefix, echo.prefix_length), value, <Py_ssize_t>length)
-                if echo.is_to and tag_length:
-                    out = append(append(out, b";tag=", 5), tag, tag_length)
-        append(out, PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail))
-        return reply
+        return write_reply(
+            self.look(self.pieces[HEADERS].at), status, PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line),
+            PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), tag, tag_length)
 
     cdef inline const char *text(self, Py_ssize_t field) noexcept:
         return <const char *>self.begin + self.pieces[field].at

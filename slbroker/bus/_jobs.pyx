@@ -88,48 +88,56 @@ cdef inline bint is_nil(Input *source) noexcept:
 
 
 cdef bint is_usual(Input source, Py_ssize_t most) noexcept:
-    """Return whether a body is an array of pairs, each a number and a bin or nil."""
-    cdef uint64_t count = take_array(&source), length
+    """Return whether a body is an array of pairs, each a number and a bin or nil; or with a bin behind these."""
+    cdef uint64_t count = take_array(&source), length, size
     source.failed |= count > <uint64_t>most
     while count and not source.failed:
         count -= 1
-        source.failed |= take_array(&source) != 2
+        size = take_array(&source)
+        source.failed |= size != 2 and size != 3
         take_number(&source)
         if is_nil(&source):
             source.at += 1
         else:
             take_data(&source, &length)
+        if size == 3:
+            take_data(&source, &length)
     return not source.failed and source.at == source.end
 
 
-def settle(body, dict held not None, Py_ssize_t most):
+def settle(body, dict held not None, Py_ssize_t most, list memos not None):
     """Do what `account.settle` does: judge all of the body first, then take out; what is unusual is left to that."""
     cdef Input source
-    cdef uint64_t count, length
+    cdef uint64_t count, length, size
     cdef const unsigned char *data
     cdef PyObject *job
     cdef list ended = [], strangers = []
     if not PyBytes_CheckExact(body):
-        return definition(settle)(body, held, most)
+        return definition(settle)(body, held, most, memos)
     data = <const unsigned char *>PyBytes_AS_STRING(body)
     source = Input(data, data + PyBytes_GET_SIZE(body), False)
     if not is_usual(source, most):
-        return definition(settle)(body, held, most)
+        return definition(settle)(body, held, most, memos)
     count = take_array(&source)
     while count:
         count -= 1
-        take_array(&source)
+        size = take_array(&source)
         number = take_number(&source)
-        answer = None
+        answer = memo = None
         if is_nil(&source):
             source.at += 1
         else:
             data = take_data(&source, &length)
             answer = PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
+        if size == 3:
+            data = take_data(&source, &length)
+            memo = PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
         job = PyDict_GetItem(held, number)
         if job == NULL:
             strangers.append(number)
         else:
             ended.append((<object>job, answer))
+            if memo is not None:
+                memos.append((<object>job, answer, memo))
             del held[number]
     return ended, strangers

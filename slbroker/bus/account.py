@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from slbroker.bus import keycheck
-from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_replies
+from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_answered
 from slbroker.bus.jobs import JobT, give
 from slbroker.bus.keycheck import Labels
 from slbroker.errors import EnvelopeError
@@ -36,6 +36,8 @@ class Offer(NamedTuple):
     workers: int
     batch: int  # items it takes in one envelope
     labels: Labels = Labels()  # of its keys; of a broker's: what any of its workers signs with, what all of them have
+    remembers: frozenset[bytes] = frozenset()  # methods of which decisions may be remembered, b"" for all
+    generation: str = ""  # which version of its plugin it has, and how often it has loaded that
 
     @classmethod
     def read(cls, info: dict[str, Any]) -> Offer:
@@ -47,15 +49,23 @@ class Offer(NamedTuple):
             raise EnvelopeError("HELLO's methods are no array of bytes")
         if sum(map(len, takes)) > MAX_NAME:
             raise EnvelopeError("HELLO asks for too many methods")
+        remembers, generation = info.get("remembers", ()), info.get("generation", "")
+        if not isinstance(remembers, list | tuple) or not all(isinstance(method, bytes) for method in remembers):
+            raise EnvelopeError("HELLO's remembered methods are no array of bytes")
+        if not isinstance(generation, str) or sum(map(len, remembers)) > MAX_NAME or len(generation) > MAX_NAME:
+            raise EnvelopeError("HELLO says too much of what is remembered")
         credit = _number(info, "credit", None, MAX_CREDIT)
         workers, batch = _number(info, "workers", 1, MAX_CREDIT), _number(info, "batch", MAX_BATCH, MAX_CREDIT)
         labels = Labels(keycheck.read_labels(info, "signs"), keycheck.read_labels(info, "keys"))
-        return cls(name, pool, credit, frozenset(takes), workers, min(batch, MAX_BATCH), labels)
+        batch = min(batch, MAX_BATCH)
+        return cls(name, pool, credit, frozenset(takes), workers, batch, labels, frozenset(remembers), generation)
 
     def as_hello(self) -> dict[str, Any]:
         """Return the map of a HELLO that says this."""
         info = {**self._asdict(), "takes": sorted(self.takes)}
-        labels = info.pop("labels")
+        labels, remembers, generation = (info.pop(key) for key in ("labels", "remembers", "generation"))
+        if remembers:
+            info |= {"remembers": sorted(remembers), "generation": generation}
         return info | keycheck.as_words(signs=labels.signs, keys=labels.keys)
 
 
@@ -67,19 +77,23 @@ def _number(info: dict[str, Any], key: str, default: int | None, most: int) -> i
 
 
 @compiled_or_pure("slbroker.bus._jobs")
-def settle(body: bytes, held: dict[int, JobT], most: int) -> tuple[list[tuple[JobT, Answer]], list[int]]:
+def settle(
+    body: bytes, held: dict[int, JobT], most: int, memos: list[tuple[JobT, Answer, bytes]]
+) -> tuple[list[tuple[JobT, Answer]], list[int]]:
     """Take those out of `held` that a body of replies answers; return them with their answers, and numbers not held.
 
-    Raises EnvelopeError when it is no such body, or longer than `most`, and nothing is taken out then.
+    Those that bring a memo come to `memos`, too. Raises EnvelopeError when it is no such body, or longer than `most`,
+    and nothing is taken out then.
     """
     ended: list[tuple[JobT, Answer]] = []
     strangers = []
-    for number, answer in decode_replies(body):
+    for number, answer, *memo in decode_answered(body):
         job = held.pop(number, None)
         if job is None:
             strangers.append(number)
         else:
             ended.append((job, answer))
+            memos += [(job, answer, one) for one in memo]
     return ended, strangers
 
 
@@ -87,8 +101,8 @@ class Account(ABC):
     """One worker, or one broker with the workers behind it."""
 
     __slots__ = (
-        "answered", "batch", "credit", "heard", "identity", "is_broker", "labels", "leaving", "name", "open", "pool",
-        "strikes", "takes", "ticket", "workers",
+        "answered", "batch", "credit", "generation", "heard", "identity", "is_broker", "labels", "leaving", "name",
+        "open", "pool", "remembers", "strikes", "takes", "ticket", "workers",
     )  # fmt: skip
     open: dict[Any, Any]  # what it has been given and has not answered, the oldest first
 
@@ -112,6 +126,8 @@ class Account(ABC):
         self.workers = offer.workers
         self.batch = offer.batch
         self.labels = offer.labels
+        self.remembers = offer.remembers
+        self.generation = offer.generation
 
     @property
     @abstractmethod
@@ -149,11 +165,12 @@ class Account(ABC):
 class JobAccount(Account, Generic[JobT]):
     """A worker of an edge, or a broker, and the jobs it holds."""
 
-    __slots__ = ("overdue",)
+    __slots__ = ("memos", "overdue")
     open: dict[int, JobT]
 
     def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
         super().__init__(identity, offer, now, is_broker=is_broker)
+        self.memos: list[tuple[JobT, Answer, bytes]] = []  # answers that may be remembered, for who looks after them
         self.overdue: dict[int, JobT] = {}  # taken away, but the worker may still be busy with them
 
     @property
@@ -181,7 +198,7 @@ class JobAccount(Account, Generic[JobT]):
 
         Raises EnvelopeError when it is no such body, and nothing is settled then.
         """
-        ended, strangers = settle(body, self.open, MAX_ARRAY)
+        ended, strangers = settle(body, self.open, MAX_ARRAY, self.memos)
         self.heard = now
         for number in strangers:
             if self.overdue.pop(number, None) is None:

@@ -19,13 +19,13 @@ from slbroker.bus.jobs import JobT, number_jobs
 from slbroker.bus.losses import shown
 from slbroker.bus.pool import JobPool
 from slbroker.bus.roster import Roster
+from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
     from slbroker.bus.account import Offer
     from slbroker.bus.choice import Choice
     from slbroker.bus.envelope import Head
     from slbroker.bus.roster import Outgoing
-    from slbroker.errors import EnvelopeError
     from slbroker.settings.dispatch import DispatchSettings
 
 
@@ -53,6 +53,9 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.pools[DEFAULT_POOL] = JobPool(DEFAULT_POOL)
         self.retried = 0  # jobs given to a further worker
         self.ended: list[tuple[JobT, Cause]] = []
+        self.memos: list[tuple[str, JobT, Answer, bytes]] = []  # answers that may be remembered, and from which pool
+        self.restaffed: set[str] = set()  # pools to which workers have come, or from which they have gone
+        self.forgets: list[tuple[bytes, str]] = []  # peers that have said FORGET, and of which pool, "" for all
         self._next_id = first_id
         self._batches = count(1)
         self._brokers: dict[bytes, str] = {}  # the pool that each connection to a broker is for
@@ -78,7 +81,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         job.queued = now
         job.number = self._next_id
         self._next_id += 1
-        pool = self.pools.get(self._pool_of(job))
+        pool = self.pools.get(self.pool_of(job))
         if pool is None or not pool.accounts:
             self.ended.append((job, Cause.NO_WORKER))
         elif len(pool) >= self.settings.max_waiting or pool.waiting_bytes > self.settings.max_waiting_bytes:
@@ -101,7 +104,8 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
             for job in jobs:
                 self.submit(job, now)
 
-    def _pool_of(self, job: JobT) -> str:
+    def pool_of(self, job: JobT) -> str:
+        """Return the pool that a job is for, as they are staffed now."""
         choice = job.choice
         if len(choice.pools) == 1:
             return choice.pools[0]
@@ -131,6 +135,9 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
             self._ask_who(identity)
             return []
         ended, late = account.settle(body, now)
+        if account.memos:
+            self.memos += [(account.pool, *memo) for memo in account.memos]
+            account.memos.clear()
         self.pools[account.pool].ready.refresh(account)
         if account.leaving:
             self._close_if_done(account)
@@ -170,8 +177,21 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
     def _control(self, kind: Kind, identity: bytes, info: dict[str, Any], now: float) -> None:
         if kind is Kind.LOST and identity in self._brokers:
             self._take_back(identity, info, now)
+        elif kind is Kind.FORGET:
+            pool = info.get("pool", "")
+            if not isinstance(pool, str):
+                raise EnvelopeError("FORGET names no pool")
+            self.forgets.append((identity, pool))
         else:
             super()._control(kind, identity, info, now)
+
+    def _hello(self, identity: bytes, offer: Offer, now: float) -> None:
+        super()._hello(identity, offer, now)
+        self.restaffed.add(offer.pool)
+
+    def _remove(self, account: JobAccount[JobT]) -> None:
+        super()._remove(account)
+        self.restaffed.add(account.pool)
 
     def _on_garbage(self, identity: bytes, head: Head | None, error: EnvelopeError, now: float) -> None:
         """Deal with who sent what cannot be read: a broker only passes on what one of its workers wrote."""
@@ -253,7 +273,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
 
     def _queue_again(self, jobs: list[JobT]) -> None:
         for job in reversed(jobs):
-            name = self._pool_of(job)
+            name = self.pool_of(job)
             if name not in self.pools:
                 self.pools[name] = JobPool(name)
             self.pools[name].put_back([job])

@@ -47,6 +47,7 @@ class Kind(IntEnum):
     FIGURES = 9  # E: the answer to STATS
     LOST = 10  # from a broker: these batches will not be answered
     BAD = 11  # to a broker: what came as the answers to these batches could not be read
+    FORGET = 12  # anyone: forget what was remembered of a pool, or of all
 
 
 class Head(NamedTuple):
@@ -63,6 +64,8 @@ FILTERED_ACK: Final = b"sl:filtered-ack"
 # What a worker answers: one reply's bytes, None for none at all, or several in order. Behind these, as the last, None
 # closes the connection that the request came on.
 Answer: TypeAlias = bytes | None | tuple[bytes | None, ...]
+# An answer as it stands in REPLIES: behind an id with its highest bit set there may be a memo (`bus.memo`).
+Answered: TypeAlias = tuple[int, Answer] | tuple[int, Answer, bytes]
 
 # What msgpack begins an array of 2 with.
 _PAIR: Final = b"\x92"
@@ -97,7 +100,7 @@ def encode_jobs(jobs: list[JobT], route: bytes = b"") -> list[bytes]:
 HEARTBEAT: Final = encode(Kind.HEARTBEAT)  # said and heard more often than all else
 
 
-def encode_replies(answers: Sequence[tuple[int, Answer]], route: bytes = b"") -> list[bytes]:
+def encode_replies(answers: Sequence[Answered], route: bytes = b"") -> list[bytes]:
     """Return the frames of one batch of answers."""
     return [msgpack.packb((VERSION, 4, route, len(answers))), msgpack.packb(answers)]
 
@@ -158,14 +161,21 @@ def decode_requests(body: bytes) -> list[Item]:
 
 
 def decode_replies(body: bytes) -> list[tuple[int, Answer]]:
+    """Return a batch of answers without their memos; raise EnvelopeError when the body is none."""
+    return [(answered[0], answered[1]) for answered in decode_answered(body)]
+
+
+def decode_answered(body: bytes) -> list[Answered]:
     """Return a batch of answers; raise EnvelopeError when the body is none."""
     try:
         batch = _unpack_batch(body)
-        for number, answer in batch:
+        for number, answer, *memo in batch:
             if type(answer) is not bytes:
                 _check_answer(answer)
             if type(number) is not int:
                 raise EnvelopeError("a request id is not an integer")
+            if memo and (len(memo) > 1 or type(memo[0]) is not bytes):
+                raise EnvelopeError("behind an answer stands what is no memo")
     except _DECODE_ERRORS as error:
         raise EnvelopeError(f"not a batch of answers: {error}") from error
     return list(batch)

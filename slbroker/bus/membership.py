@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus import envelope, keycheck
-from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Kind, without_close
+from slbroker.bus.envelope import MAX_BATCH, MAX_ENVELOPE, Answer, Answered, Kind, without_close
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Membership:
         self._hello = hello
         self._routes: dict[int, bytes] = {}  # open requests, and the route their answers take
         self._repeated: dict[int, list[bytes]] = {}  # further routes of requests that came again meanwhile
-        self._answers: dict[bytes, list[tuple[int, Answer]]] = {}
+        self._answers: dict[bytes, list[Answered]] = {}
         self._outgoing: list[list[bytes]] = []
         self._unsent: list[list[bytes]] = []  # answers that the socket had no room for
         self._offer_is_due = False  # the edge that knows us is to hear HELLO again
@@ -137,30 +137,45 @@ class Membership:
         """Say HELLO again to an edge that knows us: the map has changed. One that does not is greeted in any case."""
         self._offer_is_due = True
 
-    def answer(self, number: int, answer: Answer) -> None:
-        """Answer one request; `send` puts the answers of a turn into one envelope, or few."""
+    def answer(self, number: int, answer: Answer, *memo: bytes) -> None:
+        """Answer one request; `send` puts the answers of a turn into one envelope, or few.
+
+        A `memo` says to whom else the edge may give it.
+        """
         route = self._routes.pop(number, None)
         if route is None:
             return
-        self._answers.setdefault(route, []).append((number, answer))
+        self._answers.setdefault(route, []).append((number, answer, *memo))  # type: ignore[arg-type]
         if self._repeated and (further := self._repeated.pop(number, None)):
             self._routes[number] = further.pop()
             if further:
                 self._repeated[number] = further
 
-    def answer_all(self, answers: Iterable[tuple[int, Answer]]) -> None:
+    def answer_all(self, answers: Iterable[Answered]) -> None:
         """Answer several requests: what `answer` does, without its cost for each."""
         if self._repeated:
-            for number, answer in answers:
-                self.answer(number, answer)
+            for answered in answers:
+                self.answer(*answered)
             return
-        last, together = None, []
+        last: bytes | None = None
+        together: list[Answered] = []
         for pair in answers:
             route = self._routes.pop(pair[0], None)
             if route is not None:
                 if route != last:
                     last, together = route, self._answers.setdefault(route, [])
                 together.append(pair)
+
+    def strip_memos(self) -> None:
+        """Have nothing remembered of what is answered and has not left yet: another version decides from now on."""
+        self._answers = {
+            route: [(answered[0], answered[1]) for answered in answers] for route, answers in self._answers.items()
+        }
+        unsent = []
+        for frames in self._unsent:
+            answers = [(answered[0], answered[1]) for answered in envelope.decode_replies(frames[1])]
+            unsent.append(envelope.encode_replies(answers, envelope.decode_head(frames).route))
+        self._unsent = unsent
 
     def send(self, now: float) -> list[list[bytes]]:
         """Return the envelopes to send now: answers, and a HELLO or HEARTBEAT when one is due."""
@@ -228,12 +243,14 @@ class Membership:
         return self.standing is Standing.LEFT and not self._routes and nothing_said
 
 
-def _for_older(answers: list[tuple[int, Answer]]) -> list[tuple[int, Answer]]:
+def _for_older(answers: list[Answered]) -> list[Answered]:
     """Return `answers` for an edge that knows of no closing: it would take the batch for garbage."""
-    return [(number, without_close(answer) if type(answer) is tuple else answer) for number, answer in answers]
+    return [
+        (answered[0], without_close(answered[1])) if type(answered[1]) is tuple else answered for answered in answers
+    ]
 
 
-def _replies(answers: list[tuple[int, Answer]], route: bytes) -> Iterator[list[bytes]]:
+def _replies(answers: list[Answered], route: bytes) -> Iterator[list[bytes]]:
     """Yield the envelopes that carry `answers`: batches of a size that the edge takes."""
     for start in range(0, len(answers), MAX_BATCH):
         batch = answers[start : start + MAX_BATCH]

@@ -21,6 +21,7 @@ _WIDTH: Final = 24  # of a counter's name
 # Tables among the figures, and what their rows are called: "dropped: keepalive".
 _TABLES: Final = {
     "dropped": "dropped:", "connections": "connections", "closed": "closed:", "shadow": "shadow",
+    "memory": "memory",
 }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from slbroker.bus.memo import LONGEST
+
 Words: TypeAlias = "str | Iterable[str]"
 
 
@@ -20,3 +22,9 @@ def check_seconds(name: str, value: object) -> None:
     """Raise ValueError for what is no number of seconds above 0; `name` is the argument's."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise ValueError(f"{name}={value!r:.80} is no number of seconds above 0")
+
+
+def check_remembered(name: str, value: object) -> None:
+    """Raise ValueError for what is no number of seconds from 0 to an hour; `name` is the argument's."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
+        raise ValueError(f"{name}={value!r:.80} is no number of seconds from 0 to {LONGEST:g}")

@@ -24,7 +24,7 @@ _ALIKE: Final = 0.75  # INVTIE and INVITE are; INFO and SINFO, too: it is a warn
 _declared: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def remember(handler: object) -> None:
+def note_declared(handler: object) -> None:
     """Keep in mind that requests reach `handler` as it is."""
     with suppress(TypeError):  # what has no weak reference, or no hash
         _declared.add(handler)

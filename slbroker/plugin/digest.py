@@ -284,4 +284,5 @@ def _digests(request: Request, name: bytes) -> Iterator[Mapping[str, str]]:
 def _nonces(request: Request) -> NonceKeys:
     if request.context.nonces is None:
         raise RuntimeError("digest needs a key ring: requests have one in a worker and in slbroker.testing.Client")
+    request.unfit("a nonce has its time")
     return request.context.nonces

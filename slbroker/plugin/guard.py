@@ -81,6 +81,7 @@ class Guarded:
         return self._room[1]
 
     def _late(self, request: Request, settings: Settings, seconds: float | None) -> Decision:
+        request.unfit("its handler was too slow")
         said = f"{self.__name__} has not answered within {seconds:g} s"
         if settings.on_timeout is None:
             raise TimeoutError(said) from None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import Reject
-from slbroker.plugin.declared import check_function, check_methods, remember, where
+from slbroker.plugin.arguments import check_remembered
+from slbroker.plugin.declared import check_function, check_methods, note_declared, where
 from slbroker.plugin.guard import Guarded, behind, guard, title_of
+from slbroker.plugin.remembering import Remembering, deciding
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
@@ -51,6 +54,7 @@ class Handlers:
         self._by_method: dict[bytes, list[Route]] = {}
         self._otherwise: Handler | None = None
         self._before: list[Any] = []
+        self.remembering = Remembering()
         self.after_hooks: list[After] = []
         self.local_response_hooks: list[Event] = []
         self.startup_hooks: list[Hook] = []
@@ -58,6 +62,7 @@ class Handlers:
         # Made when the first request asks, again after a declaration: what handles the methods that need no look at the
         # request, and the tables of the others.
         self._direct: dict[bytes, Handler] = {}
+        self._rest: Handler = self._refuse
         self._tables: dict[bytes, Table] = {}
         self._is_ready = False
 
@@ -73,6 +78,7 @@ class Handlers:
         header: Words | None = None,
         timeout: float | None = None,
         limit: int | None = None,
+        remember: float | None = None,
     ) -> Callable[[AnyHandler], AnyHandler]:
         """Declare a handler, `def` or `async def`, for requests with one of `methods`; what else is given must hold.
 
@@ -80,45 +86,85 @@ class Handlers:
         Request-URI's user (case-sensitive) and host (not); of several, one must match. `source` is an address or
         network ("192.0.2.0/24"), `transport` one of udp, tcp, tls, ws, wss; or several of them. `header` is "Name" or
         "Name: pattern" (in any case); of several, all must hold. For an `async def`, `timeout` is in seconds and
-        `limit` how many calls run at once: see `guard.Guarded`. Raises ValueError for what cannot be, no method, a
-        handler that cannot be called with a request.
+        `limit` how many calls run at once: see `guard.Guarded`. `remember` is for how many seconds edges may say again
+        what was decided, to requests that are alike in all that was read for it (docs/remember.md). Raises ValueError
+        for what cannot be, no method, a handler that cannot be called with a request.
         """
+        if remember is not None:
+            check_remembered("remember", remember)
         self._slips += [f"{where()}: {slip}" for slip in check_methods(methods)]
 
         def declare(handler: AnyHandler) -> AnyHandler:
             check_function(handler, "@app.on", "request")
             route = make_route(guard(handler, timeout, limit), user, domain, source, transport, header)
+            route = route._replace(remember=remember)
             for method in methods:
                 self._by_method.setdefault(method.encode(), []).append(route)
-            remember(handler)
+            note_declared(handler)
             self._changed()
             return handler
 
         return declare
 
-    def otherwise(self, handler: AnyHandler) -> AnyHandler:
-        """Declare the handler for every request that no other one matches. Raises ValueError for a second one."""
+    @overload
+    def otherwise(self, handler: AnyHandler) -> AnyHandler: ...
+    @overload
+    def otherwise(self, *, remember: float) -> Callable[[AnyHandler], AnyHandler]: ...
+    def otherwise(self, handler: Any = None, *, remember: float | None = None) -> Any:
+        """Declare the handler for every request that no other one matches; `remember` is as in `on`.
+
+        Raises ValueError for a second one.
+        """
+        if handler is None and remember is not None:
+            return functools.partial(self.otherwise, remember=remember)
+        if remember is not None:
+            check_remembered("remember", remember)
         if self._otherwise is not None:
             raise ValueError("there is an @app.otherwise handler already")
         check_function(handler, "@app.otherwise", "request")
-        remember(handler)
+        note_declared(handler)
         self._otherwise = guard(handler, None, None)
+        self.remembering.by_otherwise = remember
         self._changed()
         return handler
 
     # Hooks ------------------------------------------------------------------------------------------------------
 
-    def before(self, hook: AnyBefore) -> AnyBefore:
-        """Declare what is asked before any handler, in order of declaration: a decision ends it, None goes on."""
+    @overload
+    def before(self, hook: AnyBefore) -> AnyBefore: ...
+    @overload
+    def before(self, *, remember: float) -> Callable[[AnyBefore], AnyBefore]: ...
+    @overload
+    def before(self, hook: AnyBefore, *, remember: float) -> AnyBefore: ...
+    def before(self, hook: Any = None, *, remember: float | None = None) -> Any:
+        """Declare what is asked before any handler, in order of declaration: a decision ends it, None goes on.
+
+        `remember` is for how many seconds its decisions are good, whatever the handler behind it says of its own.
+        """
+        if hook is None and remember is not None:
+            return functools.partial(self.before, remember=remember)
         check_function(hook, "@app.before", "request")
-        remember(hook)
-        self._before.append(hook)
+        note_declared(hook)
+        if remember is not None:
+            check_remembered("remember", remember)
+            self.remembering.by_hooks |= remember > 0
+        self._before.append(hook if remember is None else deciding(hook, remember))
         self._changed()
         return hook
 
-    def after(self, hook: AnyAfter) -> AnyAfter:
-        """Declare what is shown each reply before it is built, error replies too; it may return another one."""
+    @overload
+    def after(self, hook: AnyAfter) -> AnyAfter: ...
+    @overload
+    def after(self, *, remembered: bool) -> Callable[[AnyAfter], AnyAfter]: ...
+    def after(self, hook: Any = None, *, remembered: bool = False) -> Any:
+        """Declare what is shown each reply before it is built, error replies too; it may return another one.
+
+        With `remembered` it is content not to see those that an edge says again. Without, nothing is remembered.
+        """
+        if hook is None and remembered:
+            return functools.partial(self.after, remembered=remembered)
         check_function(hook, "@app.after", "request", "reply", waits=False)
+        self.remembering.note_effect("@app.after", hook, remembered=remembered)
         self.after_hooks.append(hook)
         return hook
 
@@ -134,25 +180,41 @@ class Handlers:
         self.shutdown_hooks.append(hook)
         return hook
 
-    def local_response(self, hook: AnyEvent) -> AnyEvent:
+    @overload
+    def local_response(self, hook: AnyEvent) -> AnyEvent: ...
+    @overload
+    def local_response(self, *, remembered: bool) -> Callable[[AnyEvent], AnyEvent]: ...
+    def local_response(self, hook: Any = None, *, remembered: bool = False) -> Any:
         """Declare what is told of each reply when it has left the worker: `event_route[sl:local-response]`.
 
         The edge sends it a moment later. Replies that edges make themselves (503, 500, 400) never come here.
+        `remembered` is as in `after`.
         """
+        if hook is None and remembered:
+            return functools.partial(self.local_response, remembered=remembered)
         check_function(hook, "@app.local_response", "request", "reply", waits=False)
+        self.remembering.note_effect("@app.local_response", hook, remembered=remembered)
         self.local_response_hooks.append(hook)
         return hook
 
-    def filtered_ack(self, handler: AnyHandler) -> AnyHandler:
+    @overload
+    def filtered_ack(self, handler: AnyHandler) -> AnyHandler: ...
+    @overload
+    def filtered_ack(self, *, remembered: bool) -> Callable[[AnyHandler], AnyHandler]: ...
+    def filtered_ack(self, handler: Any = None, *, remembered: bool = False) -> Any:
         """Declare what is told of each ACK that an edge absorbs: `event_route[sl:filtered-ack]`. Nothing is answered.
 
         One worker that asks is told, a moment after the ACK was absorbed; one that is too busy may not be told at all.
-        `before` hooks are not asked: there is nothing to decide. Raises ValueError for a second one.
+        `before` hooks are not asked: there is nothing to decide. With `remembered` it is content with ACKs to replies
+        that an edge has said again; without, none to an INVITE are remembered. Raises ValueError for a second one.
         """
+        if handler is None and remembered:
+            return functools.partial(self.filtered_ack, remembered=remembered)
         if FILTERED_ACK in self._by_method:
             raise ValueError("there is an @app.filtered_ack handler already")
         check_function(handler, "@app.filtered_ack", "request")
-        remember(handler)
+        note_declared(handler)
+        self.remembering.tells_acks = not remembered
         route = make_route(guard(handler, None, None), None, None, None, None, None)
         self._by_method.setdefault(FILTERED_ACK, []).append(route)
         self._changed()
@@ -172,7 +234,7 @@ class Handlers:
         if not self._is_ready:
             self._make_ready()
             return self.find(request)
-        return self._hooked(self._otherwise or self._refuse)  # a method that nobody knows
+        return self._rest  # a method that nobody knows
 
     def route_of(self, request: Request) -> Route | None:
         """Return the route of `request`, None where the `otherwise` handler, or nobody, takes it."""
@@ -201,15 +263,19 @@ class Handlers:
 
     def _changed(self) -> None:
         self._direct, self._tables, self._is_ready = {}, {}, False
+        self.remembering.forget()
 
     def _make_ready(self) -> None:
         """Build the tables, with the hooks before each handler."""
-        rest = self._hooked(self._otherwise or self._refuse)
+        name = self.remembering.name
+        self._rest = rest = name(self._hooked(self._otherwise or self._refuse), self.remembering.by_otherwise)
         direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
             hooked = [
-                route if method == FILTERED_ACK else route._replace(handler=self._hooked(route.handler))
+                route
+                if method == FILTERED_ACK
+                else route._replace(handler=name(self._hooked(route.handler), route.remember))
                 for route in routes
             ]
             self._tables[method] = Table(hooked, fallback)
@@ -250,10 +316,16 @@ class Handlers:
         return uri.scheme in ("sip", "sips") and not uri.user
 
     @property
+    def remembered_methods(self) -> list[bytes]:
+        """Return the methods of which decisions may be remembered, b"" for all of them; [] where none are."""
+        return self.remembering.methods(self._by_method)
+
+    @property
     def slips(self) -> list[str]:
         """Return what is likely a mistake in the plugin, a line each, with file and line; [] where nothing is."""
         if self._by_method or self._otherwise or self._before:
-            return self._slips
+            spoiled = self.remembering.slips(self._by_method)
+            return [*self._slips, *(f"{self._place}: {words}" for words in spoiled)]
         return [*self._slips, f"{self._place}: no handlers; a request gets 405, a ping {self.pings}: use @app.on"]
 
     @property

@@ -5,13 +5,12 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.plugin.arguments import as_several
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.media import squeezed
+from slbroker.sip.networks import Networks, read_networks
 from slbroker.sip.uri import plain_host, text
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ Matcher: TypeAlias = Callable[[str], object]
 
 TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
 _SPECIAL: Final = frozenset("*?[")
-_REMEMBERED_HOSTS: Final = 1_024  # addresses; reading one costs 2 us
 
 
 def several(given: Patterns) -> tuple[Pattern, ...]:
@@ -75,28 +73,15 @@ def domain_test(patterns: Iterable[Pattern]) -> Test:
 def source_test(source: Words) -> Test:
     """Return a test of the address a request came from; raise ValueError for what is no address or network."""
     networks = parse_networks(source)
-    return lambda request: in_networks(request.source.host, networks)
+    return lambda request: request.is_within(networks)
 
 
-def parse_networks(source: Words) -> tuple[IPv4Network | IPv6Network, ...]:
+def parse_networks(source: Words) -> Networks:
     """Return networks as written: 192.0.2.0/24, 2001:db8::/32, 192.0.2.1; raise ValueError for anything else."""
     try:
-        return tuple(ip_network(word) for word in as_several(source))
+        return read_networks(as_several(source))
     except ValueError as error:
         raise ValueError(f"source={source!r}: {error}; write 192.0.2.1 or 192.0.2.0/24") from None
-
-
-def in_networks(host: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Return whether a numeric address is in one of `networks`."""
-    address = read_host(host)
-    return any(address in network for network in networks)
-
-
-@lru_cache(maxsize=_REMEMBERED_HOSTS)
-def read_host(host: str) -> IPv4Address | IPv6Address:
-    """Return the address; one of IPv4 that an IPv6 socket has seen is one of IPv4. Raises ValueError."""
-    address = ip_address(host)
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def transport_test(transport: Words) -> Test:

@@ -81,7 +81,7 @@ def judge(*names: str, supported: Words = (), max_body: int | None = None) -> Ca
         message = request.message
         if message.method != b"ACK":
             for header, check in checks.by_header:
-                if message.first(header) is not None:
+                if header == b"from" or message.first(header) is not None:  # each request has From
                     check(message, checks)
 
     return hook

@@ -10,8 +10,9 @@ import time
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from slbroker.plugin.match import in_networks, parse_networks, read_host
+from slbroker.plugin.match import parse_networks
 from slbroker.plugin.reply import DROP
+from slbroker.sip.networks import read_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,13 @@ class RateLimit:
         answer: Decision = DROP,
         exempt: Words = (),
         clock: Callable[[], float] = time.monotonic,
+        *,
+        remembered: bool = False,
     ) -> None:
-        """Raise ValueError for figures that are not above 0, or networks that are none."""
+        """Raise ValueError for figures that are not above 0, or networks that are none.
+
+        `remembered` lets decisions behind this be remembered: who gets one from the edge is not counted here.
+        """
         if not all(isinstance(figure, int | float) and figure > 0 for figure in (requests, seconds)):
             raise ValueError(f"a rate of {requests!r} requests in {seconds!r} seconds lets nothing pass")
         self.refused = 0
@@ -48,13 +54,16 @@ class RateLimit:
         self._answer = answer
         self._exempt = parse_networks(exempt)
         self._clock = clock
+        self._is_passed_over = remembered
         self._left: dict[int | str, tuple[float, float]] = {}  # by source: requests left, and when that was so
 
     def __call__(self, request: Request) -> Decision | None:
         """Return the answer for a source that has used up its share, else None."""
-        host = request.source.host
-        if request.message.method == b"ACK" or (self._exempt and in_networks(host, self._exempt)):
+        if request.message.method == b"ACK" or (self._exempt and request.is_within(self._exempt)):
             return None
+        if not self._is_passed_over:
+            request.unfit("a rate limit counts it")
+        host = request.source.host
         if self.take(host, self._clock()):
             return None
         self.refused += 1

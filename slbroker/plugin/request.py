@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.bus.items import Item
+from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.contact import SECURE, contact_value, own_contact, target_of
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
@@ -15,6 +16,7 @@ from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.media import media_type
+from slbroker.sip.networks import in_networks, read_networks
 from slbroker.sip.textheaders import TextHeaders
 from slbroker.sip.uri import Uri, parse_uri, text
 from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
@@ -23,6 +25,7 @@ from slbroker.sip.vialist import Via, parse_vias
 if TYPE_CHECKING:
     from slbroker.plugin.arguments import Words
     from slbroker.sip.message import Message, Source
+    from slbroker.sip.networks import Networks
 
 
 _new: Final = object.__new__
@@ -193,6 +196,14 @@ class Request:
         """
         return self.source.asked
 
+    def is_from(self, *networks: str) -> bool:
+        """Return whether it came from one of `networks`, such as "192.0.2.0/24"; raise ValueError for what is none."""
+        return self.is_within(read_networks(networks))
+
+    def is_within(self, networks: Networks) -> bool:
+        """Return whether it came from one of `networks`, which have been read."""
+        return in_networks(self.source.host, networks)
+
     @property
     def is_initial(self) -> bool:
         """Return whether the request is outside a dialog: its To has no tag (sl: `!has_totag()`)."""
@@ -230,12 +241,15 @@ class Request:
         body: bytes | str = b"",
         *,
         close: bool = False,
+        remember: float | None = None,
     ) -> Reply:
         """Return a reply: `sl_send_reply(status, reason)`; without a status the plugin's default code and reason.
 
-        `headers` is a mapping or pairs; a list as a value gives several lines. `close` is as in `Reply.closing`. Raises
-        ValueError as `Reply` does.
+        `headers` is a mapping or pairs; a list as a value gives several lines. `close` is as in `Reply.closing`,
+        `remember` as in `Request.remember`. Raises ValueError as `Reply` does.
         """
+        if remember is not None:
+            self.remember(remember)
         if status is None:
             status, reason = self.context.settings.default_code, reason or self.context.settings.default_reason
         reply = Reply(status, reason, headers, body)
@@ -301,6 +315,30 @@ class Request:
             sips = self.source.transport in SECURE and self.uri.scheme == "sips"
         return own_contact(self.source, self.uri.user if user is None else user, sips=sips)
 
-    def drop(self) -> Drop:
-        """Return the decision to stay silent."""
+    def drop(self, *, remember: float | None = None) -> Drop:
+        """Return the decision to stay silent; `remember` is as in `Request.remember`."""
+        if remember is not None:
+            self.remember(remember)
         return DROP
+
+    # Deciding for others, too -----------------------------------------------------------------------------------
+
+    def remember(self, seconds: float) -> None:
+        """Have the edge say what is decided here again, for so many seconds, to all requests that are alike.
+
+        Alike in all that was read on the way to it (docs/remember.md). It goes before what was declared of the handler;
+        0 is for this decision not to be remembered. Raises ValueError for no number from 0 to 3600.
+        """
+        check_remembered("remember", seconds)
+        if self.context.wish is not None:
+            self.context.wish()
+        self.decided_for(seconds)
+
+    def unfit(self, why: str) -> None:
+        """Say that what is decided here is good for no other request, since it has an effect beside its reply.
+
+        `why` completes "not remembered, for", as in "it is counted": for a log line and `slbroker explain`.
+        """
+
+    def decided_for(self, seconds: float) -> None:
+        """Take note for how long the decision is good; only a request that is watched has a use for it."""

@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.bus.items import Item
+from slbroker.bus.memo import WANTED, Kept
 from slbroker.errors import Reject
 from slbroker.plugin.faults import describe, is_given_up, place
+from slbroker.plugin.keeping import Keeping
 from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.settings import Context
+from slbroker.plugin.watched import WatchingRequest
 from slbroker.sip.reply import NO_BODY, tail
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from slbroker.authnonce import NonceKeys
     from slbroker.bus.envelope import Answer
     from slbroker.plugin.handlers import Handlers
+    from slbroker.plugin.kinds import Handler
     from slbroker.sip.message import Message, Source
     from slbroker.totag import Signer
 
@@ -32,7 +37,9 @@ _LOOKED_AT: Final = NEVER_ANSWERED | {b"REGISTER"}  # what a reply to these is i
 
 logger = logging.getLogger(__name__)
 
-Pending: TypeAlias = "Coroutine[Any, Any, Answer]"
+Pending: TypeAlias = "Coroutine[Any, Any, Answer | Kept]"
+Finish: TypeAlias = "Callable[[Any, object], Answer | Kept]"
+Answering: TypeAlias = "Answer | Kept | Pending"
 
 
 class Responder:
@@ -48,6 +55,11 @@ class Responder:
         self.sent: list[tuple[Request, Reply]] = []  # replies that `tell` has to tell of
         self.app = app
         self._has_warned = False  # of a registration that phones do not see
+        self._tail = 0  # bytes behind the headers that the last reply echoes
+        # Returns the answer to a request, or a coroutine that will when its handler is an `async def`. Raises nothing
+        # but somebody's Ctrl-C. Who has nothing remembered pays nothing for those who do.
+        self.answer: Callable[[Item], Answering] = self._answer
+        self.keeping = Keeping(app)
         self.use_keys(signer, nonces)
 
     def use_keys(self, signer: Signer, nonces: NonceKeys | None = None) -> None:
@@ -60,8 +72,11 @@ class Responder:
     def use_app(self, app: Handlers) -> None:
         """Give requests to another plugin from now on; those that are being answered stay with theirs."""
         self._has_warned = self._has_warned and app is self.app
-        self.app = app
-        self._context = Context(app.settings, self.signer, self._nonces)
+        if app is not self.app:
+            self.app, self.keeping = app, Keeping(app)
+        self._context = Context(app.settings, self.signer, self._nonces, self._wish)
+        self.remembers = app.remembered_methods  # those of which decisions may be remembered
+        self.answer = self._answer_or_watch if self.remembers else self._answer
         # Whether replies leave as the handler made them, seen by nobody.
         self._is_plain = app.settings.provisional and not (app.after_hooks or app.local_response_hooks)
 
@@ -69,15 +84,20 @@ class Responder:
         """Return the name of the handler that a request is for, and where it stands: for a log line."""
         return self.app.describe(Request.of(item, self._context))
 
-    def respond(self, message: Message, source: Source) -> Answer | Pending:
+    def _wish(self) -> None:
+        """Watch from now on, whatever the handler was declared: one says that its decision is good for others."""
+        if not self.app.remembering.by_wish:
+            self.app.remembering.by_wish = True
+            self.use_app(self.app)
+
+    def respond(self, message: Message, source: Source) -> Answer | Coroutine[Any, Any, Answer]:
         """Do as `answer`, for a request that did not come over the bus."""
-        return self.answer(Item(0, message, source))
+        return self._answer(Item(0, message, source))  # type: ignore[return-value] # it is not wanted for others
 
-    def answer(self, item: Item) -> Answer | Pending:
-        """Return the answer to a request, or a coroutine that will when its handler is an `async def`.
+    def _answer_or_watch(self, item: Item) -> Answering:
+        return self._answer(item) if item.number < WANTED else self.watch(item)
 
-        Raises nothing but somebody's Ctrl-C.
-        """
+    def _answer(self, item: Item) -> Answering:
         request = Request.of(item, self._context)
         try:
             decision = self.app.find(request)(request)
@@ -87,15 +107,44 @@ class Responder:
                 return item.reply(decision.line, rest, self._mac)
             if isinstance(decision, Awaitable):
                 item.keep()
-                return self._await(request, decision)
+                return self._await(request, decision, self._finish)
             return self._finish(request, decision)
         except BaseException as error:
             return self._finish(request, self._failed(request, error))
 
-    async def _await(self, request: Request, pending: Awaitable[object]) -> Answer:
+    def watch(self, item: Item, keeping: Keeping | None = None) -> Answering:
+        """Do as `answer`, and look what is read on the way: the answer may be good for others, too."""
+        keeping = keeping or self.keeping
+        request = WatchingRequest(item, self._context)
+        try:
+            handler = self.app.find(request)
+            seconds = keeping.seconds_of(handler, request)
+            if seconds is None:
+                return self._answer(item)
+            return self._run(request, handler, partial(self._keep, keeping, seconds, self.errors))
+        except BaseException as error:
+            return self._finish(request, self._failed(request, error))
+
+    def _run(self, request: WatchingRequest, handler: Handler, finish: Finish) -> Answering:
+        decision = handler(request)
+        if isinstance(decision, Awaitable):
+            request.real.keep()
+            return self._await(request, decision, finish)
+        return finish(request, decision)
+
+    def _keep(
+        self, keeping: Keeping, seconds: float, errors: int, request: WatchingRequest, decision: object
+    ) -> Answer | Kept:
+        answer = self._finish(request, decision)
+        # An error may be a hook's: what came of it is nobody's decision. A version before this one decides for none.
+        if self.errors != errors or request.context.settings is not self.app.settings:
+            return answer
+        return keeping.keep(request, decision, answer, self._tail, seconds)
+
+    async def _await(self, request: Request, pending: Awaitable[object], finish: Finish) -> Answer | Kept:
         task = asyncio.current_task()
         try:
-            return self._finish(request, await pending)
+            return finish(request, await pending)
         except BaseException as error:
             if self._is_over(error, task):
                 raise
@@ -166,7 +215,9 @@ class Responder:
                 "return request.registered(), or name it in the reply (this is said once)",
                 text(request.message.uri), reply.status,
             )  # fmt: skip
-        return item.reply(reply.line, tail(reply.extra, reply.body), self._mac)
+        rest = tail(reply.extra, reply.body)
+        self._tail = len(rest)
+        return item.reply(reply.line, rest, self._mac)
 
     def _failed(self, request: Request, error: BaseException) -> Reply:
         """Return the reply to a request whose handler raised."""

@@ -27,7 +27,8 @@ class Route(NamedTuple):
     """A handler and what a request must be like for it.
 
     `users` and `domains` are exact values, which the table knows without a test; `tests` is what remains to be asked.
-    `words` is how the route was declared.
+    `words` is how the route was declared; `remember` is for how many seconds what its handler decides is good, None
+    where nothing was said.
     """
 
     handler: Handler
@@ -35,6 +36,7 @@ class Route(NamedTuple):
     domains: tuple[str, ...]
     tests: tuple[Test, ...]
     words: str
+    remember: float | None = None
 
     @property
     def is_open(self) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.errors import PluginError
 from slbroker.plugin import pieces
+from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.contact import contact_value, escape
 from slbroker.plugin.digest import Digest
 from slbroker.plugin.handlers import Handlers
@@ -27,6 +28,7 @@ from slbroker.plugin.ruletable import RuleTable
 from slbroker.plugin.users import UserFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from slbroker.plugin.kinds import Decision, Handler
@@ -60,7 +62,7 @@ def _read(file: RuleTable, folder: Path) -> Handlers:
         keepalive=file.take("keepalive", bool, True),
     )
     if screen := file.table("screen"):
-        app.before(_screen(screen))
+        _before(app, screen, _screen)
     if rate := file.table("rate"):
         app.before(_rate(rate))
     if maintenance := file.table("maintenance"):
@@ -72,10 +74,33 @@ def _read(file: RuleTable, folder: Path) -> Handlers:
     for rule in file.tables("on"):
         _rule(app, rule)
     if otherwise := file.table("otherwise"):
-        app.otherwise(_named(_handler(otherwise), otherwise.path))
+        handler, remember = _named(_handler(otherwise), otherwise.path), _remember(otherwise)
         otherwise.finish()
+        if remember is None:
+            app.otherwise(handler)
+        else:
+            app.otherwise(remember=remember)(handler)
     file.finish()
     return app
+
+
+def _before(app: Handlers, table: RuleTable, make: Callable[[RuleTable], Any]) -> None:
+    """Declare a hook whose decisions may be remembered."""
+    remember = _remember(table)
+    hook = make(table)
+    if remember is None:
+        app.before(hook)
+    else:
+        app.before(hook, remember=remember)
+
+
+def _remember(table: RuleTable) -> float | None:
+    """Return for how many seconds what a table decides is good; None where it does not say."""
+    if not table.has("remember"):
+        return None
+    seconds: float = table.take("remember", float, 0.0)
+    table.wrong("remember", lambda given: check_remembered("remember", given), seconds)
+    return seconds
 
 
 def _screen(table: RuleTable) -> Any:
@@ -133,10 +158,10 @@ def _auth(table: RuleTable, folder: Path) -> Any:
 def _rule(app: Handlers, rule: RuleTable) -> None:
     methods = rule.words("method")
     given: dict[str, Any] = {name: words for name in _CONDITIONS if (words := rule.words(name))}
-    handler = _handler(rule)
+    handler, remember = _handler(rule), _remember(rule)
     rule.finish()
     try:
-        app.on(*methods, **given)(_named(handler, rule.path))
+        app.on(*methods, remember=remember, **given)(_named(handler, rule.path))
     except ValueError as error:
         raise ValueError(f"{rule.path}: {error}") from None
 

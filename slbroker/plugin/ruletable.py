@@ -23,6 +23,10 @@ class RuleTable:
     def __bool__(self) -> bool:
         return True  # also when it is empty: it is there
 
+    def has(self, key: str) -> bool:
+        """Return whether there is a value of `key`."""
+        return key in self._content
+
     def take(self, key: str, kind: type[Value], default: Any) -> Any:
         """Return the value of `key`, which has to be a `kind`, or `default`; a whole number will do for a float."""
         value = self._content.pop(key, default)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from slbroker.plugin.arguments import check_seconds
 from slbroker.plugin.reply import Drop, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from slbroker.authnonce import NonceKeys
     from slbroker.sip.slerrors import ErrorTable
     from slbroker.totag import Signer
@@ -46,11 +48,15 @@ class Settings:
 
 
 class Context(NamedTuple):
-    """What the worker lends to each request: the plugin's settings, and what is made from the key ring."""
+    """What the worker lends to each request: the plugin's settings, and what is made from the key ring.
+
+    `wish` is told that a handler wants its decisions remembered, though it was not declared so.
+    """
 
     settings: Settings
     signer: Signer | None
     nonces: NonceKeys | None
+    wish: Callable[[], Any] | None = None
 
 
 ALONE: Final = Context(Settings(), None, None)  # of a request that was made outside a worker

@@ -11,10 +11,12 @@ Each step checks that the fates add up to what was received.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.membership import Membership
+from slbroker.bus.memo import Kept
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
@@ -61,9 +63,14 @@ class FakeListener:
 class MemoryWorker:
     """A worker's membership and responder; what it is given it answers at once, unless it is frozen."""
 
-    def __init__(self, app: Handlers, name: str, credit: int, pool: str = "default") -> None:
-        self.membership = Membership({"name": name, "pool": pool, "credit": credit, "takes": app.takes})
+    def __init__(self, app: Handlers, name: str, credit: int, pool: str = "default", generation: str = "one") -> None:
+        self.hello = {"name": name, "pool": pool, "credit": credit, "takes": app.takes}
+        if app.remembered_methods:
+            self.hello |= {"remembers": app.remembered_methods, "generation": generation}
+        self.membership = Membership(self.hello)
         self.responder = Responder(app, SIGNER)
+        self.asked = 0  # requests that it was given
+        self.memo = b""  # of the last answer
         self.frozen = False
         self.kept: list[list[bytes]] | None = None  # what it was given while it hangs, in a list
         self.respond: Callable[[Item], Answer] = self._respond
@@ -73,11 +80,21 @@ class MemoryWorker:
             self.kept.append(frames)
             return
         items = self.membership.receive(frames, now)
-        self.membership.answer_all([(item.number, self.respond(item)) for item in items])
+        self.asked += len(items)
+        self.membership.answer_all([(item.number, *self._with_memo(item)) for item in items])
+
+    def _with_memo(self, item: Item) -> tuple[Answer] | tuple[Answer, bytes]:
+        self.memo = b""
+        answer = self.respond(item)
+        return (answer, self.memo) if self.memo else (answer,)
 
     def _respond(self, item: Item) -> Answer:
         answer = self.responder.answer(item)
-        return answer if answer is None or isinstance(answer, bytes | tuple) else asyncio.run(answer)
+        if isinstance(answer, Coroutine):
+            answer = asyncio.run(answer)
+        if isinstance(answer, Kept):
+            answer, self.memo = answer.words
+        return answer
 
 
 class Rig:
@@ -95,11 +112,11 @@ class Rig:
 
     # What a test does -------------------------------------------------------------------------------------------
 
-    def join(self, app: Handlers, credit: int = 128, pool: str = "default") -> MemoryWorker:
+    def join(self, app: Handlers, credit: int = 128, pool: str = "default", generation: str = "one") -> MemoryWorker:
         """Connect a worker and let it be welcomed."""
         self._connections += 1
         name = f"worker {self._connections}"
-        worker = self.workers[name.encode()] = MemoryWorker(app, name, credit, pool)
+        worker = self.workers[name.encode()] = MemoryWorker(app, name, credit, pool, generation)
         self.turn()
         return worker
 

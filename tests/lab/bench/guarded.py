@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from slbroker import Handlers
 from slbroker.bus import envelope
 from slbroker.bus.choice import ANY
 from slbroker.bus.jobs import Job
@@ -31,6 +32,7 @@ from tests.support.bus import encode_packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slbroker import Reply, Request
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Ack, Address, Reading
 
@@ -134,6 +136,32 @@ def whole_tasks() -> dict[str, Task]:
     }
 
 
+def remembered_tasks() -> dict[str, Task]:
+    """Return the way of a request whose decision is remembered: by its method alone, by a user and a header."""
+    plain, close = remembering(lambda request: request.reply(404)), remembering(look_closely)
+    options, invites = different(OPTIONS, BATCH), different(INVITE, BATCH)
+    return {
+        "remembered OPTIONS": Task(lambda: plain.exchange(options), BATCH),
+        "remembered INVITE and ACK": Task(lambda: plain.exchange(invites + [ACK] * BATCH), BATCH),
+        "remembered INVITE, by user and header": Task(lambda: close.exchange(invites), BATCH),
+    }
+
+
+def look_closely(request: Request) -> Reply:
+    """Decide by what handlers usually decide by."""
+    is_known = request.uri.user == "bob" and request.from_uri.host != "example.com"
+    return request.reply(404 if is_known and request.user_agent != "x" else 480)
+
+
+def remembering(handler: Callable[[Request], Reply]) -> InProcess:
+    """Return an edge that has learnt what `handler` decides."""
+    plugin = Handlers()
+    plugin.on("OPTIONS", "INVITE", remember=3_600.0)(handler)
+    path = InProcess(plugin)
+    path.exchange([INVITE, OPTIONS])
+    return path
+
+
 def in_service() -> InProcess:
     """Return an edge with a worker whose filter is armed."""
     path = InProcess(app)
@@ -156,7 +184,7 @@ def call(task: Task, times: int) -> None:
 def main(names: list[str]) -> None:
     """Run the tasks, or those named, with three marks each: before, between and behind."""
     gc.disable()
-    tasks = edge_tasks() | worker_tasks() | bus_tasks() | whole_tasks()
+    tasks = edge_tasks() | worker_tasks() | bus_tasks() | whole_tasks() | remembered_tasks()
     for name in names or tasks:
         print(name, flush=True)
         call(tasks[name], WARM_UP)

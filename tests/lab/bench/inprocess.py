@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from slbroker.bus import envelope
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.membership import Membership
+from slbroker.bus.memo import Kept
 from slbroker.keys import Key, KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from slbroker import Handlers
-    from slbroker.bus.envelope import Answer
+    from slbroker.bus.envelope import Answer, Answered
     from slbroker.bus.jobs import Job
     from slbroker.sip.reading import Address
 
@@ -109,6 +110,8 @@ class InProcess:
         for number in range(workers):
             name = f"worker {number}"
             hello = {"name": name, "pool": "default", "credit": credit, "takes": app.takes}
+            if app.remembered_methods:
+                hello |= {"remembers": app.remembered_methods, "generation": "1"}
             self._workers[name.encode()] = Membership(hello), responder(app)
         self._carry(self._workers)
 
@@ -143,9 +146,9 @@ class InProcess:
 
     def _work(self, identity: bytes, frames: list[bytes]) -> None:
         membership, its_responder = self._workers[identity]
-        answers: list[tuple[int, Answer]] = []
+        answers: list[Answered] = []
         for item in membership.receive(frames, NOW):
             answer = its_responder.answer(item)
-            assert isinstance(answer, (bytes, tuple)) or answer is None
-            answers.append((item.number, answer))
+            assert isinstance(answer, (bytes, tuple, Kept)) or answer is None
+            answers.append((item.number, *(answer.words if isinstance(answer, Kept) else (answer,))))
         membership.answer_all(answers)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.bus import envelope, membership
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
-from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Head, Kind
+from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, MAX_BATCH_BYTES, MAX_ENVELOPE, Answer, Answered, Head, Kind
+from slbroker.bus.memo import Memo, pack_memo, unpack_memo
 from slbroker.bus.roster import MAX_WORKERS
 from slbroker.errors import EnvelopeError
 from slbroker.keys import Key
@@ -93,6 +97,57 @@ def test_the_page_signs_as_we_do() -> None:
     key = Key(b"0a1b", bytes(range(32)))
     tag = Signer(key, {key.id: key}).sign(b"c1", b"1", 7)
     assert f"the tag is `{tag.decode()}`" in PAGE.read_text()
+
+
+def test_the_page_shows_a_memo() -> None:
+    memo = Memo(5.0, ("uri.user",), len(b"\r\nContent-Length: 0\r\n\r\n"))
+    assert f"`{pack_memo(memo).hex()}`" in PAGE.read_text()
+    assert unpack_memo(pack_memo(memo)) == memo
+
+
+NO_MEMOS = [
+    {"by": ["uri"], "tail": 1},
+    {"ttl": 0, "by": [], "tail": 1},
+    {"ttl": -1.0, "by": [], "tail": 1},
+    {"ttl": 3_601, "by": [], "tail": 1},
+    {"ttl": "1", "by": [], "tail": 1},
+    {"ttl": math.nan, "by": [], "tail": 1},
+    {"ttl": 1, "by": "uri", "tail": 1},
+    {"ttl": 1, "by": [b"uri"], "tail": 1},
+    {"ttl": 1, "by": ["uri"] * 17, "tail": 1},
+    {"ttl": 1, "by": ["header:" + "x" * 2_048], "tail": 1},
+    {"ttl": 1, "by": [], "tail": -1},
+    {"ttl": 1, "by": [], "tail": 1.0},
+    ["ttl", "by"],
+    7,
+]
+
+
+@pytest.mark.parametrize("info", NO_MEMOS)
+def test_what_is_no_memo_is_refused(info: object) -> None:
+    with pytest.raises(EnvelopeError):
+        unpack_memo(msgpack.packb(info))
+
+
+@given(st.binary(max_size=40))
+def test_so_are_any_bytes_that_are_none(data: bytes) -> None:
+    with contextlib.suppress(EnvelopeError):
+        unpack_memo(data)
+
+
+def test_behind_an_answer_there_may_be_a_memo_and_nothing_else() -> None:
+    answered: list[Answered] = [
+        (1, b"SIP/2.0 200 OK\r\n\r\n", b"memo"),
+        (2, None),
+        (3, None, b"memo"),
+        (4, (b"a", b"b")),
+    ]
+    body = envelope.encode_replies(answered)[1]
+    assert envelope.decode_answered(body) == answered
+    assert envelope.decode_replies(body) == [(one[0], one[1]) for one in answered]
+    for wrong in ([1, b"a", None], [1, b"a", "memo"], [1, b"a", b"memo", b"more"], [1]):
+        with pytest.raises(EnvelopeError):
+            envelope.decode_answered(msgpack.packb([wrong]))
 
 
 # Round trips ----------------------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ GOLDEN: dict[str, tuple[list[bytes], str, str]] = {
         "82a76261746368657392c4026231c4026232a5626567756ec3",
     ),
     "BAD": (envelope.encode(Kind.BAD, {"batches": (b"b1",)}), "94010bc40000", "81a76261746368657391c4026231"),
+    "FORGET": (envelope.encode(Kind.FORGET, {"pool": "default"}), "94010cc40000", "81a4706f6f6ca764656661756c74"),
 }
 # What msgpack has for whole numbers.
 integers = st.integers(min_value=-(2**63), max_value=2**64 - 1)

@@ -1,0 +1,223 @@
+"""What handlers have decided, said again by the edge: docs/remember.md has the promise.
+
+A worker says with an answer by what it went (`bus.memo`); until it expires, requests that are alike in that are
+answered here and reach no worker. Pure: `now` (seconds, monotonic) is an argument.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from slbroker.bus.envelope import unpack_request
+from slbroker.bus.memo import WANTED, Memo, unpack_memo
+from slbroker.errors import EnvelopeError
+from slbroker.sip.reply import join_reply
+from slbroker.totag import TAG_LENGTH
+from slbroker_edge.outbox import match_status_line
+from slbroker_edge.recall import Recall, Table, pack_decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from slbroker.bus.envelope import Answer
+    from slbroker.bus.jobs import Job
+    from slbroker.sip.reading import Dialog
+    from slbroker.stats import Fates
+    from slbroker.totag import Mac
+    from slbroker_edge.repeats import Repeats
+
+logger = logging.getLogger(__name__)
+
+MAX_ENTRIES: Final = 65_536  # decisions that are remembered at once, of all pools
+MAX_BYTES: Final = 32 * 1024 * 1024  # of their values and replies; Python's part comes to about 150 bytes for each
+MAX_REPLY: Final = 4_096  # bytes of a reply that is remembered, without what it echoes
+MAX_TABLES: Final = 8  # sets of fields for one method of a pool
+MAX_POOLS: Final = 64  # of which something is remembered
+# Requests a second that workers are to look at more closely (that costs them some microseconds) though nobody like them
+# was here lately, and how many at once. Who was here is looked at in any case.
+WANTED_A_SECOND: Final = 500.0
+WANTED_AT_ONCE: Final = 100.0
+
+
+class Remembered:
+    """The memory of one edge process."""
+
+    def __init__(self, fates: Fates) -> None:
+        """`fates` counts what is said again."""
+        self.pools: dict[str, Recall] = {}
+        self.evicted = 0  # decisions that made room for others
+        self.refused = 0  # memos that could not be understood, or did not fit what came with them
+        self._fates = fates
+        self._generations: dict[str, frozenset[str]] = {}  # of the workers that were in a pool last
+        self._young = 0  # entries in the young generation, and their bytes
+        self._young_bytes = 0
+        self._filled = 0.0  # when tokens were given out last
+
+    # Saying again -----------------------------------------------------------------------------------------------
+
+    def say(
+        self,
+        pool: str,
+        jobs: list[Job],
+        now: float,
+        mac: Mac,
+        repeats: Repeats[Job] | None,
+        outbox: dict[Any, list[tuple[bytes, Any]]],
+        arming: dict[Any, list[Dialog]],
+    ) -> list[Job]:
+        """Do as `Recall.say` for requests that a pool is to have."""
+        recall = self.pools.get(pool)
+        if recall is None:
+            return jobs
+        if now > self._filled:
+            self._fill(now)
+        replied, dropped = recall.replied, recall.dropped
+        rest = recall.say(jobs, now, mac, repeats, outbox, arming)
+        if rest is not jobs:
+            replied, dropped = recall.replied - replied, recall.dropped - dropped
+            self._fates.replied += replied
+            self._fates.remembered += replied + dropped
+            if dropped:
+                self._fates.drop("handler", dropped)
+            if recall.moved:
+                self._young += recall.moved
+                self._young_bytes += recall.moved_bytes
+                recall.moved = recall.moved_bytes = 0
+        return rest
+
+    def _fill(self, now: float) -> None:
+        more = (now - self._filled) * WANTED_A_SECOND
+        self._filled = now
+        for recall in self.pools.values():
+            recall.tokens = min(recall.tokens + more, WANTED_AT_ONCE)
+
+    def mark(self, pool: str) -> None:
+        """Mark those of the requests that were just submitted, what is decided of which is worth remembering."""
+        recall = self.pools.get(pool)
+        if recall is not None and recall.wanted:
+            for job in recall.wanted:
+                job.number |= WANTED
+            recall.wanted = []
+
+    # Learning ---------------------------------------------------------------------------------------------------
+
+    def learn(self, pool: str, job: Job, answer: Answer, packed: bytes, now: float) -> None:
+        """Remember what a worker of `pool` has answered, if its memo is in order."""
+        recall = self.pools.get(pool)
+        if recall is None or not job.number & WANTED or job.asks:
+            return
+        try:
+            memo = unpack_memo(packed)
+            decision = _decision(job, answer, memo, now)
+            table = _table_of(recall, job.reading.method, tuple(sorted(set(memo.fields))))
+        except (EnvelopeError, ValueError) as error:
+            self.refused += 1
+            logger.warning("pool %.80r: a decision cannot be remembered: %.200s", pool, error)
+            return
+        key = table.key_of(job)
+        if key is not None:
+            self._keep(table, key, decision)
+
+    def _keep(self, table: Table, key: bytes, decision: bytes) -> None:
+        if table.old.pop(key, None) is None and key in table.young:
+            self._young -= 1
+        table.young[key] = decision
+        self._young += 1
+        self._young_bytes += len(key) + len(decision)
+        if 2 * self._young >= MAX_ENTRIES:
+            self._young = sum(len(table.young) for table in self._tables())  # some have expired
+        if 2 * self._young >= MAX_ENTRIES or 2 * self._young_bytes >= MAX_BYTES:
+            self._age()
+
+    def _age(self) -> None:
+        """Let the young generation be the old one, and forget what was that: nobody has asked for it since."""
+        for recall in self.pools.values():
+            for method, tables in list(recall.tables.items()):
+                for table in tables:
+                    self.evicted += len(table.old)
+                    table.old, table.young = table.young, {}
+                tables.sort(key=lambda table: -table.said)
+                for table in tables:
+                    table.said //= 2
+                recall.tables[method] = [table for table in tables if table.old]
+        self._young = self._young_bytes = 0
+
+    def _tables(self) -> Iterator[Table]:
+        return (table for recall in self.pools.values() for some in recall.tables.values() for table in some)
+
+    # Forgetting -------------------------------------------------------------------------------------------------
+
+    def staff(self, pool: str, generations: Iterable[str], methods: Iterable[bytes]) -> None:
+        """Take note of who is in a pool, and of which methods its workers have decisions remembered.
+
+        What was remembered goes when another generation of workers has come, or one of several has left. It stays when
+        all have: then it is all that is left of them.
+        """
+        now, methods = frozenset(generations), frozenset(methods)
+        if not now:
+            return
+        before = self._generations.get(pool)
+        if before is not None and before != now:
+            self.forget(pool)
+        if methods or pool in self.pools:
+            if pool not in self.pools and len(self.pools) >= MAX_POOLS:
+                return
+            self._generations[pool] = now
+            self.pools.setdefault(pool, Recall()).methods = methods
+            if not methods:
+                del self.pools[pool], self._generations[pool]
+
+    def forget(self, pool: str | None = None) -> int:
+        """Forget what is remembered of a pool, or of all; return how many decisions that were."""
+        forgotten = 0
+        for recall in [self.pools[pool]] if pool in self.pools else [] if pool else self.pools.values():
+            for tables in recall.tables.values():
+                forgotten += sum(len(table.young) + len(table.old) for table in tables)
+            recall.tables = {}
+        return forgotten
+
+    def figures(self) -> dict[str, int]:
+        """Return what the statistics show."""
+        return {
+            "entries": sum(len(table.young) + len(table.old) for table in self._tables()),
+            "hits": self._fates.remembered,
+            "misses": sum(recall.missed for recall in self.pools.values()),
+            "evictions": self.evicted,
+        }
+
+
+def _decision(job: Job, answer: Answer, memo: Memo, now: float) -> bytes:
+    """Return the decision that an answer holds; raise ValueError unless it would give the same answer again."""
+    expires = now + memo.seconds
+    if answer is None:
+        return pack_decision(expires, b"", b"")
+    if type(answer) is not bytes or not match_status_line(answer):
+        raise ValueError("the answer is not one reply")
+    line, tail = answer[: answer.index(b"\r\n")], answer[-memo.tail :] if memo.tail else b""
+    if len(line) + len(tail) > MAX_REPLY or not tail:
+        raise ValueError(f"its reply has more than {MAX_REPLY} bytes of its own, or none")
+    # The tag is the worker's, whose key need not be the one that we sign with.
+    mark = b"\0" * TAG_LENGTH
+    message, status = unpack_request(job.reading.packed)[0], int(line[8:11])
+    tag = b"" if status <= 100 or message.to_tag else mark
+    built = join_reply(line, message.headers, status, tag, tail)
+    if tag:
+        at = built.index(mark)
+        built = built[:at] + answer[at : at + TAG_LENGTH] + built[at + TAG_LENGTH :]
+    if built != answer:
+        raise ValueError("the answer is more than its status line, what it echoes and what it says to everybody")
+    return pack_decision(expires, line, tail)
+
+
+def _table_of(recall: Recall, method: bytes, fields: tuple[str, ...]) -> Table:
+    """Return the table of decisions that went by these fields; the one that was used least makes room for a new one."""
+    tables = recall.tables.setdefault(method, [])
+    for table in tables:
+        if table.fields == fields:
+            return table
+    table = Table(fields)
+    if len(tables) >= MAX_TABLES:
+        tables.remove(min(tables, key=lambda table: table.said))
+    tables.append(table)
+    return table
