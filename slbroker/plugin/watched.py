@@ -126,6 +126,12 @@ class WatchedAddress(Address):
             get("_watch").note(f"{get('_name')}.display")
         return get(part)
 
+    def __eq__(self, other: object) -> bool:
+        return self.raw == other.raw if isinstance(other, Address) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.raw,))
+
     def _read_uri(self) -> Uri:
         get = super().__getattribute__
         watch, name = get("_watch"), get("_name")
@@ -434,6 +440,9 @@ def _whole(name: str) -> Any:
     return taken
 
 
+# Those who print one see what they see of another.
+WatchedUri.__name__ = WatchedUri.__qualname__ = Uri.__name__
+WatchedAddress.__name__ = WatchedAddress.__qualname__ = Address.__name__
 for _name in (
     "__iter__", "__getitem__", "__contains__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__add__",
     "__mul__", "__rmul__", "__repr__", "__getnewargs__", "count", "index",

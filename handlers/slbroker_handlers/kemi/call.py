@@ -13,7 +13,7 @@ from slbroker.sip.reply import MAX_REMEMBERED_PHRASE
 from slbroker.sip.slerrors import SlError
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.scriptlog import script_logger
-from slbroker_handlers.kemi.uris import UriParts, split_uri
+from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 from slbroker_handlers.kemi.xavps import empty_lists
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Call:
         self.message = self.request.message
         self.source = self.request.source
         self.number = self.state.requests
-        self.headers: Sequence[bytes] = self.message.headers
+        self.headers: Sequence[bytes] = self._first_headers()
         self._by_name: dict[bytes, list[bytes]] | None = None
         self.uri = text(self.message.uri)
         self.changed = False  # whether the script has set `uri`, if only to what it was
@@ -102,6 +102,10 @@ class Call:
         self.has_transaction = False  # as KSR.tm says
         self.error = SlError.E_UNSPEC
         self.sanity: tuple[int, str, str] | None = None  # the reply that a sanity check has made up
+
+    def _first_headers(self) -> Sequence[bytes]:
+        """Return the headers as they came."""
+        return self.message.headers
 
     @property
     def xavps(self) -> dict[str, Lists]:
@@ -154,6 +158,10 @@ class Call:
             for key, value in zip(flat, flat, strict=True):
                 self._by_name.setdefault(key, []).append(value)
         return self._by_name.get(name, [])
+
+    def uri_in(self, name: bytes) -> str:
+        """Return the URI in the first header called `name`, From or To, "" where it cannot be read."""
+        return read_address(self.first(name)).uri
 
     def set_header(self, name: bytes, value: bytes) -> None:
         """Give the first header called `name`, which is canonical, another value; add it where there is none."""
@@ -238,23 +246,26 @@ class FreshCall(Call):
     """
 
     __slots__ = ()
+    becomes: type[Call] = Call
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
             """Look at the request: something was asked for that has no value yet."""
-            object.__setattr__(self, "__class__", Call)
+            object.__setattr__(self, "__class__", type(self).becomes)
             self.look()
             return getattr(self, name)
 
         def __setattr__(self, name: str, value: object) -> None:
             """Look at the request first: what a script sets is not to be set back by that."""
-            object.__setattr__(self, "__class__", Call)
+            object.__setattr__(self, "__class__", type(self).becomes)
             self.look()
             setattr(self, name, value)
 
 
-def begin_call(state: State, request: Request, on_reply: Callable[[Call], object] | None) -> Call:
+def begin_call(
+    state: State, request: Request, on_reply: Callable[[Call], object] | None, kind: type[FreshCall] = FreshCall
+) -> Call:
     """Return the call of a request that has just come."""
     call = _new(Call)
     call.request = request
@@ -264,7 +275,7 @@ def begin_call(state: State, request: Request, on_reply: Callable[[Call], object
     call.reply_headers = ()
     call.reply_body = b""
     call.closes = False
-    call.__class__ = FreshCall
+    call.__class__ = kind
     return call
 
 

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
 from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.memo import LONGEST
 from slbroker.errors import ConfigError, PluginError
 from slbroker.plugin import DROP, Handlers, Request
+from slbroker.plugin.arguments import check_remembered
+from slbroker.plugin.watched import WatchingRequest
 from slbroker.settings.handler import KEMI
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.beforekemi import ROUTER_UNTIL, LegacyMessage, install_router
@@ -31,6 +34,7 @@ from slbroker_handlers.kemi.check.report import Report, make_entry, make_report
 from slbroker_handlers.kemi.memory import State
 from slbroker_handlers.kemi.params import Names, Params, read_params
 from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
+from slbroker_handlers.kemi.watchedcall import begin_watched
 
 if TYPE_CHECKING:
     from slbroker.plugin import Decision
@@ -54,18 +58,29 @@ class ScriptName(NamedTuple):
     path: Path
     params: Params
     allow_missing: bool
+    remember: float | None = None  # seconds that its decisions are good for
 
 
 def read_name(name: str) -> ScriptName:
     """Return what a plugin's name says; raises ConfigError."""
     where, _, query = name.removeprefix(KEMI).partition("?")
     settings = parse_qsl(query, keep_blank_values=True)
-    unknown = [key for key, _ in settings if key not in ("param", "version", "allow-missing")]
+    unknown = [key for key, _ in settings if key not in ("param", "version", "allow-missing", "remember")]
     if unknown:
         raise ConfigError(f"script {where}: there is no setting {unknown[0]}")
     version = next((value for key, value in reversed(settings) if key == "version"), name_release(NEWEST))
     params = read_params(tuple(value for key, value in settings if key == "param"), read_release(version))
-    return ScriptName(Path(where), params, any(key == "allow-missing" for key, _ in settings))
+    remember = next((_seconds(where, value) for key, value in reversed(settings) if key == "remember"), None)
+    return ScriptName(Path(where), params, any(key == "allow-missing" for key, _ in settings), remember)
+
+
+def _seconds(where: str, value: str) -> float:
+    try:
+        seconds = float(value)
+        check_remembered("remember", seconds)
+    except ValueError:
+        raise ConfigError(f"script {where}: remember={value} is no number of seconds from 0 to {LONGEST:g}") from None
+    return seconds
 
 
 def examine(name: str) -> Report:
@@ -163,7 +178,10 @@ class Script:
         self.app = Handlers(keepalive=False)  # a script answers all itself, or nobody does
         answer = self._make_handler(getattr(owner, self._names.route))
         self.app.on("ACK", "CANCEL")(answer)
-        self.app.otherwise(answer)
+        if wanted.remember is None:
+            self.app.otherwise(answer)
+        else:
+            self.app.otherwise(remember=wanted.remember)(answer)
         if self._on_ack is not None:
             self.app.filtered_ack(self.hear_ack)
         self.app.startup(start)
@@ -299,7 +317,8 @@ class Script:
         def answer(request: Request) -> Decision:
             """Run the route; return the replies that it has sent. Raises what it raises before it has replied."""
             state.requests += 1
-            call = begin_call(state, request, on_reply)
+            watched = isinstance(request, WatchingRequest)
+            call = (begin_watched if watched else begin_call)(state, request, on_reply)
             begin(call)
             try:
                 run(call)

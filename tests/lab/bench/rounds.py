@@ -130,6 +130,7 @@ def slbroker_subjects(folder: Path, workers: Iterable[int]) -> tuple[list[Subjec
     kinds = ["compiled", "pure"] if kind == "compiled" else ["pure"]
     notes = ["The compiled twins are not built here: slbroker ran in pure Python only."]
     subjects = [slbroker(each, number) for each in kinds for number in workers]
+    subjects += [slbroker(each, 1, remembered=True) for each in kinds]
     if kind == "compiled":
         subjects.insert(len(subjects) // 2, slbroker(kind, 1, kemi=kamailio.KEMI_SCRIPT))
     return subjects, [] if kind == "compiled" else notes

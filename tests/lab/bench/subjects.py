@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 
 C_ECHO = "C echo"
+# What the bundled plugin answers, remembered: the worker is asked once in five seconds.
+REMEMBERING = """
+from slbroker import Handlers
+app = Handlers()
+app.on("OPTIONS", remember=5)(lambda request: request.reply(200, "OK", headers={"Accept": "application/sdp"}))
+app.otherwise(remember=5)(lambda request: request.reply(404, "Not Found"))
+"""
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,11 @@ def slbroker_kind(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def slbroker(kind: str, workers: int, *more: str, kemi: str = "") -> Subject:
+def slbroker(kind: str, workers: int, *more: str, kemi: str = "", remembered: bool = False) -> Subject:
     """Return an edge and `workers` workers with the bundled plugin; `kind` is "compiled" or "pure".
 
     `more` are further options of the edge; "{port}" in them is the port that it listens on. `kemi` is the text of a
-    KEMI script to run instead of the plugin.
+    KEMI script to run instead of the plugin. With `remembered` the edge says again what workers have decided.
     """
     environment = slbroker_environment(pure=kind == "pure")
     command = [sys.executable, "-m", "slbroker"]
@@ -85,12 +92,16 @@ def slbroker(kind: str, workers: int, *more: str, kemi: str = "") -> Subject:
             script = folder / "answers.py"
             script.write_text(kemi, encoding="utf-8")
             worker += ["--kemi", str(script)]
+        if remembered:
+            plugin = folder / "remembering.py"
+            plugin.write_text(REMEMBERING, encoding="utf-8")
+            worker += ["--plugin", str(plugin)]
         return [
             Program("edge", edge, "edge ready", environment),
             *[Program("workers", worker, "handler ready", environment)] * workers,
         ]
 
-    name = "slbroker, the same KEMI script" if kemi else f"slbroker {kind}"
+    name = "slbroker, the same KEMI script" if kemi else f"slbroker {'remembered, ' if remembered else ''}{kind}"
     return Subject(f"{name}, edge + {several(workers, 'worker', 'workers')}", programs)
 
 

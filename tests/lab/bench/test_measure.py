@@ -42,6 +42,11 @@ def test_slbroker(tools: Tools, method: str, code: str) -> None:
     check(tools, slbroker("pure", 1), method, code, ["edge", "workers"])
 
 
+@pytest.mark.parametrize(("method", "code"), [("OPTIONS", "200"), ("INVITE", "404")])
+def test_slbroker_that_remembers(tools: Tools, method: str, code: str) -> None:
+    check(tools, slbroker("pure", 1, remembered=True), method, code, ["edge", "workers"])
+
+
 @pytest.mark.parametrize(("method", "code"), METHODS)
 def test_slbroker_with_a_kemi_script(tools: Tools, method: str, code: str) -> None:
     check(tools, slbroker("pure", 1, kemi=kamailio.KEMI_SCRIPT), method, code, ["edge", "workers"])

@@ -11,6 +11,7 @@ import pytest
 from slbroker.recording import Record, read_request, write_record
 from slbroker.testing import SOURCE, RequestFactory
 from tests.support.processes import Process, run_slbroker
+from tests.support.sip import request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,3 +116,49 @@ def test_explain_and_replay_take_a_kemi_script(tmp_path: Path) -> None:
     recording.write_text(write_record(record))
     replayed = run_slbroker("replay", str(recording), "--kemi", str(script))
     assert "480 Not Now" in replayed.output, replayed
+
+
+REMEMBERING = """
+from slbroker import Handlers
+app = Handlers()
+
+@app.on("INVITE", user="900*", remember=60)
+def premium(request):
+    with open({told!r}, "a") as file:
+        file.write("x")
+    return request.reply(403 if request.from_uri.host == "example.com" else 404)
+
+@app.on("MESSAGE", remember=5)
+def once(request):
+    return request.reply(404, request.call_id)
+
+@app.otherwise
+def unknown(request):
+    return request.reply(404)
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "read", "memory"),
+    [
+        (
+            "INVITE",
+            "method, from.host, uri.user",
+            "edges may say this again for 60 s, to requests that are alike in these",
+        ),
+        ("MESSAGE", "method", "not remembered, for it reads the Call-ID"),
+        ("OPTIONS", "method", "not remembered, for no remember=SECONDS says for how long it is good"),
+    ],
+)
+def test_explain_shows_what_was_read_and_whether_it_is_remembered(
+    tmp_path: Path, method: str, read: str, memory: str
+) -> None:
+    told = tmp_path / "told"
+    (tmp_path / "plugin.py").write_text(REMEMBERING.format(told=str(told)))
+    (tmp_path / "request.sip").write_bytes(request(method, "sip:9001@example.com", from_="<sip:a@example.com>;tag=1"))
+    explained = run_slbroker("explain", "request.sip", "--plugin", "plugin.py", cwd=tmp_path)
+    assert explained.wait() == 0, explained
+    assert f"read     {read}\n" in explained.output
+    assert f"memory   {memory}\n" in explained.output
+    if method == "INVITE":
+        assert told.read_text() == "x"  # it ran once

@@ -201,3 +201,19 @@ def test_a_line_that_is_none(tmp_path: Path, content: str, line: int) -> None:
     file.write_text(content)
     with pytest.raises(ValueError, match=rf"users:{line}: "):
         UserFile(file, "here")
+
+
+def test_what_a_rule_decides_may_be_remembered(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[on]]\nmethod = ["OPTIONS", "INVITE"]\nreply = "200"\nremember = 5\n')
+    assert load_rules(rules).remembered_methods == [b"OPTIONS", b"INVITE"]
+    rules.write_text('[otherwise]\nreply = "404"\nremember = 0.5\n')
+    assert load_rules(rules).remembered_methods == [b""]
+    rules.write_text('[screen]\nremember = 60\n[otherwise]\nreply = "404"\n')
+    assert load_rules(rules).remembered_methods == [b""]
+    rules.write_text('[screen]\n[otherwise]\nreply = "404"\n')
+    assert load_rules(rules).remembered_methods == []
+    for wrong in ("-1", "3601", '"5"', "nan"):
+        rules.write_text(f'[[on]]\nmethod = "OPTIONS"\nreply = "200"\nremember = {wrong}\n')
+        with pytest.raises(PluginError, match=r"\[\[on\]\] 1: remember"):
+            load_rules(rules)

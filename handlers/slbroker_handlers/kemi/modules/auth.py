@@ -71,6 +71,7 @@ _BOTH: Final = ("Proxy-Authorization", "Authorization")
 
 
 def _nonces(call: Call) -> NonceKeys | None:
+    call.request.unfit("a nonce has its time")
     nonces = call.request.context.nonces
     if nonces is None:
         logger.error("KSR.auth: there is no key ring to sign a nonce with")

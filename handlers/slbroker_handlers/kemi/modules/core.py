@@ -9,7 +9,6 @@ from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.flags import changed, is_flag
 from slbroker_handlers.kemi.ourselves import PROTOCOLS, is_ours, is_own, is_own_uri
 from slbroker_handlers.kemi.scriptlog import LEVELS, write_log
-from slbroker_handlers.kemi.uris import read_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,10 +125,10 @@ _add_tests(
     {
         "is_myself_ruri": ("the Request-URI leads to us", lambda call: is_own_uri(call, call.uri)),
         "is_myself_furi": (
-            "From's URI is one of ours", lambda call: is_own_uri(call, read_address(call.first(b"from")).uri)
+            "From's URI is one of ours", lambda call: is_own_uri(call, call.uri_in(b"from"))
         ),
         "is_myself_turi": (
-            "To's URI is one of ours", lambda call: is_own_uri(call, read_address(call.first(b"to")).uri)
+            "To's URI is one of ours", lambda call: is_own_uri(call, call.uri_in(b"to"))
         ),
         "is_myself_duri": (
             "the destination URI is one of ours; there is none until the script sets it",

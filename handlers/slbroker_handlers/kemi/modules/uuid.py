@@ -16,12 +16,14 @@ uuid = Module("uuid")
 
 @uuid.export(name="rget")
 @uuid.export
-def get(_call: Call) -> Xval:
+def get(call: Call) -> Xval:
     """Return a random UUID."""
+    call.request.unfit("each has a UUID of its own")
     return str(uuids.uuid4())
 
 
 @uuid.export
-def tget(_call: Call) -> Xval:
+def tget(call: Call) -> Xval:
     """Return a UUID made from the time."""
+    call.request.unfit("each has a UUID of its own")
     return str(uuids.uuid1())

@@ -50,6 +50,11 @@ def _colour(_call: Call, spec: Spec) -> Xval:
     return f"\x1b[{int(front.isupper())};{30 + _COLOURS[front.lower()]};{40 + _COLOURS[behind]}m"
 
 
+def _random(call: Call, _spec: Spec) -> int:
+    call.request.unfit("it is a matter of chance")
+    return secrets.randbelow(2**31)
+
+
 def _text(text: str) -> Getter:
     return lambda _call, _spec: text
 
@@ -61,7 +66,7 @@ declare(
         "env": lambda _call, spec: os.environ.get(spec.inner),
         "def": lambda _call, _: None,
         "cfg": lambda _call, spec: 0 if spec.inner == "line" else None,
-        "RANDOM": lambda _call, _: secrets.randbelow(2**31),
+        "RANDOM": _random,
         "C": _colour,
         "time": _time_part,
         "TV": _time_value,

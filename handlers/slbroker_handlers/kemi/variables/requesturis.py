@@ -53,7 +53,7 @@ def _destination(call: Call) -> str | None:
 
 
 def _uri_in(name: bytes) -> Callable[[Call], str]:
-    return lambda call: read_address(call.first(name)).uri
+    return lambda call: call.uri_in(name)
 
 
 def _name_in(name: bytes) -> Getter:
