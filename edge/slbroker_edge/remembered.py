@@ -36,7 +36,7 @@ MAX_TABLES: Final = 8  # sets of fields for one method of a pool
 MAX_POOLS: Final = 64  # of which something is remembered
 # Requests a second that workers are to look at more closely (that costs them some microseconds) though nobody like them
 # was here lately, and how many at once. Who was here is looked at in any case.
-WANTED_A_SECOND: Final = 500.0
+WANTED_A_SECOND: Final = 100.0
 WANTED_AT_ONCE: Final = 100.0
 
 

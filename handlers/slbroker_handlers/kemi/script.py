@@ -317,7 +317,7 @@ class Script:
         def answer(request: Request) -> Decision:
             """Run the route; return the replies that it has sent. Raises what it raises before it has replied."""
             state.requests += 1
-            watched = isinstance(request, WatchingRequest)
+            watched = type(request) is WatchingRequest
             call = (begin_watched if watched else begin_call)(state, request, on_reply)
             begin(call)
             try:

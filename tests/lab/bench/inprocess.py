@@ -149,6 +149,9 @@ class InProcess:
         answers: list[Answered] = []
         for item in membership.receive(frames, NOW):
             answer = its_responder.answer(item)
-            assert isinstance(answer, (bytes, tuple, Kept)) or answer is None
-            answers.append((item.number, *(answer.words if isinstance(answer, Kept) else (answer,))))
+            if isinstance(answer, (bytes, tuple)) or answer is None:
+                answers.append((item.number, answer))
+            else:
+                assert isinstance(answer, Kept)
+                answers.append((item.number, *answer.words))
         membership.answer_all(answers)
