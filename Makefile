@@ -12,6 +12,8 @@ AT_ONCE ?= 4
 # Another folder keeps the environments of two interpreters apart: make quick PYTHON=python3.13 VENV=build/python3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
+# `test` is what `make quick` wants, without ruff and mypy.
+EXTRA ?= dev
 # The first address of run as a URI for slbroker ping.
 PING = $(patsubst udp:%,sip:%,$(patsubst tcp:%,'sip:%;transport=tcp',$(firstword $(LISTEN))))
 # Made when it is complete, so that an interrupted setup is done again.
@@ -39,7 +41,7 @@ $(READY): pyproject.toml setup.py $(shell find slbroker edge -name '_*.pyx' -o -
 	  grep -qsx "version = $$version" $(VENV)/pyvenv.cfg || anew=--clear; $(PYTHON) -m venv $$anew $(VENV)
 	@# A twin of older sources must not outlive a build that fails.
 	@find slbroker edge -name "_*$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" -delete
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
 	@case $$($(BIN)/python -c 'from slbroker import twins; print(twins.KIND)') in \
 	  compiled) echo "Done. The innermost functions are compiled." ;; \
 	  pure) echo "Done. The innermost functions are pure Python: slower, and all works. For compiled ones install gcc and Python's headers" \
