@@ -68,7 +68,7 @@ def test_two_counts_of_the_same_agree(tmp_path: Path) -> None:
     script.write_text(SCRIPT, "utf-8")
     one, two = (count(["-S", "-E", str(script)], {})["multiply"] for _ in range(2))
     assert one > 100
-    assert two == pytest.approx(one, rel=0.005)
+    assert two == pytest.approx(one, rel=0.02)  # by which the guard judges
 
 
 def test_a_script_that_fails_is_one_line(tmp_path: Path) -> None:
