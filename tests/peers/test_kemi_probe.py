@@ -115,7 +115,7 @@ def test_both_redirect_to_a_request_uri_without_its_alias(both_probes: tuple[int
 
 
 def test_kamailio_says_still_what_was_observed(both_probes: tuple[int, int]) -> None:
-    """tests/handlers/kemi/test_observed.py holds slbroker to the same; it was observed with 5.6."""
+    """tests/handlers/kemi/test_ksr_observed.py holds slbroker to the same; it was observed with 5.6."""
     if installed_release() != (5, 6):
         pytest.skip("another release than the one that was observed")
     with client() as caller:

@@ -42,7 +42,7 @@ def sort(names: dict[str, int]) -> dict[str, str]:
 
 
 def test_nine_of_ten_places_that_make_sense_without_state_run() -> None:
-    """That a function which `check` says runs does run, test_check.py shows for all of them."""
+    """That a function which `check` says runs does run, test_report_runs.py shows for all of them."""
     sensible = read().sensible
     verdicts = sort(sensible)
     running = sum(count for name, count in sensible.items() if verdicts[name] == "runs")
