@@ -345,7 +345,9 @@ def test_startup_and_shutdown_around_a_client() -> None:
 def test_a_startup_that_fails_says_where() -> None:
     app = Handlers()
     app.startup(lambda: 1 // 0)
-    with pytest.raises(PluginError, match=r"startup failed: ZeroDivisionError: .* at .*test_hooks\.py:\d+ in <lambda>"):
+    with pytest.raises(
+        PluginError, match=r"startup failed: ZeroDivisionError: .* at .*test_handlers_hooks\.py:\d+ in <lambda>"
+    ):
         asyncio.run(lifecycle.start(app))
 
 
