@@ -17,6 +17,7 @@ def test_nothing_has_happened() -> None:
             "absorbed",
             "passed",
             "forwarded",
+            "remembered",
             "repeated",
             "shed",
             "failed",
