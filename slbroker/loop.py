@@ -45,13 +45,13 @@ class Selector(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for so many seconds, without end for None; make the calls that are due, return the rest as ever."""
-        if timeout is None:
-            timeout = -1
-        elif 0 < timeout < FINE:
-            select.select((self._all,), (), (), timeout)
-            timeout = 0
+        if timeout is not None:
+            timeout = max(timeout, 0)
+            if 0 < timeout < FINE:
+                select.select((self._all,), (), (), timeout)
+                timeout = 0
         others = False
-        for fd, _events in self._all.poll(max(timeout, -1)):
+        for fd, _events in self._all.poll(timeout):
             call = self._calls.get(fd)  # a call before may have ended its being watched
             if call is not None:
                 try:

@@ -2,6 +2,8 @@
 """The twin of `outbox`."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
 from libc.string cimport memchr, memcmp
 
 from slbroker.bus._jobs cimport Job
@@ -23,24 +25,27 @@ cdef inline bint is_reply(bytes reply) noexcept:
     return newline != NULL and (newline - 1)[0] == c"\r" and memchr(text, c"\r", newline - 1 - text) == NULL
 
 
+cdef int post(object request, object listener, object reply_to, bytes reply, dict outbox, dict arming) except -1:
+    """Do what `outbox.post` does."""
+    cdef PyObject *box = PyDict_GetItemWithError(outbox, listener)
+    if box == NULL:
+        outbox[listener] = [(reply, reply_to)]
+    else:
+        (<list>box).append((reply, reply_to))
+    if PyBytes_AS_STRING(reply)[8] != c"1" and request.method == b"INVITE":
+        with_own_tag = arming.setdefault(listener, [])
+        if request.to_tag:
+            with_own_tag.append(request)
+    return 0
+
+
 def post_replies(list ended not None, Py_ssize_t start, dict outbox not None, dict arming not None):
-    """Do what `outbox.post_replies` does; most of a turn's replies leave by one listener."""
+    """Do what `outbox.post_replies` does."""
     cdef Job job
-    cdef list box = None
     cdef Py_ssize_t at
-    cdef tuple pair
-    last = None
     for at in range(start, len(ended)):
-        pair = <tuple?>ended[at]
-        job, answer = pair
+        job, answer = <tuple?>ended[at]
         if job.asks or not PyBytes_CheckExact(answer) or not is_reply(<bytes>answer):
             return at
-        if box is None or job.listener is not last:
-            last = job.listener
-            box = outbox.setdefault(last, [])
-        box.append((answer, job.reply_to))
-        if PyBytes_AS_STRING(<bytes>answer)[8] != c"1" and job.reading.method == b"INVITE":
-            with_own_tag = arming.setdefault(last, [])
-            if job.reading.to_tag:
-                with_own_tag.append(job.reading)
+        post(job.reading, job.listener, job.reply_to, <bytes>answer, outbox, arming)
     return len(ended)

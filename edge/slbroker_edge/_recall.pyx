@@ -17,6 +17,7 @@ from slbroker._totag cimport DIGEST, MAX_PREFIX, Mac
 from slbroker.bus._items cimport status_of, write_reply
 from slbroker.bus._jobs cimport Job
 from slbroker.bus.msgpack cimport Input, append, put_bytes, take_array, take_bytes, take_data, take_number
+from slbroker_edge._outbox cimport post
 from slbroker_edge._repeats cimport Repeats
 
 from slbroker.bus.envelope import unpack_request
@@ -311,6 +312,7 @@ cdef class Table:
         cdef char *out = room
         cdef char *end = room + MAX_KEY
         cdef Text value, uri
+        cdef const char *colon
         cdef bytes other
         cdef int at
         cdef bint is_cut
@@ -334,7 +336,9 @@ cdef class Table:
             elif self.what[at] == OF_SOURCE:
                 value = view.source if self.part[at] == HOST else view.listen
                 if self.part[at] == TRANSPORT:
-                    value.length = <const char *>memchr(value.at, c":", value.length) - value.at
+                    colon = <const char *>memchr(value.at, c":", value.length)
+                    is_cut = colon != NULL
+                    value.length = colon - value.at if is_cut else 0
             elif self.what[at] == OF_NETWORKS:
                 value = text_of(self.is_within(at))
             elif self.what[at] == IS_INITIAL:
@@ -402,8 +406,6 @@ cdef class Recall:
     cdef public list wanted
     cdef public Py_ssize_t replied, dropped, missed, moved, moved_bytes
     cdef uint64_t *seen
-    cdef list box  # where the last reply went, and by which listener
-    cdef object last
 
     def __cinit__(self):
         self.seen = <uint64_t *>calloc(SEEN, sizeof(uint64_t))
@@ -430,7 +432,6 @@ cdef class Recall:
         cdef Py_ssize_t at
         cdef list rest = None
         cdef Job job
-        self.last = self.box = None
         for at in range(len(jobs)):
             job = <Job?>jobs[at]
             if self.say_one(job, now, mac, repeats, outbox, arming):
@@ -438,7 +439,6 @@ cdef class Recall:
                     rest = jobs[:at]
             elif rest is not None:
                 rest.append(job)
-        self.last = self.box = None
         return jobs if rest is None else rest
 
     cdef bint say_one(self, Job job, double now, Mac mac, Repeats repeats, dict outbox, dict arming) except -1:
@@ -467,7 +467,7 @@ cdef class Recall:
                 if repeats is not None and repeats.used and repeats.knows(job):
                     return False
                 table.said += 1
-                self.answer(job, reading, method, <bytes>kept, mac, outbox, arming)
+                self.answer(job, reading, <bytes>kept, mac, outbox, arming)
                 return True
         self.miss(job, method, seen)
         return False
@@ -481,7 +481,7 @@ cdef class Recall:
         self.moved_bytes += len(key) + len(kept)
         return PyDict_GetItem(table.young, key)
 
-    cdef int answer(self, Job job, object reading, object method, bytes kept, Mac mac, dict outbox, dict arming) except -1:
+    cdef int answer(self, Job job, object reading, bytes kept, Mac mac, dict outbox, dict arming) except -1:
         cdef const char *line = PyBytes_AS_STRING(kept) + HEAD
         cdef unsigned short line_length
         cdef Py_ssize_t tag_length = 0
@@ -501,14 +501,7 @@ cdef class Recall:
         reply = write_reply(
             view.headers, status, line, line_length, line + line_length,
             PyBytes_GET_SIZE(kept) - HEAD - line_length, tag, tag_length)
-        if self.box is None or job.listener is not self.last:
-            self.last = job.listener
-            self.box = outbox.setdefault(job.listener, [])
-        self.box.append((reply, job.reply_to))
-        if status >= 200 and <bytes>method == b"INVITE":
-            with_own_tag = arming.setdefault(job.listener, [])
-            if PyBytes_GET_SIZE(<bytes>PyTuple_GET_ITEM(reading, TO_TAG)):
-                with_own_tag.append(reading)
+        post(reading, job.listener, job.reply_to, reply, outbox, arming)
         self.replied += 1
         return 0
 

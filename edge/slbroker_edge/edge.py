@@ -290,8 +290,8 @@ class Edge:
             if self.remembered is not None:
                 self.remembered.staff(name, [account.generation for account in accounts], methods)
         if self.remembered is not None:
-            for memo in memos:
-                self.remembered.learn(*memo, now)
+            for job, answer, memo in memos:
+                self.remembered.learn(job.last_worker.pool, job, answer, memo, now)
 
     def _answer_all(self, ended: list[tuple[Job, Answer]], now: float) -> None:
         self._repeats.end_all(ended)

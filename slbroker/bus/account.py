@@ -165,12 +165,11 @@ class Account(ABC):
 class JobAccount(Account, Generic[JobT]):
     """A worker of an edge, or a broker, and the jobs it holds."""
 
-    __slots__ = ("memos", "overdue")
+    __slots__ = ("overdue",)
     open: dict[int, JobT]
 
     def __init__(self, identity: bytes, offer: Offer, now: float, *, is_broker: bool = False) -> None:
         super().__init__(identity, offer, now, is_broker=is_broker)
-        self.memos: list[tuple[JobT, Answer, bytes]] = []  # answers that may be remembered, for who looks after them
         self.overdue: dict[int, JobT] = {}  # taken away, but the worker may still be busy with them
 
     @property
@@ -193,12 +192,15 @@ class JobAccount(Account, Generic[JobT]):
         """Note that the worker has been given `jobs` in one batch."""
         give(jobs, self, self.open, now, route)
 
-    def settle(self, body: bytes, now: float) -> tuple[list[tuple[JobT, Answer]], int]:
+    def settle(
+        self, body: bytes, now: float, memos: list[tuple[JobT, Answer, bytes]]
+    ) -> tuple[list[tuple[JobT, Answer]], int]:
         """Return the jobs that a body of replies ends, with their answers, and how many answers end none.
 
-        Raises EnvelopeError when it is no such body, and nothing is settled then.
+        Those that may be remembered come to `memos`, too. Raises EnvelopeError when it is no such body, and nothing is
+        settled then.
         """
-        ended, strangers = settle(body, self.open, MAX_ARRAY, self.memos)
+        ended, strangers = settle(body, self.open, MAX_ARRAY, memos)
         self.heard = now
         for number in strangers:
             if self.overdue.pop(number, None) is None:

@@ -53,7 +53,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.pools[DEFAULT_POOL] = JobPool(DEFAULT_POOL)
         self.retried = 0  # jobs given to a further worker
         self.ended: list[tuple[JobT, Cause]] = []
-        self.memos: list[tuple[str, JobT, Answer, bytes]] = []  # answers that may be remembered, and from which pool
+        self.memos: list[tuple[JobT, Answer, bytes]] = []  # answers that may be remembered
         self.restaffed: set[str] = set()  # pools to which workers have come, or from which they have gone
         self.forgets: list[tuple[bytes, str]] = []  # peers that have said FORGET, and of which pool, "" for all
         self._next_id = first_id
@@ -134,10 +134,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
             self.late += len(envelope.decode_replies(body))
             self._ask_who(identity)
             return []
-        ended, late = account.settle(body, now)
-        if account.memos:
-            self.memos += [(account.pool, *memo) for memo in account.memos]
-            account.memos.clear()
+        ended, late = account.settle(body, now, self.memos)
         self.pools[account.pool].ready.refresh(account)
         if account.leaving:
             self._close_if_done(account)

@@ -7,19 +7,18 @@ a value counts as read when it is taken out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.bus.fields import HEADER, SOURCE_IN, UNIQUE_HEADERS, URI_PARTS
 from slbroker.plugin.request import Request
 from slbroker.sip.address import Address, parse_address
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.networks import in_networks
 from slbroker.sip.textheaders import TextHeaders
-from slbroker.sip.uri import Uri, parse_uri, text
+from slbroker.sip.uri import Uri, parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from slbroker.bus.items import Item
     from slbroker.plugin.settings import Context
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_NETWORKS: Final = 512  # characters; a longer list of networks is not told to the edge, which goes by the host then
 _TITLES: Final = {b"via": "Via", b"call-id": "the Call-ID", b"cseq": "the CSeq number"}
+# What of a message no other request has.
+_ONCE: Final = {"call_id": "the Call-ID", "from_tag": "From's tag", "cseq": "the CSeq number"}
 _NOTE_AS_URI: Final = frozenset(URI_PARTS)
 
 
@@ -174,14 +175,19 @@ class _Watched:
     """Something of a request, behind which stands the whole: what is not known by name is all of it."""
 
     __slots__ = ("_real", "_watch")
-    _whole = ""
+    _whole = ""  # what all of it is, in words
+    _fields: ClassVar[Mapping[str, str]] = {}  # its attributes that are fields, or nobody's decision: ""
 
     def __init__(self, real: Any, watch: Watch) -> None:
         self._real = real
         self._watch = watch
 
     def __getattr__(self, name: str) -> Any:
-        self._watch.once(self._whole)
+        field = self._fields.get(name)
+        if field is None:
+            self._watch.once(self._whole)
+        elif field:
+            self._watch.note(field)
         return getattr(self._real, name)
 
     @property  # type: ignore[misc] # a thing of the same kind, to those who ask
@@ -217,35 +223,13 @@ class WatchedMessage(_Watched):
 
     __slots__ = ()
     _whole = "all headers"
+    _fields: ClassVar = {"method": "", "uri": "uri", "body": "body"}
 
-    @property
-    def method(self) -> bytes:
-        """Return the method, by which every decision goes."""
-        return self._real.method  # type: ignore[no-any-return]
-
-    @property
-    def uri(self) -> bytes:
-        """Return the Request-URI."""
-        self._watch.note("uri")
-        return self._real.uri  # type: ignore[no-any-return]
-
-    @property
-    def body(self) -> bytes:
-        """Return the body."""
-        self._watch.note("body")
-        return self._real.body  # type: ignore[no-any-return]
-
-    @property
-    def call_id(self) -> bytes:
-        """Return the Call-ID."""
-        self._watch.once("the Call-ID")
-        return self._real.call_id  # type: ignore[no-any-return]
-
-    @property
-    def from_tag(self) -> bytes:
-        """Return From's tag."""
-        self._watch.once("From's tag")
-        return self._real.from_tag  # type: ignore[no-any-return]
+    def __getattr__(self, name: str) -> Any:
+        if name in _ONCE:
+            self._watch.once(_ONCE[name])
+            return getattr(self._real, name)
+        return super().__getattr__(name)
 
     @property
     def to_tag(self) -> bytes:
@@ -254,12 +238,6 @@ class WatchedMessage(_Watched):
         if self._real.to_tag:
             self._watch.once("To's tag")
         return self._real.to_tag  # type: ignore[no-any-return]
-
-    @property
-    def cseq(self) -> int:
-        """Return the CSeq number."""
-        self._watch.once("the CSeq number")
-        return self._real.cseq  # type: ignore[no-any-return]
 
     def first(self, name: bytes) -> bytes | None:
         """Return the value of the first header called `name` (canonical), or None."""
@@ -277,48 +255,19 @@ class WatchedSource(_Watched):
 
     __slots__ = ()
     _whole = "the source's port"
-
-    @property
-    def host(self) -> str:
-        """Return the peer's address."""
-        self._watch.note("source.host")
-        return self._real.host  # type: ignore[no-any-return]
-
-    @property
-    def transport(self) -> str:
-        """Return the transport."""
-        self._watch.note("source.transport")
-        return self._real.transport  # type: ignore[no-any-return]
-
-    @property
-    def listen(self) -> str:
-        """Return the edge's address that was asked, and what is advertised for it."""
-        self._watch.note("source.listen")
-        return self._real.listen  # type: ignore[no-any-return]
-
-    @property
-    def asked(self) -> str:
-        """Return the edge's address that was asked."""
-        self._watch.note("source.listen")
-        return self._real.asked  # type: ignore[no-any-return]
-
-    @property
-    def advertised(self) -> str:
-        """Return where peers reach that."""
-        self._watch.note("source.listen")
-        return self._real.advertised  # type: ignore[no-any-return]
+    _fields: ClassVar = {
+        "host": "source.host",
+        "transport": "source.transport",
+        **dict.fromkeys(("listen", "asked", "advertised"), "source.listen"),
+    }
 
 
 class WatchedItem(_Watched):
-    """A request as it came over the bus."""
+    """A request as it came over the bus. What `reply` echoes is nobody's decision."""
 
     __slots__ = ()
     _whole = "what came over the bus"
-
-    @property
-    def method(self) -> bytes:
-        """Return the method."""
-        return self._real.method  # type: ignore[no-any-return]
+    _fields: ClassVar = {"method": "", "reply": ""}
 
     @property
     def message(self) -> Any:
@@ -329,11 +278,6 @@ class WatchedItem(_Watched):
     def source(self) -> Any:
         """Return where it came from."""
         return WatchedSource(self._real.source, self._watch)
-
-    @property
-    def reply(self) -> Any:
-        """Return what builds a reply: what that echoes is nobody's decision."""
-        return self._real.reply
 
 
 class WatchingRequest(Request):
@@ -364,12 +308,6 @@ class WatchingRequest(Request):
         def source(self):
             """Return where the request came from."""
             return WatchedSource(self.real.source, self.watch)
-
-    @property
-    def method(self) -> str:
-        """Return the method, by which every decision goes."""
-        method = self.real.method
-        return "ACK" if method == FILTERED_ACK else text(method)
 
     @property
     def uri(self) -> Uri:

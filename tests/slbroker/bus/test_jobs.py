@@ -139,7 +139,7 @@ def test_answers_are_settled(answers: list[tuple[int, bytes | None]], open_: set
             late.remove(number)
         else:
             strikes += 1
-    assert account.settle(envelope.encode_replies(answers)[1], 7.0) == (ended, len(answers) - len(ended))
+    assert account.settle(envelope.encode_replies(answers)[1], 7.0, []) == (ended, len(answers) - len(ended))
     assert (account.open, set(account.overdue), account.strikes) == (left, late, strikes)
     assert (account.answered, account.heard) == (len(ended), 7.0)
 
@@ -155,7 +155,7 @@ def test_answers_are_settled(answers: list[tuple[int, bytes | None]], open_: set
 def test_of_a_body_that_is_none_nothing_is_settled(body: bytes) -> None:
     account = account_with({1, 2})
     with pytest.raises(EnvelopeError):
-        account.settle(body, 7.0)
+        account.settle(body, 7.0, [])
     assert (sorted(account.open), account.heard) == ([1, 2], 0.0)
 
 
