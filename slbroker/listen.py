@@ -8,9 +8,9 @@ from functools import partial
 from typing import NamedTuple
 
 from slbroker.errors import ConfigError
+from slbroker.sip.grammar import MAX_PORT
 
 DEFAULT_SIP_PORT = 5060
-MAX_PORT = 65_535
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 STREAMS = ("tcp", "tls", "ws", "wss")
 SECURE = ("tls", "wss")

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from slbroker.errors import ConfigError, Exit, NoAnswerError
-from slbroker.listen import MAX_PORT, SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
+from slbroker.listen import SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
+from slbroker.sip.grammar import MAX_PORT
 from slbroker.sip.response import Response, parse_response
 from slbroker.wire import Place, StreamWire, UdpWire, Wire, look_up
 

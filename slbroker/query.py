@@ -15,7 +15,7 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.reach import find_within
 from slbroker.bus.sockets import connect_dealer
 from slbroker.errors import EnvelopeError, NoAnswerError
-from slbroker.listen import MAX_PORT
+from slbroker.sip.grammar import MAX_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import ConfigError, Drop, Reject
-from slbroker.sip.message import Message, Source
+from slbroker.sip.message import Message, Source, write_request
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.validate import Checks
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOTHING: Final = Checks(names=frozenset())  # the edge has judged these requests already
-_TITLES: Final = {b"call-id": b"Call-ID", b"cseq": b"CSeq", b"www-authenticate": b"WWW-Authenticate"}
 
 
 class Record(NamedTuple):
@@ -35,22 +34,10 @@ class Record(NamedTuple):
     message: Message
 
 
-def write_request(message: Message) -> bytes:
-    """Return a request's bytes: what `parse` reads as `message` again."""
-    lines = [b"%b %b SIP/2.0" % (message.method, message.uri)]
-    lines += [b"%b: %b" % (title(name), value) for name, value in message.pairs()]
-    return b"\r\n".join((*lines, b"", message.body))
-
-
-def title(name: bytes) -> bytes:
-    """Return a canonical header name as people write it."""
-    return _TITLES.get(name) or b"-".join(part.capitalize() for part in name.split(b"-"))
-
-
 def write_record(record: Record) -> str:
     """Return a record's line, with its line end."""
     message, absorbed = record.message, record.message.method == FILTERED_ACK
-    request = write_request(message._replace(method=b"ACK") if absorbed else message)
+    request = write_request(b"ACK" if absorbed else message.method, message.uri, message.headers, message.body)
     content = {
         "time": round(record.time, 3),
         "source": list(record.source),

@@ -11,12 +11,13 @@ import click
 
 from slbroker.commands import options
 from slbroker.errors import ConfigError, Exit, PluginError, UsageError
-from slbroker.listen import MAX_PORT, SECURE, advertise, parse_listen_address
+from slbroker.listen import SECURE, advertise, parse_listen_address
 from slbroker.option import shared
 from slbroker.settings.bus import refuse_open
 from slbroker.settings.edge import EdgeSettings
 from slbroker.settings.handler import KEMI, HandlerSettings
 from slbroker.settings.run import RunSettings
+from slbroker.sip.grammar import MAX_PORT
 
 if TYPE_CHECKING:
     import tempfile

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from slbroker.errors import Reject
 from slbroker.sip.address import Address
-from slbroker.sip.grammar import TOKEN
+from slbroker.sip.grammar import A_TOKEN, WS
 from slbroker.sip.uri import Uri, parse_uri
 
 if TYPE_CHECKING:
@@ -21,16 +21,13 @@ if TYPE_CHECKING:
 
     from slbroker.sip.message import Source
 
-SECURE: Final = ("tls", "wss")
 NOWHERE: Final = ("", "*", "0.0.0.0", "[::]")  # noqa: S104 - hosts that stand for all addresses, and are none
 
-_TOKEN: Final = rb"[%b]++" % TOKEN
 _QUOTED: Final = rb'"[^"\\\r\n\x00]*+(?:\\[^\r\n\x00][^"\\\r\n\x00]*+)*"'
-_WS: Final = rb"[ \t]*+"
 # name-addr, then contact-params. What handlers write is held to the grammar more closely than what phones do.
 _match_name_addr = re.compile(
     rb"(%b%b|[^\"<>;,\x00-\x08\x0a-\x1f\x7f]*+)<([^<>\r\n\x00]++)>((?:%b;%b%b(?:%b=%b(?:%b|[^\"<>;,\x00-\x20\x7f]++))?)*)"
-    % (_QUOTED, _WS, _WS, _WS, _TOKEN, _WS, _WS, _QUOTED)
+    % (_QUOTED, WS, WS, WS, A_TOKEN, WS, WS, _QUOTED)
 ).fullmatch
 _has_q = re.compile(rb";[ \t]*q[ \t]*(?:=|;|\Z)", re.IGNORECASE).search
 _match_scheme = re.compile(rb"([A-Za-z][0-9A-Za-z+.-]*+):").match

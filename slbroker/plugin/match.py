@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias
 
+from slbroker.listen import TRANSPORTS
 from slbroker.plugin.arguments import as_several
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.media import squeezed
@@ -14,16 +15,15 @@ from slbroker.sip.networks import Networks, read_networks
 from slbroker.sip.uri import plain_host, text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.patterns import Matcher
     from slbroker.plugin.arguments import Words
     from slbroker.plugin.request import Request
 
 Pattern: TypeAlias = "str | re.Pattern[str]"
 Patterns: TypeAlias = "Pattern | Iterable[Pattern]"
 Test: TypeAlias = "Callable[[Request], object]"
-Matcher: TypeAlias = Callable[[str], object]
-
-TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
-_SPECIAL: Final = frozenset("*?[")
 
 
 def several(given: Patterns) -> tuple[Pattern, ...]:
@@ -36,20 +36,8 @@ def several(given: Patterns) -> tuple[Pattern, ...]:
     return patterns
 
 
-def is_exact(pattern: Pattern) -> bool:
-    """Return whether a pattern matches one text only, itself: the usual case, which a table can hold."""
-    return isinstance(pattern, str) and not _SPECIAL.intersection(pattern)
-
-
-def matcher(pattern: Pattern, *, any_case: bool = False) -> Matcher:
-    """Return a test for a shell pattern, which matches the whole text, or a compiled one, which may match a part."""
-    if isinstance(pattern, re.Pattern):
-        return pattern.search
-    return re.compile(fnmatch.translate(pattern), re.IGNORECASE if any_case else 0).match
-
-
 def any_of(patterns: Iterable[Pattern], *, any_case: bool = False) -> Matcher:
-    """Return a test that one of `patterns` matches."""
+    """Return a test that one of `patterns` matches: a shell pattern the whole text, a compiled one perhaps a part."""
     given = list(patterns)
     shells = [fnmatch.translate(pattern) for pattern in given if isinstance(pattern, str)]
     matchers: list[Matcher] = [pattern.search for pattern in given if isinstance(pattern, re.Pattern)]
@@ -104,7 +92,7 @@ def header_test(written: str) -> Test:
         raise ValueError(f"header={written!r}: write 'Name' or 'Name: pattern'")
     if not colon:
         return lambda request: request.message.first(name) is not None
-    match, match_squeezed = (matcher(form, any_case=True) for form in (pattern.strip(), squeezed(pattern)))
+    match, match_squeezed = (any_of([form], any_case=True) for form in (pattern.strip(), squeezed(pattern)))
     return lambda request: any(
         match(value) or match_squeezed(squeezed(value)) for value in map(text, request.message.all(name))
     )

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.bus.items import Item
+from slbroker.listen import SECURE
 from slbroker.plugin.arguments import check_remembered
-from slbroker.plugin.contact import SECURE, contact_value, own_contact, target_of
+from slbroker.plugin.contact import contact_value, own_contact, target_of
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
-from slbroker.plugin.slerrors import SlError, error_reply
 from slbroker.sip.address import Address, parse_address, parse_address_list
 from slbroker.sip.credentials import Credentials, parse_credentials
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.media import media_type
 from slbroker.sip.networks import in_networks, read_networks
+from slbroker.sip.slerrors import SlError, error_text
 from slbroker.sip.textheaders import TextHeaders
 from slbroker.sip.uri import Uri, parse_uri, text
 from slbroker.sip.validate import MAX_HOPS, MAX_SECONDS, read_number
@@ -257,7 +258,7 @@ class Request:
 
     def reply_error(self, error: SlError = SlError.E_UNSPEC) -> Reply:
         """Return the reply that describes an internal error: `sl_reply_error()`."""
-        return error_reply(error, self.context.settings.errors)
+        return Reply(*error_text(error, self.context.settings.errors))
 
     def redirect(
         self,

@@ -6,6 +6,7 @@ import heapq
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from slbroker.patterns import is_exact
 from slbroker.plugin import match
 from slbroker.plugin.arguments import as_several
 from slbroker.sip.uri import plain_host
@@ -81,7 +82,7 @@ def _split(given: Patterns | None, test: TestMaker) -> tuple[tuple[str, ...], li
     patterns = match.several(given)
     if not patterns:
         raise ValueError("an empty list of patterns would match nothing")
-    exact = tuple(pattern for pattern in patterns if isinstance(pattern, str) and match.is_exact(pattern))
+    exact = tuple(pattern for pattern in patterns if isinstance(pattern, str) and is_exact(pattern))
     return (exact, []) if len(exact) == len(patterns) else ((), [test(patterns)])
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.errors import Reject
-from slbroker.sip.grammar import ADDR_SPEC, DISPLAY, NAME_ADDR, TOKEN
+from slbroker.sip.grammar import A_TOKEN, ADDR_SPEC, DISPLAY, NAME_ADDR, WS, unquoted
 from slbroker.sip.uri import parse_uri, text
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from slbroker.sip.uri import Uri
 
-# What is repeated below is never given back ("*+", "++"): so every match takes linear time.
-_WS: Final = rb"[ \t]*+"
-_TOKEN: Final = rb"[%b]++" % TOKEN
 # RFC 3261 25.1: quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; neither holds a bare CR or LF.
 _QUOTED: Final = rb'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*"'
 # display-name = *(token LWS): phones put anything here, so only what would change the structure is refused.
@@ -37,11 +34,11 @@ _BRACKETED: Final = rb"<([%b]++(?:(?<==)\"[%b]*+\"[%b]*+)*)>" % (NAME_ADDR, NAME
 _match_quoted = re.compile(_QUOTED).match
 # A display name may be quoted in pieces: ""unknown"", as phones write it.
 _DISPLAY: Final = rb"%b(?:[^\"<>;,\x00-\x20\x7f]++%b)*|%b" % (_QUOTED, _QUOTED, _PLAIN)
-_match_head = re.compile(rb"%b(?:(%b)%b%b|(%b))%b" % (_WS, _DISPLAY, _WS, _BRACKETED, _BARE, _WS)).match
+_match_head = re.compile(rb"%b(?:(%b)%b%b|(%b))%b" % (WS, _DISPLAY, WS, _BRACKETED, _BARE, WS)).match
 # generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string. What is not quoted is
 # taken up to the next separator, even if it is empty; a value in <> (instance ids) to the end of those.
 _match_param = re.compile(
-    rb";%b(%b)%b(?:=%b(%b|<[^<>\"\r\n]*+>|%b)%b)?" % (_WS, _TOKEN, _WS, _WS, _QUOTED, rb'[^"<>;,\x00-\x20\x7f]*+', _WS)
+    rb";%b(%b)%b(?:=%b(%b|<[^<>\"\r\n]*+>|%b)%b)?" % (WS, A_TOKEN, WS, WS, _QUOTED, rb'[^"<>;,\x00-\x20\x7f]*+', WS)
 ).match
 # A tag is a token; phones and gateways put any gen-value there, which has one reading as long as it is not quoted.
 _is_tag = re.compile(rb'[^"<>;,\x00-\x20\x7f-\xff]++').fullmatch
@@ -50,9 +47,8 @@ _match_no_params = re.compile(rb"(?:;[ \t]*+(?=[;,]|\Z))*").match
 _match_no_address = re.compile(rb"[ \t,]*+").match
 # The form that nearly all requests use: no white space around parameters, none but a tag, no escapes.
 _match_ordinary = re.compile(
-    rb'(?:(?:"[^"\\\r\n]*+"[ \t]*+|%b)%b|%b)(?:;tag=(%b))?' % (_PLAIN, _BRACKETED, _BARE, _TOKEN)
+    rb'(?:(?:"[^"\\\r\n]*+"[ \t]*+|%b)%b|%b)(?:;tag=(%b))?' % (_PLAIN, _BRACKETED, _BARE, A_TOKEN)
 ).fullmatch
-_unquote = re.compile(rb"\\(.)", re.DOTALL).sub
 
 MAX_PARAMS: Final = 64  # real addresses have a handful; 30,000 in one datagram would hold up the edge for 20 ms
 MAX_ADDRESSES: Final = 128  # in one value; real ones have as many as there are proxies, or registered phones
@@ -228,6 +224,4 @@ def _address(raw: bytes, reading: _Reading) -> Address:
 
 def _plain(raw: bytes) -> str:
     """Return a display name or a parameter's value as text, without its quotes."""
-    if raw[:1] == b'"':
-        return text(_unquote(rb"\1", raw[1:-1]))
-    return text(raw.strip(b" \t"))
+    return text(unquoted(raw) if raw[:1] == b'"' else raw.strip(b" \t"))

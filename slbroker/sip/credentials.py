@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Reject
-from slbroker.sip.grammar import TOKEN
+from slbroker.sip.grammar import A_TOKEN, WS, unquoted
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -16,19 +16,16 @@ if TYPE_CHECKING:
 
 MAX_PARAMS: Final = 64  # Digest has a dozen
 
-# What is repeated is never given back ("*+", "++"): so every match takes linear time.
-_WS: Final = rb"[ \t]*+"
-_TOKEN: Final = rb"[%b]++" % TOKEN
-_match_scheme = re.compile(rb"(%b)[ \t]++" % _TOKEN).match
+_match_scheme = re.compile(rb"(%b)[ \t]++" % A_TOKEN).match
 # RFC 3261 25.1: auth-param = auth-param-name EQUAL ( token / quoted-string )
 _match_param = re.compile(
-    rb'%b(%b)%b=%b(?:(%b)|"([^"\\]*+(?:\\.[^"\\]*+)*)")%b(?:,|\Z)' % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS), re.DOTALL
+    rb'%b(%b)%b=%b(?:(%b)|("[^"\\]*+(?:\\.[^"\\]*+)*"))%b(?:,|\Z)' % (WS, A_TOKEN, WS, WS, A_TOKEN, WS),
+    re.DOTALL,
 ).match
 # RFC 7230 7: who reads a list takes empty elements between its commas.
 _match_empty = re.compile(rb"[ \t,]*+").match
 # RFC 7235 2.1, for schemes such as Basic and Bearer: one word, which may end in "=".
 _is_token68 = re.compile(rb"[0-9A-Za-z._~+/-]++=*+").fullmatch
-_unquote = re.compile(rb"\\(.)", re.DOTALL).sub
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def parse_credentials(raw: bytes) -> Credentials:
         param = _match_param(rest, at)
         if param is None or len(params) == MAX_PARAMS or (name := text(param[1]).lower()) in params:
             raise Reject(400, "Bad Credentials")
-        params[name] = text(param[2] if param[2] is not None else _unquote(rb"\1", param[3]))
+        params[name] = text(param[2] if param[2] is not None else unquoted(param[3]))
         at = _end_of_empty(rest, param.end())
     if not params:
         raise Reject(400, "Bad Credentials")

@@ -8,6 +8,7 @@ from typing import Final
 # Limits, each with its reason -----------------------------------------------------------------------------------
 
 MAX_DATAGRAM: Final = 65_535  # the UDP length field
+MAX_PORT: Final = 65_535
 MAX_HEADERS: Final = 256  # far above any real request, low enough that a hostile one stays cheap
 MAX_CACHED_NAMES: Final = 1_024  # spellings of header names remembered; inventing more gains a peer nothing
 MAX_CACHED_NAME_LENGTH: Final = 64
@@ -40,6 +41,18 @@ def members(characters: bytes) -> frozenset[int]:
 
 
 is_token = re.compile(rb"[%b]+" % TOKEN).fullmatch
+
+# What patterns for single values are made of. What they repeat is never given back ("*+", "++"): so every match takes
+# linear time.
+WS: Final = rb"[ \t]*+"
+A_TOKEN: Final = rb"[%b]++" % TOKEN
+_quoted_pairs = re.compile(rb"\\(.)", re.DOTALL).sub
+
+
+def unquoted(quoted: bytes) -> bytes:
+    """Return what a quoted-string means (RFC 3261 25.1): without its quotes and the backslashes of its pairs."""
+    return _quoted_pairs(rb"\1", quoted[1:-1])
+
 
 COOKIE: Final = b"z9hG4bK"  # RFC 3261 8.1.1.7: a branch that begins so is unique
 
@@ -136,10 +149,17 @@ Referred-By Replaces RSeq Service-Route Session-Expires Session-ID SIP-ETag SIP-
 X-Forwarded-For
 """.split()
 
+_TITLES: Final = {name.lower(): name for name in USUAL_NAMES}
+
 # By their spelling; what is not there yet, `canonical_name` finds.
 canonical_names: dict[bytes, bytes] = {
     spelling: name.lower() for name in USUAL_NAMES for spelling in (name, name.lower())
 } | COMPACT_FORMS
+
+
+def title(name: bytes) -> bytes:
+    """Return a canonical header name as people write it."""
+    return _TITLES.get(name) or b"-".join(part.capitalize() for part in name.split(b"-"))
 
 
 def canonical_name(name: bytes) -> bytes:

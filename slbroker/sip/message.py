@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from slbroker.sip.grammar import title
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+def pairs(headers: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and value of headers that are flat: name, value, name, value."""
+    flat = iter(headers)
+    return zip(flat, flat, strict=True)
 
 
 class Message(NamedTuple):
@@ -27,8 +35,7 @@ class Message(NamedTuple):
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield (canonical name, value) in order."""
-        flat = iter(self.headers)
-        return zip(flat, flat, strict=True)
+        return pairs(self.headers)
 
     def first(self, name: bytes) -> bytes | None:
         """Return the value of the first header called `name` (canonical), or None."""
@@ -40,6 +47,12 @@ class Message(NamedTuple):
     def all(self, name: bytes) -> list[bytes]:
         """Return the values of every header called `name` (canonical), in order."""
         return [value for candidate, value in self.pairs() if candidate == name]
+
+
+def write_request(method: bytes, uri: bytes, headers: Sequence[bytes], body: bytes) -> bytes:
+    """Return a request written out again, header names in full: what the parser reads as the same message."""
+    lines = [b"%b: %b" % (title(name), value) for name, value in pairs(headers)]
+    return b"\r\n".join((b"%b %b SIP/2.0" % (method, uri), *lines, b"", body))
 
 
 class Source(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slbroker.errors import Drop, Reject
 from slbroker.sip import grammar
 from slbroker.sip.address import tag_of
-from slbroker.sip.message import Message
+from slbroker.sip.message import Message, pairs
 from slbroker.sip.scan import scan
 from slbroker.sip.uri import check_uri
 from slbroker.sip.validate import USUAL, Checks
@@ -141,14 +141,13 @@ def _says_ack(start: bytes, headers: list[bytes]) -> bool:
 
     The request line counts, and every CSeq, whatever else is wrong with them.
     """
-    values = (value for name, value in zip(headers[::2], headers[1::2], strict=True) if name == b"cseq")
-    return start[:3] == b"ACK" or any(b"ACK" in value for value in values)
+    return start[:3] == b"ACK" or any(name == b"cseq" and b"ACK" in value for name, value in pairs(headers))
 
 
 def _partial(start: bytes, headers: list[bytes], first: dict[bytes, bytes]) -> Message:
     """Return what a 400 needs: the headers to echo, each once where one is allowed, and tags where they can be read."""
     kept: list[bytes] = []
-    for name, value in zip(headers[::2], headers[1::2], strict=True):
+    for name, value in pairs(headers):
         if name not in grammar.SINGLE_HEADERS or name not in kept[::2]:
             kept += (name, value)
     tags = [b"", b""]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from slbroker.sip.message import pairs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -63,8 +65,7 @@ def join_reply(line: bytes, headers: Sequence[bytes], status: int, tag: bytes, t
     """
     echoed = echoed_by(status)
     parts = [line]
-    flat = iter(headers)
-    for name, value in zip(flat, flat, strict=True):
+    for name, value in pairs(headers):
         prefix = echoed.get(name)
         if prefix is not None:
             parts += (prefix, value)

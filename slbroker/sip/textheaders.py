@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, overload
 
 from slbroker.sip.grammar import canonical_name
+from slbroker.sip.message import pairs
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ class TextHeaders:
         self._flat = flat
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        flat = iter(self._flat)
-        return ((text(name), text(value)) for name, value in zip(flat, flat, strict=True))
+        return ((text(name), text(value)) for name, value in pairs(self._flat))
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, TextHeaders) else NotImplemented
@@ -60,5 +60,4 @@ class TextHeaders:
 
     def _called(self, name: str) -> Iterator[str]:
         wanted = canonical_name(name.encode())
-        flat = iter(self._flat)
-        return (text(value) for candidate, value in zip(flat, flat, strict=True) if candidate == wanted)
+        return (text(value) for candidate, value in pairs(self._flat) if candidate == wanted)

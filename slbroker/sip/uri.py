@@ -13,12 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.errors import Reject
-from slbroker.sip.grammar import MAX_URI_PARAMS
+from slbroker.sip.grammar import MAX_PORT, MAX_URI_PARAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_PORT: Final = 65_535
 MAX_IPV6: Final = 45  # characters, those of an IPv4 address in it included
 
 # RFC 3986 3.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from slbroker.errors import Drop, Reject
 from slbroker.sip import vialist
-from slbroker.sip.grammar import COOKIE, HOST, IPV6, PROTOCOL, TOKEN, VIA_VALUE
+from slbroker.sip.grammar import COOKIE, HOST, IPV6, MAX_PORT, PROTOCOL, TOKEN, VIA_VALUE
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_PORT = 5060
-MAX_PORT = 65_535
 MAX_PORT_DIGITS = 5
 MAX_PARAMS = vialist.MAX_PARAMS - 1  # with the `received` that may be added, workers still read it
 MAX_MARKS = 1_024  # commas and semicolons in a list of Vias; a hundred proxies write so many

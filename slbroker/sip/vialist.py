@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import Reject
-from slbroker.sip.grammar import TOKEN
+from slbroker.sip.grammar import A_TOKEN, WS, unquoted
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -22,23 +22,19 @@ MAX_VIAS: Final = 128  # in one value; real ones have as many as there are proxi
 MAX_PARAMS: Final = 64
 MAX_DIGITS: Final = 10  # of a port; it may be none, such as 0, where nobody needs it
 
-# What is repeated is never given back ("*+", "++"): so every match takes linear time.
-_WS: Final = rb"[ \t]*+"
-_TOKEN: Final = rb"[%b]++" % TOKEN
 _QUOTED: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"'
 # RFC 3261 25.1: via-parm = sent-protocol LWS sent-by; sent-by = host [ COLON port ]. "_" and zones are in use.
 _match_head = re.compile(
     rb"%b%b%b/%b%b%b/%b(%b)[ \t]++"
-    % (_WS, _TOKEN, _WS, _WS, _TOKEN, _WS, _WS, _TOKEN)
+    % (WS, A_TOKEN, WS, WS, A_TOKEN, WS, WS, A_TOKEN)
     + rb"(?:\[([0-9A-Fa-f:.]++(?:%[0-9A-Za-z._~-]++)?)\]|([0-9A-Za-z._-]++)(?!:[0-9A-Fa-f]*+[:.])"
     rb"|([0-9A-Fa-f:.]{2,60}+(?:%[0-9A-Za-z._~-]++)?))[ \t]*+(?::[ \t]*+(-?[0-9]*+)[ \t]*+)?"
 ).match
 # via-params: a token with or without a value; a value is a token, a host (received=[::1] too) or a quoted-string.
 _match_param = re.compile(
-    rb";%b(?:(%b)%b(?:=%b(%b|[^\";,\x00-\x20\x7f]*+)%b)?|(?=[;,]|\Z))" % (_WS, _TOKEN, _WS, _WS, _QUOTED, _WS),
+    rb";%b(?:(%b)%b(?:=%b(%b|[^\";,\x00-\x20\x7f]*+)%b)?|(?=[;,]|\Z))" % (WS, A_TOKEN, WS, WS, _QUOTED, WS),
     re.DOTALL,
 ).match
-_unquote = re.compile(rb"\\(.)", re.DOTALL).sub
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +129,4 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _plain(raw: bytes) -> str:
-    return text(_unquote(rb"\1", raw[1:-1]) if raw[:1] == b'"' else raw)
+    return text(unquoted(raw) if raw[:1] == b'"' else raw)

@@ -17,7 +17,7 @@ from slbroker.errors import ConfigError
 from slbroker.keys import KeyRing
 from slbroker.plugin import Digest
 from slbroker.plugin.rulefile import load_rules
-from slbroker.recording import Record, Recorder, read_file, read_record, read_request, title, write_record
+from slbroker.recording import Record, Recorder, read_file, read_record, read_request, write_record
 from slbroker.replay import Player, differences
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
@@ -68,13 +68,6 @@ def test_an_absorbed_ack_is_played_again_as_one() -> None:
     with Player(app, RING) as player:
         assert player.play(read).replies == ()
     assert told == ["ACK"]
-
-
-def test_header_names_are_written_as_people_do() -> None:
-    names = [b"call-id", b"cseq", b"max-forwards", b"www-authenticate", b"x-my-header"]
-    assert [title(name) for name in names] == [
-        b"Call-ID", b"CSeq", b"Max-Forwards", b"WWW-Authenticate", b"X-My-Header",
-    ]  # fmt: skip
 
 
 def test_a_file_for_its_owner_alone_that_grows(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from slbroker.errors import ConfigError
+from slbroker.sip.grammar import MAX_PORT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +15,6 @@ IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FIELDS: Final = "GROUP ADDRESS [MASK [PORT [TAG]]]"
-MAX_PORT: Final = 65_535
 
 
 def read_ip(text: str) -> IPAddress | None:

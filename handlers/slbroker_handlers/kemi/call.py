@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.plugin import Reply, Request
 from slbroker.sip.grammar import canonical_name
-from slbroker.sip.message import Message, Source
+from slbroker.sip.message import Message, Source, pairs, write_request
 from slbroker.sip.reply import MAX_REMEMBERED_PHRASE
 from slbroker.sip.slerrors import SlError
 from slbroker.sip.uri import text
@@ -154,10 +154,13 @@ class Call:
         """Return what the headers called `name` hold; all are sorted by name when the first is asked for."""
         if self._by_name is None:
             self._by_name = {}
-            flat = iter(self.headers)
-            for key, value in zip(flat, flat, strict=True):
+            for key, value in pairs(self.headers):
                 self._by_name.setdefault(key, []).append(value)
         return self._by_name.get(name, [])
+
+    def written(self) -> bytes:
+        """Return the request as it is now, written out again: `$mb`. Workers never see the datagram."""
+        return write_request(self.message.method, self.message.uri, self.headers, self.message.body)
 
     def uri_in(self, name: bytes) -> str:
         """Return the URI in the first header called `name`, From or To, "" where it cannot be read."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from slbroker.sip.grammar import title
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.exports import FORWARDED, Module
-from slbroker_handlers.kemi.requesttext import title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def header_at(call: Call, iterator: str) -> tuple[str, str] | tuple[None, None]:
     """Return the long name and the value of the header that an iterator is at, Nones when it is at none."""
     at = call.iterators.get(iterator, -1)
-    return (text(title_of(call.headers[2 * at])), text(call.headers[2 * at + 1])) if at >= 0 else (None, None)
+    return (text(title(call.headers[2 * at])), text(call.headers[2 * at + 1])) if at >= 0 else (None, None)
 
 
 def line_at(call: Call, kind: str, name: str) -> Xval:

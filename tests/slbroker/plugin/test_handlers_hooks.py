@@ -10,7 +10,7 @@ import pytest
 from slbroker import DROP, Handlers, Reply, Request
 from slbroker.errors import PluginError
 from slbroker.plugin import lifecycle
-from slbroker.plugin.slerrors import SlError
+from slbroker.sip.slerrors import SlError
 from slbroker.testing import Client
 from tests.support.timing import within
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker import DROP, Handlers, Reply
-from slbroker.plugin.slerrors import SlError, error_reply
-from slbroker.testing import Client
+from slbroker import DROP, Handlers, Reply, Request
+from slbroker.plugin.settings import Context, Settings
+from slbroker.sip.parser import parse
+from slbroker.sip.slerrors import SlError
+from slbroker.testing import SOURCE, Client
+from tests.support.sip import SIPP_INVITE
+
+if TYPE_CHECKING:
+    from slbroker.sip.slerrors import ErrorTable
 
 
 def sent(reply: Reply) -> Any:
@@ -128,6 +134,12 @@ E_OUT_OF_MEM 2 500 Message processing error
 E_UNEXPECTED_STATE 20 500 Internal processing error
 E_OK 0 500 No error
 """
+
+
+def error_reply(error: SlError, table: ErrorTable = "kamailio") -> Reply:
+    return Request(parse(SIPP_INVITE), SOURCE, Context(Settings(errors=table), None, None)).reply_error(error)
+
+
 SORRY = {
     "E_UNSPEC": 1, "E_BAD_RE": 3, "E_BUG": 5, "E_CFG": 6, "E_NO_SOCKET": 7, "E_BAD_VIA": 8, "E_SCRIPT": 10,
     "E_INVALID_PARAMS": 14, "E_DROP": 19, "E_BAD_PROTO": 480, "E_BAD_SERVER": 500, "E_ADM_PROHIBITED": 510,

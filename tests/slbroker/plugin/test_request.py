@@ -8,9 +8,9 @@ import pytest
 
 from slbroker import DROP, Handlers, Request
 from slbroker.errors import Reject
-from slbroker.plugin.slerrors import SlError
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
+from slbroker.sip.slerrors import SlError
 from slbroker.sip.validate import Checks
 from slbroker.testing import Client
 from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request

@@ -61,6 +61,13 @@ def test_a_name_has_one_canonical_form(name: bytes, canonical: bytes) -> None:
     assert grammar.canonical_name(name) == canonical, "the cache says something else"
 
 
+def test_header_names_are_written_as_people_do() -> None:
+    names = [b"call-id", b"cseq", b"max-forwards", b"www-authenticate", b"x-my-header"]
+    assert [grammar.title(name) for name in names] == [
+        b"Call-ID", b"CSeq", b"Max-Forwards", b"WWW-Authenticate", b"X-My-Header",
+    ]  # fmt: skip
+
+
 def test_every_compact_form_is_one_letter_and_known_in_both_cases() -> None:
     assert len(set(grammar.COMPACT_FORMS.values())) == len(grammar.COMPACT_FORMS)
     for letter, name in grammar.COMPACT_FORMS.items():

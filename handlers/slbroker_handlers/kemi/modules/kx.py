@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.exports import Module
-from slbroker_handlers.kemi.requesttext import rebuild
 from slbroker_handlers.kemi.uris import PROTOCOL_NUMBERS
 from slbroker_handlers.kemi.variables.access import GETTERS
 from slbroker_handlers.kemi.variables.requesturis import contact_uri, uri_of
@@ -79,7 +78,7 @@ def _declare_number(name: str, what: str, read: Callable[[Call], int], partial: 
 
 _declare_number("get_protoid", "the transport's number", lambda call: PROTOCOL_NUMBERS.get(call.local.transport, 0))
 _declare_number("get_bodylen", "the body's length in bytes", lambda call: len(call.message.body))
-_declare_number("get_msglen", "the request's length in bytes", lambda call: len(rebuild(call)), _REBUILT)
+_declare_number("get_msglen", "the request's length in bytes", lambda call: len(call.written()), _REBUILT)
 _declare_number("get_timestamp", "the unix time", lambda call: int(call.state.date()))
 
 

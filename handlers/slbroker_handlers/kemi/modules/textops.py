@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.reply import header_lines
+from slbroker.sip.grammar import title
 from slbroker.sip.media import media_type
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.exports import FORWARDED, Module
 from slbroker_handlers.kemi.expressions import read_expression, search, substitute
-from slbroker_handlers.kemi.requesttext import rebuild, title_of
 from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.variables.access import put
 
@@ -61,7 +61,7 @@ def set_reply_body_hex(call: Call, body: str, content_type: str) -> int:
 
 
 def _whole(call: Call) -> str:
-    return text(rebuild(call))
+    return text(call.written())
 
 
 def _headers(call: Call) -> str:
@@ -105,7 +105,7 @@ def is_present_hf(call: Call, name: str) -> int:
 @textops.export(partial=f"{_PYTHON}; headers have their long names")
 def is_present_hf_re(call: Call, expression: str) -> int:
     """Return 1 when the request has a header whose name matches."""
-    return max((_search_in(text(title_of(name)), expression) for name in call.headers[::2]), default=-1)
+    return max((_search_in(text(title(name)), expression) for name in call.headers[::2]), default=-1)
 
 
 @textops.export

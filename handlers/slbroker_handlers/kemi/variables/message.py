@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi.iterators import line_at
-from slbroker_handlers.kemi.requesttext import rebuild
 from slbroker_handlers.kemi.sdp import sdp_of
 from slbroker_handlers.kemi.variables.access import declare
 
@@ -22,8 +21,8 @@ LONG_NUMBERS: Final = (5, 8)
 
 def _message(call: Call, spec: Spec) -> Xval:
     if spec.inner == "len":
-        return len(rebuild(call))
-    return text(rebuild(call)) if spec.inner == "buf" else None
+        return len(call.written())
+    return text(call.written()) if spec.inner == "buf" else None
 
 
 def _sdp(call: Call, spec: Spec) -> Xval:
@@ -71,8 +70,8 @@ declare(
         "rb": lambda call, _: text(call.message.body) if call.message.method else None,
         "bs": lambda call, _: len(call.message.body),
         "blitval": lambda call, spec: line_at(call, "bl", spec.inner),
-        **dict.fromkeys(("mb", "mbu"), lambda call, _: text(rebuild(call))),
-        "ml": lambda call, _: len(rebuild(call)),
+        **dict.fromkeys(("mb", "mbu"), lambda call, _: text(call.written())),
+        "ml": lambda call, _: len(call.written()),
         "msg": _message,
         "mi": lambda call, _: call.number,
         "sdp": _sdp,
