@@ -20,6 +20,15 @@ MIRRORS = {
 STARTS = re.compile(r"\b(?:start_slbroker|run_slbroker|start_program|Process)\b")
 LAB = ROOT / "tests" / "lab"
 
+LONGEST = 400  # lines of a file; one that grows past this holds two subjects
+# Past it, and why that is better than two files. The list may only shrink.
+LONG = {
+    "edge/slbroker_edge/_reader.pyx": "the compiled reader: one pass over a datagram, with C structures of its own",
+    "edge/slbroker_edge/_recall.pyx": "the compiled lookup of remembered decisions, for a whole turn",
+    "edge/slbroker_edge/edge.py": "the edge's hot path: what a turn's messages meet, in their order",
+    "handlers/slbroker_handlers/worker.py": "the worker's hot path: a batch from its envelope to its answers",
+}
+
 
 def strays(root: Path, tests: str, source: str) -> list[str]:
     """The test files below `tests` that neither begin with the name of a file where they mirror it nor end as live."""
@@ -56,6 +65,24 @@ def test_a_stray_is_noticed(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     assert strays(tmp_path, "tests/src", "src") == sorted(f"tests/src/{name}" for name in stray)
+
+
+def long_files(root: Path) -> set[str]:
+    """Our files of Python and Cython that are longer than `LONGEST`."""
+    files = [file for folder in ("slbroker", "edge", "handlers", "tests") for file in (root / folder).rglob("*.p*")]
+    ours = [file for file in files if file.suffix in (".py", ".pyx", ".pxd") and "node_modules" not in file.parts]
+    return {str(file.relative_to(root)) for file in ours if len(file.read_text("utf-8").splitlines()) > LONGEST}
+
+
+def test_no_file_is_long_but_those_that_have_a_reason() -> None:
+    assert long_files(ROOT) == set(LONG), f"past {LONGEST} lines; or in LONG, and no longer past them: take it out"
+
+
+def test_a_long_file_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / "short.py").write_text("x = 1\n" * LONGEST)
+    (tmp_path / "edge" / "_long.pyx").write_text("x = 1\n" * (LONGEST + 1))
+    assert long_files(tmp_path) == {"edge/_long.pyx"}
 
 
 def test_the_laboratory_has_a_page_that_says_how_each_room_is_used() -> None:

@@ -85,14 +85,20 @@ def send(start_program: Start, port: int, folder: Path, *words: str) -> records.
     return records.read(out)
 
 
-def test_the_processes_are_replaced_while_they_serve(
-    start_slbroker: Start, start_program: Start, tmp_path: Path
-) -> None:
-    ring, bus, port = tmp_path / "ring", f"ipc://{tmp_path}/bus", free_udp_port()
+def start_edge(start_slbroker: Start, folder: Path) -> tuple[Process, int, tuple[str, ...]]:
+    """An edge, its port, and the words that its handlers are told, too."""
+    ring, bus, port = folder / "ring", f"ipc://{folder}/bus", free_udp_port()
     keys.create(ring)
     shared = ("--bus", bus, "--keys", str(ring))
     edge = start_slbroker("edge", "--listen", f"udp:127.0.0.1:{port}", *shared)
     edge.wait_for("edge ready")
+    return edge, port, shared
+
+
+def test_the_processes_are_replaced_while_they_serve(
+    start_slbroker: Start, start_program: Start, tmp_path: Path
+) -> None:
+    edge, port, shared = start_edge(start_slbroker, tmp_path)
     handler = start_slbroker(
         "handler", *shared, "--plugin", str(PLUGIN), "--workers", str(WORKERS), "--max-requests", str(MOST)
     )
@@ -134,11 +140,7 @@ def test_the_handlers_of_a_run_are_replaced_too(start_slbroker: Start, start_pro
 def test_a_handler_of_one_process_ends_well_to_be_started_again(
     start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:
-    ring, bus, port = tmp_path / "ring", f"ipc://{tmp_path}/bus", free_udp_port()
-    keys.create(ring)
-    shared = ("--bus", bus, "--keys", str(ring))
-    edge = start_slbroker("edge", "--listen", f"udp:127.0.0.1:{port}", *shared)
-    edge.wait_for("edge ready")
+    _edge, port, shared = start_edge(start_slbroker, tmp_path)
     processes: list[Process] = []
     for _ in range(2):  # as systemd would, with Restart=always; the other one serves meanwhile
         processes.append(start_slbroker("handler", *shared, "--plugin", str(PLUGIN), "--max-requests", "50"))

@@ -74,16 +74,21 @@ def raising(where: str, error: BaseException) -> Handlers:
     return app
 
 
+def status_of(app: Handlers) -> int:
+    """What an OPTIONS gets in a worker."""
+    client = Client(app)
+    client._responder.unattended = True
+    response = client.request("OPTIONS")
+    assert response is not None
+    return response.status
+
+
 @pytest.mark.parametrize("error", RAISED, ids=NAMES)
 @pytest.mark.parametrize("where", ["def", "async def", "before"])
 def test_a_request_gets_500_and_the_log_one_line(
     where: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = Client(raising(where, error))
-    client._responder.unattended = True  # as in a worker
-    response = client.request("OPTIONS")
-    assert response is not None
-    assert response.status == 500
+    assert status_of(raising(where, error)) == 500
     (record,) = caplog.records
     assert type(error).__name__ in record.getMessage()
     assert re.search(r"test_worker_base_exceptions.py:\d+ in fail", record.getMessage())
@@ -94,11 +99,7 @@ def test_a_request_gets_500_and_the_log_one_line(
 def test_a_hook_that_raises_it_changes_nothing(
     where: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = Client(raising(where, error))
-    client._responder.unattended = True  # as in a worker
-    response = client.request("OPTIONS")
-    assert response is not None
-    assert response.status == 200
+    assert status_of(raising(where, error)) == 200
     assert len(caplog.records) == 1
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import Exit
+from tests.support.processes import gone
 from tests.support.timing import until
 
 if TYPE_CHECKING:
@@ -114,15 +115,6 @@ def pid_in(line: str) -> int:
 
 def pids(process: Process, text: str) -> list[int]:
     return [int(pid) for pid in re.findall(rf"^{text} (\d+)$", process.log, re.MULTILINE)]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process that is not our child has ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 # Together -------------------------------------------------------------------------------------------------------

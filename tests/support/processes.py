@@ -39,6 +39,15 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | dict(extra or {})
 
 
+def gone(pid: int) -> bool:
+    """Whether a process that is not our child has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 class Process:
     """A running program. As a context manager it is stopped at the end, whatever happened.
 

@@ -32,8 +32,10 @@ from tests.support.timing import within
 from tests.support.wsphone import SIP, WsPhone, client
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from slbroker.bus.envelope import Answer
+    from slbroker.bus.items import Item
     from slbroker.settings.connections import TlsSettings
     from slbroker.settings.dispatch import DispatchSettings
 
@@ -127,6 +129,19 @@ class StreamRig(Rig):
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def end_at_the_worker(self, end: Callable[[], None]) -> None:
+        """Have `end` end a peer's connection while the first request, its own, is at the one worker."""
+        (worker,) = self.workers.values()
+        respond = worker.respond
+
+        def respond_too_late(item: Item) -> Answer:
+            worker.respond = respond
+            end()
+            self.streams.serve(self.now)
+            return respond(item)
+
+        worker.respond = respond_too_late
 
     def connect(self, sock: socket.socket | None = None) -> Phone:
         """Connect a peer over TCP and let it be accepted, or refused."""
@@ -288,6 +303,11 @@ class Phone:
             return self.read() == b""
         except ConnectionResetError:
             return True
+
+    def reset(self) -> None:
+        """End the connection at once, as a peer does whose process dies; nobody looks yet."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.sock.close()
 
     def hang_up(self) -> None:
         """Close the connection."""

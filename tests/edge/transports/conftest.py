@@ -1,14 +1,15 @@
-"""The rig that tests of connections share, and the certificates that those over TLS want."""
+"""The rig that tests of connections share, the certificates that those over TLS want; both twins of the datagrams."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slbroker.settings.connections import TlsSettings
 from tests.support.certificates import Authority, Pair
 from tests.support.streams import StreamRig, served
+from tests.support.twins import KINDS, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,3 +40,13 @@ def rig(request: pytest.FixtureRequest) -> Iterator[StreamRig]:
         tls = TlsSettings(pair.certificate, pair.key)
     with served(transport=transport, tls=tls) as made:
         yield made
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def twin(request: pytest.FixtureRequest) -> Any:
+    return load("slbroker_edge.transports.datagrams", request.param)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Any:
+    return load("slbroker_edge.transports.datagrams")

@@ -13,8 +13,6 @@ from tests.support.sip import read_reply, request
 from tests.support.streams import VIA, app, numbered
 
 if TYPE_CHECKING:
-    from slbroker.bus.envelope import Answer
-    from slbroker.bus.items import Item
     from tests.support.streams import StreamRig
 
 
@@ -124,20 +122,8 @@ def test_a_peer_that_sends_no_more_waits_for_a_second_at_most(rig: StreamRig) ->
 
 
 def test_a_closed_connection_is_a_send_failure_and_no_more(rig: StreamRig) -> None:
-    (worker,) = rig.workers.values()
     phone, other = rig.connect(), rig.connect()
-    answers: list[Answer] = []
-    respond = worker.respond
-
-    def hang_up_first(item: Item) -> Answer:
-        if not answers:
-            phone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            phone.sock.close()
-            rig.streams.serve(rig.now)
-        answers.append(respond(item))
-        return answers[-1]
-
-    worker.respond = hang_up_first
+    rig.end_at_the_worker(phone.reset)
     phone.sock.send(numbered(1, "INVITE"))
     rig.settle()
     assert rig.edge.send_failures == 1

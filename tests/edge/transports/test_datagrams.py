@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from tests.support.twins import KINDS, OPTIONS, growth, load, outcome
+from tests.support.datagrams import udp
+from tests.support.twins import OPTIONS, growth, load, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,35 +22,11 @@ Pair: TypeAlias = tuple[socket.socket, socket.socket]
 pure = load("slbroker_edge.transports.datagrams", "pure")
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def twin(request: pytest.FixtureRequest) -> Any:
-    return load("slbroker_edge.transports.datagrams", request.param)
-
-
-@pytest.fixture(scope="module")
-def compiled() -> Any:
-    return load("slbroker_edge.transports.datagrams")
-
-
-def udp(stack: ExitStack, host: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        sock = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind((host, 0))
-    except OSError as error:
-        pytest.skip(f"no socket at {host} here: {error}")
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    return sock
-
-
 @pytest.fixture(params=["127.0.0.1", "::1"])
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     """Two sockets of one family: one to send from, one to receive on."""
     with ExitStack() as stack:
-        yield udp(stack, request.param), udp(stack, request.param)
+        yield udp(stack, request.param, dual=True), udp(stack, request.param, dual=True)
 
 
 def receive(twin: Any, sock: socket.socket, limit: int = 1_000) -> list[tuple[bytes, Any]]:
@@ -89,7 +66,7 @@ def test_receive_large_then_small(twin: Any, pair: Pair) -> None:
 def test_receive_from_many_peers(twin: Any, to: str) -> None:
     """More of them than the compiled one remembers, all with one port, so that they push each other out."""
     with ExitStack() as stack:
-        receiver, first = udp(stack, to), udp(stack, "127.0.0.1")
+        receiver, first = udp(stack, to, dual=True), udp(stack, "127.0.0.1", dual=True)
         there, port = ("127.0.0.1", receiver.getsockname()[1]), first.getsockname()[1]
         for number in range(600):
             host = f"127.0.{1 + number % 2}.{1 + number % 250}"
@@ -110,7 +87,7 @@ def test_a_peer_keeps_its_address_object(compiled: Any, pair: Pair) -> None:
 
 def test_receive_from_ipv4_on_an_ipv6_socket(twin: Any) -> None:
     with ExitStack() as stack:
-        receiver, sender = udp(stack, "::"), udp(stack, "127.0.0.1")
+        receiver, sender = udp(stack, "::", dual=True), udp(stack, "127.0.0.1", dual=True)
         sender.sendto(b"x", ("127.0.0.1", receiver.getsockname()[1]))
         peer = ("::ffff:127.0.0.1", sender.getsockname()[1], 0, 0)
         assert receive(twin, receiver) == [(b"x", peer)]
@@ -194,7 +171,7 @@ def test_send_passes_over_what_no_socket_takes(twin: Any, pair: Pair) -> None:
 def test_send_with_a_flow_label(twin: Any) -> None:
     flowinfo, flowinfo_send, label = 11, 33, 0x12345
     with ExitStack() as stack:
-        sender, receiver = udp(stack, "::1"), udp(stack, "::1")
+        sender, receiver = udp(stack, "::1", dual=True), udp(stack, "::1", dual=True)
         sender.setsockopt(socket.IPPROTO_IPV6, flowinfo_send, 1)
         receiver.setsockopt(socket.IPPROTO_IPV6, flowinfo, 1)
         assert twin.send_batch(sender, [(b"x", (*receiver.getsockname()[:2], label, 0))]) == 1

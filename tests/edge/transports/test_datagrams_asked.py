@@ -5,13 +5,14 @@ from __future__ import annotations
 import select
 import socket
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker_edge.transports.binding import tell_asked
 from slbroker_edge.transports.udp import host_of
-from tests.support.twins import KINDS, OPTIONS, growth, load, outcome
+from tests.support.datagrams import udp as any_udp
+from tests.support.twins import OPTIONS, growth, load, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,31 +20,7 @@ if TYPE_CHECKING:
 GONE = "198.51.100.77"  # TEST-NET-2: of no machine
 
 pure = load("slbroker_edge.transports.datagrams", "pure")
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def twin(request: pytest.FixtureRequest) -> Any:
-    return load("slbroker_edge.transports.datagrams", request.param)
-
-
-@pytest.fixture(scope="module")
-def compiled() -> Any:
-    return load("slbroker_edge.transports.datagrams")
-
-
-def udp(stack: ExitStack, host: str, *, dual: bool = False) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        sock = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
-        tell_asked(sock)
-        sock.bind((host, 0))
-    except OSError as error:
-        pytest.skip(f"no socket at {host} here: {error}")
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    return sock
+udp = partial(any_udp, asked=True)
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -17,10 +15,6 @@ from tests.support.acks import is_armed
 from tests.support.sip import read_reply, request
 from tests.support.streams import TURN, VIAS, StreamRig, app, small, small_socket
 from tests.support.wsphone import handshake, sent
-
-if TYPE_CHECKING:
-    from slbroker.bus.envelope import Answer
-    from slbroker.bus.items import Item
 
 TRANSPORT = "ws"
 VIA = VIAS[TRANSPORT]
@@ -48,24 +42,13 @@ def test_a_peer_that_is_gone(rig: StreamRig) -> None:
 
 @pytest.mark.parametrize("politely", [True, False])
 def test_closed_in_the_middle_of_a_request(rig: StreamRig, politely: bool) -> None:
-    (worker,) = rig.workers.values()
     phone, other = rig.websocket(), rig.websocket()
-    answers: list[Answer] = []
-    respond = worker.respond
 
-    def hang_up_first(item: Item) -> Answer:
-        if not answers:
-            if politely:
-                phone.protocol.send_close(1001)
-                phone.phone.sock.send(sent(phone.protocol))
-            else:
-                phone.phone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                phone.phone.sock.close()
-            rig.streams.serve(rig.now)
-        answers.append(respond(item))
-        return answers[-1]
+    def say_goodbye() -> None:
+        phone.protocol.send_close(1001)
+        phone.phone.sock.send(sent(phone.protocol))
 
-    worker.respond = hang_up_first
+    rig.end_at_the_worker(say_goodbye if politely else phone.phone.reset)
     phone.protocol.send_text(numbered(1, "INVITE"))
     phone.phone.sock.send(sent(phone.protocol))
     rig.settle()

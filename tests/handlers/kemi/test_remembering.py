@@ -8,8 +8,8 @@ import pytest
 
 from slbroker.errors import ConfigError
 from slbroker_handlers.kemi.script import load_script
-from tests.edge.test_remembered import asked, fresh, statuses
 from tests.support.edge import Rig
+from tests.support.remembered import asked, fresh, statuses
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +20,8 @@ from slbroker.settings.bus import BusSecurity
 from tests.support.timing import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     Socket = zmq.Socket[bytes]
 
@@ -98,13 +97,6 @@ def where(router: Socket, address: BusAddress) -> BusAddress:
     endpoint = router.get(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
     return address if address.path else address._replace(port=int(endpoint.rpartition(b":")[2]))
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory with a short path: a socket's may have 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="slb-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(params=["ipc", "tcp"])

@@ -14,7 +14,7 @@ import pytest
 from slbroker.errors import Exit
 from slbroker.keys import create as create_keys
 from tests.peers.phone import Phone
-from tests.support.processes import run_slbroker
+from tests.support.processes import gone, run_slbroker
 from tests.support.timing import until, within
 
 if TYPE_CHECKING:
@@ -85,14 +85,6 @@ def phone(running: tuple[Process, int]) -> Iterator[Phone]:
 def waiting_for(seconds: float, phone: Phone) -> bytes:
     """An INVITE that its handler answers after so many seconds."""
     return phone.call().request("INVITE").replace(b"\r\n\r\n", b"\r\nX-Seconds: %f\r\n\r\n" % seconds)
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def pid_in(line: str) -> int:

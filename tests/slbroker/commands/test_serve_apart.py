@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +20,7 @@ from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import Start
@@ -167,34 +168,35 @@ def test_several_addresses_ipv6_among_them(site: Site) -> None:
 # Ending ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stopped", ["edge", "handler"])
-def test_sigterm_drains(site: Site, stopped: str) -> None:
+@contextmanager
+def stopping(site: Site, stopped: str, seconds: float) -> Iterator[tuple[Process, Phone]]:
+    """A process that was told to stop while a request takes so many seconds, and who waits for the answer."""
     edge, handler = site.edge(), site.handler()
     process = edge.process if stopped == "edge" else handler
     with Phone(edge.port) as phone:
-        phone.send(waiting_for(0.5, phone))
+        phone.send(waiting_for(seconds, phone))
         handler.wait_for("begun by")
         process.send(signal.SIGTERM)
         process.wait_for("stopping")
+        yield process, phone
+    handler.kill()  # it may go on waiting for its own
+
+
+@pytest.mark.parametrize("stopped", ["edge", "handler"])
+def test_sigterm_drains(site: Site, stopped: str) -> None:
+    with stopping(site, stopped, 0.5) as (process, phone):
         reply = phone.receive()
         assert reply is not None
         assert reply.status == 404
-    assert process.wait() == Exit.OK
+        assert process.wait() == Exit.OK
 
 
 @pytest.mark.parametrize("stopped", ["edge", "handler"])
 def test_a_second_sigterm_stops_at_once(site: Site, stopped: str) -> None:
-    edge, handler = site.edge(), site.handler()
-    process = edge.process if stopped == "edge" else handler
-    with Phone(edge.port) as phone:
-        phone.send(waiting_for(60, phone))
-        handler.wait_for("begun by")
-        process.send(signal.SIGTERM)
-        process.wait_for("stopping")
+    with stopping(site, stopped, 60) as (process, _phone):
         assert process.running
         process.send(signal.SIGTERM)
         assert process.wait(3.0) == 128 + signal.SIGTERM
-    handler.kill()  # it would go on waiting for its own
 
 
 def test_a_handler_whose_edge_comes_back_serves_again(site: Site) -> None:
