@@ -43,8 +43,8 @@ $(READY): pyproject.toml setup.py $(shell find slbroker edge -name '_*.pyx' -o -
 	@find slbroker edge -name "_*$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" -delete
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
 	@case $$($(BIN)/python -c 'from slbroker import twins; print(twins.KIND)') in \
-	  compiled) echo "Done. The innermost functions are compiled." ;; \
-	  pure) echo "Done. The innermost functions are pure Python: slower, and all works. For compiled ones install gcc and Python's headers" \
+	  compiled) echo "Done. The functions that each request passes are compiled." ;; \
+	  pure) echo "Done. The functions that each request passes are pure Python: slower, and all works. For compiled ones install gcc and Python's headers" \
 	    "(Debian: gcc libc6-dev python3-dev) and repeat with: make clean setup" ;; \
 	  *) exit 1 ;; esac
 	@touch $@

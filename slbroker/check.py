@@ -102,8 +102,8 @@ def _check_libzmq() -> str:
 
 def _describe_inner() -> str:
     if twins.KIND == "compiled":
-        return "compiled inner path"
-    return "pure Python inner path (slower; a C compiler at install, and no SLBROKER_PURE, gives the compiled one)"
+        return "compiled twins"
+    return "pure Python (slower; a C compiler at install, and no SLBROKER_PURE, gives the compiled one)"
 
 
 def _check_keys(path: Path) -> str:

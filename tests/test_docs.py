@@ -83,6 +83,25 @@ def test_what_the_design_names_is_there() -> None:
     assert {name for name in NOT_OURS if f"`{name}`" not in page} == set()
 
 
+OURS = r"(?:slbroker|edge|handlers|tests|docs|compose|findings)"
+_find_paths = re.compile(rf"(?<![\w./:~$*-]){OURS}/(?:[\w.-]+/)*[\w-]*(?:\.[\w-]+)*(?![\w*{{(])").findall
+
+
+def missing(text: str) -> list[str]:
+    """The files and folders that a text names by their paths, and the tree has not; a last word in capitals is none."""
+    paths = _find_paths(text)
+    return [path for path in dict.fromkeys(paths) if not path[-1].isupper() and not (ROOT / path).exists()]
+
+
+def test_the_paths_that_pages_and_docstrings_name_are_there() -> None:
+    folders = [ROOT / name for name in ("slbroker", "edge", "handlers", "tests/support", "tests/lab", "tests/peers")]
+    sources = [file for folder in folders for file in folder.rglob("*.p*") if file.suffix in (".py", ".pyx", ".pxd")]
+    files = [*PAGES, *sources, ROOT / "Makefile", ROOT / "setup.py"]
+    named = {str(file.relative_to(ROOT)): missing(file.read_text("utf-8")) for file in files}
+    assert {file: paths for file, paths in named.items() if paths} == {}
+    assert missing("see `tests/lab/README.md`, docs/gone.md and slbroker/inner.") == ["docs/gone.md", "slbroker/inner"]
+
+
 def test_what_is_not_there_is_noticed() -> None:
     gone = ["slbroker/inner", "slbroker/bus/job.py", "bus/job", "unsign", "Item.unsay", "udb.py"]
     there = ["slbroker/bus", "slbroker/bus/jobs.py", "bus/jobs", "unsigned", "Item.reply", "udp.py"]

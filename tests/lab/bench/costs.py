@@ -71,7 +71,7 @@ def main(
     if plot is not None and not plots.possible():
         progress(plots.MISSING)
         plot = None
-    notes = [f"{describe_machine()}, {twins.KIND} inner path", f"Medians of {rounds} rounds."]
+    notes = [f"{describe_machine()}, {twins.KIND} twins", f"Medians of {rounds} rounds."]
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ends_raise_interrupt():
         outside = Outside(Tools.of(Path(name)), twins.KIND, Plan(seconds, warmup))
         curves = choose([*inside_curves(), *outside.curves()], wanted)

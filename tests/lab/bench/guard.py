@@ -98,7 +98,7 @@ def per_call(names: Sequence[str], totals: Sequence[int]) -> dict[str, int]:
 
 
 def count_all(kinds: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return the counts of each kind of inner path; they are counted side by side."""
+    """Return the counts of each kind of twins; they are counted side by side."""
     script = [str(HERE / "guarded.py")]
     environments = [{"SLBROKER_PURE": "1"} if kind == "pure" else {} for kind in kinds]
     with ThreadPoolExecutor() as pool:
@@ -106,7 +106,7 @@ def count_all(kinds: Sequence[str]) -> dict[str, dict[str, int]]:
 
 
 def kinds_here() -> list[str]:
-    """Return the kinds of inner path that are installed."""
+    """Return the kinds of twins that are installed."""
     return ["compiled", "pure"] if twins.KIND == "compiled" else ["pure"]
 
 

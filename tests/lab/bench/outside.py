@@ -26,7 +26,7 @@ class Outside:
     """What is measured with processes: how they are loaded, and with what."""
 
     def __init__(self, tools: Tools, kind: str, plan: Plan) -> None:
-        """`kind` is that of slbroker's inner path, "compiled" or "pure"."""
+        """`kind` is that of slbroker's twins, "compiled" or "pure"."""
         self._tools = tools
         self._kind = kind
         self._plan = plan
