@@ -48,7 +48,8 @@ class Keeping:
     ) -> Answer | Kept:
         """Return an answer as one that may be remembered, if it is; `tail` is how many bytes of it are always alike."""
         watch = request.watch
-        seconds = seconds if watch.seconds is None else watch.seconds
+        said = watch.seconds_for(decision)
+        seconds = seconds if said is None else said
         if not seconds:
             return answer
         why = self.why_unfit(request, decision, answer)

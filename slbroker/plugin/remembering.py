@@ -91,13 +91,13 @@ def deciding(hook: Callable[[Request], Any], seconds: float) -> Callable[[Reques
         if isinstance(decision, Awaitable):
             return ask_later(request, decision)
         if decision is not None:
-            request.decided_for(seconds)
+            request.declared_for(seconds)
         return decision
 
     async def ask_later(request: Request, pending: Awaitable[Any]) -> Any:
         decision = await pending
         if decision is not None:
-            request.decided_for(seconds)
+            request.declared_for(seconds)
         return decision
 
     return ask

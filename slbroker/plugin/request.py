@@ -249,12 +249,14 @@ class Request:
         `headers` is a mapping or pairs; a list as a value gives several lines. `close` is as in `Reply.closing`,
         `remember` as in `Request.remember`. Raises ValueError as `Reply` does.
         """
-        if remember is not None:
-            self.remember(remember)
         if status is None:
             status, reason = self.context.settings.default_code, reason or self.context.settings.default_reason
         reply = Reply(status, reason, headers, body)
-        return reply.closing() if close else reply
+        if close:
+            reply = reply.closing()
+        if remember is not None:
+            self.wish(remember, reply)
+        return reply
 
     def reply_error(self, error: SlError = SlError.E_UNSPEC) -> Reply:
         """Return the reply that describes an internal error: `sl_reply_error()`."""
@@ -319,7 +321,7 @@ class Request:
     def drop(self, *, remember: float | None = None) -> Drop:
         """Return the decision to stay silent; `remember` is as in `Request.remember`."""
         if remember is not None:
-            self.remember(remember)
+            self.wish(remember, DROP)
         return DROP
 
     # Deciding for others, too -----------------------------------------------------------------------------------
@@ -330,10 +332,13 @@ class Request:
         Alike in all that was read on the way to it (docs/remember.md). It goes before what was declared of the handler;
         0 is for this decision not to be remembered. Raises ValueError for no number from 0 to 3600.
         """
+        self.wish(seconds)
+
+    def wish(self, seconds: float, decision: object = None) -> None:
+        """Do as `remember`, of one decision if it is the one that is given, or with None of any."""
         check_remembered("remember", seconds)
         if self.context.wish is not None:
             self.context.wish()
-        self.decided_for(seconds)
 
     def unfit(self, why: str) -> None:
         """Say that what is decided here is good for no other request, since it has an effect beside its reply.
@@ -341,5 +346,5 @@ class Request:
         `why` completes "not remembered, for", as in "it is counted": for a log line and `slbroker explain`.
         """
 
-    def decided_for(self, seconds: float) -> None:
-        """Take note for how long the decision is good; only a request that is watched has a use for it."""
+    def declared_for(self, seconds: float) -> None:
+        """Take note for how long the hook that has decided was declared to do so; who is watched has a use for it."""

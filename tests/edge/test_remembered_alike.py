@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import resource
@@ -49,6 +50,12 @@ LOOKS: list[tuple[Callable[[Request], object], object]] = [
     (lambda request: request.uri.port, 5060),
     (lambda request: request.uri.params.get("transport"), "tcp"),
     (lambda request: request.uri.scheme, "sips"),
+    (lambda request: request.uri == request.to_uri, True),
+    (lambda request: request.from_uri != request.to_uri, False),
+    (lambda request: copy.copy(request.to_address).display, "Bob"),
+    (lambda request: copy.deepcopy(request.headers).get("Subject"), "1"),
+    (lambda request: "%s %s %s" % request.source, "192.0.2.1 5060 udp:192.0.2.7:5060"),  # noqa: UP031
+    (lambda request: request.headers.get("no such"), "1"),
     (lambda request: request.from_uri.user, "alice"),
     (lambda request: request.from_uri.host, "example.org"),
     (lambda request: request.from_address.display, "Alice"),
@@ -78,6 +85,7 @@ ANSWERS: list[Callable[[Request], Decision]] = [
     lambda request: request.redirect(f"sip:{request.uri.user or 'x'}@gw"),
     lambda request: [request.reply(180), request.reply(486)],
     lambda request: request.reply(403, remember=0),
+    lambda request: (request.reply(403, remember=5), request.reply(410))[1],
     lambda request: request.reply_error(),
 ]
 # A handler asks one thing after the other, and gives an answer at the first that is so.

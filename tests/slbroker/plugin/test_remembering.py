@@ -14,6 +14,7 @@ from slbroker.plugin import keeping
 from slbroker.plugin.responder import Responder
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
+from slbroker.sip.reply import NO_BODY
 from tests.support.edge import SIGNER
 from tests.support.sip import request
 
@@ -133,3 +134,14 @@ def test_what_is_read_does_not_change_what_is_seen() -> None:
     watched = responder.answer(one)
     assert seen[0] == seen[1]
     assert plain == watched
+
+
+def test_a_hook_says_of_one_of_its_decisions_that_it_is_good_for_nobody_else() -> None:
+    app = Handlers()
+
+    @app.before(remember=60)
+    def hook(request: Request) -> Any:
+        return request.reply(403, remember=0 if request.uri.user == "bob" else None)
+
+    assert memo_of(app, item()) is None
+    assert memo_of(app, item(uri="sip:carol@example.com")) == Memo(60.0, ("uri.user",), len(NO_BODY))
