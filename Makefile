@@ -22,7 +22,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers bench-costs guard asan fuzz mutants phones interop calls load fire network simulate clean
+.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants phones interop calls load fire network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -106,10 +106,15 @@ PLOTS = $(BIN)/python -c 'import matplotlib' 2>/dev/null || \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary matplotlib -e '.[bench]' || \
   echo "matplotlib cannot be installed here, so there will be tables and no plots."
 
-bench-peers: setup ## the whole comparison, echoes, Kamailio native and KEMI: 15 minutes, tables and a plot in build/; ARGS=--latency
+bench-peers: setup ## the whole comparison with Kamailio and OpenSIPS: 15 minutes, tables and plots in build/; BASE=CHECKOUT or a commit beside it
 	@echo "Measuring; leave the machine alone until the tables appear."
 	@mkdir -p build; $(PLOTS)
-	@$(BIN)/python tests/lab/bench/peers.py --out build/peers.md --plot build/peers.png $(ARGS)
+	@$(BIN)/python tests/lab/bench/peers.py --out build/peers.md --json build/peers.json --plots build \
+	  $(if $(BASE),--base '$(BASE)') $(ARGS)
+
+speed-page: setup ## write the tables and plots of the last bench-peers into docs/speed.md
+	@$(PLOTS)
+	@$(BIN)/python tests/lab/bench/page.py $(ARGS)
 
 bench-costs: setup ## what a request costs as headers, workers, routes, connections grow: a table and a plot in build/
 	@echo "Measuring; leave the machine alone until the table appears."

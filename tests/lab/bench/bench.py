@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from tests.lab.bench.measure import EXPECTED, Case, Plan, ToolError, compile_tools, measure
+from tests.lab.bench.measure import EXPECTED, Case, Plan, ToolError, compile_tools, measure_all
 from tests.lab.bench.processes import ends_raise_interrupt
 from tests.lab.bench.report import as_markdown, as_text, render
-from tests.lab.bench.rounds import Bench, all_subjects, describe_machine, describe_plan, select
+from tests.lab.bench.rounds import Bench, describe_machine, describe_plan
+from tests.lab.bench.rows import choose, look_round, short_rows
 
 
 @click.command(help=__doc__)
@@ -27,7 +27,7 @@ from tests.lab.bench.rounds import Bench, all_subjects, describe_machine, descri
 @click.option("--seconds", default=4.0, show_default=True, type=click.FloatRange(0.1, 600), help="Of each measurement.")
 @click.option("--warmup", default=1.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before it.")
 @click.option("--window", default=128, show_default=True, type=click.IntRange(1, 8192), help="Requests in flight.")
-@click.option("--rate", default=0.0, type=click.FloatRange(0), help="Requests/s of an open loop; closed by default.")
+@click.option("--rate", default=0, type=click.IntRange(0), help="Requests/s of an open loop; closed by default.")
 @click.option(
     "--workers",
     multiple=True,
@@ -44,7 +44,7 @@ def main(
     seconds: float,
     warmup: float,
     window: int,
-    rate: float,
+    rate: int,
     workers: tuple[int, ...],
     method: tuple[str, ...],
     subject: tuple[str, ...],
@@ -58,13 +58,11 @@ def main(
             tools = compile_tools(folder)
         except ToolError as error:
             raise click.ClickException(str(error)) from error
-        subjects, notes = all_subjects(tools.echo, folder, workers, children=(2,))
-        cases = [Case(each, window) for each in method or EXPECTED]
-        bench = Bench(
-            select(subjects, subject),
-            cases,
-            lambda subject, case: measure(tools, subject, case.method, replace(plan, window=case.window)),
-        )
+        found = look_round(tools.echo, None)
+        notes = list(found.notes)
+        cases = [Case(each, window, rate) for each in method or EXPECTED]
+        rows = choose(short_rows(found, cases, workers), subject)
+        bench = Bench(rows, lambda subject, cases: measure_all(tools, subject, cases, plan))
         try:
             bench.run(rounds, seconds + warmup)
         except KeyboardInterrupt:

@@ -2,76 +2,102 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.lab.bench.kamailio import kemi_name, native_name
-from tests.lab.bench.report import COLUMNS, ratios
-from tests.lab.bench.subjects import C_ECHO
+from tests.lab.bench.measure import OPEN_WINDOW, Case
+from tests.lab.bench.report import COLUMNS, ratios, spread
+from tests.lab.bench.subjects import C_ECHO, slbroker_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.lab.bench.report import Results, Samples, Table
+    from tests.lab.bench.report import Results, Table
 
-COMPILED, PURE = "slbroker compiled", "slbroker pure"
-REMEMBERED = "slbroker remembered, compiled"  # what the handler has decided is said again by the edge
+CPU, SPEED, P50, P99 = "CPU us/request", "requests/s", "p50 us", "p99 us"
+AT_ONCE: Final = ("--gather", "0")
+OPTIONS, INVITE = Case("OPTIONS", 128), Case("INVITE", 128)
+SLOW: Final = (Case("OPTIONS", OPEN_WINDOW, 1_000), Case("OPTIONS", OPEN_WINDOW, 5_000))
+FAST: Final = Case("OPTIONS", OPEN_WINDOW, 20_000)
+
+ONE, TWO, SIXTEEN = (slbroker_name("compiled", number) for number in (1, 2, 16))
+ONE_AT_ONCE: Final = slbroker_name("compiled", 1, *AT_ONCE)
+REMEMBERED: Final = slbroker_name("remembered, compiled", 1)
+REMEMBERED_AT_ONCE: Final = slbroker_name("remembered, compiled", 1, *AT_ONCE)
+PURE: Final = slbroker_name("pure", 1)
+BASE_AT_ONCE, BASE_SIXTEEN = slbroker_name("BASE", 1, *AT_ONCE), slbroker_name("BASE", 16)
+NATIVE, KEMI = native_name(2), kemi_name(2)
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio of a variant of slbroker to a reference that is to be reached: `limit` at most, or at least."""
+    """A ratio to `reference`, in some cases, that one of `ours` is to reach: `limit` at most, or at least."""
 
-    ours: str
+    name: str
+    ours: tuple[str, ...]
     column: str
     reference: str
     limit: float
+    cases: tuple[Case, ...]
     at_least: bool = False
-
-    def __str__(self) -> str:
-        bound = "at least" if self.at_least else "at most"
-        return f"{self.ours}: {self.column} {bound} {self.limit:.2g} of {self.reference}"
 
     def holds(self, ratio: float) -> bool:
         """Return whether `ratio` reaches it."""
         return ratio >= self.limit if self.at_least else ratio <= self.limit
 
+    def which(self, name: str) -> str:
+        """Return in what one of ours differs from the others, "" where there is only one."""
+        common = len(os.path.commonprefix(self.ours))
+        return f" ({name[common:].lstrip(' ,') or 'usual'})" if len(self.ours) > 1 else ""
 
-LOAD_GOALS = (
-    Goal(COMPILED, "CPU us/request", native_name(2), 0.6),
-    Goal(COMPILED, "CPU us/request", kemi_name(2), 0.35),
-    Goal(PURE, "CPU us/request", native_name(2), 1.0),
-    Goal(COMPILED, "requests/s", native_name(2), 1.3, at_least=True),
-    Goal(COMPILED, "CPU us/request", native_name(2), 1 / 3),
-    Goal(COMPILED, "CPU us/request", C_ECHO, 3.0),
-    Goal(REMEMBERED, "CPU us/request", native_name(2), 0.6),
-    Goal(REMEMBERED, "requests/s", native_name(2), 1.3, at_least=True),
+
+GOALS: Final = (
+    Goal("remembered: CPU / Kamailio native", (REMEMBERED,), CPU, NATIVE, 0.6, (OPTIONS,)),
+    Goal("remembered: CPU / Kamailio native", (REMEMBERED,), CPU, NATIVE, 0.5, (INVITE,)),
+    Goal("remembered: requests/s / Kamailio native", (REMEMBERED,), SPEED, NATIVE, 1.3, (OPTIONS,), at_least=True),
+    Goal("remembered: CPU / Kamailio native", (REMEMBERED, REMEMBERED_AT_ONCE), CPU, NATIVE, 2.5, SLOW),
+    Goal("remembered: p99 / Kamailio native", (REMEMBERED, REMEMBERED_AT_ONCE), P99, NATIVE, 2.0, SLOW),
+    Goal("1 worker, --gather 0: CPU / BASE", (ONE_AT_ONCE,), CPU, BASE_AT_ONCE, 0.7, SLOW),
+    Goal("1 worker: p50 / with --gather 0", (ONE,), P50, ONE_AT_ONCE, 1.2, SLOW),
+    Goal("16 workers: CPU / 1 worker", (SIXTEEN,), CPU, ONE, 1.2, (FAST, OPTIONS, INVITE)),
+    Goal("16 workers: CPU / BASE", (SIXTEEN,), CPU, BASE_SIXTEEN, 0.45, (FAST, OPTIONS, INVITE)),
+    Goal("through a worker: CPU / Kamailio native", (ONE, TWO), CPU, NATIVE, 0.6, (OPTIONS, INVITE)),
+    Goal("through a worker: CPU / Kamailio KEMI", (ONE, TWO), CPU, KEMI, 0.35, (OPTIONS, INVITE)),
+    Goal("through a worker: CPU / C echo", (ONE, TWO), CPU, C_ECHO, 3.0, (OPTIONS, INVITE)),
+    Goal("pure Python: CPU / Kamailio native", (PURE,), CPU, NATIVE, 1.0, (OPTIONS, INVITE)),
 )
-LATENCY_GOALS = (Goal(COMPILED, "p99 us", native_name(2), 2.0),)
 
 
-def best(goal: Goal, by_subject: Samples) -> float | None:
-    """Return the median ratio over the rounds of the variant's best number of workers; None where there is none."""
+def best(goal: Goal, case: Case, results: Results) -> tuple[str, list[float]]:
+    """Return which of ours has the best median ratio in a case, and its ratio in each round; none: not measured."""
+    by_subject = results.get(case, {})
     reference = by_subject.get(goal.reference, {})
-    found = [
-        ratios(rounds, reference, COLUMNS[goal.column])
-        for name, rounds in by_subject.items()
-        if name.startswith(goal.ours)
-    ]
-    medians = [statistics.median(values) for values in found if values]
-    return (max if goal.at_least else min)(medians) if medians else None
+    found = {name: ratios(by_subject.get(name, {}), reference, COLUMNS[goal.column]) for name in goal.ours}
+    measured = [(statistics.median(values), name) for name, values in found.items() if values]
+    if not measured:
+        return "", []
+    _, name = (max if goal.at_least else min)(measured)
+    return name, found[name]
 
 
-def goals_table(results: Results, goals: Sequence[Goal]) -> Table:
-    """Return what was reached of each goal in each case; nothing where no goal could be judged."""
-    rows = [["goal", *map(str, results)]]
+def goals_table(results: Results, goals: Sequence[Goal] = GOALS) -> Table:
+    """Return what was reached of each goal in each of its cases; nothing where no goal could be judged."""
+    rows, judged = [["goal", "in", "measured", "wanted", "ok"]], False
     for goal in goals:
-        reached = [best(goal, by_subject) for by_subject in results.values()]
-        if any(ratio is not None for ratio in reached):
-            rows.append([str(goal), *[_verdict(goal, ratio) for ratio in reached]])
-    return rows if len(rows) > 1 else []
+        for case in goal.cases:
+            name, values = best(goal, case, results)
+            judged |= bool(values)
+            rows.append([goal.name, str(case), *verdict(goal, name, values)])
+    return rows if judged else []
 
 
-def _verdict(goal: Goal, ratio: float | None) -> str:
-    return "-" if ratio is None else f"{ratio:.2f} {'reached' if goal.holds(ratio) else 'missed'}"
+def verdict(goal: Goal, name: str, values: Sequence[float]) -> list[str]:
+    """Return the cells behind a goal: measured, wanted, and whether that is reached."""
+    wanted = f"{'at least' if goal.at_least else 'at most'} {goal.limit:g}"
+    if not values:
+        return ["-", wanted, "not measured"]
+    measured = spread(values, 2) + goal.which(name)
+    return [measured, wanted, "yes" if goal.holds(statistics.median(values)) else "NO"]

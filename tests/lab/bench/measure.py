@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.lab.bench.processes import READY_SECONDS, Server, SubjectError, machine_busy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from tests.lab.bench.subjects import Subject
 
@@ -28,8 +28,8 @@ EXPECTED = {"OPTIONS": 200, "INVITE": 404}
 OVERTIME_SECONDS = 10.0
 """How much longer than asked for sipload may run before it is killed."""
 
-LATENCY_SHARE = 0.1
-"""Of its capacity that a subject is offered when its latency is measured: hardly a request meets another."""
+OPEN_WINDOW = 8192
+"""What may be unanswered in an open loop: as much as the generator can, so that no request waits for another."""
 
 PORTS_TRIED = 20
 """How often another free port is looked for."""
@@ -47,7 +47,11 @@ class ToolError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What sipload reports. Latencies are in microseconds, `cpu_s` is the generator's own CPU in seconds."""
+    """What sipload reports. Latencies are in microseconds, `cpu_s` is the generator's own CPU in seconds.
+
+    In an open loop latencies count from when a request was due, and 99 % of them were sent within `sent_late_p99_us` of
+    that. What is lost is among the slowest.
+    """
 
     method: str
     window: int
@@ -69,17 +73,19 @@ class Load:
     p50_us: int
     p99_us: int
     p999_us: int
+    sent_late_p99_us: int
     codes: dict[str, int]
 
 
 class Case(NamedTuple):
-    """What is asked of every subject: a method, with so many requests in flight."""
+    """What is asked of a subject: a method, so many requests in flight, or, in an open loop, so many a second."""
 
     method: str
     window: int
+    rate: int = 0
 
     def __str__(self) -> str:
-        return f"{self.method}, {self.window:,} in flight"
+        return f"{self.method}, {self.rate:,} a second" if self.rate else f"{self.method}, {self.window:,} in flight"
 
 
 @dataclass(frozen=True)
@@ -229,22 +235,18 @@ def measure(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
 
     Raises SubjectError when the subject fails or answers nothing, ToolError when sipload fails.
     """
-    with serving(subject) as (server, port):
-        if plan.warmup > 0:
-            run_load(tools.sipload, port, method, replace(plan, seconds=plan.warmup))
-        return loaded(tools, server, port, method, plan)
+    (sample,) = measure_all(tools, subject, [Case(method, plan.window, round(plan.rate))], plan)
+    return sample
 
 
-def measure_latency(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
-    """Do as `measure`, in an open loop at a tenth of what the subject reaches in a closed one just before."""
+def measure_all(tools: Tools, subject: Subject, cases: Iterable[Case], plan: Plan) -> Generator[Sample, None, None]:
+    """Do the same with one start for several cases, each with a warm-up; they say the window and the rate."""
     with serving(subject) as (server, port):
-        closed = replace(plan, rate=0.0)
-        if plan.warmup > 0:
-            run_load(tools.sipload, port, method, replace(closed, seconds=plan.warmup))
-        capacity = run_load(tools.sipload, port, method, replace(closed, seconds=plan.seconds / 2)).rps
-        if not capacity:
-            raise SubjectError("none of the requests was answered")
-        return loaded(tools, server, port, method, replace(plan, rate=max(1.0, capacity * LATENCY_SHARE)))
+        for case in cases:
+            its = replace(plan, window=case.window, rate=float(case.rate))
+            if plan.warmup > 0:
+                run_load(tools.sipload, port, case.method, replace(its, seconds=plan.warmup))
+            yield loaded(tools, server, port, case.method, its)
 
 
 def oddities(samples: Sequence[Sample]) -> str:

@@ -1,15 +1,15 @@
-"""Compare slbroker with its peers in one run: bare echoes, Kamailio with a native and with a KEMI Python script.
+"""Compare slbroker with its peers in one run: bare echoes, Kamailio with a native and a KEMI Python script, OpenSIPS.
 
-Round after round each subject is started, warmed up, loaded by the same generator, and stopped. The tables go to
-stdout and to --out, the plot to --plot. With --latency each subject is offered a tenth of what it can do, in an open
-loop.
+Round after round each subject is started, warmed up, loaded by the same generator, and stopped: in a closed loop, with
+so many requests in flight, and in an open one, with so many a second. With --base another slbroker runs beside this
+one. The tables and the goals go to stdout and to --out, the plots to --plots, all figures to --json.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,103 +17,99 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from tests.lab.bench import plots
-from tests.lab.bench.goals import LATENCY_GOALS, LOAD_GOALS, goals_table
-from tests.lab.bench.measure import EXPECTED, Case, Plan, ToolError, compile_tools, measure, measure_latency
+from tests.lab.bench import base, plots, results, rows
+from tests.lab.bench.goals import goals_table
+from tests.lab.bench.measure import EXPECTED, Plan, ToolError, compile_tools, measure_all
 from tests.lab.bench.processes import ends_raise_interrupt
-from tests.lab.bench.report import all_samples, as_markdown, as_text, latency_tables, load_tables, render, spread
-from tests.lab.bench.rounds import Bench, all_subjects, describe_machine, describe_plan, progress, select
-from tests.lab.bench.subjects import C_ECHO
+from tests.lab.bench.report import as_markdown, as_text, generator_note, render
+from tests.lab.bench.rounds import Bench, describe_machine, describe_plan, progress
 
 if TYPE_CHECKING:
-    from tests.lab.bench.measure import Sample
-    from tests.lab.bench.report import Results
-    from tests.lab.bench.subjects import Subject
+    from collections.abc import Callable
 
-NUMBERS = (1, 2)
-"""Kamailio's children and slbroker's workers."""
+    from tests.lab.bench.rounds import Row
+    from tests.lab.bench.rows import Lineup
+
+LOOPS = ("closed", "open")
 
 
 def run(
-    plan: Plan, rounds: int, cases: list[Case], wanted: tuple[str, ...], *, latency: bool
+    plan: Plan, rounds: int, wanted_base: str | None, choose: Callable[[Lineup], list[Row]]
 ) -> tuple[Bench, list[str], bool]:
     """Measure; return the results, notes for the report, and whether it came to its end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ends_raise_interrupt():
         folder = Path(name)
         try:
             tools = compile_tools(folder)
+            beside = None
+            if wanted_base:
+                progress(f"Building {wanted_base}; about a minute.")
+                (folder / "base").mkdir()
+                beside = base.build(wanted_base, folder / "base")
         except ToolError as error:
             raise click.ClickException(str(error)) from error
-        subjects, notes = all_subjects(tools.echo, folder, NUMBERS, NUMBERS, NUMBERS)
-
-        def measure_one(subject: Subject, case: Case) -> Sample:
-            how = measure_latency if latency else measure
-            return how(tools, subject, case.method, replace(plan, window=case.window))
-
-        bench = Bench(select(subjects, wanted), cases, measure_one)
+        found = rows.look_round(tools.echo, beside)
+        bench = Bench(choose(found), lambda subject, cases: measure_all(tools, subject, cases, plan))
         try:
-            bench.run(rounds, plan.warmup + plan.seconds * (1.5 if latency else 1))
+            bench.run(rounds, plan.warmup + plan.seconds)
         except KeyboardInterrupt:
-            return bench, [*notes, "Interrupted: not all rounds were run."], False
-    return bench, notes, True
-
-
-def generator_note(results: Results) -> list[str]:
-    """Return a line on how fast the load generator can be: what it reached against the C echo."""
-    lines = []
-    for case, by_subject in results.items():
-        samples = list(by_subject.get(C_ECHO, {}).values())
-        if samples:
-            rates = spread([sample.load.rps for sample in samples])
-            busy = spread([100 * sample.load.cpu_s / sample.load.seconds for sample in samples])
-            lines.append(
-                f"The generator reaches {rates} requests/s against the C echo with {busy} % of a CPU ({case})."
-            )
-    return lines
+            return bench, [*found.notes, "Interrupted: not all rounds were run."], False
+    return bench, found.notes, True
 
 
 @click.command(help=__doc__)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
-@click.option("--seconds", default=4.0, show_default=True, type=click.FloatRange(0.1, 600), help="Of each measurement.")
-@click.option("--warmup", default=1.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds before it.")
+@click.option("--seconds", default=2.5, show_default=True, type=click.FloatRange(0.1, 600), help="Of each measurement.")
+@click.option("--warmup", default=0.5, show_default=True, type=click.FloatRange(0, 60), help="Seconds before it.")
+@click.option("--only", type=click.Choice(LOOPS), help="That loop alone; both by default.")
 @click.option("--window", multiple=True, type=click.IntRange(1, 8192), help="In flight; repeatable; 128 and 1024.")
-@click.option("--method", multiple=True, type=click.Choice(list(EXPECTED)), help="Repeatable; both by default.")
+@click.option("--rate", multiple=True, type=click.IntRange(1), help="A second; repeatable; 1000, 5000 and 20000.")
+@click.option(
+    "--method", multiple=True, type=click.Choice(list(EXPECTED)), help="Repeatable; by default both, OPTIONS if open."
+)
 @click.option("--subject", multiple=True, help="Part of a name; repeatable; all by default.")
-@click.option("--latency", is_flag=True, help="Open loop at a tenth of each subject's capacity.")
+@click.option("--base", "wanted_base", help="A checkout, or a commit of this one, that is built and measured, too.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables there, in Markdown.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw them there, PNG or SVG.")
+@click.option("--json", "kept", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
+@click.option("--plots", "drawn", type=click.Path(file_okay=False, path_type=Path), help="Draw peers.png and open.png.")
 def main(
     rounds: int,
     seconds: float,
     warmup: float,
+    only: str | None,
     window: tuple[int, ...],
+    rate: tuple[int, ...],
     method: tuple[str, ...],
     subject: tuple[str, ...],
-    latency: bool,
+    wanted_base: str | None,
     out: Path | None,
-    plot: Path | None,
+    kept: Path | None,
+    drawn: Path | None,
 ) -> None:
-    if plot is not None and not plots.possible():
+    if drawn is not None and not plots.possible():
         progress(plots.MISSING)
-        plot = None
+        drawn = None
+
+    def choose(found: Lineup) -> list[Row]:
+        closed = rows.closed_rows(found, method or rows.METHODS, window or rows.WINDOWS)
+        opened = rows.open_rows(found, method or rows.METHODS[:1], rate or rows.RATES)
+        return rows.choose((closed if only != "open" else []) + (opened if only != "closed" else []), subject)
+
     plan = Plan(seconds, warmup)
-    # The window of an open loop only bounds what may be open: as much as it takes for nothing to wait for its turn.
-    windows = window or ((1024,) if latency else (128, 1024))
-    cases = [Case(each, size) for size in windows for each in method or EXPECTED]
-    bench, notes, finished = run(plan, rounds, cases, subject, latency=latency)
-    loop = "open loop at a tenth of each subject's capacity" if latency else "closed loop"
-    notes = [describe_machine(), describe_plan(plan, rounds, loop), *notes, *bench.repeated, *bench.failures]
-    if not latency:
-        notes += generator_note(bench.results)
-    tables = latency_tables if latency else load_tables
-    goals = goals_table(bench.results, LATENCY_GOALS if latency else LOAD_GOALS)
-    click.echo("\n" + render(bench.results, notes, as_text, tables, [goals]), nl=False)
+    bench, notes, finished = run(plan, rounds, wanted_base, choose)
+    loop = f"{only or 'closed and open'} loop"
+    about = [describe_machine(), describe_plan(plan, rounds, loop), *notes, *bench.repeated, *bench.failures]
+    notes, goals = about + generator_note(bench.results), goals_table(bench.results)
+    click.echo("\n" + render(bench.results, notes, as_text, [goals]), nl=False)
     if out is not None:
-        out.write_text(render(bench.results, notes, as_markdown, tables, [goals]), encoding="utf-8")
+        out.write_text(render(bench.results, notes, as_markdown, [goals]), encoding="utf-8")
         progress(f"The tables are in {out}.")
-    if plot is not None and all_samples(bench.results):
-        (plots.draw_latency if latency else plots.draw_peers)(bench.results, plot)
-        progress(f"The plot is in {plot}.")
+    if kept is not None:
+        results.write(results.Run(f"{datetime.now(UTC):%Y-%m-%d}", about, bench.results), kept)
+        progress(f"All figures are in {kept}; make speed-page writes them into docs/speed.md.")
+    if drawn is not None:
+        for file in plots.draw_all(bench.results, drawn):
+            progress(f"A plot is in {file}.")
     if not finished:
         sys.exit(130)
     sys.exit(1 if bench.failures else 0)

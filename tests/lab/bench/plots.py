@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import statistics
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,8 @@ MISSING: Final = "No plot: matplotlib is not installed. For one: pip install 'sl
 
 EDGE, WORKERS, PEER, INK = "#1f5f8b", "#7fb2d6", "#b3b3b3", "#333333"
 LINES: Final = ("#1f5f8b", "#c1622d", "#5a8f3c")
-QUANTILES: Final = {"p50 us": "o", "p99 us": "D", "p99.9 us": "x"}
+ANSWERS: Final = {"OPTIONS": "OPTIONS -> 200", "INVITE": "INVITE -> 404 -> ACK"}
+DECADES: Final = (0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0)  # milliseconds
 DPI: Final = 130
 
 
@@ -48,19 +50,36 @@ def reach(rounds: Mapping[int, Sample], column: str) -> tuple[list[float], list[
     return [statistics.median(values) - min(values)], [max(values) - statistics.median(values)]
 
 
+def draw_all(results: Results, folder: Path) -> list[Path]:
+    """Draw what there is of a run into `folder`: peers.png of the closed loop, open.png of the open one."""
+    closed = [case for case in results if not case.rate and measured(results[case])]
+    closed = [case for case in closed if case.window == min(each.window for each in closed)]
+    opened = [case for case in results if case.rate and measured(results[case])]
+    drawn = []
+    for name, draw, cases in (("peers.png", draw_peers, closed), ("open.png", draw_open, opened)):
+        if cases:
+            draw({case: measured(results[case]) for case in cases}, folder / name)
+            drawn.append(folder / name)
+    return drawn
+
+
+def panels(results: Results) -> tuple[Any, Any]:
+    """Return a figure with two rows of panels, a column for each case, the same subjects in all of them."""
+    subjects = max(len(by_subject) for by_subject in results.values())
+    figure = new_figure(3.4 * len(results) + 2.2, 2 * (0.25 * subjects + 1.1))
+    return figure, figure.subplots(2, len(results), sharey=True, squeeze=False)
+
+
 # What every subject costs ---------------------------------------------------------------------------------------
 
 
 def draw_peers(results: Results, file: Path) -> None:
     """Draw CPU per request and requests/s of every subject, a column for each case."""
-    cases = [(case, measured(by_subject)) for case, by_subject in results.items() if measured(by_subject)]
-    subjects = max(len(by_subject) for _, by_subject in cases)
-    figure = new_figure(3.4 * len(cases) + 2, 2 * (0.28 * subjects + 1.1))
-    grid = figure.subplots(2, len(cases), sharey=True, squeeze=False)
-    for (case, by_subject), cost, speed in zip(cases, *grid, strict=True):
+    figure, grid = panels(results)
+    for (case, by_subject), cost, speed in zip(results.items(), *grid, strict=True):
         draw_costs(cost, by_subject)
         draw_bars(speed, by_subject, "requests/s")
-        cost.set_title(str(case), fontsize=9, color=INK)
+        cost.set_title(f"{ANSWERS[case.method]}, closed loop, {case.window:,} in flight", fontsize=9, color=INK)
     figure.savefig(file, dpi=DPI)
 
 
@@ -98,6 +117,7 @@ def finish_bars(axes: Any, by_subject: Samples, what: str) -> None:
     """Name the bars, and leave room for what is written behind them."""
     axes.set_xlim(0, axes.get_xlim()[1] * 1.15)
     axes.locator_params(axis="x", nbins=4)  # or long figures run into each other
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1_000:g}k" if value >= 10_000 else f"{value:g}")
     name_rows(axes, by_subject, what)
 
 
@@ -116,25 +136,40 @@ def tidy(axes: Any) -> None:
         axes.spines[side].set_visible(False)
 
 
-# How long a reply takes -----------------------------------------------------------------------------------------
+# Less than all it can do ----------------------------------------------------------------------------------------
 
 
-def draw_latency(results: Results, file: Path) -> None:
-    """Draw p50, p99 and p99.9 of every subject, a panel for each case."""
-    cases = [(case, measured(by_subject)) for case, by_subject in results.items() if measured(by_subject)]
-    subjects = max(len(by_subject) for _, by_subject in cases)
-    figure = new_figure(3.6 * len(cases) + 2, 0.28 * subjects + 1.4)
-    panels = figure.subplots(1, len(cases), sharey=True, squeeze=False)[0]
-    for (case, by_subject), axes in zip(cases, panels, strict=True):
-        for column, marker in QUANTILES.items():
-            values = [middle(rounds, column) for rounds in by_subject.values()]
-            axes.plot(values, range(len(values)), marker, color=EDGE, markersize=4, label=column.removesuffix(" us"))
-        axes.set_xscale("log")
-        name_rows(axes, by_subject, "microseconds, at a tenth of the subject's capacity")
-        axes.set_title(str(case), fontsize=9, color=INK)
-        axes.grid(axis="x", color="#e0e0e0", linewidth=0.5)
-    panels[0].legend(fontsize=7, frameon=False)
+def draw_open(results: Results, file: Path) -> None:
+    """Draw CPU per request and latency of every subject, a column for each number of requests a second."""
+    figure, grid = panels(results)
+    for (case, by_subject), cost, latency in zip(results.items(), *grid, strict=True):
+        draw_costs(cost, by_subject)
+        draw_latency(latency, by_subject)
+        cost.set_title(f"{ANSWERS[case.method]}, open loop, {case.rate:,} a second", fontsize=9, color=INK)
     figure.savefig(file, dpi=DPI)
+
+
+def draw_latency(axes: Any, by_subject: Samples) -> None:
+    """Draw a line from p50 to p99 for each subject, in milliseconds, and write both behind it."""
+    lowest, highest = math.inf, 0.0
+    for at, (name, rounds) in enumerate(by_subject.items()):
+        line, ends = (WORKERS, EDGE) if name.startswith("slbroker") else (PEER, INK)
+        middles = (middle(rounds, "p50 us") / 1_000, middle(rounds, "p99 us") / 1_000)
+        p50, p99 = (max(0.001, value) for value in middles)  # what is measured in microseconds may be none
+        axes.plot((p50, p99), (at, at), color=line, linewidth=2.5, solid_capstyle="butt", zorder=1)
+        axes.plot(p50, at, "o", color=ends, markersize=4)
+        axes.plot(p99, at, "D", color=ends, markersize=3.5)
+        said = " ... ".join(f"{float(f'{value:.2g}'):g}" for value in middles)
+        axes.annotate(said, (p99, at), (5, 0), textcoords="offset points", va="center", fontsize=7)
+        lowest, highest = min(lowest, p50), max(highest, p99)
+    axes.set_xscale("log")
+    axes.set_xlim(lowest / 1.5, highest * (highest / lowest) ** 0.4 * 1.5)
+    ticks = [tick for tick in DECADES if lowest / 1.5 <= tick <= highest * 1.5]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(axis="x", color="#e0e0e0", linewidth=0.5)
+    axes.set_axisbelow(True)
+    name_rows(axes, by_subject, "latency in ms (circle: p50, diamond: p99)")
 
 
 # What costs grow with -------------------------------------------------------------------------------------------

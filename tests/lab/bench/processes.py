@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -72,6 +73,18 @@ def read_stat(pid: int) -> Stat | None:
     )
 
 
+def run_time(pid: int) -> float:
+    """Return the CPU seconds of the threads that `pid` has now, to the nanosecond; 0 where the kernel does not say.
+
+    Ticks alone are a hundredth of a second: a server that takes a thousand requests a second uses ten of them in five.
+    """
+    nanoseconds = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            nanoseconds += int(file.read_text(encoding="ascii").split()[0])
+    return nanoseconds / 1e9
+
+
 def machine_busy() -> float:
     """Return the CPU seconds that all processors were not idle, time stolen by other machines included."""
     first = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
@@ -102,10 +115,12 @@ class Server:
         self._running: list[tuple[Program, subprocess.Popen[bytes], Path]] = []
 
     def __enter__(self) -> Self:
-        """Start every program; each must be ready before the next one starts."""
+        """Start every program; those of a role start together, and must be ready before the next ones start."""
         try:
-            for number, program in enumerate(self._programs):
-                self._start(program, self._folder / f"{number}-{program.role}.log")
+            for _, alike in itertools.groupby(self._programs, lambda program: program.role):
+                for program in alike:
+                    self._start(program, self._folder / f"{len(self._running)}-{program.role}.log")
+                self._wait_ready()
         except BaseException:
             self.stop()
             raise
@@ -124,12 +139,15 @@ class Server:
                 start_new_session=True,
             )
         self._running.append((program, process, log))
+
+    def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while program.ready not in log.read_text(encoding="utf-8", errors="replace"):
-            self.check()
-            if time.monotonic() > deadline:
-                raise SubjectError(f"{program.role}: no {program.ready!r} in {READY_SECONDS:.0f} s{last_line(log)}")
-            time.sleep(POLL_SECONDS)
+        for program, _, log in self._running:
+            while program.ready not in log.read_text(encoding="utf-8", errors="replace"):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise SubjectError(f"{program.role}: no {program.ready!r} in {READY_SECONDS:.0f} s{last_line(log)}")
+                time.sleep(POLL_SECONDS)
 
     @property
     def pids(self) -> list[int]:
@@ -146,8 +164,9 @@ class Server:
         """Return seconds of user and system time by role, all threads and children counted."""
         seconds: dict[str, float] = {}
         for program, process, _ in self._running:
-            ticks = sum(stat.ticks for stat in process_tree(process.pid).values())
-            seconds[program.role] = seconds.get(program.role, 0.0) + ticks / TICKS_PER_SECOND
+            tree = process_tree(process.pid)
+            used = sum(max(stat.ticks / TICKS_PER_SECOND, run_time(pid)) for pid, stat in tree.items())
+            seconds[program.role] = seconds.get(program.role, 0.0) + used
         return seconds
 
     def stop(self) -> None:

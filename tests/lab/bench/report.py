@@ -35,6 +35,13 @@ COLUMNS: dict[str, Figure] = {
     "generator CPU %": lambda sample: 100 * sample.load.cpu_s / sample.load.seconds,
 }
 
+# What an open loop has instead of requests/s: what was sent and answered, and how well the generator kept its pace.
+OPEN_COLUMNS: dict[str, Figure] = {
+    "sent": lambda sample: sample.load.sent,
+    "answered": lambda sample: sample.load.ok,
+    "sent late, p99 us": lambda sample: sample.load.sent_late_p99_us,
+}
+
 FIGURE_BEGINS = "+-0123456789"
 
 ONE_DECIMAL = {"CPU us/request", "edge", "workers"}
@@ -64,9 +71,14 @@ def ratios(of: Mapping[int, Sample], to: Mapping[int, Sample], figure: Figure) -
     return [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
 
 
-def ratios_table(title: str, by_subject: Samples, columns: Sequence[str] = ("CPU us/request", "requests/s")) -> Table:
-    """Return `columns` relative to Kamailio's and to the C echo's, as far as these were measured."""
-    references = [name for name in REFERENCES if by_subject.get(name)]
+def ratios_table(
+    title: str,
+    by_subject: Samples,
+    columns: Sequence[str] = ("CPU us/request", "requests/s"),
+    to: Sequence[str] = REFERENCES,
+) -> Table:
+    """Return `columns` relative to those of the subjects `to`, as far as these were measured."""
+    references = [name for name in to if by_subject.get(name)]
     head = [f"{column.split(' us')[0]} / {name.split(',')[0]}" for name in references for column in columns]
     rows = [[f"{title}, ratios", *head]]
     for name, rounds in by_subject.items():
@@ -113,6 +125,20 @@ def disturbance(results: Results) -> list[str]:
     return [f"Other programs meanwhile: {spread(shares)} % of one CPU."] if shares else []
 
 
+def generator_note(results: Results) -> list[str]:
+    """Return a line for each case on how fast and exact the load generator is: against the C echo."""
+    lines = []
+    for case, by_subject in results.items():
+        samples = list(by_subject.get(C_ECHO, {}).values())
+        if samples:
+            busy = spread([100 * sample.load.cpu_s / sample.load.seconds for sample in samples])
+            rates = spread([sample.load.rps for sample in samples])
+            late = spread([float(sample.load.sent_late_p99_us) for sample in samples])
+            said = f"sends 99 % within {late} us of when they are due" if case.rate else f"reaches {rates} requests/s"
+            lines.append(f"The generator {said} against the C echo, with {busy} % of a CPU ({case}).")
+    return lines
+
+
 def all_samples(results: Results) -> list[Sample]:
     """Return every measurement."""
     return [sample for by_subject in results.values() for rounds in by_subject.values() for sample in rounds.values()]
@@ -123,18 +149,14 @@ def measured(by_subject: Samples) -> Samples:
     return {name: rounds for name, rounds in by_subject.items() if rounds}
 
 
-def load_tables(case: Case, by_subject: Samples) -> list[Table]:
-    """Return the tables of a measurement at full load."""
-    return [figures_table(str(case), by_subject), ratios_table(str(case), by_subject)]
-
-
-def latency_tables(case: Case, by_subject: Samples) -> list[Table]:
-    """Return the tables of a measurement at a fraction of the capacity."""
-    columns = {name: COLUMNS[name] for name in ("p50 us", "p99 us", "p99.9 us", "CPU us/request", "lost")}
-    offered: dict[str, Figure] = {"offered/s": lambda sample: sample.load.rate}
+def case_tables(case: Case, by_subject: Samples) -> list[Table]:
+    """Return the tables of a case: figures, and ratios to what it is compared with."""
+    if not case.rate:
+        return [figures_table(str(case), by_subject), ratios_table(str(case), by_subject)]
+    columns = {name: COLUMNS[name] for name in COLUMNS if name != "requests/s"}
     return [
-        figures_table(str(case), by_subject, offered | columns),
-        ratios_table(str(case), by_subject, ("p50 us", "p99 us")),
+        figures_table(str(case), by_subject, OPEN_COLUMNS | columns),
+        ratios_table(str(case), by_subject, ("CPU us/request", "p50 us", "p99 us"), REFERENCES[:1]),
     ]
 
 
@@ -142,12 +164,14 @@ def render(
     results: Results,
     notes: Iterable[str],
     form: Callable[[Table], str],
-    tables: Callable[[Case, Samples], list[Table]] = load_tables,
     last: Sequence[Table] = (),
 ) -> str:
-    """Return the whole report; `form` is as_text or as_markdown, `tables` those of a case, `last` what follows them."""
+    """Return the whole report; `form` is as_text or as_markdown, `last` what follows the tables of the cases."""
     parts = ["\n".join(f"- {note}" for note in [*notes, *disturbance(results), *remarks(results)])]
     every = [
-        table for case, samples in results.items() if measured(samples) for table in tables(case, measured(samples))
+        table
+        for case, samples in results.items()
+        if measured(samples)
+        for table in case_tables(case, measured(samples))
     ]
     return "\n\n".join([*parts, *[form(table) for table in [*every, *last] if table]]) + "\n"

@@ -89,16 +89,23 @@ static double cpu_used(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
-static int percentile(double share)
+/* Microseconds that `share` of `total` stay below. */
+static int percentile(const uint32_t *by_microseconds, long total, double share)
 {
-    long rank = (long)((double)count.ok * share), seen = 0;
+    long rank = (long)((double)total * share), seen = 0;
 
     for (int i = 0; i < LATENCY_MAX; i++) {
-        seen += count.latencies[i];
+        seen += by_microseconds[i];
         if (seen > rank)
             return i;
     }
-    return count.ok > 0 ? LATENCY_MAX : 0;
+    return total > 0 ? LATENCY_MAX : 0;
+}
+
+/* What was never answered is among the slowest: a server that loses the late ones must not look quick. */
+static int latency(double share)
+{
+    return percentile(count.latencies, count.ok + count.lost, share);
 }
 
 static void report(double elapsed, double cpu)
@@ -112,8 +119,9 @@ static void report(double elapsed, double cpu)
            count.lost, count.in_flight, behind > 0 ? behind : 0);
     printf("\"late\": %ld, \"duplicates\": %ld, \"stray\": %ld, \"provisional\": %ld, \"acks\": %ld, \"refused\": %ld, ",
            count.late, count.duplicates, count.stray, count.provisional, count.acks, count.refused);
-    printf("\"rps\": %.1f, \"p50_us\": %d, \"p99_us\": %d, \"p999_us\": %d, \"codes\": {", (double)count.ok / elapsed,
-           percentile(0.5), percentile(0.99), percentile(0.999));
+    printf("\"rps\": %.1f, \"p50_us\": %d, \"p99_us\": %d, \"p999_us\": %d, ", (double)count.ok / elapsed, latency(0.5),
+           latency(0.99), latency(0.999));
+    printf("\"sent_late_p99_us\": %d, \"codes\": {", opt.rate > 0 ? percentile(count.delays, count.sent, 0.99) : 0);
     for (int code = 200; code < 700; code++) {
         if (count.codes[code] == 0)
             continue;

@@ -25,7 +25,8 @@ struct counters {
     long sent, ok, lost, late, duplicates, stray, provisional, acks, refused;
     int in_flight;
     long codes[700];                      /* final replies by status */
-    uint32_t latencies[LATENCY_MAX + 1];  /* final replies by microseconds */
+    uint32_t latencies[LATENCY_MAX + 1];  /* requests by the microseconds to their final reply, lost ones too */
+    uint32_t delays[LATENCY_MAX + 1];     /* open loop: requests by the microseconds that they were sent too late */
 };
 
 /* Who talks to whom; the same for all messages of one socket. */
@@ -46,7 +47,8 @@ int open_socket(const struct options *options, struct parties *parties);
 /* Open the sockets and print the messages. */
 void loop_set_up(const struct options *options);
 
-/* Generate load for options->seconds; returns the seconds it took. */
+/* Generate load for options->seconds; returns the seconds in which requests were sent. In an open loop it then waits
+ * for what is still to be answered, until that is given up as lost. */
 double loop_run(struct counters *counters);
 
 #endif

@@ -41,8 +41,9 @@ static struct counters *count;
 static struct channel channels[SOCKETS_MAX];
 static struct slot *slots;
 static int free_slots[WINDOW_MAX], free_count;
+static int used;  /* slots from here on were never taken */
 static uint32_t run_id;
-static double began;
+static double began, ends;  /* of sending */
 static bool inviting;
 static char datagrams[BATCH][DATAGRAM_MAX];
 
@@ -66,6 +67,13 @@ void loop_set_up(const struct options *options)
         free_slots[free_count++] = i;
     }
     prctl(PR_SET_TIMERSLACK, 1000UL);  /* nanoseconds; the default of 50 us would blur an open loop */
+}
+
+static void count_microseconds(uint32_t *by_microseconds, double seconds)
+{
+    double microseconds = seconds * 1e6;
+
+    by_microseconds[microseconds < LATENCY_MAX ? (int)microseconds : LATENCY_MAX]++;
 }
 
 /* ---- sending ---- */
@@ -99,6 +107,8 @@ static void start_request(int number, double at)
 {
     struct slot *slot = &slots[number];
 
+    if (number >= used)
+        used = number + 1;
     slot->generation++;
     slot->live = true;
     slot->since = at;
@@ -125,10 +135,15 @@ static double next_due(void)
     return opt->rate > 0 ? began + (double)count->sent / opt->rate : 0;
 }
 
-static void start_due(double time)
+/* In an open loop a request counts from when it was due, however late it is sent: nothing is left out that a slow
+ * server, or this generator, keeps waiting. */
+static void start_due(double until, double time)
 {
-    while (free_count > 0 && next_due() <= time)
-        start_request(free_slots[--free_count], opt->rate > 0 ? next_due() : time);
+    while (free_count > 0 && next_due() <= until) {
+        double since = opt->rate > 0 ? next_due() : time;
+        count_microseconds(count->delays, time - since);
+        start_request(free_slots[--free_count], since);
+    }
 }
 
 /* ---- receiving ---- */
@@ -137,13 +152,6 @@ static void finish(int number)
 {
     slots[number].live = false;
     free_slots[free_count++] = number;
-}
-
-static void record_latency(double seconds)
-{
-    double microseconds = seconds * 1e6;
-
-    count->latencies[microseconds < LATENCY_MAX ? (int)microseconds : LATENCY_MAX]++;
 }
 
 /* A final reply to a request that is no longer waited for. */
@@ -175,7 +183,7 @@ static void take_datagram(char *message, double time)
     } else {
         count->ok++;
         count->codes[reply.code]++;
-        record_latency(time - slot->since);
+        count_microseconds(count->latencies, time - slot->since);
         if (inviting && reply.code >= 300)
             send_ack(&reply);
         finish((int)reply.slot);
@@ -205,9 +213,10 @@ static void receive(struct channel *channel)
 
 static void expire(double time)
 {
-    for (int i = 0; i < opt->window; i++) {
+    for (int i = 0; i < used; i++) {
         if (slots[i].live && time - slots[i].since > LOST_AFTER) {
             count->lost++;
+            count_microseconds(count->latencies, time - slots[i].since);
             slots[i].lost = slots[i].generation;
             finish(i);
         }
@@ -216,49 +225,70 @@ static void expire(double time)
 
 /* ---- the loop ---- */
 
-static void send_all(double time)
+static void flush_all(void)
 {
-    start_due(time);
     for (int i = 0; i < opt->sockets; i++)
         flush(&channels[i]);
+}
+
+static void send_all(double time)
+{
+    if (opt->rate == 0 || time < ends)
+        start_due(time, time);
+    flush_all();
 }
 
 static void wait_readable(struct pollfd *polled, double time)
 {
     double wait = LONGEST_WAIT;
 
-    if (opt->rate > 0 && free_count > 0 && next_due() - time < wait)
+    if (opt->rate > 0 && time < ends && free_count > 0 && next_due() - time < wait)
         wait = next_due() > time ? next_due() - time : 0;
     struct timespec timeout = {0, (long)(wait * 1e9)};
     if (ppoll(polled, (nfds_t)opt->sockets, &timeout, NULL) < 0 && errno != EINTR)
         die("ppoll");
 }
 
+/* Wait for replies, at most until the next request is due; send what is due and what is to be acknowledged. */
+static double turn(double time)
+{
+    static struct pollfd polled[SOCKETS_MAX];
+    static double expired;
+
+    for (int i = 0; i < opt->sockets; i++)
+        polled[i] = (struct pollfd){.fd = channels[i].fd, .events = POLLIN};
+    wait_readable(polled, time);
+    for (int i = 0; i < opt->sockets; i++) {
+        if (polled[i].revents == 0)
+            continue;
+        receive(&channels[i]);
+        send_all(now());  /* before the next receive: a queued ACK points into the datagrams */
+    }
+    time = now();
+    if (time - expired > EXPIRE_EVERY) {
+        expire(time);
+        expired = time;
+    }
+    send_all(time);
+    return time;
+}
+
 double loop_run(struct counters *counters)
 {
-    struct pollfd polled[SOCKETS_MAX];
-    double time = now(), expired = time, ends = time + opt->seconds;
+    double time = now();
 
     count = counters;
     began = time;
-    for (int i = 0; i < opt->sockets; i++)
-        polled[i] = (struct pollfd){.fd = channels[i].fd, .events = POLLIN};
+    ends = time + opt->seconds;
     send_all(time);
-    while (time < ends) {
-        wait_readable(polled, time);
-        for (int i = 0; i < opt->sockets; i++) {
-            if (polled[i].revents == 0)
-                continue;
-            receive(&channels[i]);
-            send_all(now());  /* before the next receive: a queued ACK points into the datagrams */
-        }
-        time = now();
-        if (time - expired > EXPIRE_EVERY) {
-            expire(time);
-            expired = time;
-        }
-        send_all(time);
-    }
+    while (time < ends)
+        time = turn(time);
+    double elapsed = time - began;
+    if (opt->rate > 0)
+        start_due(ends - 1e-9, now());  /* what came due while this process was kept from running */
+    flush_all();
+    while (opt->rate > 0 && free_count < opt->window)  /* what is lost is given up in the end */
+        time = turn(time);
     counters->in_flight = opt->window - free_count;
-    return now() - began;
+    return elapsed;
 }

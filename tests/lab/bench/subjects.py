@@ -14,6 +14,8 @@ from tests.lab.bench.processes import Program, SubjectError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.lab.bench.base import Base
+
 HERE = Path(__file__).resolve().parent
 
 C_ECHO = "C echo"
@@ -57,10 +59,15 @@ def slbroker_kind(folder: Path) -> str:
     Raises SubjectError when slbroker cannot be run. `folder` is where to run it: anywhere but a source tree,
     so that what is measured is what is installed.
     """
-    code = "import slbroker.cli, slbroker_edge, slbroker_handlers, slbroker.twins as twins; print(twins.KIND)"
+    return ask_slbroker("print(twins.KIND)", folder, {})
+
+
+def ask_slbroker(code: str, folder: Path, more: dict[str, str]) -> str:
+    """Run `code` where slbroker's parts are imported, with `more` in the environment; return what it prints."""
+    imports = "import slbroker.cli, slbroker_edge, slbroker_handlers, slbroker.twins as twins; "
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=slbroker_environment(pure=False),
+        [sys.executable, "-c", imports + code],
+        env=slbroker_environment(pure=False) | more,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -73,13 +80,22 @@ def slbroker_kind(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def slbroker(kind: str, workers: int, *more: str, kemi: str = "", remembered: bool = False) -> Subject:
+def slbroker_name(variant: str, workers: int, *more: str, kemi: bool = False) -> str:
+    """Return what slbroker is called in the tables; `variant`: "compiled", "pure", "remembered, compiled", "BASE"."""
+    script = ", the same KEMI script" if kemi else f" {variant}"
+    return f"slbroker{script}, edge + {several(workers, 'worker', 'workers')}{', ' if more else ''}{' '.join(more)}"
+
+
+def slbroker(
+    kind: str, workers: int, *more: str, kemi: str = "", remembered: bool = False, base: Base | None = None
+) -> Subject:
     """Return an edge and `workers` workers with the bundled plugin; `kind` is "compiled" or "pure".
 
     `more` are further options of the edge; "{port}" in them is the port that it listens on. `kemi` is the text of a
-    KEMI script to run instead of the plugin. With `remembered` the edge says again what workers have decided.
+    KEMI script to run instead of the plugin. With `remembered` the edge says again what workers have decided. `base` is
+    another slbroker to run instead of this one.
     """
-    environment = slbroker_environment(pure=kind == "pure")
+    environment = slbroker_environment(pure=kind == "pure") | (base.environment if base else {})
     command = [sys.executable, "-m", "slbroker"]
 
     def programs(folder: Path, port: int) -> list[Program]:
@@ -101,8 +117,8 @@ def slbroker(kind: str, workers: int, *more: str, kemi: str = "", remembered: bo
             *[Program("workers", worker, "handler ready", environment)] * workers,
         ]
 
-    name = "slbroker, the same KEMI script" if kemi else f"slbroker {'remembered, ' if remembered else ''}{kind}"
-    return Subject(f"{name}, edge + {several(workers, 'worker', 'workers')}", programs)
+    variant = "BASE" if base else f"{'remembered, ' if remembered else ''}{kind}"
+    return Subject(slbroker_name(variant, workers, *more, kemi=bool(kemi)), programs)
 
 
 def make_keys(argv: list[str], environment: dict[str, str], folder: Path) -> None:

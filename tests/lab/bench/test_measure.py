@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.bench import kamailio
-from tests.lab.bench.measure import LATENCY_SHARE, Plan, measure, measure_latency, oddities, run_load, serving
+from tests.lab.bench.measure import Case, Plan, measure, measure_all, oddities, serving
 from tests.lab.bench.outside import Outside, reachable
-from tests.lab.bench.processes import process_tree, still_runs
-from tests.lab.bench.subjects import c_echo, slbroker
+from tests.lab.bench.processes import Program, process_tree, still_runs
+from tests.lab.bench.subjects import Subject, c_echo, slbroker
 from tests.lab.bench.tcpload import TcpLoad, TcpLoadError
 from tests.support.peers import missing_peer, require_peer
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.lab.bench.measure import Tools
-    from tests.lab.bench.subjects import Subject
 
 SHORT = Plan(seconds=0.5, warmup=0, window=16)
 METHODS = [("OPTIONS", "200"), ("INVITE", "404")]
@@ -75,14 +74,22 @@ def test_nothing_of_a_subject_is_left() -> None:
     assert not any(still_runs(pid, stat) for pid, stat in processes.items())
 
 
-def test_latency_is_taken_at_a_tenth_of_the_capacity(tools: Tools) -> None:
-    subject = c_echo(tools.echo)
-    with serving(subject) as (_server, port):
-        capacity = run_load(tools.sipload, port, "OPTIONS", SHORT).rps
-    sample = measure_latency(tools, subject, "OPTIONS", Plan(seconds=0.5, warmup=0, window=256))
-    # On a busy machine two capacities differ; an open loop at the whole of one would be ten times as much.
-    assert 0 < sample.load.rate < 4 * LATENCY_SHARE * capacity
-    assert 0 < sample.load.p50_us <= sample.load.p999_us
+def test_several_cases_are_measured_between_one_start_and_end(tools: Tools) -> None:
+    starts = []
+
+    def programs(folder: Path, port: int) -> list[Program]:
+        starts.append(port)
+        return c_echo(tools.echo).programs(folder, port)
+
+    cases = [Case("OPTIONS", 8), Case("INVITE", 8), Case("OPTIONS", 256, 300)]
+    samples = list(measure_all(tools, Subject("echo", programs), cases, SHORT))
+    asked = [(sample.load.method, sample.load.window, sample.load.rate) for sample in samples]
+    assert asked == cases
+    assert len(starts) == 1
+
+
+def test_workers_start_together(tools: Tools) -> None:
+    check(tools, slbroker("pure", 3, "--gather", "0"), "OPTIONS", "200", ["edge", "workers"])
 
 
 # ---- TCP ----

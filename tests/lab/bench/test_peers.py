@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
-from tests.lab.bench import peers, plots
+from tests.lab.bench import peers, plots, results
 from tests.lab.bench.curves import Curve
-from tests.lab.bench.rounds import kamailio_subjects, minutes, select
-from tests.lab.bench.subjects import c_echo, python_echo
+from tests.lab.bench.measure import OPEN_WINDOW, Case
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,8 @@ def compare(*options: str) -> Result:
         "8",
         "--window",
         "16",
+        "--rate",
+        "200",
         "--subject",
         "echo",
     )
@@ -45,26 +48,38 @@ def test_every_case_is_measured_and_written(tools: Tools, tmp_path: Path) -> Non
     file = tmp_path / "peers.md"
     result = compare("--out", str(file))
     assert result.exit_code == 0, result.output
-    assert "[8/8, 0 s left] round 1, INVITE, 16 in flight, Python echo: " in result.stderr
+    assert "[7/7, 0 s left] round 1, OPTIONS, 200 a second, C echo: " in result.stderr
     written = file.read_text("utf-8")
     for case in ("OPTIONS, 8 in flight", "INVITE, 8 in flight", "OPTIONS, 16 in flight", "INVITE, 16 in flight"):
         assert f"| {case} | requests/s |" in written
-        assert "against the C echo with" in written
+    assert "| OPTIONS, 200 a second | sent | answered |" in written
+    assert written.count("against the C echo, with") == 5
 
 
-def test_latency(tools: Tools) -> None:
-    result = compare("--latency", "--method", "OPTIONS")
+@pytest.mark.parametrize(
+    ("loop", "there", "not_there"), [("open", "sent late", "16 in"), ("closed", "16 in", "sent late")]
+)
+def test_one_loop_alone(tools: Tools, loop: str, there: str, not_there: str) -> None:
+    result = compare("--only", loop)
     assert result.exit_code == 0, result.output
-    assert "open loop at a tenth of each subject's capacity, median" in result.stdout
-    assert "offered/s" in result.stdout
+    assert f"{loop} loop, median" in result.stdout
+    assert (there in result.stdout, not_there in result.stdout) == (True, False)
 
 
-@pytest.mark.parametrize("latency", [(), ("--latency",)])
-def test_the_plot(tools: Tools, tmp_path: Path, latency: tuple[str, ...]) -> None:
+def test_the_figures_are_kept_with_their_date_and_the_versions(tools: Tools, tmp_path: Path) -> None:
+    file = tmp_path / "peers.json"
+    assert compare("--json", str(file)).exit_code == 0
+    run = results.read(file)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", run.date)
+    assert f"Python {platform.python_version()}" in run.notes[0]
+    assert run.results[Case("OPTIONS", OPEN_WINDOW, 200)]["C echo"][1].load.sent == 40
+
+
+def test_the_plots(tools: Tools, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    file = tmp_path / "peers.png"
-    assert compare(*latency, "--plot", str(file)).exit_code == 0
-    assert file.read_bytes().startswith(PNG)
+    assert compare("--plots", str(tmp_path)).exit_code == 0
+    for name in ("peers.png", "open.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)
 
 
 def test_the_plot_of_costs(tmp_path: Path) -> None:
@@ -79,25 +94,13 @@ def test_without_matplotlib_there_are_tables_and_a_word(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    result = compare("--plot", str(tmp_path / "peers.png"))
+    result = compare("--plots", str(tmp_path))
     assert result.exit_code == 0
     assert result.stderr.startswith(plots.MISSING)
-    assert not (tmp_path / "peers.png").exists()
+    assert list(tmp_path.glob("*.png")) == []
 
 
-def test_no_kamailio_is_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tests.lab.bench.kamailio.find_kamailio", lambda: None)
-    assert kamailio_subjects((1,), (1,)) == (
-        [],
-        ["Not measured: Kamailio is not installed, so there are no ratios to it."],
-    )
-
-
-def test_subjects_are_chosen_by_parts_of_their_names(tmp_path: Path) -> None:
-    both = [c_echo(tmp_path), python_echo()]
-    assert select(both, ()) == both
-    assert [subject.name for subject in select(both, ("PYTHON",))] == ["Python echo"]
-
-
-def test_time_spans() -> None:
-    assert [minutes(seconds) for seconds in (0.4, 89, 90, 600)] == ["0 s", "89 s", "2 min", "10 min"]
+def test_a_base_that_is_none_is_one_line(tools: Tools, tmp_path: Path) -> None:
+    result = compare("--base", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"Error: {tmp_path} is no checkout of slbroker"

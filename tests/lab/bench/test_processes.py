@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,3 +40,29 @@ def test_a_subject_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> 
         Server([program], tmp_path),
     ):
         pass
+
+
+def test_cpu_is_counted_finer_than_in_ticks(tmp_path: Path) -> None:
+    """A server that takes a thousand requests a second uses a few hundredths of a second, and a tick is one."""
+    code = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.001)\n"
+    with Server([Program("server", [sys.executable, "-c", code], "ready")], tmp_path) as server:
+        seen = set()
+        for _ in range(5):
+            time.sleep(0.02)
+            seen.add(server.cpu()["server"])
+    assert len(seen) == 5
+
+
+def test_programs_of_a_role_start_together_and_the_next_role_when_they_are_ready(tmp_path: Path) -> None:
+    slow = "import time; time.sleep(0.5); print('ready', flush=True); time.sleep(9)"
+    looks = (
+        "import glob, time\n"
+        "print(*[open(name).read() for name in glob.glob('*edge.log')], 'up', flush=True)\n"
+        "time.sleep(9)\n"
+    )
+    edge = Program("edge", [sys.executable, "-c", slow], "ready")
+    last = Program("workers", [sys.executable, "-c", looks], "up")
+    began = time.monotonic()
+    with Server([edge] * 16 + [last], tmp_path):
+        assert time.monotonic() - began < 16 * 0.5
+        assert (tmp_path / "16-workers.log").read_text("utf-8").count("ready") == 16

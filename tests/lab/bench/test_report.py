@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from tests.lab.bench import report
-from tests.lab.bench.goals import Goal, best, goals_table
 from tests.lab.bench.kamailio import kemi_name, native_name
 from tests.lab.bench.measure import Case, Load, Sample
-from tests.lab.bench.peers import generator_note
 from tests.lab.bench.subjects import C_ECHO
 
 CASE = Case("OPTIONS", 1_024)
 KAMAILIO = native_name(2)
 
 
-def sample_of(rps: float, cpu: dict[str, float], codes: dict[str, int] | None = None, p99: int = 20) -> Sample:
-    zeros = dict.fromkeys(("lost", "in_flight", "behind", "late", "duplicates", "stray"), 0)
+OPEN = Case("OPTIONS", 8_192, 5_000)
+
+
+def sample_of(rps: float, cpu: dict[str, float], codes: dict[str, int] | None = None, *, lost: int = 0) -> Sample:
+    zeros = dict.fromkeys(("in_flight", "behind", "late", "duplicates", "stray"), 0)
     zeros |= dict.fromkeys(("provisional", "acks", "refused"), 0)
     ok = 100_000
-    load = Load("OPTIONS", 8, 1234, 1.0, 0.5, sent=ok, ok=ok, rps=rps, p50_us=10, p99_us=p99, p999_us=30,
-                codes=codes or {"200": ok}, **zeros)  # fmt: skip
+    load = Load("OPTIONS", 8, 1234, 1.0, 0.5, sent=ok + lost, ok=ok, lost=lost, rps=rps, p50_us=10, p99_us=20,
+                p999_us=30, sent_late_p99_us=5, codes=codes or {"200": ok}, **zeros)  # fmt: skip
     return Sample(load, cpu)
 
 
@@ -55,10 +56,12 @@ def test_no_reference_no_ratios() -> None:
     assert report.ratios_table("OPTIONS", {"ours": {1: sample_of(1, {"edge": 1.0})}, C_ECHO: {}}) == []
 
 
-def test_latency_tables_say_what_was_offered() -> None:
-    (figures, ratios) = report.latency_tables(CASE, {KAMAILIO: {1: sample_of(1, {"server": 1.0})}})
-    assert dict(zip(*figures, strict=True))["offered/s"] == "1234"
-    assert ratios[0][1:] == ["p50 / Kamailio native", "p99 / Kamailio native"]
+def test_tables_of_an_open_loop_say_what_was_sent_and_answered() -> None:
+    sample = sample_of(1, {"server": 1.0}, lost=7)
+    (figures, ratios) = report.case_tables(OPEN, {KAMAILIO: {1: sample}, kemi_name(2): {1: sample}})
+    row = dict(zip(*figures[:2], strict=True))
+    assert (row["sent"], row["answered"], row["lost"], row["sent late, p99 us"]) == ("100007", "100000", "7", "5")
+    assert ratios[0][1:] == ["CPU / Kamailio native", "p50 / Kamailio native", "p99 / Kamailio native"]
 
 
 def test_wrong_answers_are_remarked_on() -> None:
@@ -74,37 +77,11 @@ def test_markdown_has_figures_to_the_right_and_words_to_the_left() -> None:
     assert text.splitlines()[:2] == ["| a | b | c |", "| --- | ---: | --- |"]
 
 
-# ---- goals ----
-
-AT_MOST, AT_LEAST = Goal("us", "CPU us/request", KAMAILIO, 0.6), Goal("us", "requests/s", KAMAILIO, 1.3, at_least=True)
-MEASURED = {
-    KAMAILIO: {n: sample_of(100, {"server": 1.0}) for n in (1, 2, 3)},
-    "us, one": {n: sample_of(100 + 10 * n, {"edge": 0.1 * n}) for n in (1, 2, 3)},
-    "us, two": {1: sample_of(150, {"edge": 0.9})},
-    "others": {1: sample_of(999, {"edge": 0.0001})},
-}
-
-
-def test_the_best_variant_counts_by_its_median() -> None:
-    assert best(AT_MOST, MEASURED) == 0.2
-    assert best(AT_LEAST, MEASURED) == 1.5
-    assert best(AT_MOST, {"us, one": MEASURED["us, one"]}) is None
-
-
-def test_verdicts() -> None:
-    without = {"us, one": MEASURED["us, one"]}
-    table = goals_table({CASE: MEASURED, Case("INVITE", 8): without}, [AT_MOST, Goal("us", "p99 us", KAMAILIO, 0.5)])
-    assert table == [
-        ["goal", "OPTIONS, 1,024 in flight", "INVITE, 8 in flight"],
-        [f"us: CPU us/request at most 0.6 of {KAMAILIO}", "0.20 reached", "-"],
-        [f"us: p99 us at most 0.5 of {KAMAILIO}", "1.00 missed", "-"],
-    ]
-    assert goals_table({CASE: without}, [AT_MOST]) == []
-
-
 def test_what_the_generator_can_do_is_said() -> None:
     none: dict[int, Sample] = {}
-    results = {CASE: {C_ECHO: {1: sample_of(5_000, {"server": 1.0})}}, Case("INVITE", 8): {C_ECHO: none}}
-    assert generator_note(results) == [
-        "The generator reaches 5000 requests/s against the C echo with 50 % of a CPU (OPTIONS, 1,024 in flight)."
+    echo = {C_ECHO: {1: sample_of(5_000, {"server": 1.0})}}
+    assert report.generator_note({CASE: echo, OPEN: echo, Case("INVITE", 8): {C_ECHO: none}}) == [
+        "The generator reaches 5000 requests/s against the C echo, with 50 % of a CPU (OPTIONS, 1,024 in flight).",
+        "The generator sends 99 % within 5 us of when they are due against the C echo, with 50 % of a CPU "
+        "(OPTIONS, 5,000 a second).",
     ]
