@@ -18,7 +18,7 @@ from slbroker.sip.grammar import COOKIE, TOKEN, is_digits, is_token
 from slbroker.sip.uri import check_uri, parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from slbroker.sip.message import Message
 
@@ -40,21 +40,22 @@ _has_branch = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*%b[%b]" % (COOKIE, TOKEN),
 def _require(message: Message, checks: Checks) -> None:
     """RFC 3261 8.2.2.3: what is not understood is named; a CANCEL must not have the header."""
     if message.method != b"CANCEL":
-        _refuse_unknown_tags(message.all(b"require"), "Require", checks)
+        refuse_unknown_tags(message.all(b"require"), "Require", checks.supported)
 
 
 def _proxy_require(message: Message, checks: Checks) -> None:
     """RFC 3261 16.3, for an edge that stands in a proxy's place."""
     if message.method != b"CANCEL":
-        _refuse_unknown_tags(message.all(b"proxy-require"), "Proxy-Require", checks)
+        refuse_unknown_tags(message.all(b"proxy-require"), "Proxy-Require", checks.supported)
 
 
-def _refuse_unknown_tags(values: list[bytes], title: str, checks: Checks) -> None:
+def refuse_unknown_tags(values: list[bytes], title: str, supported: Container[bytes]) -> None:
+    """Raise Reject: 420 with the option tags that are not among `supported`, which are in lower case; 400 for none."""
     # RFC 3261 20.32: 1#(option-tag), of which an empty one asks for nothing.
     tags = [tag for value in values for word in value.split(b",", MAX_TAGS) if (tag := word.strip(b" \t"))]
     if len(tags) > MAX_TAGS or not all(map(is_token, tags)):
         raise Reject(400, f"Bad {title} Header")
-    unknown = [tag for tag in tags if tag.lower() not in checks.supported]
+    unknown = [tag for tag in tags if tag.lower() not in supported]
     if unknown:
         raise Reject(420, "Bad Extension", b"\r\nUnsupported: " + b", ".join(unknown))
 

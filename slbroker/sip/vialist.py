@@ -67,7 +67,7 @@ def parse_vias(raw: bytes) -> list[Via]:
     vias: list[Via] = []
     start = 0
     while start <= len(raw):
-        via, end = _read(raw, start)
+        via, end = read_via(raw, start)
         vias.append(via)
         if len(vias) > MAX_VIAS or (end < len(raw) and raw[end] != ord(",")):
             raise Reject(400, "Bad Via Header")
@@ -77,8 +77,8 @@ def parse_vias(raw: bytes) -> list[Via]:
     return vias
 
 
-def _read(raw: bytes, start: int) -> tuple[Via, int]:
-    """Return the Via that begins at `start`, and where it ends."""
+def read_via(raw: bytes, start: int) -> tuple[Via, int]:
+    """Return the Via that begins at `start`, and where it ends: at a comma, or behind it all. Raises Reject(400)."""
     head = _match_head(raw, start)
     if head is None:
         raise Reject(400, "Bad Via Header")

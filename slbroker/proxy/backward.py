@@ -1,0 +1,128 @@
+"""A reply on its way back: our Via on top is verified and popped, and says how the request came (16.7, 16.11).
+
+A reply with no signed Via of ours on top answers nothing that we have sent. It is dropped, and the cause told:
+
+    bad-reply    it cannot be read
+    not-ours     the top Via is none that we made
+    forged       it is, but not for this Call-ID, From tag, CSeq and flow; or its key is gone (ten minutes after its
+                 successor signs, `keys.RETIRED_KEY_LIFETIME`)
+    no-via       there is nobody behind us: it answers a request of our own
+
+Whose the sent-by is does not matter: any edge with the ring passes on what another one has sent. 100 (Trying) goes on
+as all others do. A proxy with state never forwards it (21.1.1), but one without must send none of its own (16.11): the
+client repeats its INVITE until it hears the next element's. That 100 ends at the first element with state.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from slbroker.errors import Drop, Reject
+from slbroker.proxy.branch import BRANCH_LENGTH, PREFIX
+from slbroker.proxy.flow import bound_to, read_flow
+from slbroker.proxy.head import Head, flat
+from slbroker.sip.address import tag_of
+from slbroker.sip.grammar import MAX_CSEQ, is_digits, match_cseq
+from slbroker.sip.reply import status_line
+from slbroker.sip.scan import scan
+from slbroker.sip.vialist import read_via
+
+if TYPE_CHECKING:
+    from slbroker.proxy.edits import Edits
+    from slbroker.proxy.flow import Flow, Seals
+
+# RFC 3261 7.2: Status-Line = SIP-Version SP Status-Code SP Reason-Phrase CRLF
+_match_status = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: .*)?", re.IGNORECASE | re.DOTALL).fullmatch
+# Our Via as nearly everybody gives it back: one of a line of its own, parameters added or not.
+_match_ours = re.compile(
+    rb"SIP/2\.0/[A-Z]++ [^;,\" \t]++;branch=(%bs1[0-9a-f.]{41});flow=([0-9A-Za-z._~-]++)(?:;[^;,\" \t]*+)*"
+    % PREFIX[:-2]
+).fullmatch
+
+
+class Backward(NamedTuple):
+    """A reply that goes back: its bytes, the flow that it goes by, and what those who look at replies ask first."""
+
+    data: bytes
+    flow: Flow
+    status: int
+    method: bytes  # of CSeq
+
+
+def backward(data: bytes, seals: Seals, edits: Edits | None = None, status: int = 0, reason: str = "") -> Backward:
+    """Return what becomes of one message that should be a reply. Raises Drop(cause), never anything else from a peer.
+
+    `edits` changes its headers; `status` and `reason` its status line, as `sl_forward_reply` does, within its class:
+    else ValueError is raised.
+    """
+    start, _headers, first, body, fault = scan(data)
+    found = _match_status(start)
+    if found is None or fault or any(not first.get(name) for name in (b"via", b"from", b"call-id", b"cseq")):
+        raise Drop("bad-reply")
+    try:
+        return _pop(data, start, seals, first, body, int(found[1]), edits, (status, reason))
+    except Reject:
+        raise Drop("bad-reply") from None
+
+
+def _pop(
+    data: bytes, start: bytes, seals: Seals, first: dict[bytes, bytes], body: bytes, status: int, edits: Edits | None,
+    other: tuple[int, str],
+) -> Backward:  # fmt: skip
+    cseq = match_cseq(first[b"cseq"])
+    if cseq is None or int(cseq[1]) > MAX_CSEQ:
+        raise Drop("bad-reply")
+    head = Head.cut(data)
+    head.lines[0] = start
+    at = head.find(b"via")
+    branch, token, end = _read_ours(head.lines[at])
+    bound = bound_to(branch, first[b"call-id"], tag_of(first[b"from"]), b"%d %b" % (int(cseq[1]), cseq[2]))
+    opened = seals.via.open(token, bound)
+    flow = None if opened is None else read_flow(opened)
+    if flow is None:
+        raise Drop("forged")
+    _cut_via(head, at, end)
+    if edits is not None:
+        edits.apply(head)
+    if other[0]:
+        if other[0] // 100 != status // 100:
+            raise ValueError(f"{other[0]} is of another class than {status}")
+        status = other[0]
+        head.lines[0] = status_line(*other)
+    return Backward(head.join(_cut_body(body, first.get(b"content-length"))), flow, status, cseq[2])
+
+
+def _read_ours(line: bytes) -> tuple[bytes, bytes, int]:
+    """Return the branch, the flow token and the end of the first Via in a line; raise Drop("not-ours")."""
+    whole = flat(line)
+    start = whole.index(b":") + 1
+    ordinary = _match_ours(whole[start:].strip(b" \t"))
+    if ordinary is not None:
+        return ordinary[1], ordinary[2], len(line)
+    via, end = read_via(whole, start)
+    branch, token = (via.params.get(name) or "" for name in ("branch", "flow"))
+    if not branch.startswith(PREFIX.decode()) or len(branch) != BRANCH_LENGTH or not token:
+        raise Drop("not-ours")
+    return branch.encode("utf-8", "surrogateescape"), token.encode("utf-8", "surrogateescape"), end
+
+
+def _cut_via(head: Head, at: int, end: int) -> None:
+    """Take away the first Via, which ends at `end` of its line. Raises Drop("no-via") where it is the only one."""
+    line = head.lines[at]
+    rest = line[end + 1 :]  # behind the comma
+    if rest.strip(b" \t\r\n"):
+        head.lines[at] = line[: line.index(b":") + 1] + (rest if rest[:1] in (b" ", b"\t") else b" " + rest)
+        return
+    head.delete(at)
+    if b"via" not in head.names:
+        raise Drop("no-via")
+
+
+def _cut_body(body: bytes, length: bytes | None) -> bytes:
+    """Return the body as long as Content-Length says (18.3); raise Drop("bad-reply") where there is less."""
+    if not length:
+        return body
+    if not is_digits(length) or int(length) > len(body):
+        raise Drop("bad-reply")
+    return body[: int(length)]
