@@ -23,9 +23,8 @@ from slbroker.proxy.branch import BRANCH_LENGTH, PREFIX
 from slbroker.proxy.flow import bound_to, read_flow
 from slbroker.proxy.head import Head, flat
 from slbroker.sip.address import tag_of
-from slbroker.sip.grammar import MAX_CSEQ, is_digits, match_cseq
+from slbroker.sip.grammar import MAX_CSEQ, is_digits, match_cseq, unfold
 from slbroker.sip.reply import status_line
-from slbroker.sip.scan import scan
 from slbroker.sip.vialist import read_via
 
 if TYPE_CHECKING:
@@ -56,41 +55,39 @@ def backward(data: bytes, seals: Seals, edits: Edits | None = None, status: int 
     `edits` changes its headers; `status` and `reason` its status line, as `sl_forward_reply` does, within its class:
     else ValueError is raised.
     """
-    start, _headers, first, body, fault = scan(data)
+    head = Head.cut(data)
+    start = head.lines[0]
+    if b"\n" in start:
+        start = head.lines[0] = unfold(b" ", start)
     found = _match_status(start)
-    if found is None or fault or any(not first.get(name) for name in (b"via", b"from", b"call-id", b"cseq")):
+    cseq = match_cseq(head.first(b"cseq"))
+    if found is None or cseq is None or int(cseq[1]) > MAX_CSEQ or b"via" not in head.names:
         raise Drop("bad-reply")
+    number = int(found[1])
+    if status:
+        if status // 100 != number // 100:
+            raise ValueError(f"{status} is of another class than {number}")
+        number, head.lines[0] = status, status_line(status, reason)
     try:
-        return _pop(data, start, seals, first, body, int(found[1]), edits, (status, reason))
+        flow = _pop(head, b"%d %b" % (int(cseq[1]), cseq[2]), seals)
+        body = _cut_body(head.rest, head.first(b"content-length"))
     except Reject:
         raise Drop("bad-reply") from None
+    if edits is not None:
+        edits.apply(head)
+    return Backward(head.join(body), flow, number, cseq[2])
 
 
-def _pop(
-    data: bytes, start: bytes, seals: Seals, first: dict[bytes, bytes], body: bytes, status: int, edits: Edits | None,
-    other: tuple[int, str],
-) -> Backward:  # fmt: skip
-    cseq = match_cseq(first[b"cseq"])
-    if cseq is None or int(cseq[1]) > MAX_CSEQ:
-        raise Drop("bad-reply")
-    head = Head.cut(data)
-    head.lines[0] = start
+def _pop(head: Head, cseq: bytes, seals: Seals) -> Flow:
+    """Take our Via away; return the flow in it. Raises Drop, and Reject where the head cannot be read."""
     at = head.find(b"via")
     branch, token, end = _read_ours(head.lines[at])
-    bound = bound_to(branch, first[b"call-id"], tag_of(first[b"from"]), b"%d %b" % (int(cseq[1]), cseq[2]))
-    opened = seals.via.open(token, bound)
+    opened = seals.via.open(token, bound_to(branch, head.first(b"call-id"), tag_of(head.first(b"from")), cseq))
     flow = None if opened is None else read_flow(opened)
     if flow is None:
         raise Drop("forged")
     _cut_via(head, at, end)
-    if edits is not None:
-        edits.apply(head)
-    if other[0]:
-        if other[0] // 100 != status // 100:
-            raise ValueError(f"{other[0]} is of another class than {status}")
-        status = other[0]
-        head.lines[0] = status_line(*other)
-    return Backward(head.join(_cut_body(body, first.get(b"content-length"))), flow, status, cseq[2])
+    return flow
 
 
 def _read_ours(line: bytes) -> tuple[bytes, bytes, int]:
@@ -119,7 +116,7 @@ def _cut_via(head: Head, at: int, end: int) -> None:
         raise Drop("no-via")
 
 
-def _cut_body(body: bytes, length: bytes | None) -> bytes:
+def _cut_body(body: bytes, length: bytes) -> bytes:
     """Return the body as long as Content-Length says (18.3); raise Drop("bad-reply") where there is less."""
     if not length:
         return body

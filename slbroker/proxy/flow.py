@@ -116,7 +116,7 @@ def bound_to(*parts: bytes) -> bytes:
 
 
 class Seals:
-    """The three places where tokens stand. A dialog may outlive its key: Record-Route and Path are read with `kept` ones.
+    """The three places where tokens stand. A dialog may outlive its key: Record-Route, and Path, are read with `kept`.
 
     Build one by `Seals(ring.current, ring.accepted(now), ring.all_keys())`, and a new one when the ring is loaded.
     """

@@ -68,7 +68,8 @@ class Forwarder:
         """Judge a request that is to be forwarded (16.3), and do what its Route says (16.4).
 
         `data` are its bytes, `message` what `parse` made of them. Raises Reject for what is answered: 400, 420, 482,
-        483, the last as LastHop where we may answer ourselves; Drop for an ACK, which nobody answers, and as `via.stamp`.
+        483, the last as LastHop where we may answer ourselves; Drop for an ACK, which nobody answers; both as
+        `via.stamp` does.
         """
         try:
             return self._receive(data, message, arrival)
@@ -133,7 +134,8 @@ class Onward:
     def to(self, hop: Hop, edits: Edits | None = None, *, record_route: bool = False, add_path: bool = False) -> bytes:
         """Return the bytes that go to `hop` (16.6).
 
-        `add_path` is for REGISTER, `record_route` for what may set up a dialog; others they leave alone. Raises Reject(482) where `hop` is who sent it, and Reject(513) for what no datagram holds; for an ACK Drop.
+        `add_path` is for REGISTER, `record_route` for what may set up a dialog; others are left alone. Raises
+        Reject(482) where `hop` is who sent it, and Reject(513) for what no datagram holds; for an ACK Drop.
         """
         if self._is_source(hop):
             raise self._refusal(482, "Loop Detected")

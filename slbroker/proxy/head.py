@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from slbroker.errors import Reject
+from slbroker.errors import Drop, Reject
 from slbroker.sip.address import parse_address_list
-from slbroker.sip.grammar import GAP, canonical_name, canonical_names, unfold
+from slbroker.sip.grammar import GAP, MAX_HEADERS, canonical_name, canonical_names, unfold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,37 +20,46 @@ START: Final = (
 
 
 class Head:
-    """The start line and the headers of a message that `scan` has taken.
+    """The start line and the headers of a message, and what stands behind the empty line, which is not cut to length.
 
     `lines` are without their CRLF; a header that goes on over lines is one of them, its line ends inside. `names` are
     canonical, one for each line, START where there is none.
     """
 
-    __slots__ = ("lines", "names")
+    __slots__ = ("lines", "names", "rest")
 
-    def __init__(self, lines: list[bytes], names: list[bytes]) -> None:
+    def __init__(self, lines: list[bytes], names: list[bytes], rest: bytes) -> None:
         self.lines = lines
         self.names = names
+        self.rest = rest
 
     @classmethod
     def cut(cls, data: bytes) -> Head:
-        """Return the head of a message, each byte of it looked at once; names are read exactly as `scan` reads them."""
-        if data[0] <= 0x20:
+        """Cut a message, each byte of its head looked at once; names are read exactly as `scan` reads them.
+
+        Raises Drop as `scan` does, and Drop("bad-reply") for what no parser has seen and would have refused.
+        """
+        if data[:1] <= b" ":
             data = data.lstrip(GAP)
-        head = data[: data.index(b"\r\n\r\n")]
+        head, empty_line, rest = data.partition(b"\r\n\r\n")
         lines = head.split(CRLF)
+        breaks = len(lines) - 1
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+            raise Drop("bare-crlf")
         if b"\r\n " in head or b"\r\n\t" in head:
             lines = _refold(lines)
+        if not empty_line or len(lines) > MAX_HEADERS + 1:
+            raise Drop("bad-reply")
         known = canonical_names.get
         names = [START]
         for line in lines[1:]:
             name, colon, _ = line.partition(b":")
             names.append((known(name) or canonical_name(unfold(b" ", name))) if colon else START)
-        return cls(lines, names)
+        return cls(lines, names, rest)
 
     def copy(self) -> Head:
         """Return another head of the same lines."""
-        return Head(self.lines.copy(), self.names.copy())
+        return Head(self.lines.copy(), self.names.copy(), self.rest)
 
     def join(self, body: bytes) -> bytes:
         """Return the message."""
@@ -59,6 +68,10 @@ class Head:
     def find(self, name: bytes) -> int:
         """Return where the first header called `name` stands, or -1."""
         return self.names.index(name) if name in self.names else -1
+
+    def first(self, name: bytes) -> bytes:
+        """Return the value of the first header called `name`, b"" where there is none."""
+        return value_of(self.lines[self.names.index(name)]) if name in self.names else b""
 
     def find_all(self, name: bytes) -> list[int]:
         """Return where the headers called `name` stand."""
