@@ -98,15 +98,18 @@ def locate(hop: NextHop, supported: Container[str], key: bytes) -> Search:
         return [Place(transport, host, port, name) for host in hosts][:MAX_PLACES]
     services = yield from _services(hop, supported)
     places: list[Place] = []
+    is_served = False
     for transport, srv_name in services:
-        places += yield from _by_srv(transport, srv_name, name, key)
+        found = yield from _by_srv(transport, srv_name, name, key)
+        if found is not None:
+            is_served = True
+            places += found
         if len(places) >= MAX_PLACES:
             break
-    if places or (services and services[0][1][:1] != "_"):
+    if is_served or not services:
         return places[:MAX_PLACES]
-    transport = hop.transport or ("tls" if hop.secure else "udp")  # no SRV at all: A and AAAA of the name itself (4.2)
-    if transport not in supported:
-        return []
+    # No SRV at all: A and AAAA of the name itself (4.2), by what NAPTR says, or TLS for sips and UDP for sip.
+    transport = services[0][0]
     hosts = yield from _addresses(name, key)
     return [Place(transport, host, default_port(transport), name) for host in hosts][:MAX_PLACES]
 
@@ -132,9 +135,12 @@ def _services(hop: NextHop, supported: Container[str]) -> Generator[Query, Answe
     return [(transport, _PREFIXES[transport] + name) for transport in order if transport in supported]
 
 
-def _by_srv(transport: str, srv_name: str, name: str, key: bytes) -> Generator[Query, Answer, list[Place]]:
+def _by_srv(transport: str, srv_name: str, name: str, key: bytes) -> Generator[Query, Answer, list[Place] | None]:
+    """Find the places of a transport, [] where SRV says that there are none; None where there is no SRV."""
     answer = yield Query("srv", srv_name)
     records = [one for one in answer[:MAX_RECORDS] if isinstance(one, Srv)]
+    if not records:
+        return None
     places: list[Place] = []
     for record in _in_order(records, key):
         target = record.target.rstrip(".")

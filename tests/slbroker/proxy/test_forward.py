@@ -1,0 +1,408 @@
+"""What leaves a stateless proxy is what came but for what RFC 3261 16.6 changes, and what it refuses is said."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slbroker.errors import Drop, Reject
+from slbroker.proxy.edits import Edits
+from slbroker.proxy.forward import Hop, LastHop
+from tests.cases.corpus import CASES as DEVICES
+from tests.support.forwarding import (
+    CLIENT,
+    HOP,
+    TCP,
+    UDP,
+    Site,
+    body_of,
+    branch,
+    headers,
+    is_header,
+    lines_of,
+    param,
+    unwrap,
+    vias,
+)
+from tests.support.sip import PHONE_INVITE, SIPP_ACK, TYPICAL, request
+from tests.torture.corpus import CASES as TORTURE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SITE = Site()
+TO_TCP = Hop(TCP, "10.0.0.5", 5060)
+
+# Max-Forwards, 16.3 step 3 and 16.6 step 3 ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("came", "goes"),
+    [
+        ("70", b"Max-Forwards: 69"),
+        ("1", b"Max-Forwards: 0"),
+        ("255", b"Max-Forwards: 254"),
+        ("  007  ", b"Max-Forwards:   6"),
+        ("", b"Max-Forwards: 70"),
+        (None, b"Max-Forwards: 70"),
+    ],
+)
+def test_max_forwards_counts_down(came: str | None, goes: bytes) -> None:
+    assert headers(SITE.forward(request(max_forwards=came)), b"max-forwards") == [goes]
+
+
+def test_max_forwards_said_twice_counts_down_twice() -> None:
+    sent = SITE.forward(request(max_forwards=["7", "7"]))
+    assert headers(sent, b"max-forwards") == [b"Max-Forwards: 6"] * 2
+
+
+@pytest.mark.parametrize("method", ["INVITE", "BYE", "CANCEL", "MESSAGE"])
+def test_no_hop_left_is_483(method: str) -> None:
+    with pytest.raises(Reject) as caught:
+        SITE.forward(request(method, max_forwards="0"))
+    assert (caught.value.status, type(caught.value)) == (483, Reject)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "REGISTER"])
+def test_no_hop_left_may_be_answered_here(method: str) -> None:
+    with pytest.raises(LastHop) as caught:
+        SITE.forward(request(method, max_forwards="0"))
+    assert caught.value.status == 483
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "256", "1 2", "99999999999999999999"])
+def test_max_forwards_that_is_no_number_of_hops_is_400(value: str) -> None:
+    with pytest.raises(Reject) as caught:
+        SITE.forward(request(max_forwards=value))
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        ({"max_forwards": "0"}, "max-forwards"),
+        ({"max_forwards": "x"}, "bad-ack"),
+        ({"route": "<sip:[>"}, "bad-ack"),
+    ],
+)
+def test_nobody_is_told_why_an_ack_does_not_go_on(lines: dict[str, str], cause: str) -> None:
+    with pytest.raises(Drop) as caught:
+        SITE.forward(request("ACK", **lines))
+    assert caught.value.cause == cause
+
+
+# Proxy-Require, 16.3 step 5 -------------------------------------------------------------------------------------------
+
+
+def test_an_extension_that_is_asked_of_proxies_is_420_with_its_name() -> None:
+    with pytest.raises(Reject) as caught:
+        Site(supported=frozenset((b"path",))).forward(request("INVITE", proxy_require=["Path, foo", "bar"]))
+    assert (caught.value.status, caught.value.extra) == (420, b"\r\nUnsupported: foo, bar")
+
+
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+def test_no_extension_is_asked_with_ack_and_cancel(method: str) -> None:
+    assert headers(SITE.forward(request(method, proxy_require="foo")), b"proxy-require") == [b"Proxy-Require: foo"]
+
+
+def test_require_is_the_servers_affair() -> None:
+    assert headers(SITE.forward(request(require="foo")), b"require") == [b"Require: foo"]
+
+
+# Via, 16.6 step 8, 18.2.1, RFC 3581 -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hop", "sent_by"),
+    [
+        (HOP, b"SIP/2.0/UDP 192.0.2.7:5060"),
+        (TO_TCP, b"SIP/2.0/TCP 192.0.2.7:5060"),
+        (Hop("tls:192.0.2.7:5061", "10.0.0.5", 5061), b"SIP/2.0/TLS 192.0.2.7:5061"),
+        (Hop("wss:192.0.2.7:443", "10.0.0.5", 443), b"SIP/2.0/WSS 192.0.2.7:443"),
+        (Hop("udp:[2001:db8::7]:5060", "2001:db8::5", 5060), b"SIP/2.0/UDP [2001:db8::7]:5060"),
+        (Hop("udp:10.0.0.1:5060 advertise 203.0.113.5:5070", "10.0.0.5", 5060), b"SIP/2.0/UDP 203.0.113.5:5070"),
+    ],
+)
+def test_our_via_says_where_replies_find_us(hop: Hop, sent_by: bytes) -> None:
+    ours, theirs = vias(SITE.forward(request("INVITE", content_length="0"), hop))
+    assert ours.startswith(b"Via: " + sent_by + b";branch=z9hG4bKs1")
+    assert theirs == b"Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds"
+
+
+@pytest.mark.parametrize(
+    ("came", "goes"),
+    [
+        ("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1", b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
+        ("SIP/2.0/UDP pc;branch=z9hG4bK1", b"SIP/2.0/UDP pc;branch=z9hG4bK1;received=192.0.2.1"),
+        ("SIP/2.0/UDP pc;rport;branch=z9hG4bK1", b"SIP/2.0/UDP pc;rport=5060;received=192.0.2.1;branch=z9hG4bK1"),
+        ("SIP/2.0/UDP pc;branch=z9hG4bK1;rport, SIP/2.0/UDP b;x=\" , \"",
+         b"SIP/2.0/UDP pc;branch=z9hG4bK1;rport=5060;received=192.0.2.1, SIP/2.0/UDP b;x=\" , \""),
+        ("SIP/2.0/UDP 192.0.2.1\r\n ;branch=z9hG4bK1", b"SIP/2.0/UDP 192.0.2.1\r\n ;branch=z9hG4bK1"),
+    ],
+)  # fmt: skip
+def test_the_via_below_ours_says_where_it_came_from(came: str, goes: bytes) -> None:
+    assert vias(SITE.forward(request(via=came)))[1] == b"Via: " + goes
+
+
+def test_our_via_stands_above_the_first_one_wherever_that_is() -> None:
+    data = request(via=None, lines=[b"v: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1", b"X: y"])
+    lines = lines_of(SITE.forward(data))
+    at = lines.index(b"v: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1")
+    assert lines[at - 1].startswith(b"Via: SIP/2.0/UDP 192.0.2.7:5060;")
+    assert lines[at - 2].startswith(b"Content-Length")
+
+
+# What is not changed --------------------------------------------------------------------------------------------------
+
+ODD_LINES = st.sampled_from([
+    b"Subject:", b"s:a", b"X-Odd :  a\t b  ", b"X-Fold: a,\r\n\tb,\r\n  c", b"no colon", b"Allow: INVITE,ACK",
+    b"k: 100rel", b"Contact: <sip:a@b;x=y>;q=0.1 , \"Z\\\"\" <sip:c@d>", b"Via: SIP/2.0/TCP far;branch=z9hG4bK2",
+    b"v : SIP/2.0/UDP a , SIP/2.0/UDP b", b"X-Bytes: \xff\xfe\x00\xc3", b"Route: <sip:next;lr>", b"MAX-FORWARDS: 70",
+    b"Record-Route: <sip:other;lr>", b"m: *", b": nameless", b"Expires:\r\n 60",
+])  # fmt: skip
+TOP_VIAS = st.sampled_from([
+    "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1", "SIP/2.0/UDP pc33;rport;branch=z9hG4bK1", "SIP/2.0/UDP pc33",
+    "SIP / 2.0 / UDP  pc ; branch = z9hG4bK9 ;\trport", "SIP/2.0/UDP pc;branch=z9hG4bK1\r\n ,SIP/2.0/TCP b",
+    "SIP/2.0/UDP 192.0.2.1;received=1.2.3.4;rport=77;branch=z9hG4bK1",
+])  # fmt: skip
+
+
+@given(
+    st.sampled_from(["INVITE", "ACK", "CANCEL", "MESSAGE", "X.odd"]), TOP_VIAS, st.lists(ODD_LINES, max_size=8),
+    st.sampled_from([None, "70", " 1"]), st.binary(max_size=40), st.sampled_from([HOP, TO_TCP]), st.booleans(),
+)  # fmt: skip
+def test_forward_then_unwrap_is_the_identity(
+    method: str, via: str, lines: Sequence[bytes], hops: str | None, body: bytes, hop: Hop, has_length: bool
+) -> None:
+    if hops != "70":
+        lines = [line for line in lines if line != b"MAX-FORWARDS: 70"]
+    length = str(len(body)) if has_length else None
+    data = request(method, via=via, max_forwards=hops, lines=lines, body=body, content_length=length)
+    assert unwrap(SITE.forward(data, hop), data) == data
+
+
+@pytest.mark.parametrize("name", TYPICAL)
+@pytest.mark.parametrize("hop", [HOP, TO_TCP], ids=["udp", "tcp"])
+def test_what_programs_send_goes_through_as_it_is(name: str, hop: Hop) -> None:
+    data = TYPICAL[name]
+    assert unwrap(SITE.forward(data, hop), data) == data
+
+
+# Of the torture messages that can be read, those that a proxy refuses, and those of which it may not send all.
+REFUSED = {"zeromf": 483, "bext01": 420, "bext01.dat": 420}
+
+
+def outcome(data: bytes, listen: str = UDP) -> int | str | bytes:
+    """What becomes of one message: a status, the cause of a drop, or what is sent."""
+    try:
+        return SITE.receive(data, CLIENT, listen).to(HOP)
+    except Reject as reject:
+        return reject.status
+    except Drop as drop:
+        return drop.cause
+
+
+def as_one_should_be(data: bytes) -> bytes:
+    """A request without the blanks in its first line that are forgiven."""
+    start, line_end, rest = data.partition(b"\r\n")
+    return b" ".join(re.split(rb"\s+", start.strip())).replace(b"sip/2.0", b"SIP/2.0") + line_end + rest
+
+
+@pytest.mark.parametrize("name", TORTURE)
+def test_torture_messages_go_through_as_they_are_or_are_refused_as_their_rfc_says(name: str) -> None:
+    case = TORTURE[name]
+    became = outcome(case.data)
+    if isinstance(became, bytes):
+        head = lines_of(case.data)
+        start = lines_of(as_one_should_be(case.data))[0]
+        length = headers(case.data, b"content-length", b"l")
+        size = int(re.sub(rb"\D", b"", length[0])) if length else len(body_of(case.data))
+        if name == "mpart01":  # its Route is a strict router's (16.6 step 6)
+            (strict,) = headers(case.data, b"route")
+            before = start.split(b" ")[1]
+            start = start.replace(before, b"sip:127.0.0.1:5080")
+            head[head.index(strict)] = b"Route: <%b>" % before
+        wanted = b"\r\n".join((start, *head[1:], b"", body_of(case.data)[:size]))
+        assert unwrap(became, case.data) == wanted
+    elif case.kind == "response":
+        assert became == "response"
+    elif name in REFUSED:
+        assert became == REFUSED[name]
+    else:
+        assert became in case.allows or (not case.allows and isinstance(became, str))
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_what_devices_send_goes_through_as_it_is_or_is_refused_as_before(name: str) -> None:
+    data = DEVICES[name].data(5060)
+    became = outcome(data, TCP if DEVICES[name].transport == "tcp" else UDP)
+    if isinstance(became, bytes):
+        assert unwrap(became, data).partition(b"\r\n\r\n")[0] == as_one_should_be(data).partition(b"\r\n\r\n")[0]
+    else:
+        assert DEVICES[name].want in (became, None)
+
+
+def test_what_lies_behind_the_length_does_not_leave() -> None:
+    """On a stream it would be another message, from us."""
+    data = request("INVITE", body=b"abc") + b"BYE sip:x SIP/2.0\r\n"
+    assert body_of(SITE.forward(data, TO_TCP)) == b"abc"
+
+
+def test_line_ends_before_a_request_are_none_of_it() -> None:
+    assert SITE.forward(b"\r\n\r\n" + PHONE_INVITE) == SITE.forward(PHONE_INVITE)
+
+
+def test_a_stream_is_told_the_length() -> None:
+    data = request("INVITE", body=b"abc", content_length=None)
+    assert lines_of(SITE.forward(data, TO_TCP))[-1] == b"Content-Length: 3"
+    assert headers(SITE.forward(data), b"content-length") == []
+    assert headers(SITE.forward(request(lines=[b"l:"], content_length=None), TO_TCP), b"content-length", b"l") == [
+        b"Content-Length: 0"
+    ]
+
+
+def test_a_request_line_that_was_forgiven_leaves_as_one_should_be() -> None:
+    data = request("OPTIONS").replace(
+        b"OPTIONS sip:bob@example.com SIP/2.0", b"OPTIONS   sip:bob@example.com  sip/2.0 "
+    )
+    assert lines_of(SITE.forward(data))[0] == b"OPTIONS sip:bob@example.com SIP/2.0"
+
+
+# Loops, 16.3 step 4 ---------------------------------------------------------------------------------------------------
+
+
+def bounce(first: Site, second: Site, data: bytes) -> tuple[int, int]:
+    """Let two edges send a request to each other, each thinking that the other one is another host; what ends it."""
+    hops = (Hop("udp:192.0.2.7:5060", "192.0.2.8", 5060), Hop("udp:192.0.2.8:5060", "192.0.2.7", 5060))
+    client = CLIENT
+    for rounds in range(100):
+        at = rounds % 2
+        try:
+            data = (
+                (first, second)[at]
+                .receive(data, client, hops[at].listen)
+                .to(
+                    hops[at]._replace(host=f"10.{rounds}.0.1")  # never its own source: that would end it sooner
+                )
+            )
+        except Reject as reject:
+            return reject.status, rounds
+        client = ("192.0.2.7", 5060) if at == 0 else ("192.0.2.8", 5060)
+    raise AssertionError("they go on for ever")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_two_edges_at_each_other_end_by_482(method: str) -> None:
+    first, second = Site(["udp:192.0.2.7:5060"]), Site(["udp:192.0.2.8:5060"])
+    assert bounce(first, second, request(method)) == (482, 3)
+
+
+def test_where_a_request_changes_each_time_max_forwards_ends_it() -> None:
+    site, data = Site(), request("INVITE", max_forwards="20")
+    for rounds in range(20):
+        client = ("10.0.0.5", 5060) if rounds else CLIENT
+        data = site.receive(data, client).to(Hop(UDP, "10.0.0.6", 5060), Edits(uri=b"sip:bob%d@example.com" % rounds))
+    with pytest.raises(Reject) as caught:
+        site.receive(data, ("10.0.0.5", 5060))
+    assert caught.value.status == 483
+
+
+def test_a_spiral_goes_on() -> None:
+    """Back with another Request-URI, or another Route, it is a request of its own."""
+    sent = SITE.forward(request("INVITE"))
+    back = sent.replace(b"\r\nVia:", b"\r\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKkam\r\nVia:", 1)
+    changed = back.replace(b"sip:bob@example.com SIP", b"sip:bob@192.0.2.50 SIP")
+    for data in (changed, back.replace(b"\r\nFrom:", b"\r\nRoute: <sip:far;lr>\r\nFrom:")):
+        assert branch(SITE.receive(data, ("10.0.0.5", 5060)).to(Hop(UDP, "192.0.2.50", 5060))) != branch(sent)
+
+
+def test_who_sends_through_us_in_both_directions_is_no_loop() -> None:
+    """A registrar behind us that reaches its phones by way of us, the Request-URI unchanged: once, and not twice."""
+    client = SITE.forward(request("INVITE"))
+    kamailio = client.replace(b"\r\nVia:", b"\r\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKkam\r\nVia:", 1)
+    sent = SITE.receive(kamailio, ("10.0.0.5", 5060)).to(Hop(UDP, "10.0.0.9", 5060))
+    again = sent.replace(b"\r\nVia:", b"\r\nVia: SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKkam2\r\nVia:", 1)
+    with pytest.raises(Reject) as caught:
+        SITE.receive(again, ("10.0.0.5", 5060))
+    assert caught.value.status == 482
+
+
+def test_somebody_elses_branch_is_no_loop() -> None:
+    """The same digits under another sent-by: not a Via that we wrote."""
+    sent = SITE.forward(request("INVITE"))
+    theirs = vias(sent)[0].replace(b"192.0.2.7", b"192.0.2.99")
+    assert SITE.forward(request("INVITE", lines=[theirs]))
+    with pytest.raises(Reject):
+        SITE.forward(request("INVITE", lines=[vias(sent)[0]]))
+
+
+# Security -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("client", "via", "hop"),
+    [
+        (("10.0.0.5", 5060), "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1", HOP),
+        (("10.0.0.5", 40_000), "SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK1", HOP),
+        (("10.0.0.5", 5060), "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1", TO_TCP),
+        (("2001:db8::5", 5060), "SIP/2.0/UDP [2001:db8::5];branch=z9hG4bK1", Hop(UDP, "2001:DB8:0::5", 5060)),
+        (("::ffff:10.0.0.5", 5060), "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1", HOP),
+    ],
+)
+def test_nothing_goes_back_to_who_sent_it(client: tuple[str, int], via: str, hop: Hop) -> None:
+    with pytest.raises(Reject) as caught:
+        SITE.receive(request("INVITE", via=via), client).to(hop)
+    assert caught.value.status == 482
+    with pytest.raises(Drop, match="loop"):
+        SITE.receive(request("ACK", via=via), client).to(hop)
+
+
+def test_nothing_goes_back_on_the_connection_that_it_came_by() -> None:
+    onward = SITE.receive(request("INVITE"), listen=TCP, connection=b"c1")
+    with pytest.raises(Reject):
+        onward.to(TO_TCP._replace(connection=b"c1"))
+
+
+def test_two_on_one_host_may_reach_each_other() -> None:
+    via = "SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bK1"
+    assert SITE.receive(request("INVITE", via=via), ("10.0.0.5", 5070)).to(HOP)
+
+
+def test_what_a_datagram_cannot_hold_is_513() -> None:
+    data = request("INVITE", body=b"x" * 65_000)
+    assert SITE.forward(data)
+    with pytest.raises(Reject) as caught:
+        SITE.forward(request("INVITE", body=b"x" * (65_535 - len(data) + 65_000)))
+    assert caught.value.status == 513
+    with pytest.raises(Drop, match="too-large"):
+        SITE.forward(request("ACK", body=b"x" * 65_350))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8:1111:2222:3333:4444:5555:6666"])
+def test_what_is_added_has_a_bound(host: str) -> None:
+    listen = "udp:[2001:db8:1111:2222:3333:4444:5555:7777]:65535"
+    data = request("INVITE", via="SIP/2.0/UDP a-name.example.com;rport;branch=z9hG4bK1", max_forwards=None)
+    sent = SITE.receive(data, (host, 65_535), listen, b"c" * 24).to(
+        Hop(TCP, "10.0.0.5", 5060, b"d" * 24), record_route=True
+    )
+    assert len(sent) - len(data) < 1_024
+    assert len(SITE.forward(data)) - len(data) < 250
+
+
+def test_the_ack_of_a_stranger_goes_on_as_it_is() -> None:
+    assert unwrap(SITE.forward(SIPP_ACK), SIPP_ACK) == SIPP_ACK
+
+
+def test_one_request_may_go_to_one_hop_and_then_to_another() -> None:
+    """Over a stream, for one that is too long for UDP (18.1.1); or to who is next when a connection fails."""
+    onward = SITE.receive(PHONE_INVITE)
+    over_udp, over_tcp, again = onward.to(HOP), onward.to(TO_TCP), onward.to(HOP)
+    assert over_udp == again
+    assert branch(over_tcp) == branch(over_udp)
+    assert over_tcp == over_udp.replace(b"Via: SIP/2.0/UDP 192.0.2.7", b"Via: SIP/2.0/TCP 192.0.2.7")
+    assert param(vias(over_udp)[0], b"flow") == param(vias(over_tcp)[0], b"flow")
+    assert [line for line in lines_of(over_tcp) if not is_header(line, b"via")]
