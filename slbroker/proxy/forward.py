@@ -171,8 +171,9 @@ class Onward:
         lines = record_routes(
             self.message, self.forwarder.seals, came, (hop.listen, leaves if hop.connection else None)
         )
+        at = 1 if self.message.first(b"max-forwards") is not None else 2  # behind the one that we have put there
         for line in reversed(lines):
-            head.insert(1, b"record-route", line)
+            head.insert(at, b"record-route", line)
 
     def _is_source(self, hop: Hop) -> bool:
         """Return whether `hop` is where the request came from, or where its replies go."""
@@ -196,7 +197,7 @@ def _count_hop(head: Head) -> None:
     """Take one off Max-Forwards, which has been judged, or put one in (16.6 step 3)."""
     found = head.find_all(b"max-forwards")
     if not found:
-        head.append(b"max-forwards", FRESH_HOPS)
+        head.insert(1, b"max-forwards", FRESH_HOPS)  # where Kamailio puts it
     for at in found:
         head.lines[at] = _one_less(head.lines[at])
 

@@ -1,7 +1,7 @@
 """What we write so that later requests come through us: Record-Route (RFC 3261 16.6 step 4) and Path (RFC 3327).
 
-    Record-Route: <sip:TOKEN@198.51.100.1:5060;lr;r2=on>                  where the request leaves
-    Record-Route: <sip:TOKEN@203.0.113.5:5060;transport=tcp;lr;r2=on>     where it came in
+    Record-Route: <sip:TOKEN@198.51.100.1:5060;r2=on;lr>                  where the request leaves
+    Record-Route: <sip:TOKEN@203.0.113.5:5060;transport=tcp;r2=on;lr>     where it came in
 
 One stands for both where these are the same, and there is no `r2`, as with Kamailio's `enable_double_rr`. A token in
 the place of the user leads back to the connection or address on that side (`flow`, `route`).
@@ -41,8 +41,8 @@ def record_routes(
         return [b"Record-Route: <%b;lr>" % uri_of(came[0], back, secure)]
     on = leaves[1] and seals.route.token(leaves[1].write(), bound_to(TO_CALLEE, message.call_id, message.from_tag))
     return [
-        b"Record-Route: <%b;lr;r2=on>" % uri_of(leaves[0], on or b"", secure),
-        b"Record-Route: <%b;lr;r2=on>" % uri_of(came[0], back, secure),
+        b"Record-Route: <%b;r2=on;lr>" % uri_of(leaves[0], on or b"", secure),
+        b"Record-Route: <%b;r2=on;lr>" % uri_of(came[0], back, secure),
     ]
 
 
