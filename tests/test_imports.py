@@ -25,6 +25,7 @@ PACKAGES = ("slbroker", "edge/slbroker_edge", "handlers/slbroker_handlers")
 # No I/O and no clock: bytes and `now` come in as arguments.
 PURE = (
     "slbroker.sip",
+    "slbroker.proxy",
     "slbroker.totag",
     "slbroker.bus.envelope",
     "slbroker.bus.dispatcher",
@@ -164,7 +165,14 @@ def test_the_public_names_are_loaded_when_they_are_asked_for() -> None:
 
 
 def test_sip_knows_neither_the_bus_nor_that_there_are_compiled_twins(ours: Tree) -> None:
-    upward = crossings(ours, ["slbroker.sip"], ["slbroker.bus", "slbroker.broker", "slbroker.twins"])
+    upward = crossings(ours, ["slbroker.sip"], ["slbroker.bus", "slbroker.broker", "slbroker.proxy", "slbroker.twins"])
+    assert [str(i) for i in upward] == []
+
+
+def test_forwarding_knows_neither_the_bus_nor_plugins(ours: Tree) -> None:
+    upward = crossings(
+        ours, ["slbroker.proxy"], ["slbroker.bus", "slbroker.broker", "slbroker.plugin", "slbroker.settings"]
+    )
     assert [str(i) for i in upward] == []
 
 
@@ -196,6 +204,8 @@ SOUND = {
     "slbroker/plugin.py": "import asyncio\nfrom .sip import parser",
     "slbroker/cli.py": "def run():\n    from slbroker_edge import service\n    import slbroker_handlers",
     "slbroker/totag.py": "import hashlib",
+    "slbroker/proxy/__init__.py": "",
+    "slbroker/proxy/forward.py": "from slbroker.sip import parser",
     "slbroker/sip/__init__.py": "",
     "slbroker/sip/parser.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket\n"
     "from slbroker.sip.grammar import TOKEN",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from slbroker.errors import Drop, Reject
 from slbroker.proxy.branch import BRANCH_LENGTH, PREFIX
 from slbroker.proxy.flow import bound_to, read_flow
-from slbroker.proxy.head import Head, flat
+from slbroker.proxy.head import Head, flat, with_value
 from slbroker.sip.address import tag_of
 from slbroker.sip.grammar import MAX_CSEQ, is_digits, match_cseq, unfold
 from slbroker.sip.reply import status_line
@@ -107,9 +107,9 @@ def _read_ours(line: bytes) -> tuple[bytes, bytes, int]:
 def _cut_via(head: Head, at: int, end: int) -> None:
     """Take away the first Via, which ends at `end` of its line. Raises Drop("no-via") where it is the only one."""
     line = head.lines[at]
-    rest = line[end + 1 :]  # behind the comma
-    if rest.strip(b" \t\r\n"):
-        head.lines[at] = line[: line.index(b":") + 1] + (rest if rest[:1] in (b" ", b"\t") else b" " + rest)
+    rest = line[end + 1 :].lstrip(b" \t\r\n")  # behind the comma
+    if rest:
+        head.lines[at] = with_value(line, rest)
         return
     head.delete(at)
     if b"via" not in head.names:

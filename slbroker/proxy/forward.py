@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 FRESH_HOPS: Final = b"Max-Forwards: 70"  # RFC 3261 16.6 step 3, where there was none
 # RFC 3261 18.1.1: a request longer than this goes over a stream, where the next hop takes it there.
 MAX_UDP_REQUEST: Final = 1_300
-_MAX_ADDED: Final = 1_024  # bytes: our Via, two Record-Routes, `received`; what is more is edits, which have a limit
 
 
 class LastHop(Reject):

@@ -24,7 +24,7 @@ FLAG_INACTIVE: Final = 1
 FLAG_TRYING: Final = 2
 FLAG_DISABLED: Final = 4
 FLAG_PROBING: Final = 8
-FLAG_NO_RESOLVING: Final = 16  # at start; we never look a name up there
+# 16 is for names that are not to be looked up at start, which we never do
 FLAG_NO_PING: Final = 32
 ALL_FLAGS: Final = 63
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -89,7 +89,7 @@ def test_max_forwards_that_is_no_number_of_hops_is_400(value: str) -> None:
         ({"route": "<sip:[>"}, "bad-ack"),
     ],
 )
-def test_nobody_is_told_why_an_ack_does_not_go_on(lines: dict[str, str], cause: str) -> None:
+def test_nobody_is_told_why_an_ack_does_not_go_on(lines: dict[str, Any], cause: str) -> None:
     with pytest.raises(Drop) as caught:
         SITE.forward(request("ACK", **lines))
     assert caught.value.cause == cause
