@@ -32,8 +32,6 @@ UNFINISHED = {
     "slbroker.proxy.forward.MAX_UDP_REQUEST",
     "slbroker.proxy.groups.read_groups",
     "slbroker.proxy.groups.read_algorithm",
-    "slbroker.proxy.groups.choose",
-    "slbroker.proxy.groups.key_of",
     "slbroker.proxy.health.counted_statuses",
     "slbroker.proxy.health.Health.of_flags",
     "slbroker.proxy.health.Health.is_pinged",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from slbroker.listen import default_port
 from slbroker.proxy.selection import ranked
+from slbroker.sip.grammar import MAX_PORT
 from slbroker.sip.networks import read_host
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _by_srv(transport: str, srv_name: str, name: str, key: bytes) -> Generator[Q
     places: list[Place] = []
     for record in _in_order(records, key):
         target = record.target.rstrip(".")
-        if not target or not 0 < record.port < 65_536:  # RFC 2782: "." says that the service is not there
+        if not target or not 0 < record.port <= MAX_PORT:  # RFC 2782: "." says that the service is not there
             continue
         hosts = [target] if _is_numeric(target) else (yield from _addresses(target, key))
         places += [Place(transport, host, record.port, name) for host in hosts]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from slbroker.errors import ConfigError
-from slbroker.listen import MAX_PORT, default_port
+from slbroker.listen import default_port
+from slbroker.sip.grammar import MAX_PORT
 from slbroker.sip.uri import plain_host
 
 if TYPE_CHECKING:

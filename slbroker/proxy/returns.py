@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from slbroker.listen import MAX_PORT, default_port
+from slbroker.listen import default_port
 from slbroker.proxy.flow import Flow, listener_id
+from slbroker.sip.grammar import MAX_PORT
 from slbroker.sip.networks import read_host
 from slbroker.sip.via import MAX_PORT_DIGITS
 
