@@ -81,8 +81,10 @@ def twins() -> list[Extension]:
         for package in packages
         for path in sorted(package.rglob("*.pyx"))
     ]
-    for extension in found:  # where those of one package find the declarations of another's, wherever this is run from
+    for extension in found:
+        # Where those of one package find the declarations of another's, wherever this is run from.
         extension.cython_include_dirs = [str(HERE)]
+        extension.cython_directives = {"language_level": 3, "boundscheck": False, "wraparound": False}
     return found
 
 

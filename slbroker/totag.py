@@ -72,7 +72,6 @@ class Mac:
         return compare_digest(tag, self.tag(call_id, from_tag, cseq))
 
 
-@compiled_or_pure("slbroker._totag")
 def unsigned(acks: Sequence[Ack], macs: Mapping[bytes, Mac], start: int, stop: int) -> list[Ack]:
     """Return the ACKs whose To-tag is none of `macs`; the bytes from `start` to `stop` of a tag say which it would be.
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TWINS: Final = (
-    "slbroker.sip._names", "slbroker._totag", "slbroker.bus._jobs", "slbroker.bus._items", "slbroker.bus._frames",
-    "slbroker_edge._repeats", "slbroker_edge._reader", "slbroker_edge._outbox", "slbroker_edge._recall",
-    "slbroker_edge.transports._datagrams",
+    "slbroker.sip._grammar", "slbroker.sip._parser", "slbroker._totag", "slbroker.bus._jobs", "slbroker.bus._items",
+    "slbroker.bus._frames", "slbroker_edge._repeats", "slbroker_edge._reader", "slbroker_edge._outbox",
+    "slbroker_edge._recall", "slbroker_edge.transports._datagrams",
 )  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def _is_built(name: str) -> bool:
 
 
 KIND: Final = _choose()
+WORDS: Final = "compiled twins" if KIND == "compiled" else "pure Python"  # for a log line
 _definitions: Final[dict[Any, Any]] = {}
 
 

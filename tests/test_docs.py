@@ -63,7 +63,9 @@ def absent(page: str) -> list[str]:
     files = [file for folder in folders for file in folder.rglob("*.py*") if file.suffix in (".py", ".pyx")]
     known = {name for file in files for name in (file.name, file.stem, file.parent.name)}
     for file in files:
-        known.update(re.findall(r"^ *(?:async )?(?:def|class|cpdef) (\w+)", file.read_text("utf-8"), re.MULTILINE))
+        text = file.read_text("utf-8")
+        known.update(re.findall(r"^ *(?:async )?(?:def|class|cpdef) (\w+)", text, re.MULTILINE))
+        known.update(re.findall(r"^(\w+): TypeAlias", text, re.MULTILINE))
 
     def is_there(name: str) -> bool:
         if "/" in name:
@@ -100,6 +102,17 @@ def test_the_paths_that_pages_and_docstrings_name_are_there() -> None:
     named = {str(file.relative_to(ROOT)): missing(file.read_text("utf-8")) for file in files}
     assert {file: paths for file, paths in named.items() if paths} == {}
     assert missing("see `tests/lab/README.md`, docs/gone.md and slbroker/inner.") == ["docs/gone.md", "slbroker/inner"]
+
+
+def test_a_request_is_followed_in_twenty_files() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    walk = re.search(r"^## The way of a request\n(.*?)^Some requests", page, re.MULTILINE | re.DOTALL)
+    words = re.search(r"^## Words\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    assert walk
+    assert words
+    files = re.findall(r"`([\w/]+\.py)`", walk[1])
+    assert 12 <= len(files) == len(set(files)) <= 20
+    assert len(re.findall(r"^\| (?:`|[a-z])", words[1], re.MULTILINE)) == 10 + 1, "ten words, and the head"
 
 
 def test_what_is_not_there_is_noticed() -> None:

@@ -43,19 +43,16 @@ from slbroker.bus.jobs import Job
 from slbroker.sip.validate import USUAL
 from slbroker.totag import Mac
 from slbroker_edge.outbox import post_replies
-from slbroker_edge.reader import is_answerable, read_with_key, take_in
+from slbroker_edge.reader import read_turn
+class Listener:
+    name = "udp:h:1"
 PEER = ("192.0.2.1", 5060)
 def request(method="OPTIONS", more="", from_="From", branch="z9hG4bK1", via="192.0.2.9"):
     return (f"{method} sip:a@b SIP/2.0\\r\\nVia: SIP/2.0/UDP {via};branch={branch}\\r\\n{from_}: <sip:a@b>;tag=x\\r\\n"
             f"To: <sip:a@b>\\r\\nCall-ID: c\\r\\nCSeq: 1 {method}\\r\\n{more}\\r\\n").encode()
 def read(data):
-    if take_in is not None:
-        jobs, _acks, rest = take_in([(data, PEER)], None, "udp:h:1", ANY, is_answerable)
-        return (jobs[0].reading, jobs[0].key) if jobs else None
-    try:
-        return read_with_key(data, PEER, "udp:h:1", USUAL)
-    except Exception:
-        return None
+    jobs, _acks, _alone = read_turn([(data, PEER)] if data else [], Listener, USUAL)
+    return (jobs[0].reading, jobs[0].key) if jobs else None
 said = {"kind": twins.KIND}
 dollar = read(request("A$B"))
 said["token"] = dollar and [dollar[0].method.decode(), dollar[0].uri.decode(), dollar[0].call_id.decode()]

@@ -1,4 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
 """The twin of `recall`: finds what is remembered by the bytes of a request as it is packed, and answers from them.
 
 The values of the usual fields are cut out here where they are written as they usually are; all else is left to the
@@ -13,10 +12,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy
 
-from slbroker._totag cimport DIGEST, MAX_PREFIX, Mac
+from slbroker._totag cimport Mac
 from slbroker.bus._items cimport status_of, write_reply
 from slbroker.bus._jobs cimport Job
-from slbroker.bus.msgpack cimport Input, append, put_bytes, take_array, take_bytes, take_data, take_number
+from slbroker.bus.msgpack cimport Input, append, put_bytes, take_array, take_bytes, take_data, take_number, take_raw
+from slbroker.sip._grammar cimport Text, text_of
 from slbroker_edge._outbox cimport post
 from slbroker_edge._repeats cimport Repeats
 
@@ -58,10 +58,6 @@ _PARTS = {
 
 # A request, as far as it has been looked at --------------------------------------------------------------------
 
-cdef struct Text:
-    const char *at
-    Py_ssize_t length
-
 cdef struct Parts:  # of a URI
     int state  # 0: not looked at, 1: cut, -1: not written as they usually are
     Text scheme
@@ -85,10 +81,6 @@ cdef struct View:
 cdef View view  # of the request that is looked at; there is one at a time
 cdef object viewed = None  # as Python reads it, where that was needed
 cdef char room[KEY_ROOM + 8]
-
-
-cdef inline Text text_of(bytes data) noexcept:
-    return Text(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
 
 cdef void begin(bytes packed) noexcept:
@@ -120,11 +112,8 @@ cdef inline Text take_word(Input *source) noexcept:
         length = take_bytes(source, <int>kind - 0xd8)
     else:
         source.failed = True
-    if length > <uint64_t>(source.end - source.at):
-        source.failed = True
-        length = 0
-    word = Text(<const char *>source.at, <Py_ssize_t>length)
-    source.at += length
+    word.at = <const char *>take_raw(source, &length)
+    word.length = <Py_ssize_t>length
     return word
 
 
@@ -464,7 +453,7 @@ cdef class Recall:
                 if expires <= now:
                     del table.young[key]
                     continue
-                if repeats is not None and repeats.used and repeats.knows(job):
+                if repeats is not None and repeats.used and repeats.has(job):
                     return False
                 table.said += 1
                 self.answer(job, reading, <bytes>kept, mac, outbox, arming)
@@ -484,23 +473,21 @@ cdef class Recall:
     cdef int answer(self, Job job, object reading, bytes kept, Mac mac, dict outbox, dict arming) except -1:
         cdef const char *line = PyBytes_AS_STRING(kept) + HEAD
         cdef unsigned short line_length
-        cdef Py_ssize_t tag_length = 0
-        cdef char tag[MAX_PREFIX + 2 * DIGEST]
-        cdef bytes call_id, from_tag, reply
+        cdef Text status_line
+        cdef bytes reply, tag = None
         cdef int status
         memcpy(&line_length, PyBytes_AS_STRING(kept) + sizeof(double), sizeof(line_length))
         if not line_length:
             self.dropped += 1
             return 0
-        status = status_of(line, line_length)
+        status_line = Text(line, line_length)
+        status = status_of(status_line)
         if status > 100 and not PyBytes_GET_SIZE(<bytes>PyTuple_GET_ITEM(reading, TO_TAG)):
-            call_id, from_tag = <bytes>PyTuple_GET_ITEM(reading, CALL_ID), <bytes>PyTuple_GET_ITEM(reading, FROM_TAG)
-            tag_length = mac.write_tag(
-                tag, PyBytes_AS_STRING(call_id), PyBytes_GET_SIZE(call_id), PyBytes_AS_STRING(from_tag),
-                PyBytes_GET_SIZE(from_tag), <uint32_t><object>PyTuple_GET_ITEM(reading, CSEQ))
+            tag = mac.tag_of(
+                text_of(<bytes>PyTuple_GET_ITEM(reading, CALL_ID)), text_of(<bytes>PyTuple_GET_ITEM(reading, FROM_TAG)),
+                <uint32_t><object>PyTuple_GET_ITEM(reading, CSEQ))
         reply = write_reply(
-            view.headers, status, line, line_length, line + line_length,
-            PyBytes_GET_SIZE(kept) - HEAD - line_length, tag, tag_length)
+            view.headers, status, status_line, Text(line + line_length, PyBytes_GET_SIZE(kept) - HEAD - line_length), tag)
         post(reading, job.listener, job.reply_to, reply, outbox, arming)
         self.replied += 1
         return 0

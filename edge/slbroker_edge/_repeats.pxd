@@ -1,22 +1,16 @@
-from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from slbroker.bus._jobs cimport Job
+from slbroker.sip._grammar cimport Text
 
-cdef struct Part:
-    const char *at
-    Py_ssize_t length
-
-cdef uint64_t key_of(Part *parts, int count, uint64_t cseq, uint64_t port) noexcept
+cdef uint64_t begin_key(uint64_t cseq, uint64_t port) noexcept
+cdef uint64_t mix_part(uint64_t key, Text part) noexcept
 
 cdef class Repeats:
-    cdef PyObject **slots
-    cdef size_t mask, used
-    cdef int most_alike
+    cdef list chains  # the first job of each, or None; its `beside` is the next one
+    cdef readonly Py_ssize_t used
     cdef object is_repeat
 
-    cdef bint knows(self, Job job) except -1
-    cdef bint find_place(self, Job job) except -1
-    cdef int resize(self, size_t most) except -1
-    cdef size_t free_slot(self, uint64_t key) noexcept
-    cdef int leave(self, Job job) except -1
+    cpdef bint has(self, Job job) except -1
+    cpdef bint enter(self, Job job) except -1
+    cpdef end(self, Job job)

@@ -1,6 +1,6 @@
 """What happens to a message at the edge, in the order it happens; no sockets, no clock.
 
-    datagrams -> parse -> ACK filter -> dispatcher -> (bus) -> replies -> listener
+    datagrams -> reader -> ACK filter -> repeats -> dispatcher -> (bus) -> outbox -> listener
 
 Every message taken in meets one fate (`slbroker.stats.Fates`).
 """
@@ -8,9 +8,9 @@ Every message taken in meets one fate (`slbroker.stats.Fates`).
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
-from slbroker.bus.choice import ANY, DEFAULT_POOL
+from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.jobs import Job
@@ -26,17 +26,9 @@ from slbroker_edge.budget import Budget
 from slbroker_edge.complaints import RefusedTags, Shedding
 from slbroker_edge.identity import ServerHeader
 from slbroker_edge.outbox import MAX_REPLY, match_status_line, post, post_replies
-from slbroker_edge.reader import (
-    is_answerable,
-    is_repeat,
-    read_ack,
-    read_with_key,
-    reply_address,
-    stamp_message,
-    take_in,
-)
+from slbroker_edge.reader import is_repeat, read_ack, read_turn, reply_address, stamp_message
 from slbroker_edge.repeats import Repeats
-from slbroker_edge.shadow import Shadow, ShadowJob
+from slbroker_edge.shadow import Shadow, Shadowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +73,7 @@ class Edge:
         self.routes = Routes(policies.routes)
         self._anywhere = self.routes.everywhere
         self.shadow = Shadow(*policies.shadow) if policies.shadow else None
+        self._desk = Shadowed(dispatcher, self.shadow) if self.shadow else dispatcher  # where requests are given
         self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
         self.fates = Fates()
         self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
@@ -102,45 +95,73 @@ class Edge:
     def take(self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float) -> None:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
         self.fates.received += len(datagrams)
-        if take_in is not None and self.checks.usual:
-            jobs, acks, rest = take_in(datagrams, listener, listener.name, ANY, is_answerable)
-            if acks:  # they answer what was replied to before, so they come before what is new
-                self._take_acks(acks, listener, now)
-            done = 0
-            for before, data, address in rest:
-                if done < before:
-                    self._take_jobs(jobs[done:before], now)
-                    done = before
-                self._take_one(data, address, listener, now)
-            if done < len(jobs):
-                self._take_jobs(jobs[done:] if done else jobs, now)
-        else:
-            for data, address in datagrams:
-                self._take_one(data, address, listener, now)
+        jobs, acks, alone = read_turn(datagrams, listener, self.checks)
+        if acks:  # they answer what was replied to before, so they come before what is new
+            self._absorb(acks, listener, now)
+        done = 0
+        for before, one, address in alone:
+            if done < before:
+                self._hand_out(jobs[done:before], now)
+                done = before
+            self._take_alone(one, address, listener, now)
+        if done < len(jobs):
+            self._hand_out(jobs[done:] if done else jobs, now)
         if self.dispatcher.ended:
             self._end(now)
 
-    def _take_jobs(self, jobs: list[Job], now: float) -> None:
-        """Take requests that workers get unasked."""
-        if self.draining:  # what is refused at once ends before the next is looked at, so that has nothing to repeat
-            for job in jobs:
-                job.choice = self.routes.choose(job.reading, job.listener.name)
-                self._take_alone(job, now)
+    def _absorb(self, acks: list[Ack], listener: Listener, now: float) -> None:
+        """Absorb the ACKs to our replies, together where no worker anywhere has asked for any."""
+        if self.dispatcher.takes(b"ACK", self._anywhere) or self.dispatcher.takes(FILTERED_ACK, self._anywhere):
+            for ack, data, address in acks:
+                self._pass_on(ack, data, address, listener, now)
             return
-        has_routes = bool(self.policies.routes or self.shadow)
-        if self.remembered is not None and not has_routes:
-            jobs = self._say_again(self.remembered, DEFAULT_POOL, jobs, self._repeats, now)
+        rest = len(self.ack_filter.absorb(acks, now))
+        self.fates.absorbed += len(acks) - rest
+        if rest:
+            self.fates.drop("ack", rest)
+
+    def _pass_on(self, ack: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
+        """Give an ACK, absorbed or not, to a worker that has asked for such."""
+        choice = self.routes.choose(ack, listener.name)
+        absorbed = self.ack_filter.absorbs(ack, now)
+        asks = FILTERED_ACK if absorbed else b"ACK"
+        if self.dispatcher.takes(asks, choice):
+            whole = read_ack(data, address, listener.name, self.checks, asks)
+            self._desk.submit(Job(whole, asks, choice, len(data), listener, address), now)
+        elif absorbed:
+            self.fates.absorbed += 1
+        else:
+            self.fates.drop("ack")
+
+    def _hand_out(self, jobs: list[Job], now: float) -> None:
+        """Give requests that workers get unasked to the dispatcher, those left out that repeat one in flight."""
+        if self.draining:
+            jobs = [job for job in jobs if not self._turn_away(job)]
+        remembered = self.remembered
+        if remembered is not None and not self.policies.routes:
+            jobs = self._say_again(remembered, DEFAULT_POOL, jobs, self._repeats, now)
         fresh = self._repeats.admit(jobs)
         self.fates.repeated += len(jobs) - len(fresh)
-        jobs = fresh
-        if has_routes:
-            for job in jobs:
-                job.choice = self.routes.choose(job.reading, job.listener.name)
-                self._take_fresh(job, now)
-        elif jobs:
-            self.dispatcher.submit_all(jobs, now)
-            if self.remembered is not None:
-                self.remembered.mark(DEFAULT_POOL)
+        if self.policies.routes:
+            self._hand_out_by_routes(fresh, now)
+            return
+        self._desk.submit_all(fresh, now)
+        if remembered is not None:
+            remembered.mark(DEFAULT_POOL)
+
+    def _hand_out_by_routes(self, jobs: list[Job], now: float) -> None:
+        remembered = self.remembered
+        for job in jobs:
+            job.choice = self.routes.choose(job.reading, job.listener.name)
+            if remembered is None:
+                self._desk.submit(job, now)
+                continue
+            pool = self.dispatcher.pool_of(job)
+            if self._say_again(remembered, pool, [job], None, now):
+                self._desk.submit(job, now)
+                remembered.mark(pool)
+            else:
+                self._repeats.end(job)
 
     def _say_again(
         self, remembered: Remembered, pool: str, jobs: list[Job], repeats: Repeats[Job] | None, now: float
@@ -149,78 +170,30 @@ class Edge:
         mac = self.ack_filter.signer.mac
         return remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming)
 
-    def _take_alone(self, job: Job, now: float) -> None:
-        if self._repeats.enter(job):
-            self._take_fresh(job, now)
+    def _turn_away(self, job: Job) -> bool:
+        """Answer an OPTIONS with 503, unless it repeats one in flight; return whether this was one."""
+        if job.reading.method != b"OPTIONS" or not self._repeats.enter(job):
+            return False
+        self._repeats.end(job)  # so it has no repeats either
+        self._reply_busy(job)
+        return True
+
+    def _take_alone(self, one: Job | Drop | BadRequest, address: Address, listener: Listener, now: float) -> None:
+        """Take what has its own way: what is dropped, what is answered here, and a CANCEL."""
+        if isinstance(one, Drop):
+            self.fates.drop(one.cause)
+        elif isinstance(one, BadRequest):
+            self._reply_bad(one, address, listener)
         else:
-            self.fates.repeated += 1
-
-    def _take_fresh(self, job: Job, now: float) -> None:
-        if self.draining and job.reading.method == b"OPTIONS":
-            self._repeats.end(job)
-            self._refuse(job)
-            return
-        remembered = self.remembered if not job.asks else None
-        pool = self.dispatcher.pool_of(job) if remembered is not None else ""
-        if remembered is not None and not self._say_again(remembered, pool, [job], None, now):
-            self._repeats.end(job)
-            return
-        self.dispatcher.submit(job, now)
-        if remembered is not None:
-            remembered.mark(pool)
-        if self.shadow is not None and not job.asks:
-            self.shadow.copy(job, self.dispatcher, now)
-
-    def _take_one(self, data: bytes, address: Address, listener: Listener, now: float) -> None:
-        """Take a datagram that may be anything."""
-        try:
-            reading, key = read_with_key(data, address, listener.name, self.checks)
-            if reading.method == b"ACK":
-                self._take_ack(reading, data, address, listener, now)
+            one.choice = self.routes.choose(one.reading, listener.name)
+            if not self.dispatcher.takes(one.asks, one.choice):
+                self.fates.drop("cancel")
+            elif self._repeats.enter(one):
+                self._desk.submit(one, now)
             else:
-                self._take_request(reading, key, len(data), address, listener, now)
-        except Drop as drop:
-            self.fates.drop(drop.cause)
-        except BadRequest as bad:
-            self._take_bad(bad, address, listener)
+                self.fates.repeated += 1
 
-    def _take_request(
-        self, reading: Reading, key: int, size: int, address: Address, listener: Listener, now: float
-    ) -> None:
-        choice = self.routes.choose(reading, listener.name)
-        asks = b""
-        if reading.method == b"CANCEL":
-            if not self.dispatcher.takes(reading.method, choice):
-                raise Drop("cancel")
-            asks = reading.method
-        job = Job(reading, asks, choice, size, listener, reply_address(address, reading.reply_port), key)
-        self._take_alone(job, now)
-
-    def _take_acks(self, acks: list[Ack], listener: Listener, now: float) -> None:
-        """Take ACKs, together where no worker anywhere has asked for them."""
-        if self.dispatcher.takes(b"ACK", self._anywhere) or self.dispatcher.takes(FILTERED_ACK, self._anywhere):
-            for ack, data, address in acks:
-                self._take_ack(ack, data, address, listener, now)
-            return
-        rest = len(self.ack_filter.absorb(acks, now))
-        self.fates.absorbed += len(acks) - rest
-        if rest:
-            self.fates.drop("ack", rest)
-
-    def _take_ack(self, reading: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
-        choice = self.routes.choose(reading, listener.name)
-        absorbed = self.ack_filter.absorbs(reading, now)
-        asks = FILTERED_ACK if absorbed else b"ACK"
-        if not self.dispatcher.takes(asks, choice):
-            if absorbed:
-                self.fates.absorbed += 1
-            else:
-                self.fates.drop("ack")
-            return
-        whole = read_ack(data, address, listener.name, self.checks, asks)
-        self.dispatcher.submit(Job(whole, asks, choice, len(data), listener, address), now)
-
-    def _take_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
+    def _reply_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
         """Answer a malformed request, if it says where to and is one that is answered."""
         try:
             if bad.message.method == b"CANCEL":
@@ -252,25 +225,18 @@ class Edge:
             self.fates.drop(drop.cause)
             return False
         answered = self.fates.replied
-        self._take_bad(BadRequest(fault.status, fault.reason, message), address, listener)
+        self._reply_bad(BadRequest(fault.status, fault.reason, message), address, listener)
         return self.fates.replied > answered
 
     # An answer comes back ---------------------------------------------------------------------------------------
 
     def answer(self, identity: bytes, frames: Sequence[bytes], now: float) -> None:
         """Take one envelope from a worker; call `flush` afterwards."""
-        ended = self.dispatcher.receive(identity, frames, now)
+        ended = self._desk.receive(identity, frames, now)
         if self.dispatcher.memos or self.dispatcher.restaffed:
             self._hear_of_workers(now)
-        if not ended:
-            return
-        if self.shadow is not None:
-            if isinstance(ended[0][0], ShadowJob):  # then all are: a worker is in one pool
-                self.shadow.answered(cast("list[tuple[ShadowJob, Answer]]", ended), now)
-                return
-            for job, answer in ended:
-                self.shadow.original_answered(job, answer, now)
-        self._answer_all(ended, now)
+        if ended:
+            self._answer_all(ended, now)
 
     def _hear_of_workers(self, now: float) -> None:
         """Remember what they have decided for others, too; and forget it, when another version of them has come."""
@@ -348,15 +314,8 @@ class Edge:
 
     def _end(self, now: float) -> None:
         """Answer the jobs that the dispatcher gave up."""
-        ended, self.dispatcher.ended = self.dispatcher.ended, []
-        for job, cause in ended:
-            if isinstance(job, ShadowJob):
-                assert self.shadow is not None
-                self.shadow.gave_up(job, now)
-                continue
+        for job, cause in self._desk.take_ended():
             self._repeats.end(job)
-            if self.shadow is not None:
-                self.shadow.original_gave_up(job, now)
             if job.asks == b"ACK":
                 self.fates.drop("ack")
             elif job.asks == FILTERED_ACK:
@@ -376,13 +335,13 @@ class Edge:
     def _shed(self, job: Job, cause: Cause, now: float) -> None:
         answered = self._budget.spend(now)
         if answered:
-            self._refuse(job)
+            self._reply_busy(job)
         else:
             self.fates.drop("overload")
         workers = len(self.dispatcher.workers)
         self.shedding.note(cause.value, "/".join(job.choice.pools), workers, now, answered=answered)
 
-    def _refuse(self, job: Job) -> None:
+    def _reply_busy(self, job: Job) -> None:
         again = self.policies.retry_after.line(job.reading.call_id)
         self._reply_ourselves(_message_of(job), job.listener, job.reply_to, 503, "Service Unavailable", again)
         self.fates.shed += 1
@@ -396,8 +355,7 @@ class Edge:
     @property
     def in_flight(self) -> int:
         """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
-        copies = self.shadow.open if self.shadow is not None else 0
-        return self.dispatcher.in_flight + len(self.dispatcher.ended) - copies
+        return self._desk.in_flight + len(self.dispatcher.ended)
 
     # Replies go out ---------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
-"""A datagram becomes a `Reading`: parsed, judged, its Via stamped, packed for the bus.
+"""A turn's datagrams become requests, ACKs, and what is to be looked at one by one.
 
-`_reader.pyx` does the same in one pass for requests of the ordinary form; what it declines comes here.
+A request is parsed, judged, its Via stamped, packed for the bus: a `Reading`, in a `Job` that is on its way from here.
+`_reader.pyx` does that in one pass for requests of the ordinary form; what it declines is done here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from slbroker.bus.choice import ANY
 from slbroker.bus.envelope import pack_request, unpack_request
+from slbroker.bus.jobs import Job
 from slbroker.errors import Drop, Reject
 from slbroker.sip.grammar import COOKIE
 from slbroker.sip.message import Message, Source
@@ -17,29 +20,22 @@ from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reading import Reading
 from slbroker.sip.via import find_top, identity
 from slbroker.sip.via import stamp as stamp_via
-from slbroker.twins import compiled
+from slbroker.twins import compiled_or_pure
 from slbroker_edge.repeats import request_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable
 
-    from slbroker.bus.choice import Choice
-    from slbroker.bus.jobs import Job
     from slbroker.sip.reading import Ack, Address
     from slbroker.sip.validate import Checks
 
 
 _BRANCH: Final = b";branch=" + COOKIE
 
-if TYPE_CHECKING:
-    TakeIn: TypeAlias = Callable[
-        [Sequence[tuple[bytes, Address]], Any, str, Choice, Callable[[str, int], bool]],
-        tuple[list[Job], list[Ack], list[tuple[int, bytes, Address]]],
-    ]
-# Reads a turn's datagrams (and the listener, its name, what jobs get for a choice, and which sources are answered), as
-# `read_with_key` does one: returns jobs of the ordinary requests among them, ordinary ACKs, and what it declines, each
-# with how many of the jobs came before it, so that order can be kept. None where all is pure Python.
-take_in: TakeIn | None = compiled("slbroker_edge._reader", "take_in")
+# What is to be looked at alone, behind so many of the turn's requests: a CANCEL, which a worker has to ask for; what is
+# dropped; what is refused. And where it came from.
+Alone: TypeAlias = tuple[int, Job | Drop | BadRequest, "Address"]
+Turn: TypeAlias = tuple[list[Job], list["Ack"], list[Alone]]
 
 
 def read(data: bytes, address: Address, listen: str, checks: Checks) -> Reading:
@@ -142,3 +138,31 @@ def reply_address(address: Address, reply_port: int) -> Address:
     if reply_port == address[1]:
         return address
     return (address[0], reply_port) if len(address) == 2 else (address[0], reply_port, address[2], address[3])
+
+
+@compiled_or_pure("slbroker_edge._reader")
+def read_turn(datagrams: Iterable[tuple[bytes, Address]], listener: Any, checks: Checks) -> Turn:
+    """Read what came to `listener` in one turn: return its requests, its ACKs, and what is to be looked at alone.
+
+    Each in the order in which they came; jobs have `ANY` for a choice. No message raises anything.
+    """
+    jobs: list[Job] = []
+    acks: list[Ack] = []
+    alone: list[Alone] = []
+    for data, address in datagrams:
+        try:
+            reading, key = read_with_key(data, address, listener.name, checks)
+        except (Drop, BadRequest) as fault:
+            fault.__context__ = None  # nor a traceback: both lead to frames, and those back here
+            alone.append((len(jobs), fault.with_traceback(None), address))
+            continue
+        if reading.method == b"ACK":
+            acks.append((reading, data, address))
+            continue
+        job = Job(reading, b"", ANY, len(data), listener, reply_address(address, reading.reply_port), key)
+        if reading.method == b"CANCEL":
+            job.asks = b"CANCEL"
+            alone.append((len(jobs), job, address))
+        else:
+            jobs.append(job)
+    return jobs, acks, alone

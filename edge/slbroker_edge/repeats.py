@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 # Requests with one key that are compared with a further one. Honest ones have one each; who makes many gains nothing by
 # it: what is beyond is not kept here, and served like any other.
 MOST_ALIKE: Final = 8
+MAX_PARTS: Final = 8  # of a key
 
 
 @compiled_or_pure("slbroker_edge._repeats")
 def request_key(parts: tuple[bytes, ...], cseq: int, port: int) -> int:
     """Return a number of 64 bits, never 0, that a request has in common with its repeats, and with few others.
 
-    Raises ValueError for more than 8 parts.
+    Raises ValueError for more than `MAX_PARTS`.
     """
-    if len(parts) > 8:
+    if len(parts) > MAX_PARTS:
         raise ValueError("more parts than a key is made of")
     return hash((parts, cseq, port)) & 0xFFFF_FFFF_FFFF_FFFF or 1
 

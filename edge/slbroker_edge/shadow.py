@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import logging
 import zlib
-from typing import TYPE_CHECKING, Final, TypeAlias
+from enum import Enum
+from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.choice import Choice
 from slbroker.bus.jobs import Job
 from slbroker.bus.routes import RECORDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from slbroker.bus.dispatcher import Dispatcher
+    from slbroker.bus.dispatcher import Cause, Dispatcher
     from slbroker.bus.envelope import Answer
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,12 @@ logger = logging.getLogger(__name__)
 LOG_INTERVAL: Final = 1.0  # seconds between two lines that tell of a difference
 HUNDRED: Final = 100.0
 
-# An answer, or NOTHING YET.
-_Given: TypeAlias = "Answer | object"
-_PENDING: Final = object()
-_NONE: Final = object()  # given up: there is no answer to compare
+
+class Silence(Enum):
+    """Why there is no answer to compare."""
+
+    PENDING = "not yet"
+    GIVEN_UP = "never"
 
 
 class ShadowJob(Job):
@@ -37,8 +40,8 @@ class ShadowJob(Job):
 
     def __init__(self, original: Job, choice: Choice) -> None:
         super().__init__(original.reading, b"", choice, original.size)
-        self.original: _Given = _PENDING
-        self.theirs: _Given = _PENDING
+        self.original: Answer | Silence = Silence.PENDING
+        self.theirs: Answer | Silence = Silence.PENDING
 
 
 class Shadow:
@@ -67,39 +70,23 @@ class Shadow:
         """Return how many copies have not been compared."""
         return self.copied - self.same - self.status - self.content - self.unanswered - self.recorded
 
-    def copy(self, job: Job, dispatcher: Dispatcher[Job], now: float) -> None:
-        """Give a copy of a job that has just been submitted to the shadow pool, if that has workers."""
-        pool = dispatcher.pools.get(self.pool)
-        if pool is None or not pool.accounts or zlib.crc32(job.reading.call_id) >= self._threshold:
-            return
-        copy = self._copies[job.number] = ShadowJob(job, self._choice)
+    def copy(self, job: Job) -> ShadowJob | None:
+        """Return the copy of a job, which is for the shadow pool; None for one whose call is not copied."""
+        if zlib.crc32(job.reading.call_id) >= self._threshold:
+            return None
         self.copied += 1
         self.open += 1
-        dispatcher.submit(copy, now)
+        copy = self._copies[job.number] = ShadowJob(job, self._choice)
+        return copy
 
-    def answered(self, ended: Iterable[tuple[ShadowJob, Answer]], now: float) -> None:
-        """Take the shadow workers' answers."""
-        for copy, answer in ended:
-            self._shadow(copy, answer, now)
-
-    def gave_up(self, copy: ShadowJob, now: float) -> None:
-        """Take note that no shadow worker answered."""
-        self._shadow(copy, _NONE, now)
-
-    def _shadow(self, copy: ShadowJob, answer: _Given, now: float) -> None:
+    def note_copy(self, copy: ShadowJob, answer: Answer | Silence, now: float) -> None:
+        """Take note of what a shadow worker has answered, or that none has."""
         self.open -= 1
         copy.theirs = answer
         self._compare(copy, now)
 
-    def original_answered(self, job: Job, answer: Answer, now: float) -> None:
-        """Take what a request was answered with."""
-        self._original(job, answer, now)
-
-    def original_gave_up(self, job: Job, now: float) -> None:
-        """Take note that no worker answered a request."""
-        self._original(job, _NONE, now)
-
-    def _original(self, job: Job, answer: _Given, now: float) -> None:
+    def note_original(self, job: Job, answer: Answer | Silence, now: float) -> None:
+        """Take note of what a request was answered with, or that no worker has answered it."""
         copy = self._copies.pop(job.number, None)
         if copy is not None:
             copy.original = answer
@@ -107,9 +94,9 @@ class Shadow:
 
     def _compare(self, copy: ShadowJob, now: float) -> None:
         original, theirs = copy.original, copy.theirs
-        if original is _PENDING or theirs is _PENDING:
+        if Silence.PENDING in (original, theirs):
             return
-        if original is _NONE or theirs is _NONE:
+        if Silence.GIVEN_UP in (original, theirs):
             self.unanswered += 1
         elif self.pool == RECORDERS and theirs is None:
             self.recorded += 1
@@ -146,7 +133,54 @@ class Shadow:
         }
 
 
-def _statuses(answer: _Given) -> list[bytes]:
+def _statuses(answer: Answer | Silence) -> list[bytes]:
     """Return the status lines of an answer, without `SIP/2.0`."""
     replies = answer if isinstance(answer, tuple) else (answer,)
     return [reply[8:].partition(b"\r\n")[0] for reply in replies if isinstance(reply, bytes)]
+
+
+class Shadowed:
+    """A dispatcher to those who give it requests, where requests are copied: of the copies they see nothing."""
+
+    def __init__(self, dispatcher: Dispatcher[Job], shadow: Shadow) -> None:
+        self._dispatcher = dispatcher
+        self._shadow = shadow
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many of the jobs submitted have not ended."""
+        return self._dispatcher.in_flight - self._shadow.open
+
+    def submit(self, job: Job, now: float) -> None:
+        """Do as `Dispatcher.submit`; of what workers get unasked, a copy goes to shadow workers."""
+        self._dispatcher.submit(job, now)
+        pool = self._dispatcher.pools.get(self._shadow.pool)
+        if not job.asks and pool is not None and pool.accounts and (copy := self._shadow.copy(job)) is not None:
+            self._dispatcher.submit(copy, now)
+
+    def submit_all(self, jobs: list[Job], now: float) -> None:
+        """Do as `submit` for each."""
+        for job in jobs:
+            self.submit(job, now)
+
+    def receive(self, identity: bytes, frames: Sequence[bytes], now: float) -> list[tuple[Job, Answer]]:
+        """Do as `Dispatcher.receive`."""
+        originals = []
+        for job, answer in self._dispatcher.receive(identity, frames, now):
+            if isinstance(job, ShadowJob):
+                self._shadow.note_copy(job, answer, now)
+            else:
+                self._shadow.note_original(job, answer, now)
+                originals.append((job, answer))
+        return originals
+
+    def take_ended(self) -> list[tuple[Job, Cause]]:
+        """Do as `Dispatcher.take_ended`."""
+        originals = []
+        for job, cause in self._dispatcher.take_ended():
+            if isinstance(job, ShadowJob):
+                self._shadow.note_copy(job, Silence.GIVEN_UP, 0.0)  # without an answer nothing is told
+            else:
+                self._shadow.note_original(job, Silence.GIVEN_UP, 0.0)  # without an answer nothing is told
+                originals.append((job, cause))
+        return originals

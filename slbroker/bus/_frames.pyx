@@ -1,4 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
 """The twin of `frames`: libzmq's functions called as they are, those of the library that pyzmq has made the socket with.
 
 Where they are not found there is no twin, and pyzmq's own methods serve.

@@ -6,3 +6,4 @@ cdef class Job:
     cdef public bytes asks, batch
     cdef public Py_ssize_t size, tries
     cdef public double queued, given
+    cdef Job beside  # the next one in a chain of `repeats`

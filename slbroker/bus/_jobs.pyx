@@ -1,13 +1,10 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
-"""The twin of `jobs`."""
+"""The twin of `jobs`, and of what `account` does with a turn's answers."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
-from libc.string cimport memcpy
 
-from slbroker.bus.msgpack cimport Input, put_array, put_bytes, put_head, take_array, take_data, take_number
+from slbroker.bus.msgpack cimport Input, append, begin, put_array, put_bytes, put_head, take_array, take_data, take_number
 
 from slbroker.twins import definition
 
@@ -17,7 +14,6 @@ cdef enum:
 
 
 cdef class Job:
-    """Do what `jobs.Job` does."""
 
     def __init__(self, reading, bytes asks not None, choice, Py_ssize_t size, listener=None, reply_to=None, uint64_t key=0):
         self.reading = reading
@@ -32,7 +28,6 @@ cdef class Job:
 
 
 def number_jobs(list jobs not None, unsigned long long first, double now):
-    """Do what `jobs.number_jobs` does."""
     cdef Job job
     cdef Py_ssize_t size = 0
     for job in jobs:
@@ -43,17 +38,7 @@ def number_jobs(list jobs not None, unsigned long long first, double now):
     return size
 
 
-def size_of(list jobs not None):
-    """Do what `jobs.size_of` does."""
-    cdef Job job
-    cdef Py_ssize_t size = 0
-    for job in jobs:
-        size += job.size
-    return size
-
-
 def give(list jobs not None, account, dict held not None, double now, bytes route not None):
-    """Do what `jobs.give` does."""
     cdef Job job
     for job in jobs:
         job.given = now
@@ -78,60 +63,52 @@ def pack_jobs(list jobs not None):
     for job in jobs:
         packed = <bytes>job.reading.packed
         out = put_bytes(put_head(out, 0x93, 0xcf, 1), <uint64_t>job.number, 8)
-        memcpy(out, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
-        out += PyBytes_GET_SIZE(packed)
+        out = append(out, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
     return body
 
 
-cdef inline bint is_nil(Input *source) noexcept:
-    return source.at < source.end and source.at[0] == 0xc0
+cdef inline const unsigned char *take_answer(Input *source, uint64_t *length) noexcept:
+    """Take a bin, and return where it begins; or nil, and return NULL."""
+    if source.at < source.end and source.at[0] == 0xc0:
+        source.at += 1
+        return NULL
+    return take_data(source, length)
 
 
-cdef bint is_usual(Input source, Py_ssize_t most) noexcept:
-    """Return whether a body is an array of pairs, each a number and a bin or nil; or with a bin behind these."""
-    cdef uint64_t count = take_array(&source), length, size
-    source.failed |= count > <uint64_t>most
-    while count and not source.failed:
-        count -= 1
-        size = take_array(&source)
-        source.failed |= size != 2 and size != 3
-        take_number(&source)
-        if is_nil(&source):
-            source.at += 1
-        else:
-            take_data(&source, &length)
-        if size == 3:
-            take_data(&source, &length)
-    return not source.failed and source.at == source.end
+cdef inline bytes bytes_at(const unsigned char *data, uint64_t length):
+    return None if data == NULL else PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
 
 
 def settle(body, dict held not None, Py_ssize_t most, list memos not None):
     """Do what `account.settle` does: judge all of the body first, then take out; what is unusual is left to that."""
-    cdef Input source
-    cdef uint64_t count, length, size
+    cdef Input source, again
+    cdef uint64_t count, size, at, length = 0
     cdef const unsigned char *data
     cdef PyObject *job
     cdef list ended = [], strangers = []
     if not PyBytes_CheckExact(body):
         return definition(settle)(body, held, most, memos)
-    data = <const unsigned char *>PyBytes_AS_STRING(body)
-    source = Input(data, data + PyBytes_GET_SIZE(body), False)
-    if not is_usual(source, most):
-        return definition(settle)(body, held, most, memos)
+    source = begin(<bytes>body)
     count = take_array(&source)
-    while count:
-        count -= 1
+    again = source
+    for at in range(count if count <= <uint64_t>most else 0):
         size = take_array(&source)
-        number = take_number(&source)
-        answer = memo = None
-        if is_nil(&source):
-            source.at += 1
-        else:
-            data = take_data(&source, &length)
-            answer = PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
-        if size == 3:
-            data = take_data(&source, &length)
-            memo = PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>length)
+        take_number(&source)
+        take_answer(&source, &length)
+        if size == 3:  # a memo is behind the answer
+            take_data(&source, &length)
+        source.failed |= not 2 <= size <= 3
+        if source.failed:
+            break
+    if source.failed or source.at != source.end:  # all of it is not taken where there is more than `most`
+        return definition(settle)(body, held, most, memos)
+    for at in range(count):
+        size = take_array(&again)
+        number = take_number(&again)
+        data = take_answer(&again, &length)
+        answer = bytes_at(data, length)
+        data = take_data(&again, &length) if size == 3 else NULL
+        memo = bytes_at(data, length)
         job = PyDict_GetItem(held, number)
         if job == NULL:
             strangers.append(number)

@@ -112,6 +112,11 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         staffed = {name for name in choice.pools if name in self.pools and self.pools[name].accounts}
         return choice.pick(job.reading.call_id, staffed)
 
+    def take_ended(self) -> list[tuple[JobT, Cause]]:
+        """Take away and return what has ended without an answer."""
+        ended, self.ended = self.ended, []
+        return ended
+
     # What goes to the bus ---------------------------------------------------------------------------------------
 
     def send(self, now: float) -> Outgoing:

@@ -3,6 +3,7 @@
 What is put has the shortest form for each value; `at` has room, the caller sees to it. What is taken may have any form.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
@@ -25,18 +26,23 @@ cdef inline char *put_head(char *at, unsigned char kind, uint64_t value, int siz
     return put_bytes(at + 1, value, size)
 
 
+cdef inline char *put_sized(char *at, unsigned char kind, uint64_t value) noexcept:
+    """Write `kind` and a number in 1 byte, the kind behind it and 2 bytes, and so on: in as few as hold it."""
+    if value < 0x100:
+        return put_head(at, kind, value, 1)
+    if value < 0x10000:
+        return put_head(at, kind + 1, value, 2)
+    if value < 0x100000000:
+        return put_head(at, kind + 2, value, 4)
+    return put_head(at, kind + 3, value, 8)
+
+
 cdef inline char *put_array(char *at, Py_ssize_t length) noexcept:
-    if length < 16:
-        return put_head(at, <unsigned char>(0x90 | length), 0, 0)
-    return put_head(at, 0xdc, length, 2)
+    return put_head(at, <unsigned char>(0x90 | length), 0, 0) if length < 16 else put_head(at, 0xdc, length, 2)
 
 
 cdef inline char *put_bin_head(char *at, Py_ssize_t length) noexcept:
-    if length < 0x100:
-        return put_head(at, 0xc4, length, 1)
-    if length < 0x10000:
-        return put_head(at, 0xc5, length, 2)
-    return put_head(at, 0xc6, length, 4)
+    return put_head(at, 0xc4, length, 1) if length < 0x100 else put_sized(at, 0xc4, length)
 
 
 cdef inline char *put_bin(char *at, const char *data, Py_ssize_t length) noexcept:
@@ -44,25 +50,12 @@ cdef inline char *put_bin(char *at, const char *data, Py_ssize_t length) noexcep
 
 
 cdef inline char *put_str(char *at, const char *data, Py_ssize_t length) noexcept:
-    if length < 32:
-        at = put_head(at, <unsigned char>(0xa0 | length), 0, 0)
-    elif length < 0x100:
-        at = put_head(at, 0xd9, length, 1)
-    else:
-        at = put_head(at, 0xda, length, 2)
+    at = put_head(at, <unsigned char>(0xa0 | length), 0, 0) if length < 32 else put_sized(at, 0xd9, length)
     return append(at, data, length)
 
 
 cdef inline char *put_int(char *at, uint64_t value) noexcept:
-    if value < 0x80:
-        return put_head(at, <unsigned char>value, 0, 0)
-    if value < 0x100:
-        return put_head(at, 0xcc, value, 1)
-    if value < 0x10000:
-        return put_head(at, 0xcd, value, 2)
-    if value < 0x100000000:
-        return put_head(at, 0xce, value, 4)
-    return put_head(at, 0xcf, value, 8)
+    return put_head(at, <unsigned char>value, 0, 0) if value < 0x80 else put_sized(at, 0xcc, value)
 
 # Taking --------------------------------------------------------------------------------------------------------
 
@@ -70,6 +63,11 @@ cdef struct Input:
     const unsigned char *at
     const unsigned char *end
     bint failed  # something is not as it should be, or not all there
+
+
+cdef inline Input begin(bytes body) noexcept:
+    cdef const unsigned char *at = <const unsigned char *>PyBytes_AS_STRING(body)
+    return Input(at, at + PyBytes_GET_SIZE(body), False)
 
 
 cdef inline uint64_t take_bytes(Input *source, int size) noexcept:
@@ -85,43 +83,42 @@ cdef inline uint64_t take_bytes(Input *source, int size) noexcept:
     return value
 
 
+cdef inline uint64_t take_sized(Input *source, uint64_t kind, uint64_t first, int kinds) noexcept:
+    """Take a number in 1 byte where `kind` is `first`, in 2 where it is the next one, and so on."""
+    if first <= kind < first + kinds:
+        return take_bytes(source, 1 << (kind - first))
+    source.failed = True
+    return 0
+
+
 cdef inline uint64_t take_array(Input *source) noexcept:
     cdef uint64_t kind = take_bytes(source, 1)
     if kind & 0xf0 == 0x90:
         return kind & 0x0f
-    if kind == 0xdc:
-        return take_bytes(source, 2)
-    source.failed = True
-    return 0
+    source.failed |= kind != 0xdc
+    return take_bytes(source, 2)
 
 
 cdef inline uint64_t take_number(Input *source) noexcept:
     cdef uint64_t kind = take_bytes(source, 1)
-    if kind < 0x80:
-        return kind
-    if 0xcc <= kind <= 0xcf:
-        return take_bytes(source, 1 << (kind - 0xcc))
-    source.failed = True
-    return 0
+    return kind if kind < 0x80 else take_sized(source, kind, 0xcc, 4)
 
 
-cdef inline const unsigned char *take_data(Input *source, uint64_t *length) noexcept:
-    """Take a bin; return where it begins."""
-    cdef uint64_t kind
-    cdef const unsigned char *data
-    if source.end - source.at >= 2 and source.at[0] == 0xc4:  # nearly all: a request has dozens, of few bytes each
-        length[0] = source.at[1]
-        source.at += 2
-    else:
-        kind = take_bytes(source, 1)
-        if not 0xc4 <= kind <= 0xc6:
-            source.failed = True
-            length[0] = 0
-            return source.at
-        length[0] = take_bytes(source, 1 << (kind - 0xc4))
-    data = source.at
+cdef inline const unsigned char *take_raw(Input *source, uint64_t *length) noexcept:
+    """Take so many bytes, or none where there are fewer; return where they begin."""
+    cdef const unsigned char *data = source.at
     if length[0] > <uint64_t>(source.end - source.at):
         source.failed = True
         length[0] = 0
     source.at += length[0]
     return data
+
+
+cdef inline const unsigned char *take_data(Input *source, uint64_t *length) noexcept:
+    """Take a bin; return where it begins."""
+    if source.end - source.at >= 2 and source.at[0] == 0xc4:  # nearly all: a request has dozens, of few bytes each
+        length[0] = source.at[1]
+        source.at += 2
+    else:
+        length[0] = take_sized(source, take_bytes(source, 1), 0xc4, 3)
+    return take_raw(source, length)

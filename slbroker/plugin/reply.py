@@ -150,9 +150,10 @@ def header_lines(headers: Headers) -> bytes:
         if not isinstance(name, str):
             raise ValueError(f"{name!r:.80} is no header name; write headers={{'Name': 'value'}}")
         if isinstance(value, str):
-            lines.append(_header_line(name, value))
+            is_short = len(name) + len(value) <= MAX_REMEMBERED_LINE
+            lines.append(_remember(name, value) if is_short else _write(name, value))
         elif isinstance(value, Iterable) and all(isinstance(single, str) for single in value):
-            lines += [_header_line(name, single) for single in value]
+            lines.append(header_lines([(name, single) for single in value]))
         else:
             raise ValueError(f"header {name} wants text, or several in a list, not {value!r:.80}")
     return b"".join(lines)
@@ -168,10 +169,6 @@ def _pairs(headers: object) -> Iterable[tuple[str, str]]:
         if not ((type(pair) is tuple or isinstance(pair, tuple | list)) and len(pair) == 2):
             raise ValueError(f"headers want a dict, {{'Name': 'value'}}, or pairs; {pair!r:.80} is none")
     return pairs  # what pairs hold is looked at one by one
-
-
-def _header_line(name: str, value: str) -> bytes:
-    return _write(name, value) if len(name) + len(value) > MAX_REMEMBERED_LINE else _remember(name, value)
 
 
 def _write(name: str, value: str) -> bytes:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final, TypeAlias
+from typing import Final
 
 from slbroker.errors import Drop
 from slbroker.sip.grammar import MAX_HEADERS, canonical_name, canonical_names, unfold
-
-# Start line, flat headers, first value of each header, body, and what is wrong ("" when nothing is).
-Scanned: TypeAlias = tuple[bytes, list[bytes], dict[bytes, bytes], bytes, str]
 
 # A quote tells of a value that was cut in two; controls are in no name that anybody means.
 _is_cut = re.compile(rb'["\x00-\x08\x0a-\x1f\x7f]').search
@@ -19,11 +16,12 @@ TOO_MANY_HEADERS: Final = "Too Many Headers"
 BAD_HEADER_LINE: Final = "Bad Header Line"
 
 
-def scan(data: bytes) -> Scanned:
-    """Cut a message into start line, headers and body (RFC 3261 7), reading each byte of the head once.
+def scan(data: bytes) -> tuple[bytes, list[bytes], dict[bytes, bytes], bytes, str]:
+    """Cut a message (RFC 3261 7), reading each byte of the head once.
 
-    A fault does not end the scan: what could be read is needed to answer with 400. Raises Drop("bare-crlf") when the
-    head holds a CR or LF outside a CRLF: echoed into a reply it would begin a line of its own.
+    Return start line, flat headers, first value of each header, body, and what is wrong, "" when nothing is. A fault
+    does not end the scan: what could be read is needed to answer with 400. Raises Drop("bare-crlf") when the head holds
+    a CR or LF outside a CRLF: echoed into a reply it would begin a line of its own.
     """
     head, empty_line, body = data.partition(b"\r\n\r\n")
     fault = "" if empty_line else MISSING_EMPTY_LINE

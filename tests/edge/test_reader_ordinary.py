@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.bus import envelope
-from slbroker.bus.choice import ANY
 from slbroker.sip.grammar import MAX_HEADERS
 from slbroker.sip.validate import USUAL
-from slbroker_edge.reader import is_answerable, read
+from slbroker_edge.reader import read, read_turn
 from tests.lab.fuzz.mutator import Mutator, read_dictionary
 from tests.support.sip import SIPP_ACK, SIPP_INVITE, TYPICAL, request
-from tests.support.twins import OPTIONS, growth, load, read_ordinary
+from tests.support.twins import OPTIONS, FakeListener, growth, load, read_ordinary
 from tests.torture.corpus import CASES
 
 if TYPE_CHECKING:
@@ -172,7 +171,6 @@ def test_the_largest_of_everything_has_room() -> None:
 
 
 def test_a_stranger_among_the_arguments() -> None:
-    take_in = load("slbroker_edge.reader").take_in
     for data, address in (
         (bytearray(OPTIONS), ADDRESSES[0]),
         (OPTIONS, ("a",)),
@@ -180,7 +178,7 @@ def test_a_stranger_among_the_arguments() -> None:
         (OPTIONS, ("a", "b")),
     ):
         with pytest.raises((TypeError, IndexError)):
-            take_in([(data, address)], None, LISTEN, ANY, is_answerable)
+            read_turn([(data, address)], FakeListener(), USUAL)  # type: ignore[list-item]
     with pytest.raises(TypeError):
         read_ordinary(OPTIONS, None)  # type: ignore[arg-type]
     assert read_ordinary(b"x" * 70_000, ADDRESSES[0]) is None

@@ -12,10 +12,10 @@ from slbroker.bus.choice import ANY
 from slbroker.sip.reading import Reading
 from slbroker.sip.validate import USUAL
 from slbroker.twins import KIND
-from slbroker_edge.reader import is_answerable, read_with_key
+from slbroker_edge.reader import read_with_key
 from slbroker_edge.repeats import MOST_ALIKE
 from tests.support.sip import TYPICAL, request
-from tests.support.twins import KINDS, growth, load
+from tests.support.twins import KINDS, growth, load, take_ordinary
 
 PEER = ("192.0.2.1", 40_000)
 LISTEN = "udp:192.0.2.7:5060"
@@ -159,6 +159,6 @@ def test_both_readers_give_the_same_key_to_what_sip_programs_send(name: str) -> 
 
 
 def check_key(data: bytes) -> None:
-    found, _acks, _rest = load("slbroker_edge.reader").take_in([(data, PEER)], "listener", LISTEN, ANY, is_answerable)
+    found, _acks = take_ordinary(data, PEER, LISTEN)
     for each in found:
         assert each.key == read_with_key(data, PEER, LISTEN, USUAL)[1] != 0

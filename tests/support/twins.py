@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from slbroker.bus.choice import ANY
 from slbroker.errors import Drop
+from slbroker.sip.validate import USUAL
 from slbroker.twins import KIND, definition
-from slbroker_edge.reader import take_in
+from slbroker_edge import reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slbroker.bus.jobs import Job
     from slbroker.sip.reading import Address, Reading
 
 Outcome: TypeAlias = tuple[str, Any]
@@ -70,9 +71,29 @@ def growth(work: Callable[[], object], times: int, *counted: object) -> list[int
     return [after - before for before, after in zip(*figures, strict=True)]
 
 
+class FakeListener:
+    """What the readers see of a listener."""
+
+    def __init__(self, name: str = "udp:192.0.2.7:5060") -> None:
+        self.name = name
+
+
+def _declined(*_arguments: object) -> Any:
+    raise Drop("declined")
+
+
+def take_ordinary(data: bytes, address: Address, listen: str = "udp:192.0.2.7:5060") -> tuple[list[Job], list[Any]]:
+    """The job or ACK that the compiled reader makes of a datagram by itself; nothing where it is not in use."""
+    by_grammar, reader.read_with_key = reader.read_with_key, _declined  # type: ignore[assignment]
+    try:
+        jobs, acks, _alone = reader.read_turn([(data, address)], FakeListener(listen), USUAL)
+    finally:
+        reader.read_with_key = by_grammar
+    return jobs, acks
+
+
 def read_ordinary(data: bytes, address: Address, listen: str = "udp:192.0.2.7:5060") -> Reading | None:
-    """What the compiled reader makes of a datagram; None where it declines, or is not in use."""
-    if take_in is None:
-        return None
-    jobs, acks, _rest = take_in([(data, address)], None, listen, ANY, lambda *_source: True)
-    return jobs[0].reading if jobs else acks[0][0] if acks else None
+    """What the compiled reader reads in a datagram by itself; None where it declines, or is not in use."""
+    jobs, acks = take_ordinary(data, address, listen)
+    found: Reading | None = jobs[0].reading if jobs else acks[0][0] if acks else None
+    return found

@@ -1,4 +1,3 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
 """The twin of `datagrams`: up to 64 of them a system call.
 
 What is rare (addresses to be looked up) is handed to Python. The GIL is kept: the sockets are non-blocking and the
@@ -9,7 +8,6 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.tuple cimport PyTuple_CheckExact
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_CheckExact
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport malloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 from posix.uio cimport iovec
 
@@ -17,6 +15,7 @@ import _socket
 
 from slbroker.sip.grammar import MAX_DATAGRAM
 from slbroker.twins import definition
+from slbroker_edge.transports.datagrams import asked_in, control_bytes
 
 cdef extern from "<Python.h>":
     bint PyUnicode_IS_ASCII(object text)
@@ -30,37 +29,12 @@ cdef extern from "<sys/socket.h>":
         size_t msg_iovlen
         void *msg_control
         size_t msg_controllen
-    struct cmsghdr:
-        size_t cmsg_len
-        int cmsg_level
-        int cmsg_type
-    cmsghdr *CMSG_FIRSTHDR(msghdr *message)
-    cmsghdr *CMSG_NXTHDR(msghdr *message, cmsghdr *control)
-    unsigned char *CMSG_DATA(cmsghdr *control)
-    size_t CMSG_LEN(size_t length)
-    size_t CMSG_SPACE(size_t length)
     struct mmsghdr:
         msghdr msg_hdr
         unsigned int msg_len
     int AF_INET, AF_INET6, MSG_DONTWAIT
     int recvmmsg(int fd, mmsghdr *messages, unsigned int count, int flags, void *timeout)
     int sendmmsg(int fd, mmsghdr *messages, unsigned int count, int flags)
-
-cdef extern from "<netinet/in.h>":
-    struct in_addr:
-        uint32_t s_addr
-    struct in6_addr:
-        pass
-    struct sockaddr_in:
-        uint16_t sin_family
-        uint16_t sin_port
-        in_addr sin_addr
-    struct sockaddr_in6:
-        uint16_t sin6_family
-        uint16_t sin6_port
-        uint32_t sin6_flowinfo
-        in6_addr sin6_addr
-        uint32_t sin6_scope_id
 
 cdef extern from "<arpa/inet.h>":
     enum: INET6_ADDRSTRLEN
@@ -71,14 +45,18 @@ cdef extern from "<arpa/inet.h>":
     int inet_pton(int family, const char *text, void *address)
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
 
-cdef union SocketAddress:
-    sockaddr_in ipv4
-    sockaddr_in6 ipv6
+cdef struct SocketAddress:  # Linux's sockaddr_in6, and in its first half sockaddr_in
+    uint16_t family
+    uint16_t port
+    uint32_t ipv4  # of IPv6 the flow
+    unsigned char ipv6[16]
+    uint32_t scope
 
 cdef enum:
     BATCH = 64  # datagrams a system call; by then its own cost is lost in theirs
     BUFFER_ROOM = 65_536  # whole pages
     CONTROL_WORDS = 8  # of 8 bytes: one control message with the address asked takes 5
+    IPV4_SIZE = 16
     PEER_SLOTS = 256  # senders remembered: enough for the proxies that send most, and bounded whoever sends the rest
     MAX_CONTROLS = 1_024  # remembered
 
@@ -91,25 +69,11 @@ cdef mmsghdr ring[BATCH]
 cdef iovec ring_buffers[BATCH]
 cdef SocketAddress ring_senders[BATCH]
 cdef uint64_t ring_controls[BATCH][CONTROL_WORDS]
-cdef char *ring_memory = NULL
+cdef char ring_memory[BATCH][BUFFER_ROOM]  # 4 MB, of which only the pages that datagrams reach are ever paid for
 cdef bint ring_in_use = False
 cdef SocketAddress peer_keys[PEER_SLOTS]
 cdef list peers = [None] * PEER_SLOTS  # the address that recvfrom would give for the key in the same slot
-cdef dict asked_of_control = {}
-
-
-cdef int make_ring() except -1:
-    """Set up the buffers, at the first call: 4 MB, of which only the pages that datagrams reach are ever paid for."""
-    global ring_memory
-    cdef int at
-    cdef char *memory = <char *>malloc(BATCH * BUFFER_ROOM)
-    if memory == NULL:
-        raise MemoryError
-    for at in range(BATCH):
-        ring_buffers[at] = iovec(memory + at * BUFFER_ROOM, MAX_DATAGRAM)
-        address_message(&ring[at], &ring_buffers[at], &ring_senders[at], sizeof(SocketAddress))
-    ring_memory = memory
-    return 0
+cdef dict asked_by_control = {}
 
 
 cdef inline void address_message(mmsghdr *message, iovec *buffer, SocketAddress *address, socklen_t size) noexcept:
@@ -120,26 +84,28 @@ cdef inline void address_message(mmsghdr *message, iovec *buffer, SocketAddress 
     message.msg_hdr.msg_iovlen = 1
 
 
+cdef int _at
+for _at in range(BATCH):
+    ring_buffers[_at] = iovec(&ring_memory[_at][0], MAX_DATAGRAM)
+    address_message(&ring[_at], &ring_buffers[_at], &ring_senders[_at], sizeof(SocketAddress))
+
+
 cdef tuple make_address(SocketAddress *raw):
     """Return what socket.recvfrom calls this sender."""
     cdef char text[INET6_ADDRSTRLEN]
-    if raw.ipv4.sin_family == AF_INET:
-        inet_ntop(AF_INET, &raw.ipv4.sin_addr, text, INET6_ADDRSTRLEN)
-        return text.decode("ascii"), ntohs(raw.ipv4.sin_port)
-    inet_ntop(AF_INET6, &raw.ipv6.sin6_addr, text, INET6_ADDRSTRLEN)
-    return text.decode("ascii"), ntohs(raw.ipv6.sin6_port), ntohl(raw.ipv6.sin6_flowinfo), raw.ipv6.sin6_scope_id
+    cdef bint is_ipv4 = raw.family == AF_INET
+    inet_ntop(raw.family, &raw.ipv4 if is_ipv4 else <void *>raw.ipv6, text, INET6_ADDRSTRLEN)
+    address = text.decode("ascii"), ntohs(raw.port)
+    return address if is_ipv4 else (*address, ntohl(raw.ipv4), raw.scope)
 
 
 cdef tuple address_of(SocketAddress *raw):
     """Return the sender's address; the same object as last time if the sender is remembered."""
-    cdef size_t size = sizeof(sockaddr_in6)
-    cdef uint32_t mixed
-    if raw.ipv4.sin_family == AF_INET:
-        size = 8  # family, port and address; only padding follows
-        mixed = raw.ipv4.sin_addr.s_addr
-    else:
-        memcpy(&mixed, <char *>&raw.ipv6.sin6_addr + 12, 4)
-    cdef uint32_t slot = ((mixed ^ raw.ipv4.sin_port) * <uint32_t>0x9E3779B1 >> 16) % PEER_SLOTS
+    cdef size_t size = 8 if raw.family == AF_INET else sizeof(SocketAddress)  # only padding follows
+    cdef uint32_t mixed = raw.ipv4
+    if raw.family != AF_INET:
+        memcpy(&mixed, &raw.ipv6[12], 4)
+    cdef uint32_t slot = ((mixed ^ raw.port) * <uint32_t>0x9E3779B1 >> 16) % PEER_SLOTS
     if not memcmp(&peer_keys[slot], raw, size):
         return <tuple>peers[slot]
     address = make_address(raw)
@@ -149,20 +115,13 @@ cdef tuple address_of(SocketAddress *raw):
 
 
 cdef bytes asked_by(msghdr *message):
-    """Return the address of ours that was asked, as `datagrams.asked_of` reads it from the control messages."""
-    cdef cmsghdr *control = CMSG_FIRSTHDR(message)
-    cdef bytes raw = (<char *>message.msg_control)[:message.msg_controllen]
-    cdef list read = []
-    asked = asked_of_control.get(raw)
+    """Return the address of ours that was asked."""
+    cdef bytes control = (<char *>message.msg_control)[:message.msg_controllen]
+    asked = asked_by_control.get(control)
     if asked is None:
-        from slbroker_edge.transports.datagrams import asked_of
-        while control != NULL:
-            data = (<char *>CMSG_DATA(control))[:control.cmsg_len - CMSG_LEN(0)]
-            read.append((control.cmsg_level, control.cmsg_type, data))
-            control = CMSG_NXTHDR(message, control)
-        if len(asked_of_control) >= MAX_CONTROLS:
-            asked_of_control.clear()
-        asked = asked_of_control[raw] = asked_of(read)
+        if len(asked_by_control) >= MAX_CONTROLS:
+            asked_by_control.clear()
+        asked = asked_by_control[control] = asked_in(control)
     return asked
 
 
@@ -200,8 +159,6 @@ cdef dict take(sock, Py_ssize_t limit, size_t room):
     # Making tuples can run the garbage collector, which can run anybody's code, which can come in here again.
     if ring_in_use:
         return None
-    if ring_memory == NULL:
-        make_ring()
     ring_in_use = True
     try:
         fill(found, sock.fileno(), limit, room)
@@ -211,13 +168,11 @@ cdef dict take(sock, Py_ssize_t limit, size_t room):
 
 
 def receive_batch(sock, Py_ssize_t limit):
-    """Do what `datagrams.receive_batch` does."""
     found = take(sock, limit, 0)
     return definition(receive_batch)(sock, limit) if found is None else found.get(b"", [])
 
 
 def receive_asked(sock, Py_ssize_t limit):
-    """Do what `datagrams.receive_asked` does."""
     found = take(sock, limit, CONTROL_WORDS * sizeof(uint64_t))
     return definition(receive_asked)(sock, limit) if found is None else list(found.items())
 
@@ -226,9 +181,10 @@ def receive_asked(sock, Py_ssize_t limit):
 
 cdef socklen_t read_address(object address, int family, SocketAddress *raw):
     """Write `address` as the kernel wants it and return its length; 0 when it is not of the plain, numeric form."""
+    cdef bint is_ipv4 = family == AF_INET
     cdef Py_ssize_t length = 0
     cdef const char *text
-    if not PyTuple_CheckExact(address) or len(<tuple>address) != (2 if family == AF_INET else 4):
+    if not PyTuple_CheckExact(address) or len(<tuple>address) != (2 if is_ipv4 else 4):
         return 0
     host, port = (<tuple>address)[0], (<tuple>address)[1]
     if not PyUnicode_CheckExact(host) or not PyUnicode_IS_ASCII(host) or not is_number(port, 0xFFFF):
@@ -236,18 +192,16 @@ cdef socklen_t read_address(object address, int family, SocketAddress *raw):
     text = PyUnicode_AsUTF8AndSize(host, &length)
     if <Py_ssize_t>strlen(text) != length:  # inet_pton would not see what follows a NUL
         return 0
-    if family == AF_INET:
-        raw.ipv4.sin_family = AF_INET
-        raw.ipv4.sin_port = htons(port)
-        return sizeof(sockaddr_in) if inet_pton(AF_INET, text, &raw.ipv4.sin_addr) == 1 else 0
-    flow, scope = (<tuple>address)[2], (<tuple>address)[3]
-    if not is_number(flow, 0xFFFFF) or not is_number(scope, 0xFFFFFFFF):
+    raw.family = family
+    raw.port = htons(port)
+    if not is_ipv4:
+        flow, scope = (<tuple>address)[2], (<tuple>address)[3]
+        if not is_number(flow, 0xFFFFF) or not is_number(scope, 0xFFFFFFFF):
+            return 0
+        raw.ipv4, raw.scope = htonl(flow), scope
+    if inet_pton(family, text, &raw.ipv4 if is_ipv4 else <void *>raw.ipv6) != 1:
         return 0
-    raw.ipv6.sin6_family = AF_INET6
-    raw.ipv6.sin6_port = htons(port)
-    raw.ipv6.sin6_flowinfo = htonl(flow)
-    raw.ipv6.sin6_scope_id = scope
-    return sizeof(sockaddr_in6) if inet_pton(AF_INET6, text, &raw.ipv6.sin6_addr) == 1 else 0
+    return IPV4_SIZE if is_ipv4 else sizeof(SocketAddress)
 
 
 cdef inline bint is_number(object number, long long most):
@@ -259,40 +213,17 @@ cdef int flush(int fd, mmsghdr *messages, int count) noexcept:
     cdef int at = 0, taken = 0, got
     while at < count:
         got = sendmmsg(fd, messages + at, count - at, MSG_DONTWAIT)
-        if got > 0:
-            at += got
-            taken += got
-        else:
-            at += 1
+        taken += max(got, 0)
+        at += max(got, 1)
     return taken
 
 
 def send_batch(sock, items):
-    """Do what `datagrams.send_batch` does."""
     return send_all(sock, items, b"")
 
 
 def send_asked(sock, items, bytes asked not None):
-    """Do what `datagrams.send_asked` does."""
     return send_all(sock, items, asked)
-
-
-cdef size_t write_control(uint64_t *room, bytes asked) except? 0:
-    """Write the control message that has a datagram leave from the address asked; return its size."""
-    from slbroker_edge.transports.datagrams import control_of
-    cdef msghdr message
-    cdef cmsghdr *control
-    cdef bytes data
-    level, kind, data = control_of(asked)
-    memset(room, 0, CONTROL_WORDS * sizeof(uint64_t))
-    message.msg_control = room
-    message.msg_controllen = CMSG_SPACE(PyBytes_GET_SIZE(data))
-    control = CMSG_FIRSTHDR(&message)
-    control.cmsg_level = level
-    control.cmsg_type = kind
-    control.cmsg_len = CMSG_LEN(PyBytes_GET_SIZE(data))
-    memcpy(CMSG_DATA(control), PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-    return message.msg_controllen
 
 
 cdef object family_of = _socket.socket.family.__get__  # a number; socket.socket makes a name of it each time
@@ -306,15 +237,12 @@ cdef object send_all(sock, items, bytes asked):
     cdef mmsghdr messages[BATCH]
     cdef iovec buffers[BATCH]
     cdef SocketAddress addresses[BATCH]
-    cdef uint64_t control[CONTROL_WORDS]
+    cdef bytes control = control_bytes(asked) if asked else b""
     cdef int fd = sock.fileno(), family = family_of(sock), waiting = 0
     cdef socklen_t size
-    cdef size_t control_size = 0
     cdef Py_ssize_t sent = 0
     if family != AF_INET and family != AF_INET6:
         return by_definition(sock, items, asked)
-    if asked:
-        control_size = write_control(control, asked)
     cdef tuple held = tuple(items)  # keeps alive what `buffers` points to, whatever becomes of the caller's list
     memset(addresses, 0, sizeof(addresses))
     for item in held:
@@ -325,9 +253,9 @@ cdef object send_all(sock, items, bytes asked):
             data = (<tuple>item)[0]
             buffers[waiting] = iovec(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
             address_message(&messages[waiting], &buffers[waiting], &addresses[waiting], size)
-            if control_size:
-                messages[waiting].msg_hdr.msg_control = control
-                messages[waiting].msg_hdr.msg_controllen = control_size
+            if asked:
+                messages[waiting].msg_hdr.msg_control = PyBytes_AS_STRING(control)
+                messages[waiting].msg_hdr.msg_controllen = PyBytes_GET_SIZE(control)
             waiting += 1
         if waiting == BATCH or not size:
             sent += flush(fd, messages, waiting)

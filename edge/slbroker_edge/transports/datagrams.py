@@ -20,7 +20,56 @@ PKTINFO6: Final = (41, 50)
 _CONTROL_ROOM: Final = 64  # bytes: one of either is 40 at most
 _PKTINFO: Final = struct.Struct("=I4s4s")  # struct in_pktinfo: interface, our address, the header's
 _PKTINFO6: Final = struct.Struct("=16sI")  # struct in6_pktinfo: address, interface
+_CMSGHDR: Final = struct.Struct("@Nii")  # struct cmsghdr: length with the data that follows, level, type
 MAPPED: Final = b"\x00" * 10 + b"\xff\xff"  # RFC 4291 2.5.5.2: before an IPv4 address
+
+
+def asked_of(control: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """Return what control messages say was asked, in the form that has a reply leave from there.
+
+    The interface is left to the routes, except for link-local addresses, which each link has anew.
+    """
+    for level, kind, info in control:
+        if (level, kind) == PKTINFO and len(info) >= _PKTINFO.size:
+            ours = _PKTINFO.unpack_from(info)[1]
+            return _PKTINFO.pack(0, ours, b"") if any(ours) else b""
+        if (level, kind) == PKTINFO6 and len(info) >= _PKTINFO6.size:
+            ours, interface = _PKTINFO6.unpack_from(info)
+            if not any(ours) or ours[0] == 0xFF or (ours[:12] == MAPPED and ours[12] >= 224):
+                return b""
+            is_link_local = ours[0] == 0xFE and ours[1] & 0xC0 == 0x80
+            return _PKTINFO6.pack(ours, interface if is_link_local else 0)
+    return b""
+
+
+def control_of(asked: bytes) -> tuple[int, int, bytes]:
+    """Return the control message that has a datagram leave from the address asked; raise ValueError for no such."""
+    if len(asked) not in (_PKTINFO.size, _PKTINFO6.size):
+        raise ValueError("this is no address that receive_asked gave")
+    return *(PKTINFO if len(asked) == _PKTINFO.size else PKTINFO6), asked
+
+
+def asked_in(control: bytes) -> bytes:
+    """Do as `asked_of` for control messages as the kernel has written them, one behind the other."""
+    found = []
+    while len(control) >= _CMSGHDR.size:
+        length, level, kind = _CMSGHDR.unpack_from(control)
+        found.append((level, kind, control[_CMSGHDR.size : length]))
+        control = control[_aligned(length) :]
+    return asked_of(found)
+
+
+def control_bytes(asked: bytes) -> bytes:
+    """Return the message of `control_of` as the kernel reads it."""
+    level, kind, data = control_of(asked)
+    message = _CMSGHDR.pack(_CMSGHDR.size + len(data), level, kind) + data
+    return message.ljust(_aligned(len(message)), b"\x00")
+
+
+def _aligned(length: int) -> int:
+    """Return where the next control message begins: behind a header at least, so that there is an end."""
+    word = struct.calcsize("N")
+    return max(_CMSGHDR.size, -(-length // word) * word)
 
 
 @compiled_or_pure("slbroker_edge.transports._datagrams")
@@ -73,31 +122,6 @@ def receive_asked(sock: socket.socket, limit: int) -> list[tuple[bytes, list[tup
     except OSError:  # as in `receive_batch`
         pass
     return list(found.items())
-
-
-def asked_of(control: Sequence[tuple[int, int, bytes]]) -> bytes:
-    """Return what control messages say was asked, in the form that has a reply leave from there.
-
-    The interface is left to the routes, except for link-local addresses, which each link has anew.
-    """
-    for level, kind, info in control:
-        if (level, kind) == PKTINFO and len(info) >= _PKTINFO.size:
-            ours = _PKTINFO.unpack_from(info)[1]
-            return _PKTINFO.pack(0, ours, b"") if any(ours) else b""
-        if (level, kind) == PKTINFO6 and len(info) >= _PKTINFO6.size:
-            ours, interface = _PKTINFO6.unpack_from(info)
-            if not any(ours) or ours[0] == 0xFF or (ours[:12] == MAPPED and ours[12] >= 224):
-                return b""
-            is_link_local = ours[0] == 0xFE and ours[1] & 0xC0 == 0x80
-            return _PKTINFO6.pack(ours, interface if is_link_local else 0)
-    return b""
-
-
-def control_of(asked: bytes) -> tuple[int, int, bytes]:
-    """Return the control message that has a datagram leave from the address asked; raise ValueError for no such."""
-    if len(asked) not in (_PKTINFO.size, _PKTINFO6.size):
-        raise ValueError("this is no address that receive_asked gave")
-    return *(PKTINFO if len(asked) == _PKTINFO.size else PKTINFO6), asked
 
 
 @compiled_or_pure("slbroker_edge.transports._datagrams")

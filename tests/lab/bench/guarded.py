@@ -23,10 +23,22 @@ from slbroker.sip.parser import parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.validate import USUAL
 from slbroker.sip.via import stamp, stamp_top
-from slbroker_edge.reader import is_answerable, read, read_with_key, take_in
+from slbroker_edge.reader import read, read_turn
 from slbroker_handlers.bundled import app
 from slbroker_handlers.kemi.script import load_script
-from tests.lab.bench.inprocess import ACK, INVITE, NOW, OPTIONS, PEER, SOURCE, InProcess, different, responder, signer
+from tests.lab.bench.inprocess import (
+    ACK,
+    INVITE,
+    NOW,
+    OPTIONS,
+    PEER,
+    SOURCE,
+    InProcess,
+    Sink,
+    different,
+    responder,
+    signer,
+)
 from tests.support.bus import encode_packed
 
 if TYPE_CHECKING:
@@ -59,11 +71,7 @@ def read_one(data: bytes) -> Reading:
 
 def take_all(datagrams: list[tuple[bytes, Address]]) -> None:
     """Read what comes in one turn as the edge does."""
-    if take_in is not None:
-        take_in(datagrams, None, SOURCE.listen, ANY, is_answerable)
-        return
-    for data, address in datagrams:
-        read_with_key(data, address, SOURCE.listen, USUAL)
+    read_turn(datagrams, Sink(), USUAL)
 
 
 def parsed(data: bytes) -> Message:

@@ -19,10 +19,10 @@ from slbroker.sip.parser import BadRequest
 from slbroker.sip.reading import Reading
 from slbroker.sip.validate import USUAL
 from slbroker.twins import KIND
-from slbroker_edge.reader import is_answerable, read, reply_address
+from slbroker_edge.reader import is_answerable, read, read_turn, reply_address
 from tests.support.bus import encode_packed
 from tests.support.sip import TYPICAL, request
-from tests.support.twins import KINDS, OPTIONS, growth, load
+from tests.support.twins import KINDS, OPTIONS, FakeListener, growth, load
 from tests.torture.corpus import CASES
 
 if TYPE_CHECKING:
@@ -221,39 +221,47 @@ def one_by_one(data: bytes, address: Address) -> tuple[Reading, Any] | None:
     return found, reply_address(address, found.reply_port)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", [PEER, ("2001:db8::9", 40_000, 0, 0), ("224.0.0.1", 40_000), ("192.0.2.1", 0)])
-def test_what_is_taken_in_is_what_the_grammar_reads(address: Address) -> None:
+def test_what_is_taken_in_is_what_the_grammar_reads(address: Address, kind: str) -> None:
     datagrams = [(data, address) for data in MESSAGES]
-    taken, acks, rest = load("slbroker_edge.reader").take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
-    assert len(taken) + len(acks) + len(rest) == len(datagrams)
+    here = FakeListener(LISTEN)
+    taken, acks, alone = load("slbroker_edge.reader", kind).read_turn(datagrams, here, USUAL)
+    assert len(taken) + len(acks) + len(alone) == len(datagrams)
     assert bool(taken) == is_answerable(*address[:2])
-    left = {data for _before, data, _address in rest}
-    mine = iter(taken)
+    jobs = iter([*taken, *(one for _before, one, _address in alone if not isinstance(one, Exception))])
+    jobs_of = {job.reading.packed: job for job in jobs}
     for data, _address in datagrams:
-        if data in left or data.startswith(b"ACK"):
+        found = one_by_one(data, address)
+        if found is None or data.startswith(b"ACK"):
             continue
-        job = next(mine)
-        assert (job.reading, job.reply_to) == one_by_one(data, address)
+        job = jobs_of[found[0].packed]
+        assert (job.reading, job.reply_to) == found
         assert type(job.reading) is Reading
-        assert (job.listener, job.choice, job.asks, job.size) == ("listener", ANY, b"", len(data))
+        asks = b"CANCEL" if data.startswith(b"CANCEL") else b""  # a worker has to ask for it
+        assert (job.listener, job.choice, job.asks, job.size) == (here, ANY, asks, len(data))
+        assert job in taken or asks
     for ack, data, from_address in acks:
         assert (ack, from_address) == (read(data, address, LISTEN, USUAL), address)
-    assert any(data.startswith(b"CANCEL") for data in left), "a worker has to ask for it"
+    faults = [one for _before, one, _address in alone if isinstance(one, Exception)]
+    assert len(faults) == sum(one_by_one(data, address) is None for data in MESSAGES)
+    assert not any(fault.__traceback__ or fault.__context__ for fault in faults), "which would keep what was read"
 
 
-def test_order_can_be_kept() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_order_can_be_kept(kind: str) -> None:
     odd, good = b"nonsense", request("OPTIONS")
     datagrams = [(data, PEER) for data in (odd, good, good, odd, good, odd)]
-    taken, _acks, rest = load("slbroker_edge.reader").take_in(datagrams, None, LISTEN, ANY, is_answerable)
-    assert (len(taken), [before for before, _data, _address in rest]) == (3, [0, 2, 3])
+    taken, _acks, alone = load("slbroker_edge.reader", kind).read_turn(datagrams, FakeListener(LISTEN), USUAL)
+    assert (len(taken), [before for before, _one, _address in alone]) == (3, [0, 2, 3])
 
 
 def test_nothing_is_left_behind() -> None:
-    twin, take_in = both("compiled"), load("slbroker_edge.reader").take_in
+    twin, here = both("compiled"), FakeListener(LISTEN)
     datagrams = [(bytes(bytearray(OPTIONS)), PEER) for _ in range(50)]
 
     def work() -> None:
-        taken, _acks, _rest = take_in(datagrams, "listener", LISTEN, ANY, is_answerable)
+        taken, _acks, _alone = read_turn(datagrams, here, USUAL)
         number(taken, 2**40)
         held: dict[int, Any] = {}
         twin.give(taken, None, held, 0.0, b"")
