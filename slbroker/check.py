@@ -103,7 +103,7 @@ def _check_libzmq() -> str:
 def _describe_inner() -> str:
     if twins.KIND == "compiled":
         return "compiled twins"
-    return "pure Python (slower; a C compiler at install, and no SLBROKER_PURE, gives the compiled one)"
+    return "pure Python (slower; a C compiler at install, and no SLBROKER_PURE, gives the compiled twins)"
 
 
 def _check_keys(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -12,22 +11,16 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import zmq
-
 from slbroker import twins
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.keycheck import Labels
-from slbroker.bus.pauses import Pauses
-from slbroker.bus.reach import warn_of_client_port
 from slbroker.bus.roster import MAX_WORKERS
-from slbroker.bus.socketfile import SocketFile
-from slbroker.bus.sockets import BusSocket, bind_router, end_context
-from slbroker.bus.zap import ZapHandler
 from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
 from slbroker.listen import SECURE
 from slbroker.ringfile import RingFile
+from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
 from slbroker.tls import server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
@@ -43,8 +36,8 @@ from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 
 if TYPE_CHECKING:
-    from slbroker.bus.address import BusAddress
     from slbroker.bus.jobs import Job
+    from slbroker.bus.sockets import BusSocket
     from slbroker.listen import ListenAddress
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.filtermemory import FilterMemory
@@ -54,13 +47,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
-DRAIN_MARGIN: Final = 1.0  # seconds beyond the handler timeout that open requests have when the edge stops
-LAST_MARGIN: Final = 5.0  # seconds beyond it, after which the process ends whatever it is busy with
 DRAIN_BATCHES: Final = 64  # batches still taken from each socket then: what its buffer holds, and no flood
 PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
-class EdgeService:
+class EdgeService(BusService):
     """One edge process. `start`, then `drain` and `close`; `reload` reads key ring, TLS files and bus keys again."""
 
     def __init__(self, settings: EdgeSettings, memory: FilterMemory | None = None) -> None:
@@ -82,16 +73,12 @@ class EdgeService:
         self._streams: Streams | None = None
         self._tls = TlsConnections(server_context(settings.tls)) if settings.tls else None
         self._websockets: WebSockets | None = None
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._zap = ZapHandler(settings.security) if settings.security else None
+        super().__init__(TICK, settings.security)  # what can go wrong before leaves no context behind
         self._bus: BusSocket | None = None
-        self._bus_file: SocketFile | None = None
         self._links: BrokerLinks | None = None
         if settings.brokers.addresses:
             self._links = BrokerLinks(dispatcher, self._on_envelope, self._on_bus, ticks=TICK)
         self._buffers: BufferWatch | None = None
-        self._ticker: asyncio.TimerHandle | None = None
-        self._pauses = Pauses()
 
     def _make_signer(self) -> Signer:
         ring = self._ring_file.ring
@@ -109,7 +96,7 @@ class EdgeService:
         room = self._make_room()
         names = [self._listen(address, room) for address in settings.listen]
         bus = settings.bus.of_process(settings.process)
-        self._bus = self._bind_bus(bus)
+        self._bus = self.bind(bus, self._on_envelope, self._on_bus, self._on_revoked)
         if self._links is not None:
             brokers = load_keys(settings.brokers, settings.security)
             self._links.open(self._context, brokers, self._pools())
@@ -120,20 +107,8 @@ class EdgeService:
             take = partial(self._on_streams, self._streams)
             self._stream_reader = PacedReader(loop, self._streams.fileno(), take, most=EVENTS, interval=settings.gather)
         self._buffers = BufferWatch([listener.udp for listener in self._listeners])
-        self._tick()
-        gc.collect()
-        gc.freeze()  # what has been made so far stays; the collector need not look at it again
-        logger.info("edge ready: listening on %s, bus %s, %s inner path", ", ".join(names), bus, twins.KIND)
-
-    def _bind_bus(self, address: BusAddress) -> BusSocket:
-        loop, zap = asyncio.get_running_loop(), self._zap
-        warn_of_client_port(address)
-        if zap is not None:
-            zap.start(loop, self._context)
-        router = bind_router(self._context, address, zap.pair if zap else None)
-        self._bus_file = SocketFile(router, address)
-        receive = zap.receiver(router, self._on_revoked) if zap else None
-        return BusSocket(loop, router, self._on_envelope, self._on_bus, receive)
+        self.begin()
+        logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(names), bus, twins.WORDS)
 
     def _make_room(self) -> Room:
         has_streams = any(address.transport != "udp" for address in self.settings.listen)
@@ -215,15 +190,12 @@ class EdgeService:
         for frames in refused:
             dispatcher.refuse(frames[0], now)
 
-    def _tick(self) -> None:
-        self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
-        now = time.monotonic()
+    def look(self, now: float) -> None:
+        """Do what time brings."""
         if self._streams is not None:
             self._streams.sweep(now)
         if self._links is not None:
             self._links.tick(now)
-        if self._bus_file is not None:
-            self._bus_file.look(now)
         if self._buffers is not None:
             self._buffers.look(now)
         if pause := self._pauses.note(now):
@@ -271,30 +243,22 @@ class EdgeService:
     def reload(self) -> None:
         """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
         self._reload_tls()
-        self._reload_clients()
+        self.reload_clients()
         self._ring_file.load_again()
         self.edge.ack_filter.signer = self._make_signer()
         self._tell_keys()
 
     def _reload_tls(self) -> None:
         """Read the TLS files again, for connections to come; on an error, which says which file, keep the old ones."""
-        if self._tls is None or self.settings.tls is None:
+        tls, files = self._tls, self.settings.tls
+        if tls is None or files is None:
             return
-        try:
-            self._tls.context = server_context(self.settings.tls)
-        except ConfigError as error:
-            logger.error("not reloaded, the old one stays in use: %s", error)
-        else:
-            logger.info("certificate %s loaded again", self.settings.tls.certificate)
 
-    def _reload_clients(self) -> None:
-        """Read again who may connect to the bus; on an error, which says which file, keep the old ones."""
-        if self._zap is None:
-            return
-        try:
-            self._zap.reload()
-        except ConfigError as error:
-            logger.error("not reloaded, the old ones stay in use: %s", error)
+        def read() -> None:
+            tls.context = server_context(files)
+
+        if read_again(read):
+            logger.info("certificate %s loaded again", files.certificate)
 
     async def drain(self) -> None:
         """Take no more datagrams, and wait until what was taken has been answered."""
@@ -314,9 +278,8 @@ class EdgeService:
                 if not self._on_streams(streams):
                     break
             streams.stop()
-        deadline = time.monotonic() + self.settings.dispatch.handler_timeout + DRAIN_MARGIN
-        while (self.edge.in_flight or (streams and streams.unsent)) and time.monotonic() < deadline:
-            await asyncio.sleep(TICK / 5)
+        open_time = self.settings.dispatch.handler_timeout + DRAIN_MARGIN
+        await self.until(lambda: not (self.edge.in_flight or (streams and streams.unsent)), open_time)
         self.edge.dispatcher.leave()
         self._turn()
         await asyncio.sleep(PARTING_TIME)
@@ -331,8 +294,6 @@ class EdgeService:
 
     def close(self) -> None:
         """Close everything; log what became of the messages."""
-        if self._ticker is not None:
-            self._ticker.cancel()
         for reader in self._readers:
             reader.stop()
         for listener in self._listeners:
@@ -343,15 +304,8 @@ class EdgeService:
             self._streams.close()
         if self._links is not None:
             self._links.close()
-        if self._bus is None:  # never started: the error that goes up says why
-            if self._zap is not None:
-                self._zap.close()
-            end_context(self._context)
+        if not self.end():  # never started: the error that goes up says why
             return
-        self._bus.close()
-        if self._zap is not None:
-            self._zap.close()
-        end_context(self._context)
         self.edge.shedding.tell()
         figures = self.edge.fates.figures(self.edge.in_flight)
         logger.info("edge stopped: %s", ", ".join(f"{name} {value}" for name, value in figures.items() if value))

@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import os
-import secrets
-import socket
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Final
-
-import zmq
 
 from slbroker import twins
 from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
-from slbroker.bus.dealer import Dealer
 from slbroker.bus.keycheck import KeyCheck, Labels, as_words
 from slbroker.bus.losses import Losses
-from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Membership, Standing
+from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Standing
 from slbroker.bus.memo import Kept
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
-from slbroker.bus.sockets import connect_dealer, end_context
-from slbroker.errors import ConfigError
 from slbroker.plugin.faults import is_given_up
 from slbroker.plugin.responder import Responder
-from slbroker.recording import Record, Recorder
 from slbroker.ringfile import RingFile
+from slbroker.service import DRAIN_MARGIN, BusService, unique_name
 from slbroker.totag import Signer
 from slbroker_handlers.busy import Busy
 from slbroker_handlers.calls import SAY_AGAIN, Calls
 from slbroker_handlers.generation import Generation
 from slbroker_handlers.keeper import PluginKeeper
+from slbroker_handlers.link import Link
 from slbroker_handlers.pace import Pace
+from slbroker_handlers.recorded import Recorded
 from slbroker_handlers.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
+
+    import zmq
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
@@ -55,7 +49,6 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at whether HELLO or HEARTBEAT is due
 HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest of its batch
-DRAIN_MARGIN: Final = 1.0  # seconds beyond the edges' handler timeout that open requests have when the worker stops
 HOOKS_TIME: Final = 10.0  # seconds for a plugin's startup, reload and shutdown hooks when the worker stops
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 LONG_TURN: Final = 0.1  # seconds that an async handler may keep the loop before a log line says so
@@ -66,67 +59,7 @@ OTHER_KEYS: Final = (
 )
 
 
-class Link:
-    """The worker's connection to one edge process: a socket and its standing there."""
-
-    def __init__(self, worker: Worker, address: BusAddress, keys: ClientKeys | None, hello: dict[str, Any]) -> None:
-        self.address = address
-        self.keys = keys
-        self.membership = Membership(hello)
-        self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself, none while it is gone
-        self._welcome: dict[str, Any] = {}  # the last one that was looked at
-        self._worker = worker
-        connect = partial(connect_dealer, worker.context, curve=keys, credit=worker.settings.credit)
-        take = partial(worker.take, self)
-        self._dealer = Dealer(address, connect, take, self._on_turn, self._on_fault, ticks=TICK)
-
-    @property
-    def name(self) -> str:
-        """The edge's name and address, for the log."""
-        return f"edge {self.known.get('edge')} at {self.address}"
-
-    def _on_fault(self, fault: str) -> None:
-        logger.warning("no edge is reached at %s: %s", self.address, fault)
-
-    def _on_turn(self) -> None:
-        self.flush(time.monotonic())
-        if self.membership.edge is not self._welcome and self.membership.standing is Standing.MEMBER:
-            self._welcome = self.membership.edge
-            self._worker.meet(self)
-
-    def flush(self, now: float) -> None:
-        """Send the answers that are ready, and what else is due."""
-        refused = self._dealer.send(self.membership.send(now))
-        if refused:
-            self.membership.take_back(refused)
-        if self.membership.parted:
-            parted, self.membership.parted = self.membership.parted, ""
-            if self.known:  # else it leaves still, and has answered one more HELLO
-                level = logging.INFO if parted == LEAVES else logging.WARNING
-                logger.log(level, "%s %s; %d requests of its are open here", self.name, parted, self.membership.open)
-                self._worker.part(self, parted, now)
-            self.known = {}  # so that it is told when it is back
-        if self._worker.responder.sent:
-            self._worker.responder.tell()
-
-    def tick(self, now: float) -> None:
-        """Say what is due; look after an edge that is silent."""
-        self.flush(now)
-        if self.membership.hears_itself:
-            # Linux gave our own connection the port that we were calling (a simultaneous open), where no edge can bind.
-            self.membership.hears_itself = False
-            logger.warning(
-                "the port of %s was given to this handler itself; hanging up, so that an edge can have it", self.address
-            )
-            self._dealer.hang_up()
-        self._dealer.tick()
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._dealer.close()
-
-
-class Worker:
+class Worker(BusService):
     """One worker process. `start`, then `drain` and `close`; `reload` reads key ring and plugin again."""
 
     def __init__(
@@ -145,7 +78,7 @@ class Worker:
         self._ring_file = RingFile(settings.keys)
         self.responder = Responder(app, *self._make_keys())
         self.responder.unattended = True
-        self._recorder = Recorder(settings.record) if settings.record else None
+        self._recorded = Recorded(settings.record)
         self._keeper = PluginKeeper(
             self.responder,
             source,
@@ -153,18 +86,14 @@ class Worker:
             open_tasks=lambda: self._calls.tasks,
             swapped=self._on_swap,
         )
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._hello: dict[str, Any] = {
-            # Workers in containers may share a host's name and all be process 1.
-            "name": f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
-            "pool": settings.pool,
-            "credit": settings.credit,
-            "takes": app.takes,
-        }
         self._generation = Generation(source)
+        offer = {"pool": settings.pool, "credit": settings.credit, "takes": app.takes}
+        self._hello: dict[str, Any] = {"name": unique_name(), **offer}
         self._hello |= self._generation.words(self.responder.remembers)
         self._tell_keys()
         self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
+        # What can go wrong before leaves no context behind. A handler that blocks is a pause, and told elsewhere.
+        super().__init__(TICK, pauses=Pauses(logging.DEBUG), clock=lambda: time.monotonic())
         self._pace = Pace(settings.credit)
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
@@ -177,8 +106,6 @@ class Worker:
         self._async_seconds = 0.0
         self._silent_until = 0.0
         self._to_flush: set[Link] = set()
-        self._ticker: asyncio.TimerHandle | None = None
-        self._pauses = Pauses(logging.DEBUG)  # it may be a handler that blocks, which is told elsewhere
 
     def _make_keys(self) -> tuple[Signer, NonceKeys]:
         ring = self._ring_file.ring
@@ -201,26 +128,23 @@ class Worker:
         for address in self.settings.bus:
             warn_of_client_port(address)
             self._connect(address, self._bus_keys.get(address))
-        self._tick()
-        gc.collect()
-        gc.freeze()  # plugin and libraries stay; the collector need not look at them again
-        logger.info("handler started: plugin %s, %s inner path", self.settings.plugin, twins.KIND)
+        self.begin()
+        logger.info("handler started: plugin %s, %s", self.settings.plugin, twins.WORDS)
 
     def _connect(self, address: BusAddress, keys: ClientKeys | None) -> None:
         if address not in self._links:
-            self._links[address] = Link(self, address, keys, self._hello)
+            self._links[address] = Link(self, address, keys, self._hello, credit=self.settings.credit, ticks=TICK)
 
-    def _tick(self) -> None:
-        self._ticker = asyncio.get_running_loop().call_later(TICK, self._tick)
-        now = time.monotonic()
+    def look(self, now: float) -> None:
+        """Do what time brings."""
         self._overhear(now, 0.0)
         for link in list(self._links.values()):
             link.tick(now)
-        self._calls.look(now, self._limit())
+        self._calls.look(now, min(self._timeouts()))
         self._key_check.look(now)
-        members = [link for link in self._links.values() if link.membership.standing is Standing.MEMBER]
-        self._edges = len(members) or 1
-        self._tenure.look(now, len(members), len(self._links))
+        members = sum(link.membership.standing is Standing.MEMBER for link in self._links.values())
+        self._edges = members or 1
+        self._tenure.look(now, members, len(self._links))
         self._keeper.tick(now)
         if self.responder.remembers != self._generation.methods:  # a handler has said so first when it was called
             self._offer_remembering()
@@ -259,6 +183,16 @@ class Worker:
         if parted != LEAVES:
             self._calls.tell_of_gone(link, f"{link.name} {parted}", now)
 
+    @property
+    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """Return what sockets are made in."""
+        return self._context
+
+    def tell(self) -> None:
+        """Tell the plugin of replies that have left."""
+        if self.responder.sent:
+            self.responder.tell()
+
     # Serving ----------------------------------------------------------------------------------------------------
 
     def take(self, link: Link, frames: list[bytes]) -> None:
@@ -267,8 +201,8 @@ class Worker:
         now = time.monotonic()
         items = membership.receive(frames, now)
         self._tenure.served += len(items)
-        if items and self._recorder is not None:
-            self._record(self._recorder, items)
+        if items and self._recorded.is_on:
+            self._recorded.add(items)
         done = begun = 0
         answers: list[Answered] = []
         for item in items:
@@ -304,16 +238,16 @@ class Worker:
             self._overhear(now, now - since)
         if done:
             self._keep_pace(now - since, done)
-        if now - since > LONG_TURN and now - since > (limit := self._limit()):
+        if now - since > LONG_TURN and now - since > (limit := min(self._timeouts())):
             self._losses.request(
                 "kept", now, item.method, item.message.call_id,
                 "handler %s took %.3g s; its edge waits for %.3g s, then another worker gets it, and what waited here",
                 self.responder.name_of(item), now - since, limit,
             )  # fmt: skip
 
-    def _limit(self) -> float:
-        """Return after how many seconds the most impatient edge gives an open request to another worker."""
-        return min((link.membership.handler_timeout for link in self._links.values()), default=HANDLER_TIMEOUT)
+    def _timeouts(self) -> list[float]:
+        """Return after how many seconds each edge gives an open request to another worker."""
+        return [link.membership.handler_timeout for link in list(self._links.values())] or [HANDLER_TIMEOUT]
 
     def _end_turn(self, now: float) -> None:
         """Note what async handlers have taken of a turn of the loop: nobody else was served meanwhile."""
@@ -352,16 +286,6 @@ class Worker:
         for link in self._links.values():
             link.membership.offer()
             link.flush(time.monotonic())
-
-    def _record(self, recorder: Recorder, items: list[Item]) -> None:
-        """Write requests to the file; when it takes no more, say so and serve on."""
-        now = time.time()
-        try:
-            recorder.add([Record(now, source, message) for _number, message, source in items])
-        except Exception as error:
-            logger.error("%s; nothing more is recorded", error)
-            recorder.close()
-            self._recorder = None
 
     def _finish_later(self, link: Link, item: Item, pending: Coroutine[Any, Any, Answer | Kept], now: float) -> None:
         number = item.number
@@ -417,7 +341,7 @@ class Worker:
 
         The file of `--record` is opened again before all that: logrotate has given the old one another name.
         """
-        self._reopen_record()
+        self._recorded.open_again()
         self._ring_file.load_again()
         self.responder.use_keys(*self._make_keys())
         self._offer_keys()
@@ -427,23 +351,9 @@ class Worker:
         before = self._labels
         self._tell_keys()
         if self._labels != before:
-            for link in self._links.values():
-                if link.known:
-                    self._compare_keys(link)
+            for link in filter(lambda link: link.known, self._links.values()):
+                self._compare_keys(link)
             self._offer()
-
-    def _reopen_record(self) -> None:
-        if self.settings.record is None:
-            return
-        try:
-            recorder = Recorder(self.settings.record)
-        except ConfigError as error:
-            logger.error("not opened again, the old one stays in use: %s", error)
-            return
-        if self._recorder is not None:  # None after a write that failed: the disk may have room again
-            self._recorder.close()
-        self._recorder = recorder
-        logger.info("recording %s opened again", self.settings.record)
 
     def _on_swap(self, app: Handlers) -> None:
         self._generation.loaded_again()
@@ -471,27 +381,22 @@ class Worker:
         for link in self._links.values():
             link.membership.leave()
         begun = time.monotonic()
-        most = self._longest_request() + DRAIN_MARGIN
-        while (waited := time.monotonic() - begun) < most:
-            for link in self._links.values():
-                link.flush(begun + waited)
-            if all(link.membership.is_over for link in self._links.values()):
-                return
-            if waited > PARTING_TIME and not self._open_requests():
-                return  # an edge that has gone itself says no GOODBYE
-            await asyncio.sleep(TICK / 10)
-        logger.warning(
-            "handler stops with %d requests open; their edges will try another worker", self._open_requests()
-        )
 
-    def _longest_request(self) -> float:
-        """Return for how many seconds an edge waits for an answer."""
-        timeouts = [link.membership.handler_timeout for link in list(self._links.values())]
-        return max(timeouts, default=HANDLER_TIMEOUT)
+        def is_done() -> bool:
+            now = time.monotonic()
+            for link in self._links.values():
+                link.flush(now)
+            # An edge that has gone itself says no GOODBYE.
+            is_left = now - begun > PARTING_TIME and not self._open_requests()
+            return is_left or all(link.membership.is_over for link in self._links.values())
+
+        if not await self.until(is_done, max(self._timeouts()) + DRAIN_MARGIN):
+            still_open = self._open_requests()
+            logger.warning("handler stops with %d requests open; their edges will try another worker", still_open)
 
     def patience(self) -> float:
         """Return for how many seconds the end may be waited for: open requests, then the plugin's hooks."""
-        return self._longest_request() + DRAIN_MARGIN + HOOKS_TIME
+        return max(self._timeouts()) + DRAIN_MARGIN + HOOKS_TIME
 
     def waits_for(self) -> str:
         """Return what an end waits for."""
@@ -507,11 +412,8 @@ class Worker:
         if self._busy is not None:
             self._busy.close()
         self._keeper.close()
-        if self._recorder is not None:
-            self._recorder.close()
+        self._recorded.close()
         for link in self._links.values():
             link.close()
-        end_context(self.context)
-        if self._ticker is not None:  # else it never started: the error that goes up says why
-            self._ticker.cancel()
+        if self.end():  # else it never started: the error that goes up says why
             logger.info("handler stopped")

@@ -19,7 +19,8 @@ from slbroker.bus.membership import Membership
 from slbroker.errors import KeyFileError
 from slbroker.settings.handler import HandlerSettings
 from slbroker.sip.message import Message, Source
-from slbroker_handlers.worker import Link, Worker
+from slbroker_handlers.link import Link
+from slbroker_handlers.worker import Worker
 from tests.support.bus import encode_requests
 from tests.support.sip import read_reply
 

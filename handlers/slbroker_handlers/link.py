@@ -1,0 +1,109 @@
+"""A worker's connection to one edge process."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from slbroker.bus.dealer import Dealer
+from slbroker.bus.membership import LEAVES, Membership, Standing
+from slbroker.bus.sockets import connect_dealer
+
+if TYPE_CHECKING:
+    import zmq
+
+    from slbroker.bus.address import BusAddress
+    from slbroker.bus.curve import ClientKeys
+
+logger = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """What a link belongs to: a worker."""
+
+    @property
+    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """Return what sockets are made in."""
+
+    def take(self, link: Link, frames: list[bytes]) -> None:
+        """Take the frames of one envelope."""
+
+    def meet(self, link: Link) -> None:
+        """Take note that the edge has welcomed us, or says something new of itself."""
+
+    def part(self, link: Link, parted: str, now: float) -> None:
+        """Take note that the edge has gone; `parted` says how."""
+
+    def tell(self) -> None:
+        """Take note that answers have left."""
+
+
+class Link:
+    """The worker's connection to one edge process: a socket and its standing there."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        address: BusAddress,
+        keys: ClientKeys | None,
+        hello: dict[str, Any],
+        *,
+        credit: int,
+        ticks: float,
+    ) -> None:
+        """`hello` is as `Membership` has it; `credit` is the most that it ever offers, `ticks` are seconds."""
+        self.address = address
+        self.keys = keys
+        self.membership = Membership(hello)
+        self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself, none while it is gone
+        self._welcome: dict[str, Any] = {}  # the last one that was looked at
+        self._owner = owner
+        connect = partial(connect_dealer, owner.context, curve=keys, credit=credit)
+        take = partial(owner.take, self)
+        self._dealer = Dealer(address, connect, take, self._on_turn, self._on_fault, ticks=ticks)
+
+    @property
+    def name(self) -> str:
+        """The edge's name and address, for the log."""
+        return f"edge {self.known.get('edge')} at {self.address}"
+
+    def _on_fault(self, fault: str) -> None:
+        logger.warning("no edge is reached at %s: %s", self.address, fault)
+
+    def _on_turn(self) -> None:
+        self.flush(time.monotonic())
+        if self.membership.edge is not self._welcome and self.membership.standing is Standing.MEMBER:
+            self._welcome = self.membership.edge
+            self._owner.meet(self)
+
+    def flush(self, now: float) -> None:
+        """Send the answers that are ready, and what else is due."""
+        refused = self._dealer.send(self.membership.send(now))
+        if refused:
+            self.membership.take_back(refused)
+        if self.membership.parted:
+            parted, self.membership.parted = self.membership.parted, ""
+            if self.known:  # else it leaves still, and has answered one more HELLO
+                level = logging.INFO if parted == LEAVES else logging.WARNING
+                logger.log(level, "%s %s; %d requests of its are open here", self.name, parted, self.membership.open)
+                self._owner.part(self, parted, now)
+            self.known = {}  # so that it is told when it is back
+        self._owner.tell()
+
+    def tick(self, now: float) -> None:
+        """Say what is due; look after an edge that is silent."""
+        self.flush(now)
+        if self.membership.hears_itself:
+            # Linux gave our own connection the port that we were calling (a simultaneous open), where no edge can bind.
+            self.membership.hears_itself = False
+            logger.warning(
+                "the port of %s was given to this handler itself; hanging up, so that an edge can have it", self.address
+            )
+            self._dealer.hang_up()
+        self._dealer.tick()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._dealer.close()
