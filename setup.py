@@ -28,6 +28,9 @@ class BuildIfPossible(build_ext):
             super().build_extension(ext)
         except Exception as cause:
             self.warn(f"{ext.name} is left out ({type(cause).__name__}); slbroker will run in pure Python")
+            for inplace in (False, True):  # one of an older source knows other objects than those beside it do
+                self.inplace = inplace
+                Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
 
 
 def repository() -> str:

@@ -4,7 +4,6 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, PyTypeObject
 from cpython.tuple cimport PyTuple_SET_ITEM
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr
 
@@ -26,11 +25,11 @@ cdef enum:
     LONGEST = 65_535
     # Call-ID and tags are packed twice. A header grows by its long name and two msgpack heads, the Via by its stamp.
     ROOM = 2 * LONGEST + HEADER_ROOM * 40 + 1_024
-if MAX_DATAGRAM > LONGEST:
-    raise ImportError("_reader.pyx has less room than the limit in grammar.py asks for")
+    NAME_ROOM = 256  # of a listener's name; a host is a quarter of it at most, and packed twice, too
 
 cdef extern from "<Python.h>":
     object PyType_GenericAlloc(PyTypeObject *kind, Py_ssize_t items)
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *length) except NULL
 
 cdef bytes NOTHING = b"", ACK = method_of(Text(b"ACK", 3)), CANCEL = method_of(Text(b"CANCEL", 6))
 cdef char out[ROOM]
@@ -38,6 +37,8 @@ cdef Py_ssize_t FIELDS = len(Reading._fields)
 cdef Py_ssize_t field[8]  # where in a Reading these stand
 for _at, _name in enumerate(("method", "uri", "call_id", "from_tag", "to_tag", "cseq", "packed", "reply_port")):
     field[_at] = Reading._fields.index(_name)
+if MAX_DATAGRAM > LONGEST or FIELDS != 8:
+    raise ImportError("_reader.pyx has less room than grammar.py and reading.py ask for")
 
 cdef struct Source:
     Text host
@@ -53,8 +54,10 @@ def read_turn(datagrams, listener, checks):
     cdef unsigned short port
     cdef Parsed parsed
     cdef str listen = listener.name
+    cdef Py_ssize_t length
     answerable = None  # the last address that was
-    if not checks.usual:
+    PyUnicode_AsUTF8AndSize(listen, &length)
+    if not checks.usual or length > NAME_ROOM:
         return definition(read_turn)(datagrams, listener, checks)
     for pair in datagrams:
         data, address = pair
@@ -65,7 +68,7 @@ def read_turn(datagrams, listener, checks):
         method = method_of(parsed.part[METHOD]) if kept is not None else CANCEL
         if method is ACK:
             acks.append((make_reading(&parsed, method, NOTHING, 0), data, address))
-        elif method is not CANCEL and (address is answerable or is_answerable(address[0], port)):
+        elif method is not CANCEL and (address is answerable or is_usual(address[0], port)):
             answerable = address
             jobs.append(make_job(&parsed, method, data, address, port, listener, listen))
         else:
@@ -74,6 +77,10 @@ def read_turn(datagrams, listener, checks):
             jobs += its_jobs
             acks += its_acks
     return jobs, acks, alone
+
+
+cdef bint is_usual(str host, unsigned short port) except -1:
+    return 4 * len(host) <= NAME_ROOM and is_answerable(host, port)
 
 
 cdef Job make_job(Parsed *parsed, bytes method, bytes data, tuple address, unsigned short port, listener, str listen):

@@ -45,6 +45,8 @@ def _fill_tables():
     for status in range(STATUSES):
         mapping = echoed_by(status)
         if mapping not in mappings:
+            if len(mappings) == 4 or len(mapping) > MOST_ECHOES:
+                raise ImportError("_items.pyx has room for fewer echoed headers than there are in reply.py")
             table = &tables[len(mappings)]
             for name, prefix in mapping.items():
                 table.echo[table.count] = Echo(text_of(name), text_of(prefix), name == b"to")
@@ -78,6 +80,8 @@ cdef bytes write_reply(Input source, int status, Text line, Text tail, bytes tag
     cdef Py_ssize_t size = line.length + tail.length
     cdef bytes reply
     cdef char *out
+    if count > MOST_HEADERS:
+        raise ValueError("a request has more headers than a batch may have")
     take_array(&again)
     for at in range(count):
         name = take_data(&source, &name_length)

@@ -91,7 +91,8 @@ def settle(body, dict held not None, Py_ssize_t most, list memos not None):
     source = begin(<bytes>body)
     count = take_array(&source)
     again = source
-    for at in range(count if count <= <uint64_t>most else 0):
+    source.failed |= count > <uint64_t>most
+    for at in range(count if not source.failed else 0):
         size = take_array(&source)
         take_number(&source)
         take_answer(&source, &length)
@@ -100,7 +101,7 @@ def settle(body, dict held not None, Py_ssize_t most, list memos not None):
         source.failed |= not 2 <= size <= 3
         if source.failed:
             break
-    if source.failed or source.at != source.end:  # all of it is not taken where there is more than `most`
+    if source.failed or source.at != source.end:
         return definition(settle)(body, held, most, memos)
     for at in range(count):
         size = take_array(&again)

@@ -147,7 +147,7 @@ def test_answers_are_settled(answers: list[tuple[int, bytes | None]], open_: set
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"\x80", b"\xc0", b"\x91", b"\x91\xc0", b"\x92\x92\x01\xc0", b"\xdd\x00\x00\x00\x01",
+        b"", b"\x80", b"\xc0", b"\x91", b"\x91\xc0", b"\x92\x92\x01\xc0", b"\xdd\x00\x00\x00\x01", b"\xdc\xff\xff",
         msgpack.packb([(1, OK)]) + b"\x00", msgpack.packb([(1, OK)])[:-1],
         msgpack.packb([(1, OK), (2, "text")]), msgpack.packb([(1, OK), (2,)]), msgpack.packb([(1, OK)] * (MOST + 1)),
     ],
