@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker.bus import envelope
+from slbroker.bus.memo import Memo, pack_memo
 from slbroker.errors import Drop
 from slbroker.sip import parser, via
 from slbroker.sip.framer import Framer
@@ -18,7 +19,7 @@ from slbroker_edge.reader import read
 from tests.lab.fuzz import run
 from tests.lab.fuzz.mutator import MAX_SIZE, Mutator, read_dictionary
 from tests.lab.fuzz.registry import FOLDER, NAMES, cases, load
-from tests.lab.fuzz.targets import bus, datagram, dispatcher, exchange, reply, stream, twins, values, websocket
+from tests.lab.fuzz.targets import bus, datagram, dispatcher, exchange, recall, reply, stream, twins, values, websocket
 from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
 
 if TYPE_CHECKING:
@@ -110,6 +111,16 @@ def test_twins_that_differ_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(twins, "read_ordinary", other)
     broken(twins, SIPP_INVITE)
+
+
+def test_a_memory_that_goes_by_other_values_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = recall.KINDS[1][1]
+    by_user = pack_memo(Memo(60.0, ("uri.user",), 23))
+    data = recall.BETWEEN.join((by_user, recall.ANSWER, request(uri="sip:bob@h"), request(uri="sip:eve@h")))
+    rest, outbox, *_more = recall.said(recall.jobs_of(data.split(recall.BETWEEN)[2:]), by_user, recall.ANSWER)[4:]
+    assert (rest, [len(box) for box in outbox.values()]) == ([1], [1]), "the first is remembered, the other one is new"
+    monkeypatch.setattr(table, "key_of", lambda self, job: b"")
+    broken(recall, data)
 
 
 def test_two_readings_of_a_tag_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
