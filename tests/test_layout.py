@@ -23,9 +23,7 @@ LAB = ROOT / "tests" / "lab"
 LONGEST = 400  # lines of a file; one that grows past this holds two subjects
 # Past it, and why that is better than two files. The list may only shrink.
 LONG = {
-    "edge/slbroker_edge/_reader.pyx": "the compiled reader: one pass over a datagram, with C structures of its own",
     "edge/slbroker_edge/_recall.pyx": "the compiled lookup of remembered decisions, for a whole turn",
-    "edge/slbroker_edge/edge.py": "the edge's hot path: what a turn's messages meet, in their order",
     "handlers/slbroker_handlers/worker.py": "the worker's hot path: a batch from its envelope to its answers",
 }
 
