@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,15 +15,11 @@ from slbroker import keys, twins
 from slbroker.bus import curve
 from slbroker.bus.sockets import OLDEST_LIBZMQ
 from slbroker.errors import ConfigError
-from slbroker.listen import SECURE
-from slbroker.tls import try_files, try_to_read
+from slbroker.tls import try_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slbroker.listen import ListenAddress
-    from slbroker.settings.bus import BusSecurity
-    from slbroker.settings.connections import TlsSettings
 
 # Returns what was found, in words; raises UserError when it is wrong.
 Examination: TypeAlias = Callable[[], str]
@@ -32,37 +27,18 @@ Examination: TypeAlias = Callable[[], str]
 Look: TypeAlias = Callable[[Any, Mapping[str, object]], str]
 
 
-def checks(
-    plugin: str | None,
-    key_file: Path | None,
-    listen: Sequence[ListenAddress],
-    tls: TlsSettings | None,
-    load: Callable[[str], str],
-    bind: Callable[[ListenAddress], str],
-    security: BusSecurity | None = None,
-) -> Iterator[tuple[str, Examination]]:
-    """Yield (subject, examination); `load` loads a plugin and describes it, `bind` an address, for a moment."""
+def installation() -> Iterator[tuple[str, Examination]]:
+    """Yield (subject, examination) for what there is before anything is named."""
     yield "slbroker", lambda: f"{version('slbroker')} on Python {platform.python_version()}"
     yield "libzmq", _check_libzmq
     yield "inner", _describe_inner
-    if key_file is not None:
-        yield "keys", partial(_check_keys, key_file)
-    if security is not None:
-        yield "bus", partial(_describe_pair, security.key)
-        if security.clients is not None:
-            yield "bus", partial(_describe_clients, security.clients)
-        for path in security.server_keys:
-            yield "bus", partial(_describe_server, path)
-    if plugin is not None:
-        yield "plugin", partial(load, plugin)
-    if tls is not None or any(address.transport in SECURE for address in listen):
-        yield "tls", partial(try_files, listen, tls)
-    for address in listen:
-        yield "listen", partial(bind, address)
 
 
 def looks(load: Callable[[str], str], bind: Callable[..., str]) -> Mapping[str, Look]:
-    """Return how to look at what options name, by their names; `load` and `bind` as in `checks`."""
+    """Return how to look at what options name, by their names.
+
+    `load` loads a plugin and describes it, `bind` an address, for a moment.
+    """
     return {
         "keys": lambda path, _: _check_keys(path),
         "plugin": lambda name, _: load(name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PYTHON: Final = "python"
+_match_numbers = re.compile(r"[0-9]+(?:\.[0-9]+)*").match
 
 
 class Fault(NamedTuple):
@@ -73,12 +75,5 @@ def _of(library: str, number: str) -> Iterator[tuple[str, str]]:
 
 def _release(number: str) -> tuple[int, ...]:
     """Return the numbers at the beginning: (3, 13, 1) for 3.13.1rc1, which counts as what it is to become."""
-    release: list[int] = []
-    for piece in number.split("."):
-        digits = piece[: len(piece) - len(piece.lstrip("0123456789"))]
-        if not digits:
-            break
-        release.append(int(digits))
-        if digits != piece:
-            break
-    return tuple(release)
+    found = _match_numbers(number)
+    return tuple(map(int, found[0].split("."))) if found else ()

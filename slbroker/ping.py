@@ -114,18 +114,18 @@ class Pinger:
 
     def _open(self, place: Place, timeout: float) -> Wire:
         if self.target.transport == "udp":
-            return UdpWire(*place)
+            return UdpWire(place)
         tls = self._tls if self.target.transport in SECURE else None
         if self.target.transport in WEBSOCKETS:
             return self._open_websocket(place, timeout, tls)
-        return StreamWire(*place, timeout, tls, self.target.host)
+        return StreamWire(place, timeout, tls, self.target.host)
 
     def _open_websocket(self, place: Place, timeout: float, tls: ssl.SSLContext | None) -> Wire:
         try:
             from slbroker.wswire import WebSocketWire  # noqa: PLC0415 - it needs an extra's library
         except ImportError as error:
             raise ConfigError("to ping over WebSocket takes a library: pip install 'slbroker[ws]'") from error
-        return WebSocketWire(*place, timeout, self.target, tls)
+        return WebSocketWire(place, timeout, self.target, tls)
 
     def _ping(self, wire: Wire, timeout: float) -> Pong:
         call_id = f"{secrets.token_hex(8)}@slbroker"

@@ -84,11 +84,11 @@ class UdpWire(SocketWire):
 
     reliable = False
 
-    def __init__(self, family: socket.AddressFamily, there: tuple[object, ...]) -> None:
+    def __init__(self, place: Place) -> None:
         """Raise OSError where there is no way to that address."""
-        super().__init__(family, socket.SOCK_DGRAM)
+        super().__init__(place[0], socket.SOCK_DGRAM)
         with self._closing_on_failure():
-            self._socket.connect(there)
+            self._socket.connect(place[1])
 
     def send(self, request: bytes) -> None:
         """Send it; raises ConnectionRefusedError when ICMP has said that nobody listens there."""
@@ -108,21 +108,14 @@ class StreamWire(SocketWire):
 
     reliable = True
 
-    def __init__(
-        self,
-        family: socket.AddressFamily,
-        there: tuple[object, ...],
-        timeout: float,
-        tls: ssl.SSLContext | None = None,
-        host: str = "",
-    ) -> None:
+    def __init__(self, place: Place, timeout: float, tls: ssl.SSLContext | None = None, host: str = "") -> None:
         """Connect within `timeout` seconds; `host` is whom the certificate has to name. Raises OSError."""
-        super().__init__(family, socket.SOCK_STREAM)
+        super().__init__(place[0], socket.SOCK_STREAM)
         self._framer = Framer()
         self._waiting: list[bytes] = []
         with self._closing_on_failure():
             self._socket.settimeout(timeout)
-            self._socket.connect(there)
+            self._socket.connect(place[1])
             if tls is not None:
                 self._socket = tls.wrap_socket(self._socket, server_hostname=host)
 
@@ -134,12 +127,22 @@ class StreamWire(SocketWire):
         """Return the next message if it comes within `seconds`; raises OSError, as when the connection ends."""
         deadline = time.monotonic() + seconds
         while not self._waiting:
-            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-            try:
-                data = self._socket.recv(MOST)
-            except TimeoutError:
+            if not self._read(deadline):
                 return None
-            self._waiting += self._framer.feed(data, 0.0)
-            if not data or self._framer.fault is not None:
-                raise ConnectionError("the connection was closed" if not data else "what answers is no SIP")
         return self._waiting.pop(0)
+
+    def _read(self, deadline: float) -> bool:
+        """Take what comes before `deadline`; return whether something did."""
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            data = self._socket.recv(MOST)
+        except TimeoutError:
+            return False
+        self._take(data)
+        return True
+
+    def _take(self, data: bytes) -> None:
+        """Look for messages in what has come; raise ConnectionError where there will be none."""
+        self._waiting += self._framer.feed(data, 0.0)
+        if not data or self._framer.fault is not None:
+            raise ConnectionError("the connection was closed" if not data else "what answers is no SIP")

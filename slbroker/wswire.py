@@ -14,26 +14,19 @@ from websockets.uri import parse_uri
 from slbroker.wire import MOST, StreamWire
 
 if TYPE_CHECKING:
-    import socket
     import ssl
 
     from slbroker.listen import ListenAddress
+    from slbroker.wire import Place
 
 
 class WebSocketWire(StreamWire):
     """A connection to a WebSocket server, secure where a context is given."""
 
-    def __init__(
-        self,
-        family: socket.AddressFamily,
-        there: tuple[object, ...],
-        timeout: float,
-        target: ListenAddress,
-        tls: ssl.SSLContext | None,
-    ) -> None:
+    def __init__(self, place: Place, timeout: float, target: ListenAddress, tls: ssl.SSLContext | None) -> None:
         """Connect within `timeout` seconds; `target` is whom the certificate has to name. Raises OSError."""
         deadline = time.monotonic() + timeout
-        super().__init__(family, there, timeout, tls, target.host)
+        super().__init__(place, timeout, tls, target.host)
         host = f"[{target.host}]" if ":" in target.host else target.host
         self._protocol = ClientProtocol(
             parse_uri(f"{target.transport}://{host}:{target.port}/"), subprotocols=[Subprotocol("sip")], max_size=MOST
@@ -56,23 +49,7 @@ class WebSocketWire(StreamWire):
         self._protocol.send_text(request)
         self._flush()
 
-    def receive(self, seconds: float) -> bytes | None:
-        """Return the next message if it comes within `seconds`; raises OSError, as when the connection ends."""
-        deadline = time.monotonic() + seconds
-        while not self._waiting:
-            if not self._read(deadline):
-                return None
-            if self._protocol.state is not State.OPEN:
-                raise ConnectionError("the connection was closed")
-        return self._waiting.pop(0)
-
-    def _read(self, deadline: float) -> bool:
-        """Take what comes before `deadline`; return whether something did."""
-        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-        try:
-            data = self._socket.recv(MOST)
-        except TimeoutError:
-            return False
+    def _take(self, data: bytes) -> None:
         if data:
             self._protocol.receive_data(data)
         else:
@@ -81,7 +58,8 @@ class WebSocketWire(StreamWire):
             if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY):  # our edge cuts none in parts
                 self._waiting.append(bytes(event.data))
         self._flush()
-        return True
+        if self._protocol.handshake_exc is None and self._protocol.state not in (State.CONNECTING, State.OPEN):
+            raise ConnectionError("the connection was closed")
 
     def _flush(self) -> None:
         data = b"".join(self._protocol.data_to_send())  # the empty one says that we are at the end; closing does, too

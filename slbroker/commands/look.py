@@ -15,7 +15,7 @@ from slbroker.commands import options
 from slbroker.commands.serve import try_listen
 from slbroker.commands.stats import StatsSettings
 from slbroker.errors import BindError, NoAnswerError, PluginError, UserError
-from slbroker.listen import ListenAddress
+from slbroker.listen import SECURE, ListenAddress
 from slbroker.option import Whole, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, any_security
 from slbroker.settings.connections import TlsSettings, tls_settings
@@ -113,16 +113,11 @@ def check(settings: CheckSettings) -> None:
     A note names a Python or a library that is known to misbehave; it is no failure.
     """
     from slbroker import knownfaults
-    from slbroker.check import checks
 
     for library, words in knownfaults.found():
         click.echo(f"note {library:<8} {words}")
     failed: UserError | None = None
-    bind = partial(_describe_listen, freebind=settings.freebind)
-    examinations = checks(
-        settings.plugin, settings.keys, settings.listen, settings.tls, _describe_plugin, bind, settings.security
-    )
-    for subject, examine in chain(examinations, _of_file(settings.config)):
+    for subject, examine in chain(_of_options(settings), _of_file(settings.config)):
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
@@ -130,6 +125,26 @@ def check(settings: CheckSettings) -> None:
             failed = failed or error
     if failed is not None:
         raise click.exceptions.Exit(failed.exit_code)
+
+
+def _of_options(settings: CheckSettings) -> Iterator[tuple[str, Examination]]:
+    """Yield the examinations of this installation, then those of what the command line names."""
+    from slbroker.check import installation, looks
+    from slbroker.tls import try_files
+
+    yield from installation()
+    look_at = looks(_describe_plugin, _describe_listen)
+    named: list[tuple[str, str, object]] = [("keys", "keys", settings.keys)]
+    if (security := settings.security) is not None:
+        named += [("bus", "bus-key", security.key), ("bus", "bus-clients", security.clients)]
+        named += [("bus", "bus-server-key", path) for path in security.server_keys]
+    for subject, name, value in (*named, ("plugin", "plugin", settings.plugin)):
+        if value is not None:
+            yield subject, partial(look_at[name], value, {})
+    if settings.tls is not None or any(address.transport in SECURE for address in settings.listen):
+        yield "tls", partial(try_files, settings.listen, settings.tls)
+    for address in settings.listen:
+        yield "listen", partial(look_at["listen"], address, {"freebind": settings.freebind})
 
 
 def _of_file(path: Path | None) -> Iterator[tuple[str, Examination]]:

@@ -16,6 +16,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
+from slbroker import auth
 from slbroker.errors import PluginError
 from slbroker.plugin import pieces
 from slbroker.plugin.arguments import check_remembered
@@ -55,113 +56,75 @@ def load_rules(path: Path) -> Handlers:
 
 def _read(file: RuleTable, folder: Path) -> Handlers:
     """Return the plugin; what stands before the rules is asked in this order, whatever the file's own is."""
-    app = Handlers(
-        default_code=file.take("default-code", int, 500),
-        default_reason=file.take("default-reason", str, "Internal Server Error"),
-        errors=file.take("errors", str, "kamailio"),
-        keepalive=file.take("keepalive", bool, True),
-    )
-    if screen := file.table("screen"):
-        _before(app, screen, _screen)
-    if rate := file.table("rate"):
-        app.before(_rate(rate))
-    if maintenance := file.table("maintenance"):
-        app.before(_maintenance(maintenance, folder))
-    if checks := file.table("checks"):
-        app.before(_checks(checks))
-    if auth := file.table("auth"):
-        app.before(_auth(auth, folder))
+    app = Handlers(**file.given(default_code=int, default_reason=str, errors=str, keepalive=bool))
+    for name, make in _HOOKS.items():
+        if table := file.table(name):
+            remember = _remember(table) if name == "screen" else {}
+            app.before(make(table, folder), **remember)
+            table.finish()
     for rule in file.tables("on"):
         _rule(app, rule)
     if otherwise := file.table("otherwise"):
-        handler, remember = _named(_handler(otherwise), otherwise.path), _remember(otherwise)
+        app.otherwise(_named(_handler(otherwise), otherwise.path), **_remember(otherwise))
         otherwise.finish()
-        if remember is None:
-            app.otherwise(handler)
-        else:
-            app.otherwise(remember=remember)(handler)
     file.finish()
     return app
 
 
-def _before(app: Handlers, table: RuleTable, make: Callable[[RuleTable], Any]) -> None:
-    """Declare a hook whose decisions may be remembered."""
-    remember = _remember(table)
-    hook = make(table)
-    if remember is None:
-        app.before(hook)
-    else:
-        app.before(hook, remember=remember)
-
-
-def _remember(table: RuleTable) -> float | None:
-    """Return for how many seconds what a table decides is good; None where it does not say."""
-    if not table.has("remember"):
-        return None
-    seconds: float = table.take("remember", float, 0.0)
-    table.wrong("remember", lambda given: check_remembered("remember", given), seconds)
+def _remember(table: RuleTable) -> dict[str, float]:
+    """Return for how many seconds what a table decides is good, as an argument of what declares it; {} for no word."""
+    seconds: dict[str, float] = table.given(remember=float)
+    for given in seconds.values():
+        table.wrong("remember", lambda said: check_remembered("remember", said), given)
     return seconds
 
 
-def _screen(table: RuleTable) -> Any:
-    hook = pieces.screen(
-        user_agents=table.words("user-agent", pieces.SCANNERS),
-        headers=table.words("header"),
-        sdp=table.words("sdp"),
-        users=table.words("user"),
-        answer=_answer(table),
-    )
-    table.finish()
-    return hook
+def _screen(table: RuleTable, _folder: Path) -> Any:
+    agents = {"user_agents": table.words("user-agent")} if table.has("user-agent") else {}
+    headers, sdp, users = (table.words(key) for key in ("header", "sdp", "user"))
+    return pieces.screen(headers=headers, sdp=sdp, users=users, answer=_answer(table), **agents)
 
 
-def _rate(table: RuleTable) -> RateLimit:
-    requests, seconds = table.take("requests", int, 30), table.take("seconds", float, 2.0)
-    hook = RateLimit(requests, seconds, _answer(table), table.words("exempt"))
-    table.finish()
-    return hook
+def _rate(table: RuleTable, _folder: Path) -> Any:
+    given = table.given(requests=int, seconds=float)
+    return RateLimit(answer=_answer(table), exempt=table.words("exempt"), **given)
 
 
 def _maintenance(table: RuleTable, folder: Path) -> Any:
     active: Any = table.take("active", bool, True)
     if file := table.take("file", str, ""):
         active = folder / file
-    retry_after = table.one_of("retry-after", (int, str), "60-90")
-    reason, exempt = table.take("reason", str, "Service Unavailable"), table.words("exempt")
-    hook = table.wrong("retry-after", lambda given: pieces.maintenance(active, given, reason, exempt), retry_after)
-    table.finish()
-    return hook
+    given = table.given(retry_after=(int, str), reason=str) | {"exempt": table.words("exempt")}
+    return table.wrong("retry-after", lambda said: pieces.maintenance(active, **said), given)
 
 
-def _checks(table: RuleTable) -> Any:
+def _checks(table: RuleTable, _folder: Path) -> Any:
     body = table.take("max-body", int, -1)
-    hook = pieces.judge(*table.words("names"), supported=table.words("supported"), max_body=body if body >= 0 else None)
-    table.finish()
-    return hook
+    return pieces.judge(*table.words("names"), supported=table.words("supported"), max_body=body if body >= 0 else None)
 
 
 def _auth(table: RuleTable, folder: Path) -> Any:
     realm = table.need("realm", str)
-    digest = Digest(
-        realm,
-        UserFile(folder / table.need("users", str), realm),
-        algorithms=table.words("algorithms", ("MD5",)),
-        proxy=table.take("proxy", bool, False),
-        lifetime=table.take("lifetime", float, 300.0),
-        bind=table.take("bind", str, ""),
-    )
-    hook = digest.gate(*table.words("method", ("REGISTER", "INVITE")))
-    table.finish()
-    return hook
+    users = UserFile(folder / table.need("users", str), realm)
+    algorithms = table.words("algorithms", (auth.MD5,))
+    digest = Digest(realm, users, algorithms=algorithms, **table.given(proxy=bool, lifetime=float, bind=str))
+    return digest.gate(*table.words("method", ("REGISTER", "INVITE")))
+
+
+# What stands before the rules, by the name of its table.
+_HOOKS: Final[dict[str, Callable[[RuleTable, Path], Any]]] = {
+    "screen": _screen, "rate": _rate, "maintenance": _maintenance, "checks": _checks, "auth": _auth,
+}  # fmt: skip
 
 
 def _rule(app: Handlers, rule: RuleTable) -> None:
     methods = rule.words("method")
     given: dict[str, Any] = {name: words for name in _CONDITIONS if (words := rule.words(name))}
-    handler, remember = _handler(rule), _remember(rule)
+    handler = _handler(rule)
+    given |= _remember(rule)
     rule.finish()
     try:
-        app.on(*methods, remember=remember, **given)(_named(handler, rule.path))
+        app.on(*methods, **given)(_named(handler, rule.path))
     except ValueError as error:
         raise ValueError(f"{rule.path}: {error}") from None
 

@@ -36,10 +36,19 @@ class RuleTable:
             raise ValueError(f"{self._prefix}{key} = {value!r} is no {_NAMES[kind]}")
         return value
 
-    def one_of(self, key: str, kinds: tuple[type[Any], ...], default: Any) -> Any:
-        """Return the value of `key`, which has to be one of `kinds`, or `default`."""
-        kind = type(self._content.get(key, default))
-        return self.take(key, kind if kind in kinds else kinds[0], default)
+    def given(self, **kinds: type[Any] | tuple[type[Any], ...]) -> dict[str, Any]:
+        """Return the values that there are of keys, which have to be of a kind, or one of several, as arguments.
+
+        What is not said is left to whoever takes them. An argument's name has underscores where its key has hyphens.
+        """
+        values = {}
+        for name, kind in kinds.items():
+            key = name.replace("_", "-")
+            if key in self._content:
+                several = kind if isinstance(kind, tuple) else (kind,)
+                own = type(self._content[key])
+                values[name] = self.take(key, own if own in several else several[0], None)
+        return values
 
     def need(self, key: str, kind: type[Value]) -> Any:
         """Return the value of `key`, which has to be there."""
