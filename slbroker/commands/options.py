@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from slbroker.commands import configfile
 from slbroker.errors import ConfigError, Exit, UsageError
@@ -98,18 +99,18 @@ def _read(read: Callable[[Any], Any], value: Any, param: click.Parameter | None,
 
 def file_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
     """Return "config FILE: " where the value of an option is in that file, else ""."""
-    if param is None or ctx is None or param.name is None:
-        return ""
-    is_in_file = ctx.get_parameter_source(param.name) is click.core.ParameterSource.DEFAULT_MAP
-    return f"config {ctx.meta[_FILE]}: " if is_in_file and _FILE in ctx.meta else ""
+    is_in_file = _source_of(param, ctx) is ParameterSource.DEFAULT_MAP
+    return f"config {ctx.meta[_FILE]}: " if ctx and is_in_file and _FILE in ctx.meta else ""
 
 
 def variable_of(param: click.Parameter | None, ctx: click.Context | None) -> str:
     """Return " (in VARIABLE)" where the value of an option is in that, else ""."""
-    if param is None or ctx is None or param.name is None:
-        return ""
-    source = ctx.get_parameter_source(param.name)
-    return f" (in {param.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else ""
+    is_in_variable = _source_of(param, ctx) is ParameterSource.ENVIRONMENT
+    return f" (in {param.envvar})" if param and is_in_variable else ""
+
+
+def _source_of(param: click.Parameter | None, ctx: click.Context | None) -> ParameterSource | None:
+    return ctx.get_parameter_source(param.name) if ctx and param and param.name else None
 
 
 def complaint(error: click.ClickException) -> str:

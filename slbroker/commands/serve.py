@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from slbroker.bus.routes import stands_for
 from slbroker.commands import options
 from slbroker.errors import ConfigError, Exit, PluginError, UsageError
 from slbroker.listen import SECURE, advertise, parse_listen_address
@@ -192,19 +193,13 @@ def _serve_edge(settings: EdgeSettings) -> int:
     return Supervisor(programs, _stop_time(settings)).run()
 
 
-def _may_be_asked(wanted: str, name: str) -> bool:
-    """Return whether requests to the socket `name` can ask the address `wanted`."""
-    from slbroker.bus.routes import stands_for
-
-    return wanted == name or stands_for(name, wanted)
-
-
 def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) -> None:
     """Raise ConfigError for a route that can never match: there is no such socket."""
     names = [str(address) for address in listen]
     for route in routes:
-        if route.listen is not None and not any(_may_be_asked(route.listen, name) for name in names):
-            raise ConfigError(f"route listen={route.listen}: the edge listens on {', '.join(names)}")
+        wanted = route.listen
+        if wanted is not None and not any(wanted == name or stands_for(name, wanted) for name in names):
+            raise ConfigError(f"route listen={wanted}: the edge listens on {', '.join(names)}")
 
 
 @options.command(HandlerSettings, serves=True)

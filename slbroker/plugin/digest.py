@@ -22,15 +22,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from slbroker import auth
 from slbroker.auth import Ha1
-from slbroker.errors import Reject
 from slbroker.plugin.arguments import as_several, check_seconds
 from slbroker.plugin.declared import check_function, is_being_declared
 from slbroker.plugin.guard import is_async, name_of, title_of
 from slbroker.plugin.reply import Reply
-from slbroker.sip.credentials import parse_credentials, quoted
+from slbroker.sip.credentials import digests, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from slbroker.authnonce import NonceKeys
     from slbroker.plugin.arguments import Words
@@ -175,7 +174,8 @@ class Digest:
         no more, or a single request could try many passwords.
         """
         realm = self.realm_of(request)
-        ours = [params for params in _digests(request, self._header) if self._is_answer(params, realm)]
+        presented = (found.params for found in digests(request.message.all(self._header)))
+        ours = [params for params in presented if self._is_answer(params, realm)]
         if len(ours) > 1:
             ours.sort(key=lambda params: not self._is_fresh(request, params))  # keeps the order of equals
         return ours[0] if ours else None
@@ -268,17 +268,6 @@ def _check_realm(realm: object, source: str = "") -> None:
         raise ValueError(f"realm={realm!r:.80}{source} is no text: the function has to return the realm's name")
     if not _LINE_ENDS.isdisjoint(realm):
         raise ValueError(f"realm={realm!r:.80}{source} has a line end or NUL in it")
-
-
-def _digests(request: Request, name: bytes) -> Iterator[Mapping[str, str]]:
-    """Yield the Digest credentials in the headers called `name`, passing over what cannot be read."""
-    for value in request.message.all(name):
-        try:
-            found = parse_credentials(value)
-        except Reject:
-            continue
-        if found.scheme == "digest":
-            yield found.params
 
 
 def _nonces(request: Request) -> NonceKeys:

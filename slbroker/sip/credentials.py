@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ from slbroker.sip.grammar import A_TOKEN, WS, unquoted
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_PARAMS: Final = 64  # Digest has a dozen
 
@@ -67,6 +68,15 @@ def parse_credentials(raw: bytes) -> Credentials:
     return Credentials(raw, scheme, MappingProxyType(params))
 
 
+def digests(values: Iterable[bytes]) -> Iterator[Credentials]:
+    """Yield the Digest credentials in headers, passing over what cannot be read."""
+    for value in values:
+        with suppress(Reject):
+            found = parse_credentials(value)
+            if found.scheme == "digest":
+                yield found
+
+
 def quoted(value: str) -> str:
     """Return a value as a quoted-string (RFC 3261 25.1)."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -74,4 +84,5 @@ def quoted(value: str) -> str:
 
 def _end_of_empty(rest: bytes, at: int) -> int:
     found = _match_empty(rest, at)
-    return found.end() if found else at
+    assert found is not None
+    return found.end()

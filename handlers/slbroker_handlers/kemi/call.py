@@ -70,14 +70,18 @@ class Call:
     def __init__(
         self, state: State, request: Request | None = None, on_reply: Callable[[Call], object] | None = None
     ) -> None:
-        self.request = request or Request(NO_MESSAGE, _NOWHERE)
+        self.take(state, request or Request(NO_MESSAGE, _NOWHERE), on_reply)
+        self.look()
+
+    def take(self, state: State, request: Request, on_reply: Callable[[Call], object] | None) -> None:
+        """Take a request that nothing was asked of yet."""
+        self.request = request
         self.state = state
         self.on_reply = on_reply
         self.replies: list[Reply] = []
         self.reply_headers: tuple[tuple[str, str], ...] = ()
         self.reply_body = b""
         self.closes = False  # whether the connection is closed behind the replies made from now on
-        self.look()
 
     def look(self) -> None:
         """Read the request, and begin with nothing set."""
@@ -271,13 +275,7 @@ def begin_call(
 ) -> Call:
     """Return the call of a request that has just come."""
     call = _new(Call)
-    call.request = request
-    call.state = state
-    call.on_reply = on_reply
-    call.replies = []
-    call.reply_headers = ()
-    call.reply_body = b""
-    call.closes = False
+    call.take(state, request, on_reply)
     call.__class__ = kind
     return call
 

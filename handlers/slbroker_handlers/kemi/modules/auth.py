@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slbroker.auth import MD5, ha1, is_right
-from slbroker.errors import Reject
 from slbroker.plugin.reply import header_lines
-from slbroker.sip.credentials import Credentials, parse_credentials
+from slbroker.sip.credentials import Credentials, digests
 from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.uris import split_uri
@@ -51,15 +50,8 @@ _MD5: Final = "MD5 only; nonces are signed with the key ring and expire after au
 
 def _credentials(call: Call, realm: str, names: tuple[str, ...]) -> Credentials | None:
     """Return the digest credentials for a realm in one of these headers."""
-    for name in names:
-        for value in call.all(name):
-            try:
-                found = parse_credentials(value.encode(errors="surrogateescape"))
-            except Reject:
-                continue
-            if found.scheme == "digest" and found.params.get("realm") == realm:
-                return found
-    return None
+    values = (value.encode(errors="surrogateescape") for name in names for value in call.all(name))
+    return next((found for found in digests(values) if found.params.get("realm") == realm), None)
 
 
 def _lacks_something(params: Mapping[str, str]) -> bool:
