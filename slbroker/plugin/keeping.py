@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
     from slbroker.plugin.handlers import Handlers
     from slbroker.plugin.kinds import Handler
-    from slbroker.plugin.watched import Watch, WatchingRequest
+    from slbroker.plugin.watched import WatchingRequest
+    from slbroker.plugin.watchedvalues import Watch
 
 logger = logging.getLogger(__name__)
 
