@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 class Batch:
     """Requests that an edge sent in one envelope. `left` of them are not answered."""
 
-    __slots__ = ("account", "body", "edge_route", "left", "link", "queued", "route")
+    __slots__ = ("account", "body", "edge_id", "id", "left", "link", "queued")
 
-    def __init__(self, link: EdgeLink, edge_route: bytes, body: bytes, size: int, now: float) -> None:
+    def __init__(self, link: EdgeLink, edge_id: bytes, body: bytes, size: int, now: float) -> None:
         self.link: EdgeLink | None = link  # None: the edge has gone, nobody waits for the answers
-        self.edge_route = edge_route  # what the edge calls it
+        self.edge_id = edge_id  # what the edge calls it
         self.body = body  # b"" once a worker has it: should that one die, the edge has the requests
         self.left = size
         self.queued = now
-        self.route = b""  # what the worker calls it
+        self.id = b""  # what the worker calls it
         self.account: BatchAccount | None = None  # of the worker that holds it
 
 
@@ -43,7 +43,7 @@ class EdgeLink:
         self.edge = edge
         self.pool = pool
         self.heard = now
-        self.open: dict[bytes, Batch] = {}  # by the route that the edge knows them by
+        self.open: dict[bytes, Batch] = {}  # by the ids that the edge knows them by
         self.held = 0  # requests in them that are not answered
         self.told: Offer | None = None  # what the edge was last told that we offer
         self.most = 0  # the greatest credit that it was ever told
@@ -63,7 +63,7 @@ class EdgeLink:
 
 
 class BatchAccount(Account):
-    """A worker of a broker, and the batches it holds, by the routes that it knows them by."""
+    """A worker of a broker, and the batches it holds, by the ids that it knows them by."""
 
     __slots__ = ("held",)
     open: dict[bytes, Batch]
@@ -88,6 +88,6 @@ def count_items(head: Head, body: bytes) -> int:
     return count
 
 
-def encode_batch(kind: Kind, route: bytes, size: int, body: bytes) -> list[bytes]:
-    """Return the frames of a batch that goes on under another route."""
-    return [msgpack.packb((VERSION, int(kind), route, size)), body]
+def encode_batch(kind: Kind, batch_id: bytes, size: int, body: bytes) -> list[bytes]:
+    """Return the frames of a batch that goes on under another id."""
+    return [msgpack.packb((VERSION, int(kind), batch_id, size)), body]

@@ -89,15 +89,15 @@ class BatchPool(Pool[BatchAccount]):
         return min(firsts, key=lambda each: (each.held, each.ticket), default=None)
 
     def give(self, account: BatchAccount, batch: Batch) -> None:
-        """Note that a worker gets `batch`, which has its route already."""
-        account.open[batch.route] = batch
+        """Note that a worker gets `batch`, which has its id already."""
+        account.open[batch.id] = batch
         account.held += batch.left
         batch.account = account
         self.refresh(account)
 
     def take_back(self, account: BatchAccount, batch: Batch) -> None:
         """Let a batch that has not reached its worker wait again, before the others."""
-        del account.open[batch.route]
+        del account.open[batch.id]
         account.held -= batch.left
         batch.account = None
         self.refresh(account)

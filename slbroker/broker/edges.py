@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 NO_ACCOUNT: Final = "it has no account for this broker any more"  # it may say so every 0.25 s
 MAX_LINKS: Final = 4_096  # one for each pool of each edge process
-MAX_ROUTES: Final = 1_024  # named in one LOST; an array may have four times as many
+MAX_LOST: Final = 1_024  # batches that one LOST names; an array may have four times as many
 MAX_TIMEOUT: Final = 3_600.0  # seconds, of an edge's handlers
 DEFAULT_HANDLER_TIMEOUT: Final = 5.0  # seconds, until an edge has said what it has
 
@@ -146,10 +146,10 @@ class Edges:
             if link.pool in pools:
                 self.offer(link)
 
-    def say_lost(self, identity: bytes, routes: list[bytes], *, begun: bool) -> None:
+    def say_lost(self, identity: bytes, ids: list[bytes], *, begun: bool) -> None:
         """Say that an edge's batches will not be answered; `begun`: by a worker that may have done part of the work."""
-        for start in range(0, len(routes), MAX_ROUTES):
-            self.say(identity, Kind.LOST, {"batches": routes[start : start + MAX_ROUTES], "begun": begun})
+        for start in range(0, len(ids), MAX_LOST):
+            self.say(identity, Kind.LOST, {"batches": ids[start : start + MAX_LOST], "begun": begun})
 
     # Time -------------------------------------------------------------------------------------------------------
 

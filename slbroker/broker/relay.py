@@ -38,11 +38,11 @@ class Sent(NamedTuple):
 class Relay(Roster[BatchAccount, BatchPool, None]):
     """One broker process without its sockets: to its workers an edge, to its edges (`Edges`) a worker."""
 
-    def __init__(self, name: str, first_route: int, settings: RelaySettings | None = None) -> None:
-        """`first_route` (below 2^63) should be random, so that an answer to a broker's former life matches nothing."""
+    def __init__(self, name: str, first_id: int, settings: RelaySettings | None = None) -> None:
+        """`first_id` (below 2^63) should be random, so that an answer to a broker's former life matches nothing."""
         self.settings = settings or RelaySettings()
         self.edges = Edges(self._offer_of)
-        self.table = Table(first_route)
+        self.table = Table(first_id)
         self._unplaced: list[Batch] = []  # go back with the next tick: an edge may send them again at once
         self._is_parting = False
         terms = self.edges.terms()
@@ -73,7 +73,7 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
         link = self.edges.recognise(identity, now)
         if link is None:
             return  # the edge has an account with the broker that was here before; WHO ends it
-        batch = self.table.enter(link, head.route, body, size, now)
+        batch = self.table.enter(link, head.batch_id, body, size, now)
         pool = self.pools.get(link.pool)
         if pool is None or link.held > link.most or not self._has_place(pool, batch):
             batch.body = b""
@@ -106,7 +106,7 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
             batch = pool.pop()
             self.table.begin(batch)
             pool.give(account, batch)
-            frames = encode_batch(Kind.REQUESTS, batch.route, batch.left, batch.body)
+            frames = encode_batch(Kind.REQUESTS, batch.id, batch.left, batch.body)
             batch.body = b""
             self.outgoing.append((account.identity, frames))
 
@@ -121,7 +121,7 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
     def _replies(self, identity: bytes, head: Head, body: bytes, now: float) -> list[None]:
         size = count_items(head, body)
         account = self._recognise(identity, now)
-        batch = self.table.held_by(account, head.route, size) if account is not None else None
+        batch = self.table.held_by(account, head.batch_id, size) if account is not None else None
         if account is None or batch is None:
             self.late += size
             if account is not None:
@@ -130,21 +130,21 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
             return []
         link = self.table.settle(batch, size)
         if link is not None:
-            self.edges.outgoing.append((link.identity, encode_batch(Kind.REPLIES, batch.edge_route, size, body)))
+            self.edges.outgoing.append((link.identity, encode_batch(Kind.REPLIES, batch.edge_id, size, body)))
         pool = self.pools[account.pool]
         pool.refresh(account)
         self._assign(pool)
         self._close_if_done(account)
         return []
 
-    def _bad(self, identity: bytes, routes: list[bytes], now: float) -> None:
+    def _bad(self, identity: bytes, ids: list[bytes], now: float) -> None:
         """Close the accounts of the workers whose answers an edge could not read."""
         link = self.edges.recognise(identity, now)
         if link is None:
             return
-        finished = [route for route in routes if route not in link.open]
-        for route in routes:
-            account = self.workers.get(self.table.worker_of(link, route))
+        finished = [each for each in ids if each not in link.open]
+        for batch_id in ids:
+            account = self.workers.get(self.table.worker_of(link, batch_id))
             if account is not None:
                 self.garbage += 1
                 self._shun(account, "an edge cannot read its answers", now)
@@ -160,14 +160,14 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
 
     def _end(self, batches: Iterable[Batch], *, begun: bool = False) -> None:
         """Give back to the edges what no worker has had, or what was begun by one that has gone."""
-        for identity, routes in self.table.end(batches, begun=begun).items():
-            self.edges.say_lost(identity, routes, begun=begun)
+        for identity, ids in self.table.end(batches, begun=begun).items():
+            self.edges.say_lost(identity, ids, begun=begun)
 
     def refused_by_workers(self, refused: Outgoing, now: float) -> None:
         """Take back what could not be sent: these workers have gone. A batch that none has got goes to another one."""
         for identity, frames in refused:
             account = self.workers.get(identity)
-            batch = self.table.take_back(envelope.decode_head(frames).route, account)
+            batch = self.table.take_back(envelope.decode_head(frames).batch_id, account)
             if batch is not None and account is not None:
                 batch.body = frames[1]
                 self.pools[account.pool].take_back(account, batch)

@@ -1,7 +1,7 @@
 """The broker process: two sockets and a timer around a `Relay`, on one asyncio loop.
 
 What it may hold is bounded. Batches wait for at most half a second, and all together have at most
-`RelaySettings.max_waiting_bytes` (64 MiB); of a batch at a worker only its route stays, and there are no more of these
+`RelaySettings.max_waiting_bytes` (64 MiB); of a batch at a worker only its id stays, and there are no more of these
 than the workers have credit. What waits in ZeroMQ's queues is bounded for each connection by the limits in `sockets`.
 """
 

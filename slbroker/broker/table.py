@@ -21,48 +21,48 @@ REMEMBERED: Final = 4_096  # finished batches in each of two generations: an edg
 class Table:
     """Who sent each batch, who holds it, and the count of what has become of their requests."""
 
-    def __init__(self, first_route: int) -> None:
+    def __init__(self, first_id: int) -> None:
         self.taken = 0  # requests from edges
         self.answered = 0  # answers handed on
         self.lost = 0  # at a worker that has gone; the edge was told
         self.returned = 0  # no worker took them in time; the edge was told
         self.orphaned = 0  # their edge has gone
-        self._open: dict[bytes, Batch] = {}  # at workers, by the routes that they know
-        self._next_route = first_route
-        # Identities of an edge's link, and the edge's route; who answered. For an edge that cannot read the answers.
+        self._open: dict[bytes, Batch] = {}  # at workers, by the ids that they know
+        self._next_id = first_id
+        # Identity of an edge's link, and the edge's id of a batch; who answered. For an edge that cannot read that.
         self._young: dict[tuple[bytes, bytes], bytes] = {}
         self._old: dict[tuple[bytes, bytes], bytes] = {}
 
     # A batch comes, and goes to a worker ------------------------------------------------------------------------
 
-    def enter(self, link: EdgeLink, edge_route: bytes, body: bytes, size: int, now: float) -> Batch:
-        """Take on a batch of `size` requests; raise EnvelopeError for a second one under a route."""
-        if edge_route in link.open:
-            raise EnvelopeError("a second batch under one route")
-        batch = link.open[edge_route] = Batch(link, edge_route, body, size, now)
+    def enter(self, link: EdgeLink, edge_id: bytes, body: bytes, size: int, now: float) -> Batch:
+        """Take on a batch of `size` requests; raise EnvelopeError for a second one under an id."""
+        if edge_id in link.open:
+            raise EnvelopeError("a second batch under one id")
+        batch = link.open[edge_id] = Batch(link, edge_id, body, size, now)
         link.held += size
         self.taken += size
         return batch
 
     def begin(self, batch: Batch) -> None:
-        """Give a batch the route that its worker is to know it by."""
-        batch.route = self._next_route.to_bytes(8, "big")
-        self._next_route += 1
-        self._open[batch.route] = batch
+        """Give a batch the id that its worker is to know it by."""
+        batch.id = self._next_id.to_bytes(8, "big")
+        self._next_id += 1
+        self._open[batch.id] = batch
 
-    def take_back(self, route: bytes, account: BatchAccount | None) -> Batch | None:
+    def take_back(self, batch_id: bytes, account: BatchAccount | None) -> Batch | None:
         """Return the batch that could not be sent to a worker, if there is one and it holds it; it is to wait again."""
-        batch = self._open.get(route)
-        return self._open.pop(route) if batch is not None and batch.account is account else None
+        batch = self._open.get(batch_id)
+        return self._open.pop(batch_id) if batch is not None and batch.account is account else None
 
     # It is answered ---------------------------------------------------------------------------------------------
 
-    def held_by(self, account: BatchAccount, route: bytes, size: int) -> Batch | None:
+    def held_by(self, account: BatchAccount, batch_id: bytes, size: int) -> Batch | None:
         """Return the batch of which a worker answers `size` requests; None when it has ended, or never was.
 
         Raises EnvelopeError when it is another worker's, or not so large.
         """
-        batch = self._open.get(route)
+        batch = self._open.get(batch_id)
         if batch is not None and (batch.account is not account or size > batch.left):
             raise EnvelopeError("answers to what this worker does not hold")
         return batch
@@ -75,15 +75,15 @@ class Table:
         account.held -= size
         account.answered += size
         if not batch.left:
-            del self._open[batch.route], account.open[batch.route]
+            del self._open[batch.id], account.open[batch.id]
         if link is None:
             self.orphaned += size
             return None
         self.answered += size
         link.held -= size
         if not batch.left:
-            del link.open[batch.edge_route]
-            self._remember(link, batch.edge_route, account.identity)
+            del link.open[batch.edge_id]
+            self._remember(link, batch.edge_id, account.identity)
         return link
 
     def unsettle(self, size: int) -> None:
@@ -91,17 +91,17 @@ class Table:
         self.answered -= size
         self.orphaned += size
 
-    def _remember(self, link: EdgeLink, edge_route: bytes, worker: bytes) -> None:
+    def _remember(self, link: EdgeLink, edge_id: bytes, worker: bytes) -> None:
         if len(self._young) >= REMEMBERED:
             self._old, self._young = self._young, {}
-        self._young[link.identity, edge_route] = worker
+        self._young[link.identity, edge_id] = worker
 
-    def worker_of(self, link: EdgeLink, edge_route: bytes) -> bytes:
+    def worker_of(self, link: EdgeLink, edge_id: bytes) -> bytes:
         """Return the identity of the worker that a batch of `link` is or was at, b"" when that is not known."""
-        batch = link.open.get(edge_route)
+        batch = link.open.get(edge_id)
         if batch is not None:
             return batch.account.identity if batch.account is not None else b""
-        key = link.identity, edge_route
+        key = link.identity, edge_id
         return self._young.get(key) or self._old.get(key, b"")
 
     # It is not --------------------------------------------------------------------------------------------------
@@ -109,20 +109,20 @@ class Table:
     def end(self, batches: Iterable[Batch], *, begun: bool) -> dict[bytes, list[bytes]]:
         """End batches whose worker has gone (`begun`), or that none has had.
 
-        Return, by the links' identities, the routes of those that an edge waits for.
+        Return, by the links' identities, the ids of those that an edge waits for.
         """
         wanted: dict[bytes, list[bytes]] = {}
         for batch in batches:
-            self._open.pop(batch.route, None)
+            self._open.pop(batch.id, None)
             link = batch.link
             if link is None:
                 self.orphaned += batch.left
                 continue
-            del link.open[batch.edge_route]
+            del link.open[batch.edge_id]
             link.held -= batch.left
             self.lost += batch.left if begun else 0
             self.returned += 0 if begun else batch.left
-            wanted.setdefault(link.identity, []).append(batch.edge_route)
+            wanted.setdefault(link.identity, []).append(batch.edge_id)
         return wanted
 
     # What became of them ----------------------------------------------------------------------------------------

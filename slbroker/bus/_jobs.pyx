@@ -38,12 +38,12 @@ def number_jobs(list jobs not None, unsigned long long first, double now):
     return size
 
 
-def give(list jobs not None, account, dict held not None, double now, bytes route not None):
+def give(list jobs not None, account, dict held not None, double now, bytes batch_id not None):
     cdef Job job
     for job in jobs:
         job.given = now
         job.tries += 1
-        job.batch = route
+        job.batch = batch_id
         job.last_worker = account
         PyDict_SetItem(held, job.number, job)
 

@@ -188,9 +188,9 @@ class JobAccount(Account, Generic[JobT]):
         again = last is self or (last is not None and last.identity == self.identity and not self.is_broker)
         return again or job.number in self.overdue
 
-    def give(self, jobs: list[JobT], now: float, route: bytes) -> None:
+    def give(self, jobs: list[JobT], now: float, batch_id: bytes) -> None:
         """Note that the worker has been given `jobs` in one batch."""
-        give(jobs, self, self.open, now, route)
+        give(jobs, self, self.open, now, batch_id)
 
     def settle(
         self, body: bytes, now: float, memos: list[tuple[JobT, Answer, bytes]]
@@ -235,10 +235,10 @@ class JobAccount(Account, Generic[JobT]):
             self.overdue.pop(job.number, None)
             job.last_worker = None
 
-    def take_batches(self, routes: Collection[bytes]) -> list[JobT]:
+    def take_batches(self, ids: Collection[bytes]) -> list[JobT]:
         """Take away and return the jobs of batches that will not be answered; overdue ones of them are forgotten."""
-        lost = [job for job in self.open.values() if job.batch in routes]
+        lost = [job for job in self.open.values() if job.batch in ids]
         for job in lost:
             del self.open[job.number]
-        self.overdue = {number: job for number, job in self.overdue.items() if job.batch not in routes}
+        self.overdue = {number: job for number, job in self.overdue.items() if job.batch not in ids}
         return lost

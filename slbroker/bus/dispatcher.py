@@ -124,10 +124,10 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         for pool in self.pools.values():
             if (pool.waiting or pool.picky) and not self._leaving:
                 for account, batch in pool.assign():
-                    # By its route a broker can say what became of a batch.
-                    route = next(self._batches).to_bytes(8, "big") if account.is_broker else b""
-                    account.give(batch, now, route)
-                    self.outgoing.append((account.identity, envelope.encode_jobs(batch, route)))
+                    # By its id a broker can say what became of a batch.
+                    batch_id = next(self._batches).to_bytes(8, "big") if account.is_broker else b""
+                    account.give(batch, now, batch_id)
+                    self.outgoing.append((account.identity, envelope.encode_jobs(batch, batch_id)))
         outgoing, self.outgoing = self.outgoing, []
         return outgoing
 
@@ -200,17 +200,17 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         if identity not in self._brokers:
             super()._on_garbage(identity, head, error, now)
         elif head is not None and head.kind is Kind.REPLIES:
-            self._say(identity, Kind.BAD, {"batches": [head.route]})
+            self._say(identity, Kind.BAD, {"batches": [head.batch_id]})
 
     def _take_back(self, identity: bytes, info: dict[str, Any], now: float) -> None:
         """Take back what a broker had given to a worker that is gone, or to none."""
-        routes = envelope.read_batches(info)
+        ids = envelope.read_batches(info)
         account = self.workers.get(identity)
         if account is None:
             return
         account.heard = now
         begun = info.get("begun") is not False
-        jobs = account.take_batches(routes)
+        jobs = account.take_batches(ids)
         for job in jobs:
             job.last_worker = None  # the broker may have it again: its other workers have not had it
             job.tries -= not begun

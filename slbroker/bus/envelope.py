@@ -2,7 +2,7 @@
 
 An envelope is one ZeroMQ message of two frames. The head is what a broker needs; the body it passes on unopened:
 
-    head   [version, kind, route, size]
+    head   [version, kind, batch id, size]
     body   depends on the kind
 
 Every failure to decode is one error, EnvelopeError, with its cause.
@@ -51,10 +51,10 @@ class Kind(IntEnum):
 
 
 class Head(NamedTuple):
-    """The first frame. `route` is opaque and goes back with the replies; `size` is the batch's, else 0."""
+    """The first frame. `batch_id` is opaque and goes back with the replies; `size` is the batch's, else 0."""
 
     kind: Kind
-    route: bytes
+    batch_id: bytes
     size: int
 
 
@@ -92,17 +92,17 @@ def unpack_request(packed: bytes) -> tuple[Message, Source]:
     return _new(Message, message), _new(Source, source)
 
 
-def encode_jobs(jobs: list[JobT], route: bytes = b"") -> list[bytes]:
+def encode_jobs(jobs: list[JobT], batch_id: bytes = b"") -> list[bytes]:
     """Return the frames of one batch of requests."""
-    return [msgpack.packb((VERSION, 3, route, len(jobs))), pack_jobs(jobs)]
+    return [msgpack.packb((VERSION, 3, batch_id, len(jobs))), pack_jobs(jobs)]
 
 
 HEARTBEAT: Final = encode(Kind.HEARTBEAT)  # said and heard more often than all else
 
 
-def encode_replies(answers: Sequence[Answered], route: bytes = b"") -> list[bytes]:
+def encode_replies(answers: Sequence[Answered], batch_id: bytes = b"") -> list[bytes]:
     """Return the frames of one batch of answers."""
-    return [msgpack.packb((VERSION, 4, route, len(answers))), msgpack.packb(answers)]
+    return [msgpack.packb((VERSION, 4, batch_id, len(answers))), msgpack.packb(answers)]
 
 
 def decode_head(frames: Sequence[bytes]) -> Head:
@@ -112,12 +112,12 @@ def decode_head(frames: Sequence[bytes]) -> Head:
     head = _unpack(frames[0], "head")
     if type(head) is not tuple or len(head) != 4:
         raise EnvelopeError("the head is not an array of 4")
-    version, kind, route, size = head
+    version, kind, batch_id, size = head
     if type(version) is not int or version != VERSION:
         raise EnvelopeError(f"protocol version {version!r:.40}, this end speaks {VERSION}")
-    if type(kind) is not int or kind not in _KINDS or type(route) is not bytes or type(size) is not int:
-        raise EnvelopeError("the head names no kind, route and size")
-    return Head(_KINDS[kind], route, size)
+    if type(kind) is not int or kind not in _KINDS or type(batch_id) is not bytes or type(size) is not int:
+        raise EnvelopeError("the head names no kind, batch and size")
+    return Head(_KINDS[kind], batch_id, size)
 
 
 def decode_info(body: bytes) -> dict[str, Any]:
@@ -129,9 +129,9 @@ def decode_info(body: bytes) -> dict[str, Any]:
 
 
 def read_batches(info: Mapping[str, Any]) -> frozenset[bytes]:
-    """Return the routes of the batches that the map of a LOST or BAD names; raise EnvelopeError when it names none."""
+    """Return the ids of the batches that the map of a LOST or BAD names; raise EnvelopeError when it names none."""
     batches = info.get("batches")
-    if type(batches) is not tuple or not all(type(route) is bytes for route in batches):
+    if type(batches) is not tuple or not all(type(batch_id) is bytes for batch_id in batches):
         raise EnvelopeError("the map names no batches")
     return frozenset(batches)
 

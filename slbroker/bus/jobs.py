@@ -51,7 +51,7 @@ class Job:
         self.queued = 0.0
         self.given = 0.0
         self.tries = 0
-        self.batch = b""  # the route of the batch it went out in, where that has one
+        self.batch = b""  # the id of the batch it went out in, where that has one
         self.last_worker: Any = None  # its account
 
 
@@ -76,12 +76,12 @@ def size_of(jobs: Sequence[Job]) -> int:
 
 
 @compiled_or_pure("slbroker.bus._jobs")
-def give(jobs: Sequence[JobT], account: Any, held: dict[int, JobT], now: float, route: bytes) -> None:
+def give(jobs: Sequence[JobT], account: Any, held: dict[int, JobT], now: float, batch_id: bytes) -> None:
     """Note that a worker has been given `jobs` in one batch: they are among those that it has `held` from now on."""
     for job in jobs:
         job.given = now
         job.tries += 1
-        job.batch = route
+        job.batch = batch_id
         job.last_worker = account
         held[job.number] = job
 

@@ -51,8 +51,8 @@ class Membership:
         self.hears_itself = False  # a HELLO came, which workers say: we are connected to ourselves
         self._understands_close = False  # whether the edge takes answers that close a connection
         self._hello = hello
-        self._routes: dict[int, bytes] = {}  # open requests, and the route their answers take
-        self._repeated: dict[int, list[bytes]] = {}  # further routes of requests that came again meanwhile
+        self._batches: dict[int, bytes] = {}  # open requests, and the ids of the batches they came in
+        self._repeated: dict[int, list[bytes]] = {}  # further batches of requests that came again meanwhile
         self._answers: dict[bytes, list[Answered]] = {}
         self._outgoing: list[list[bytes]] = []
         self._unsent: list[list[bytes]] = []  # answers that the socket had no room for
@@ -64,7 +64,7 @@ class Membership:
     @property
     def open(self) -> int:
         """Return how many requests are taken and not answered."""
-        return len(self._routes)
+        return len(self._batches)
 
     @property
     def handler_timeout(self) -> float:
@@ -89,21 +89,21 @@ class Membership:
             self._edge_heard = now
             if head.kind is Kind.REQUESTS:
                 items = envelope.decode_requests(frames[1])
-                if head.route:
-                    self._note_routes(items, head.route)
+                if head.batch_id:
+                    self._note_batch(items, head.batch_id)
                 else:
-                    self._routes.update(dict.fromkeys([item.number for item in items], b""))
+                    self._batches.update(dict.fromkeys([item.number for item in items], b""))
                 return items
             self._control(head.kind, frames[1])
         except EnvelopeError:
             self.garbage += 1
         return []
 
-    def _note_routes(self, items: list[Item], route: bytes) -> None:
-        """Keep the route of each request. A broker may give us one again, in another batch, while we still have it."""
+    def _note_batch(self, items: list[Item], batch_id: bytes) -> None:
+        """Keep the batch of each request. A broker may give us one again, in another batch, while we still have it."""
         for number in [item.number for item in items]:
-            if self._routes.setdefault(number, route) != route:
-                self._repeated.setdefault(number, []).append(route)
+            if self._batches.setdefault(number, batch_id) != batch_id:
+                self._repeated.setdefault(number, []).append(batch_id)
 
     def _control(self, kind: Kind, body: bytes) -> None:
         if kind is Kind.WELCOME:
@@ -114,7 +114,7 @@ class Membership:
         elif kind is Kind.WHO:
             self._unsent.clear()  # the edge has restarted: nobody waits for these answers
             if self.standing is Standing.LEAVING:
-                self._routes.clear()
+                self._batches.clear()
                 self._repeated.clear()
             self._part("was started again, or had lost us", self._last_hello + HELLO_INTERVAL)  # no faster than ever
         elif kind is Kind.HELLO:
@@ -142,12 +142,12 @@ class Membership:
 
         A `memo` says to whom else the edge may give it.
         """
-        route = self._routes.pop(number, None)
-        if route is None:
+        batch_id = self._batches.pop(number, None)
+        if batch_id is None:
             return
-        self._answers.setdefault(route, []).append((number, answer, *memo))  # type: ignore[arg-type]
+        self._answers.setdefault(batch_id, []).append((number, answer, *memo))  # type: ignore[arg-type]
         if self._repeated and (further := self._repeated.pop(number, None)):
-            self._routes[number] = further.pop()
+            self._batches[number] = further.pop()
             if further:
                 self._repeated[number] = further
 
@@ -160,21 +160,21 @@ class Membership:
         last: bytes | None = None
         together: list[Answered] = []
         for pair in answers:
-            route = self._routes.pop(pair[0], None)
-            if route is not None:
-                if route != last:
-                    last, together = route, self._answers.setdefault(route, [])
+            batch_id = self._batches.pop(pair[0], None)
+            if batch_id is not None:
+                if batch_id != last:
+                    last, together = batch_id, self._answers.setdefault(batch_id, [])
                 together.append(pair)
 
     def strip_memos(self) -> None:
         """Have nothing remembered of what is answered and has not left yet: another version decides from now on."""
         self._answers = {
-            route: [(answered[0], answered[1]) for answered in answers] for route, answers in self._answers.items()
+            batch_id: [(each[0], each[1]) for each in answers] for batch_id, answers in self._answers.items()
         }
         unsent = []
         for frames in self._unsent:
             answers = [(answered[0], answered[1]) for answered in envelope.decode_replies(frames[1])]
-            unsent.append(envelope.encode_replies(answers, envelope.decode_head(frames).route))
+            unsent.append(envelope.encode_replies(answers, envelope.decode_head(frames).batch_id))
         self._unsent = unsent
 
     def send(self, now: float) -> list[list[bytes]]:
@@ -187,8 +187,8 @@ class Membership:
             self._offer_is_due = False
             outgoing.insert(0, envelope.encode(Kind.HELLO, self._hello))  # a lower credit, before answers give it back
         if self._answers:
-            for route, answers in self._answers.items():
-                outgoing += _replies(answers if self._understands_close else _for_older(answers), route)
+            for batch_id, answers in self._answers.items():
+                outgoing += _replies(answers if self._understands_close else _for_older(answers), batch_id)
             self._answers.clear()
         if now >= self._next_word:
             outgoing += self._word_of(now)
@@ -214,7 +214,7 @@ class Membership:
                 self._last_hello = now
                 self._next_word = now + HELLO_INTERVAL
                 return [envelope.encode(Kind.HELLO, self._hello)]
-            case Standing.LEFT if not self._routes:
+            case Standing.LEFT if not self._batches:
                 return []
             case Standing.LEAVING:
                 word = Kind.GOODBYE  # again: an envelope can get lost with a connection
@@ -240,7 +240,7 @@ class Membership:
     def is_over(self) -> bool:
         """Return whether nothing more will come from this edge, nor is owed to it."""
         nothing_said = not self._answers and not self._outgoing and not self._unsent
-        return self.standing is Standing.LEFT and not self._routes and nothing_said
+        return self.standing is Standing.LEFT and not self._batches and nothing_said
 
 
 def _for_older(answers: list[Answered]) -> list[Answered]:
@@ -250,16 +250,16 @@ def _for_older(answers: list[Answered]) -> list[Answered]:
     ]
 
 
-def _replies(answers: list[Answered], route: bytes) -> Iterator[list[bytes]]:
+def _replies(answers: list[Answered], batch_id: bytes) -> Iterator[list[bytes]]:
     """Yield the envelopes that carry `answers`: batches of a size that the edge takes."""
     for start in range(0, len(answers), MAX_BATCH):
         batch = answers[start : start + MAX_BATCH]
-        frames = envelope.encode_replies(batch, route)
+        frames = envelope.encode_replies(batch, batch_id)
         if len(frames[1]) <= MAX_ENVELOPE:
             yield frames
         elif len(batch) > 1:
-            yield from _replies(batch[: len(batch) // 2], route)
-            yield from _replies(batch[len(batch) // 2 :], route)
+            yield from _replies(batch[: len(batch) // 2], batch_id)
+            yield from _replies(batch[len(batch) // 2 :], batch_id)
         else:
             logger.error("an answer of %d bytes is more than the bus carries; the edge replies 500", len(frames[1]))
-            yield envelope.encode_replies([(batch[0][0], UNFIT)], route)
+            yield envelope.encode_replies([(batch[0][0], UNFIT)], batch_id)

@@ -131,7 +131,7 @@ def test_requests_go_to_brokers_in_turn_and_answers_come_back(tmp_path: Path) ->
             for broker in brokers:
                 identity, frames = await here.hear(broker, Kind.REQUESTS)
                 ((number, _message, _source),) = envelope.decode_requests(frames[1])
-                route = envelope.decode_head(frames).route
+                route = envelope.decode_head(frames).batch_id
                 assert len(route) == 8
                 broker.send_multipart([identity, *envelope.encode_replies([(number, ANSWER)], route)])
             async with asyncio.timeout(within(5.0)):

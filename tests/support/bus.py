@@ -59,18 +59,18 @@ def waiting(dispatcher: Dispatcher[Job]) -> list[Job]:
     return [job for pool in dispatcher.pools.values() for queue in (pool.picky, pool.waiting) for job in queue]
 
 
-def encode_packed(items: Sequence[tuple[int, bytes]], route: bytes = b"") -> list[bytes]:
+def encode_packed(items: Sequence[tuple[int, bytes]], batch_id: bytes = b"") -> list[bytes]:
     """The frames of one batch of requests that are packed already, as docs/bus.md has them; ids are below 2**64."""
     packer = msgpack.Packer()
     parts = [packer.pack_array_header(len(items))]
     for number, packed in items:
         parts += (struct.pack(">BBQ", 0x93, 0xCF, number), packed)
-    return [msgpack.packb((envelope.VERSION, 3, route, len(items))), b"".join(parts)]
+    return [msgpack.packb((envelope.VERSION, 3, batch_id, len(items))), b"".join(parts)]
 
 
-def encode_requests(items: Iterable[tuple[int, Message, Source]], route: bytes = b"") -> list[bytes]:
+def encode_requests(items: Iterable[tuple[int, Message, Source]], batch_id: bytes = b"") -> list[bytes]:
     """The frames of one batch of requests."""
-    return encode_packed([(number, pack_request(message, source)) for number, message, source in items], route)
+    return encode_packed([(number, pack_request(message, source)) for number, message, source in items], batch_id)
 
 
 def kind_of(frames: Sequence[bytes]) -> Kind:

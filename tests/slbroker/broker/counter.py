@@ -84,7 +84,7 @@ class Counter:
         for identity, frames in self.relay.send(self.now).to_workers:
             head = envelope.decode_head(frames)
             if head.kind is Kind.REQUESTS:
-                out.append((identity.decode(), head.route, head.size, frames[1]))
+                out.append((identity.decode(), head.batch_id, head.size, frames[1]))
         return out
 
     def answers(self) -> list[tuple[str, bytes, int, bytes]]:
@@ -93,7 +93,7 @@ class Counter:
         for identity, frames in self.relay.send(self.now).to_edges:
             head = envelope.decode_head(frames)
             if head.kind is Kind.REPLIES:
-                out.append((identity.decode(), head.route, head.size, frames[1]))
+                out.append((identity.decode(), head.batch_id, head.size, frames[1]))
         return out
 
     @staticmethod

@@ -37,7 +37,7 @@ def pool(*credits_: int) -> BatchPool:
 
 def batch(size: int, number: int = 0) -> Batch:
     made = Batch(LINK, b"", b"body", size, 0.0)
-    made.route = number.to_bytes(8, "big")
+    made.id = number.to_bytes(8, "big")
     return made
 
 

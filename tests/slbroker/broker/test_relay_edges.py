@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from slbroker.broker.edges import MAX_LINKS, MAX_ROUTES
+from slbroker.broker.edges import MAX_LINKS, MAX_LOST
 from slbroker.bus import envelope
 from slbroker.bus.account import MAX_NAME
 from slbroker.bus.envelope import MAX_ARRAY, Kind
@@ -79,7 +79,7 @@ def test_the_bytes_that_wait_are_bounded() -> None:
 
 
 def test_many_lost_batches_fit_into_envelopes(counter: Counter) -> None:
-    count = MAX_ROUTES + 1
+    count = MAX_LOST + 1
     counter.join("w1", credit=count)
     counter.link()
     for number in range(count):
@@ -87,8 +87,8 @@ def test_many_lost_batches_fit_into_envelopes(counter: Counter) -> None:
     counter.to_workers()
     counter.relay.lose(b"w1", counter.now)
     words = [info for kind, info in counter.to_edges()["e1"] if kind is Kind.LOST]
-    assert [len(info["batches"]) for info in words] == [MAX_ROUTES, 1]
-    assert MAX_ROUTES <= MAX_ARRAY
+    assert [len(info["batches"]) for info in words] == [MAX_LOST, 1]
+    assert MAX_LOST <= MAX_ARRAY
 
 
 # Edges ----------------------------------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ def test_a_worker_whose_answers_the_edge_cannot_read_is_cut_off() -> None:
     rig.roundtrip()
     (member, _item), *_ = bad.held
     _head, pipe = bad.members[0]
-    route = member._routes[bad.held[0][1].number]
+    route = member._batches[bad.held[0][1].number]
     count = len(bad.held)
     head, _body = envelope.encode_replies([(1, b"")] * count, route)
     assert pipe.send([head, bytes([0x90 + count]) + b"\xc1" * count])

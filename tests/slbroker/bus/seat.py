@@ -49,4 +49,4 @@ def replies(frames: list[bytes]) -> tuple[bytes, list[tuple[int, Answer]]]:
     assert head.kind is Kind.REPLIES
     answers = envelope.decode_replies(frames[1])
     assert head.size == len(answers)
-    return head.route, answers
+    return head.batch_id, answers

@@ -32,7 +32,7 @@ def desk() -> Desk:
 def batches(desk: Desk) -> dict[bytes, list[int]]:
     """The batches that go out now: their routes and what is in them."""
     sent = [frames for _identity, frames in desk.dispatcher.send(desk.now) if kind_of(frames) is Kind.REQUESTS]
-    return {envelope.decode_head(frames).route: ids_of(frames) for frames in sent}
+    return {envelope.decode_head(frames).batch_id: ids_of(frames) for frames in sent}
 
 
 def lost(desk: Desk, *routes: bytes, begun: bool) -> None:

@@ -61,7 +61,7 @@ def check_head(frame: bytes) -> None:
     head = attempt(envelope.decode_head, [frame, b""])
     if head is not None:
         assert type(head.kind) is Kind
-        assert type(head.route) is bytes
+        assert type(head.batch_id) is bytes
         assert type(head.size) is int
     for wrong in ([], [frame], [frame, b"", b""]):
         assert attempt(envelope.decode_head, wrong) is None
