@@ -135,7 +135,7 @@ def test_a_codec_that_lets_an_error_through_is_seen(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_dispatcher_that_forgets_a_request_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(account: object, body: bytes, now: float) -> tuple[list[object], int]:
+    def forget(account: object, body: bytes, now: float, memos: object) -> tuple[list[object], int]:
         return [], 0
 
     monkeypatch.setattr("slbroker.bus.account.JobAccount.settle", forget)

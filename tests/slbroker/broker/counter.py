@@ -45,10 +45,10 @@ class Counter:
         self.relay.from_edge(edge.encode(), envelope.encode(kind, info), self.now)
         self.check()
 
-    def requests(self, edge: str, route: bytes, size: int = 1, *, padding: int = 0) -> list[bytes]:
+    def requests(self, edge: str, batch_id: bytes, size: int = 1, *, padding: int = 0) -> list[bytes]:
         """An edge sends a batch; its body."""
         message = MESSAGE._replace(body=b"x" * padding)
-        frames = encode_requests([(number, message, SOURCE) for number in range(size)], route)
+        frames = encode_requests([(number, message, SOURCE) for number in range(size)], batch_id)
         self.relay.from_edge(edge.encode(), frames, self.now)
         self.check()
         return frames
@@ -62,9 +62,9 @@ class Counter:
     def join(self, name: str, credit: int = 4, pool: str = "default", takes: Sequence[bytes] = ()) -> None:
         self.worker(name, Kind.HELLO, {**hello(name, credit, takes), "pool": pool})
 
-    def replies(self, name: str, route: bytes, size: int = 1) -> list[bytes]:
+    def replies(self, name: str, batch_id: bytes, size: int = 1) -> list[bytes]:
         """A worker answers so many of a batch; the body."""
-        frames = envelope.encode_replies([(number, b"SIP/2.0 200 OK\r\n\r\n") for number in range(size)], route)
+        frames = envelope.encode_replies([(number, b"SIP/2.0 200 OK\r\n\r\n") for number in range(size)], batch_id)
         self.relay.from_worker(name.encode(), frames, self.now)
         self.check()
         return frames
@@ -79,7 +79,7 @@ class Counter:
         return self._words(self.relay.send(self.now).to_workers)
 
     def batches(self) -> list[tuple[str, bytes, int, bytes]]:
-        """Who gets which batch now: worker, route, size, body."""
+        """Who gets which batch now: worker, batch id, size, body."""
         out = []
         for identity, frames in self.relay.send(self.now).to_workers:
             head = envelope.decode_head(frames)
@@ -88,7 +88,7 @@ class Counter:
         return out
 
     def answers(self) -> list[tuple[str, bytes, int, bytes]]:
-        """Which edge gets which answers now: edge, route, size, body."""
+        """Which edge gets which answers now: edge, batch id, size, body."""
         out = []
         for identity, frames in self.relay.send(self.now).to_edges:
             head = envelope.decode_head(frames)
@@ -130,16 +130,16 @@ class Counter:
 
 
 def holding(counter: Counter, size: int = 2) -> bytes:
-    """Let w1 and w2 join and w1 hold a batch; its route."""
+    """Let w1 and w2 join and w1 hold a batch; its id."""
     counter.join("w1", credit=8)
     counter.join("w2", credit=4)
     counter.link()
     counter.advance(0.1)
     counter.requests("e1", b"r", size)
-    ((worker, route, _, _),) = counter.batches()
+    ((worker, batch_id, _, _),) = counter.batches()
     assert worker == "w1"
     counter.to_edges()
-    return route
+    return batch_id
 
 
 def names(counter: Counter) -> list[str]:

@@ -14,11 +14,11 @@ def test_a_batch_and_its_answers_pass_unopened_under_other_routes(counter: Count
     counter.join("w1")
     counter.link()
     _head, body = counter.requests("e1", b"edge's", 2)
-    ((worker, route, size, passed),) = counter.batches()
+    ((worker, batch_id, size, passed),) = counter.batches()
     assert (worker, size, passed) == ("w1", 2, body)
-    assert route != b"edge's"
-    assert len(route) == 8
-    _head, body = counter.replies("w1", route, 2)
+    assert batch_id != b"edge's"
+    assert len(batch_id) == 8
+    _head, body = counter.replies("w1", batch_id, 2)
     assert counter.answers() == [("e1", b"edge's", 2, body)]
     assert counter.fates() == {"answered": 2}
 
@@ -27,10 +27,10 @@ def test_answers_may_come_in_parts(counter: Counter) -> None:
     counter.join("w1")
     counter.link()
     counter.requests("e1", b"r", 3)
-    ((_, route, _, _),) = counter.batches()
-    counter.replies("w1", route, 1)
+    ((_, batch_id, _, _),) = counter.batches()
+    counter.replies("w1", batch_id, 1)
     assert counter.fates() == {"answered": 1, "in_flight": 2}
-    counter.replies("w1", route, 2)
+    counter.replies("w1", batch_id, 2)
     assert [size for _edge, _route, size, _body in counter.answers()] == [1, 2]
     assert counter.fates() == {"answered": 3}
 
@@ -48,8 +48,8 @@ def test_a_batch_waits_for_one_worker_that_can_take_all_of_it(counter: Counter) 
     counter.join("w1", credit=4)
     counter.join("w2", credit=4)
     counter.link()
-    for route in (b"1", b"2", b"3"):
-        counter.requests("e1", route, 2)
+    for batch_id in (b"1", b"2", b"3"):
+        counter.requests("e1", batch_id, 2)
     counter.requests("e1", b"4", 1)
     given = counter.batches()
     assert [size for _, _, size, _ in given] == [2, 2, 2, 1]
@@ -62,13 +62,13 @@ def test_those_that_wait_keep_their_order(counter: Counter) -> None:
     counter.link("e1")
     counter.link("e2")
     counter.requests("e1", b"a", 3)
-    ((_, route, _, _),) = counter.batches()
+    ((_, batch_id, _, _),) = counter.batches()
     counter.requests("e2", b"b", 2)
     counter.requests("e2", b"c", 1)
     assert counter.batches() == [], "the small one does not overtake"
-    counter.replies("w1", route, 1)
+    counter.replies("w1", batch_id, 1)
     assert [size for _, _, size, _ in counter.batches()] == [2]
-    counter.replies("w1", route, 1)
+    counter.replies("w1", batch_id, 1)
     assert [size for _, _, size, _ in counter.batches()] == [1]
 
 
@@ -157,11 +157,11 @@ def test_a_worker_that_lowers_its_credit_gets_no_more_than_that(counter: Counter
     counter.join("w1", credit=8)
     counter.link()
     counter.requests("e1", b"a", 4)
-    ((_, route, _, _),) = counter.batches()
+    ((_, batch_id, _, _),) = counter.batches()
     counter.join("w1", credit=4)
     counter.requests("e1", b"b", 1)
     assert counter.batches() == []
-    counter.replies("w1", route, 1)
+    counter.replies("w1", batch_id, 1)
     assert len(counter.batches()) == 1
 
 
@@ -169,14 +169,14 @@ def test_a_worker_that_lowers_its_credit_gets_no_more_than_that(counter: Counter
 
 
 def test_a_broker_that_leaves_offers_nothing_and_finishes(counter: Counter) -> None:
-    route = holding(counter)
+    batch_id = holding(counter)
     counter.relay.leave()
     assert [kind for kind, _ in counter.to_edges()["e1"]] == [Kind.GOODBYE]
     counter.requests("e1", b"on its way", 1)
     ((worker, second, _, _),) = counter.batches()
     counter.edge("e1", Kind.GOODBYE)
     assert not counter.relay.is_done()
-    counter.replies("w1", route, 2)
+    counter.replies("w1", batch_id, 2)
     counter.replies(worker, second, 1)
     assert counter.relay.is_done()
     assert counter.greet("e2") == []

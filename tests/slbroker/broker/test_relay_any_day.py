@@ -88,9 +88,9 @@ class AnyDay(RuleBasedStateMachine):
         worker = self.worker(index)
         if worker is not None and not worker.frozen:
             _member, pipe = worker.members[place % len(worker.members)]
-            held = [route for member, (number, _, _) in worker.held if (route := member._batches.get(number))]
-            route = held[place % len(held)] if held else place.to_bytes(8, "big")
-            pipe.send(envelope.encode_replies([(1, b"")] * (place + 1), route))
+            held = [batch_id for member, (number, _, _) in worker.held if (batch_id := member._batches.get(number))]
+            batch_id = held[place % len(held)] if held else place.to_bytes(8, "big")
+            pipe.send(envelope.encode_replies([(1, b"")] * (place + 1), batch_id))
 
     @rule(index=indices)
     def broker_is_restarted(self, index: int) -> None:

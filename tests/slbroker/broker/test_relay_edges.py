@@ -139,10 +139,10 @@ def test_a_stranger_is_asked_who_it_is(counter: Counter) -> None:
 
 
 def test_an_edge_that_asks_who_we_are_has_given_up_what_it_had_sent(counter: Counter) -> None:
-    route = holding(counter)
+    batch_id = holding(counter)
     ((kind, _info),) = counter.greet()
     assert kind is Kind.HELLO
-    counter.replies("w1", route, 2)
+    counter.replies("w1", batch_id, 2)
     assert counter.answers() == []
     assert counter.fates() == {"orphaned": 2}
 
@@ -152,17 +152,17 @@ def test_what_waits_for_a_worker_when_its_edge_goes_is_not_begun(counter: Counte
     counter.link("e1")
     counter.link("e2")
     counter.requests("e1", b"a", 2)
-    ((_, route, _, _),) = counter.batches()
+    ((_, batch_id, _, _),) = counter.batches()
     counter.requests("e2", b"b", 2)
     counter.relay.refused_by_edges([(b"e2", envelope.encode(Kind.HEARTBEAT))], counter.now)
-    counter.replies("w1", route, 2)
+    counter.replies("w1", batch_id, 2)
     assert counter.batches() == []
     assert counter.fates() == {"answered": 2, "orphaned": 2}
 
 
 def test_answers_that_could_not_be_sent_are_not_counted_as_answered(counter: Counter) -> None:
-    route = holding(counter)
-    counter.replies("w1", route, 2)
+    batch_id = holding(counter)
+    counter.replies("w1", batch_id, 2)
     counter.relay.refused_by_edges(counter.relay.send(counter.now).to_edges, counter.now)
     assert counter.fates() == {"orphaned": 2}
     counter.check()

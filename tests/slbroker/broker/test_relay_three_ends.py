@@ -202,9 +202,9 @@ def test_a_worker_whose_answers_the_edge_cannot_read_is_cut_off() -> None:
     rig.roundtrip()
     (member, _item), *_ = bad.held
     _head, pipe = bad.members[0]
-    route = member._batches[bad.held[0][1].number]
+    batch_id = member._batches[bad.held[0][1].number]
     count = len(bad.held)
-    head, _body = envelope.encode_replies([(1, b"")] * count, route)
+    head, _body = envelope.encode_replies([(1, b"")] * count, batch_id)
     assert pipe.send([head, bytes([0x90 + count]) + b"\xc1" * count])
     rig.advance(0.1)
     assert rig.edge.dispatcher.garbage == 1

@@ -46,36 +46,36 @@ def test_garbage_closes_the_account_and_the_connection_is_deaf_from_then_on(
 
 
 def test_more_answers_than_there_are_questions(counter: Counter) -> None:
-    route = holding(counter)
-    counter.replies("w1", route, 1)
-    counter.replies("w1", route, 2)
+    batch_id = holding(counter)
+    counter.replies("w1", batch_id, 1)
+    counter.replies("w1", batch_id, 2)
     assert names(counter) == ["w2"]
     assert counter.fates() == {"answered": 1, "lost": 1}
 
 
 def test_answers_to_what_another_worker_holds(counter: Counter) -> None:
-    route = holding(counter)
-    counter.replies("w2", route, 1)
+    batch_id = holding(counter)
+    counter.replies("w2", batch_id, 1)
     assert names(counter) == ["w1"]
     assert counter.fates() == {"in_flight": 2}
 
 
-@pytest.mark.parametrize("route", [b"", b"\0" * 8, b"longer than eight"])
-def test_answers_to_what_never_was_are_forgiven_for_a_while(counter: Counter, route: bytes) -> None:
+@pytest.mark.parametrize("batch_id", [b"", b"\0" * 8, b"longer than eight"])
+def test_answers_to_what_never_was_are_forgiven_for_a_while(counter: Counter, batch_id: bytes) -> None:
     """A worker may still answer what it had from this broker's former life."""
     counter.join("w1", credit=4)
     for _ in range((MAX_STRIKES + 4) // 4):
-        counter.replies("w1", route, 4)
+        counter.replies("w1", batch_id, 4)
     assert names(counter) == ["w1"]
-    counter.replies("w1", route, 4)
+    counter.replies("w1", batch_id, 4)
     assert names(counter) == []
     assert counter.relay.garbage == 1
 
 
 def test_a_second_answer_changes_nothing(counter: Counter) -> None:
-    route = holding(counter)
+    batch_id = holding(counter)
     for _ in range(2):
-        counter.replies("w1", route, 2)
+        counter.replies("w1", batch_id, 2)
     assert len(counter.answers()) == 1
     assert counter.relay.late == 2
     assert names(counter) == ["w1", "w2"]
@@ -90,8 +90,8 @@ def test_answers_and_heartbeats_of_a_stranger_are_asked_who_it_is(counter: Count
 
 
 def test_what_an_edge_could_not_read_costs_the_worker_its_account(counter: Counter) -> None:
-    route = holding(counter)
-    counter.replies("w1", route, 2)
+    batch_id = holding(counter)
+    counter.replies("w1", batch_id, 2)
     counter.to_edges()
     counter.edge("e1", Kind.BAD, {"batches": [b"r"]})
     assert names(counter) == ["w2"]
@@ -100,20 +100,20 @@ def test_what_an_edge_could_not_read_costs_the_worker_its_account(counter: Count
 
 
 def test_the_same_while_part_of_the_batch_is_open(counter: Counter) -> None:
-    route = holding(counter)
-    counter.replies("w1", route, 1)
+    batch_id = holding(counter)
+    counter.replies("w1", batch_id, 1)
     counter.edge("e1", Kind.BAD, {"batches": [b"r"]})
     assert names(counter) == ["w2"]
     assert [word for word in counter.to_edges()["e1"] if word[0] is Kind.LOST] == [lost(b"r", begun=True)]
 
 
 def test_an_edge_that_complains_of_what_is_forgotten_or_unknown(counter: Counter) -> None:
-    route = holding(counter)
-    counter.replies("w1", route, 2)
+    batch_id = holding(counter)
+    counter.replies("w1", batch_id, 2)
     for number in range(2 * REMEMBERED):
         counter.requests("e1", b"%d" % number)
-        ((worker, route, _, _),) = counter.batches()
-        counter.replies(worker, route)
+        ((worker, batch_id, _, _),) = counter.batches()
+        counter.replies(worker, batch_id)
     counter.edge("e1", Kind.BAD, {"batches": [b"r", b"unknown"]})
     assert names(counter) == ["w1", "w2"]
     counter.edge("nobody", Kind.BAD, {"batches": [b"r"]})
@@ -190,10 +190,10 @@ def test_a_worker_that_changes_its_pool_begins_anew(counter: Counter) -> None:
 
 
 def test_a_worker_that_leaves_finishes_first(counter: Counter) -> None:
-    route = holding(counter)
+    batch_id = holding(counter)
     counter.worker("w1", Kind.GOODBYE)
     counter.requests("e1", b"s", 1)
     assert [worker for worker, _, _, _ in counter.batches()] == ["w2"]
     assert names(counter) == ["w1", "w2"]
-    counter.replies("w1", route, 2)
+    counter.replies("w1", batch_id, 2)
     assert names(counter) == ["w2"]

@@ -57,7 +57,7 @@ def attempt(decode: Callable[[Any], Decoded], frame: object) -> Decoded | None:
 
 
 def check_head(frame: bytes) -> None:
-    """A head is a kind, a route and a size."""
+    """A head is a kind, a batch id and a size."""
     head = attempt(envelope.decode_head, [frame, b""])
     if head is not None:
         assert type(head.kind) is Kind
