@@ -209,8 +209,9 @@ def _one_less(line: bytes) -> bytes:
 
 def _tell_length(head: Head, body: bytes) -> None:
     """Put a Content-Length in where there is none, for a stream (RFC 3261 18.3)."""
-    at = head.find(b"content-length")
-    if at < 0:
+    found = head.find_all(b"content-length")
+    if not found:
         head.append(b"content-length", b"Content-Length: %d" % len(body))
-    elif not value_of(head.lines[at]):
-        head.lines[at] = b"Content-Length: %d" % len(body)
+    for at in found:
+        if not value_of(head.lines[at]):  # which the parser takes for none
+            head.lines[at] = with_value(head.lines[at], b"%d" % len(body))

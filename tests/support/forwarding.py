@@ -16,6 +16,7 @@ from slbroker.proxy.returns import Arrival
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
 from slbroker.sip.validate import Checks
+from tests.lab.fuzz.reading import split_outside_quotes, without_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ def body_of(data: bytes) -> bytes:
 
 def is_header(line: bytes, *names: bytes) -> bool:
     """Whether a line is a header of one of these names, in lower case, compact ones too."""
-    return line.partition(b":")[0].strip(b" \t").lower() in names and b":" in line
+    return line.partition(b":")[0].strip(b" \t\r\n").lower() in names and b":" in line
 
 
 def headers(data: bytes, *names: bytes) -> list[bytes]:
@@ -151,12 +152,16 @@ def unwrap(sent: bytes, came: bytes) -> bytes:
             lines[at] = next(originals)
     if not headers(came, b"content-length", b"l") and headers(sent, b"content-length", b"l"):
         assert lines.pop() == b"Content-Length: %d" % len(body_of(sent))
+    empty = [line for line in headers(came, b"content-length", b"l") if not line.partition(b":")[2].strip()]
+    lengths = [at for at, line in enumerate(lines) if at and is_header(line, b"content-length", b"l")]
+    for at, line in zip(lengths, empty, strict=False):
+        assert lines[at].partition(b":")[2].strip() in (b"", b"%d" % len(body_of(sent)))
+        lines[at] = line
     return b"\r\n".join((*lines, b"", body_of(sent)))
 
 
-def unstamped(line: bytes) -> bytes:
-    """A Via's line without white space, `received`, and what `rport` is."""
-    bare = re.sub(rb"\s", b"", line)
-    first, comma, rest = bare.partition(b",")
-    first = re.sub(rb"(?i);received=[^;,]*", b"", first)
-    return re.sub(rb"(?i);rport(=[^;,]*)?", b";rport", first).replace(b";;", b";").rstrip(b";") + comma + rest
+def unstamped(line: bytes) -> list[object]:
+    """A Via's header, its name too, without what a server writes into the first one, unfolded."""
+    name, _, value = re.sub(rb"\r\n[ \t]+", b" ", line).partition(b":")
+    first, *rest = split_outside_quotes(value, ord(","))
+    return [name, *without_stamp(first), rest]

@@ -261,15 +261,14 @@ def test_a_stream_is_told_the_length() -> None:
     assert lines_of(SITE.forward(data, TO_TCP))[-1] == b"Content-Length: 3"
     assert headers(SITE.forward(data), b"content-length") == []
     assert headers(SITE.forward(request(lines=[b"l:"], content_length=None), TO_TCP), b"content-length", b"l") == [
-        b"Content-Length: 0"
+        b"l:0"
     ]
 
 
 def test_a_request_line_that_was_forgiven_leaves_as_one_should_be() -> None:
-    data = request("OPTIONS").replace(
-        b"OPTIONS sip:bob@example.com SIP/2.0", b"OPTIONS   sip:bob@example.com  sip/2.0 "
-    )
-    assert lines_of(SITE.forward(data))[0] == b"OPTIONS sip:bob@example.com SIP/2.0"
+    right = b"OPTIONS sip:bob@example.com SIP/2.0"
+    for forgiven in (b"OPTIONS   sip:bob@example.com  sip/2.0 ", b"OPTIONS sip:bob@example.com\r\n SIP/2.0"):
+        assert lines_of(SITE.forward(request("OPTIONS").replace(right, forgiven)))[0] == right
 
 
 # Loops, 16.3 step 4 ---------------------------------------------------------------------------------------------------
