@@ -77,14 +77,12 @@ def find(address: BusAddress) -> Found:
         places = resolve(address) if is_name(address) else [address]
     except OSError as error:
         return _unresolved(address, error)
-    tried = [_knock(place) for place in places]
-    for found in tried:
+    causes = []
+    for place in places:
+        found = _knock(place)
         if found.address is not None:
             return found
-    causes = [
-        found.cause if len(tried) == 1 else f"{place.host}: {found.cause}"
-        for place, found in zip(places, tried, strict=True)
-    ]
+        causes.append(found.cause if len(places) == 1 else f"{place.host}: {found.cause}")
     return Found(None, ", ".join(causes))
 
 

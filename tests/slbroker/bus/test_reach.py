@@ -46,6 +46,19 @@ def test_every_address_of_a_name_is_tried(
     assert reach.find(BusAddress("", "edge1", port)) == (BusAddress("", "127.0.0.1", port), "", False)
 
 
+def test_addresses_behind_the_one_that_takes_us_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, listener: socket.socket
+) -> None:
+    """One that does not answer would cost a second."""
+    port = listener.getsockname()[1]
+    with socket.create_server(("127.0.0.2", port)) as behind:
+        behind.settimeout(0.2)
+        resolves_to(monkeypatch, "127.0.0.1", "127.0.0.2")
+        assert reach.find(BusAddress("", "edge1", port)).address == BusAddress("", "127.0.0.1", port)
+        with pytest.raises(TimeoutError):
+            behind.accept()
+
+
 def test_each_address_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     resolves_to(monkeypatch, "127.0.0.1", "127.0.0.2")
     found = reach.find(BusAddress("", "edge1", free_tcp_port()))

@@ -74,23 +74,18 @@ def _judged_contact(call: Call) -> UriParts | None:
     return contacts[0 if call.state.release >= CONTACTS_IN_ORDER else -1]
 
 
-def _is_contact_private(call: Call) -> bool:
-    contact = _judged_contact(call)
-    return contact is not None and _is_private(contact.host)
-
-
-def _is_via_elsewhere(call: Call) -> bool:
-    via = _first_via(call)
-    return via is not None and _address(via.host) != _address(call.source.host)
-
-
 def _address(host: str) -> object:
     return read_ip(host.strip("[]")) or host
 
 
-def _is_via_private(call: Call) -> bool:
-    via = _first_via(call)
-    return via is not None and _is_private(via.host)
+def _of_contact(test: Callable[[Call, UriParts], bool]) -> Callable[[Call], bool]:
+    """Return a test of the Contact that is judged, which is false where there is none."""
+    return lambda call: (contact := _judged_contact(call)) is not None and test(call, contact)
+
+
+def _of_via(test: Callable[[Call, Via], bool]) -> Callable[[Call], bool]:
+    """Return a test of the first Via, which is false where it cannot be read."""
+    return lambda call: (via := _first_via(call)) is not None and test(call, via)
 
 
 def _is_media_private(call: Call) -> bool:
@@ -99,25 +94,15 @@ def _is_media_private(call: Call) -> bool:
     )
 
 
-def _is_port_another(call: Call) -> bool:
-    via = _first_via(call)
-    return via is not None and (via.port or 5060) != call.source.port
-
-
-def _is_contact_port_another(call: Call) -> bool:
-    contact = _judged_contact(call)
-    return contact is not None and int(contact.port or 5060) != call.source.port
-
-
 _TESTS: Final[dict[int, Callable[[Call], bool]]] = {
-    1: _is_contact_private,
-    2: _is_via_elsewhere,
-    4: _is_via_private,
+    1: _of_contact(lambda _call, contact: _is_private(contact.host)),
+    2: _of_via(lambda call, via: _address(via.host) != _address(call.source.host)),
+    4: _of_via(lambda _call, via: _is_private(via.host)),
     8: _is_media_private,
-    16: _is_port_another,
+    16: _of_via(lambda call, via: (via.port or 5060) != call.source.port),
     32: lambda call: _is_private(call.source.host),
     64: lambda call: call.local.transport in ("ws", "wss"),
-    128: _is_contact_port_another,
+    128: _of_contact(lambda call, contact: int(contact.port or 5060) != call.source.port),
 }
 
 
