@@ -451,7 +451,10 @@ cdef class Recall:
                     continue
                 memcpy(&expires, PyBytes_AS_STRING(<bytes>kept), sizeof(double))
                 if expires <= now:
+                    self.moved -= 1
+                    self.moved_bytes -= len(key) + PyBytes_GET_SIZE(<bytes>kept)
                     del table.young[key]
+                    seen = <uint64_t>PyObject_Hash(key) ^ <uint64_t>table.count or 1
                     continue
                 if repeats is not None and repeats.used and repeats.has(job):
                     return False

@@ -254,7 +254,7 @@ class Edge:
 
                 self.remembered = Remembered(self.fates)
             if self.remembered is not None:
-                self.remembered.staff(name, [account.generation for account in accounts], methods)
+                self.remembered.staff(name, [account.generation for account in accounts], methods, now)
         if self.remembered is not None:
             for job, answer, memo in memos:
                 self.remembered.learn(job.last_worker.pool, job, answer, memo, now)

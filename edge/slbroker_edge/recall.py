@@ -74,7 +74,7 @@ class Recall:
         self.replied = 0
         self.dropped = 0
         self.missed = 0  # requests of these methods for which nothing is remembered
-        self.moved = self.moved_bytes = 0  # decisions that have moved into the young generation, and their bytes
+        self.moved = self.moved_bytes = 0  # decisions by which the young generation has grown, and their bytes
         self._seen = [0] * SEEN
 
     def say(
@@ -113,6 +113,9 @@ class Recall:
             expires, line, tail = unpack_decision(kept)
             if expires <= now:
                 del table.young[key]
+                self.moved -= 1
+                self.moved_bytes -= len(key) + len(kept)
+                seen = hash(key) ^ len(table.fields) or 1
                 continue
             if repeats is not None and repeats.has(job):
                 return False

@@ -7,11 +7,13 @@ answered here and reach no worker. Pure: `now` (seconds, monotonic) is an argume
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.envelope import unpack_request
 from slbroker.bus.memo import WANTED, Memo, unpack_memo
 from slbroker.errors import EnvelopeError
+from slbroker.sip.grammar import METHODS
 from slbroker.sip.reply import join_reply
 from slbroker.totag import TAG_LENGTH
 from slbroker_edge.outbox import match_status_line
@@ -34,6 +36,8 @@ MAX_BYTES: Final = 32 * 1024 * 1024  # of their values and replies; Python's par
 MAX_REPLY: Final = 4_096  # bytes of a reply that is remembered, without what it echoes
 MAX_TABLES: Final = 8  # sets of fields for one method of a pool
 MAX_POOLS: Final = 64  # of which something is remembered
+MAX_METHODS: Final = 32  # of a pool; those that there are have a place, what peers make up may find none
+TELL_AGAIN: Final = 60.0  # seconds between two lines about memos of a pool that cannot be understood
 # Requests a second that workers are to look at more closely (that costs them some microseconds) though nobody like them
 # was here lately, and how many at once. Who was here is looked at in any case.
 WANTED_A_SECOND: Final = 100.0
@@ -50,6 +54,8 @@ class Remembered:
         self.refused = 0  # memos that could not be understood, or did not fit what came with them
         self._fates = fates
         self._generations: dict[str, frozenset[str]] = {}  # of the workers that were in a pool last
+        self._forgotten: dict[str | None, float] = {}  # when that was done of a pool, or of all (None)
+        self._told: dict[str, tuple[float, int]] = {}  # when a line was last about memos of a pool, and how many since
         self._young = 0  # entries in the young generation, and their bytes
         self._young_bytes = 0
         self._filled = 0.0  # when tokens were given out last
@@ -80,10 +86,10 @@ class Remembered:
             self._fates.remembered += replied + dropped
             if dropped:
                 self._fates.drop("handler", dropped)
-            if recall.moved:
-                self._young += recall.moved
-                self._young_bytes += recall.moved_bytes
-                recall.moved = recall.moved_bytes = 0
+        if recall.moved_bytes:
+            self._young += recall.moved
+            self._young_bytes += recall.moved_bytes
+            recall.moved = recall.moved_bytes = 0
         return rest
 
     def _fill(self, now: float) -> None:
@@ -103,32 +109,64 @@ class Remembered:
     # Learning ---------------------------------------------------------------------------------------------------
 
     def learn(self, pool: str, job: Job, answer: Answer, packed: bytes, now: float) -> None:
-        """Remember what a worker of `pool` has answered, if its memo is in order."""
+        """Remember what a worker of `pool` has answered, if its memo is in order.
+
+        What it was given before all was forgotten it may have decided by what was so then.
+        """
         recall = self.pools.get(pool)
-        if recall is None or not job.number & WANTED or job.asks:
+        if recall is None or not job.number & WANTED or job.asks or job.given < self._forgotten_at(pool):
+            return
+        method = job.reading.method
+        if method not in METHODS and method not in recall.tables and len(recall.tables) >= MAX_METHODS:
             return
         try:
             memo = unpack_memo(packed)
             decision = _decision(job, answer, memo, now)
-            table = _table_of(recall, job.reading.method, tuple(sorted(set(memo.fields))))
+            table = _table_of(recall, method, tuple(sorted(set(memo.fields))))
         except (EnvelopeError, ValueError) as error:
-            self.refused += 1
-            logger.warning("pool %.80r: a decision cannot be remembered: %.200s", pool, error)
+            self._complain(pool, error, now)
             return
         key = table.key_of(job)
         if key is not None:
             self._keep(table, key, decision)
 
+    def _forgotten_at(self, pool: str) -> float:
+        return max(self._forgotten.get(pool, -math.inf), self._forgotten.get(None, -math.inf))
+
+    def _complain(self, pool: str, error: Exception, now: float) -> None:
+        self.refused += 1
+        then, more = self._told.get(pool, (-TELL_AGAIN, 0))
+        if now - then < TELL_AGAIN:
+            self._told[pool] = then, more + 1
+            return
+        if len(self._told) >= MAX_POOLS:
+            self._told.clear()
+        self._told[pool] = now, 0
+        since = f" ({more} more since the last line)" if more else ""
+        logger.warning("pool %.80r: a decision cannot be remembered: %.200s%s", pool, error, since)
+
     def _keep(self, table: Table, key: bytes, decision: bytes) -> None:
-        if table.old.pop(key, None) is None and key in table.young:
+        table.old.pop(key, None)
+        before = table.young.get(key)
+        if before is not None:
             self._young -= 1
+            self._young_bytes -= len(key) + len(before)
         table.young[key] = decision
         self._young += 1
         self._young_bytes += len(key) + len(decision)
-        if 2 * self._young >= MAX_ENTRIES:
-            self._young = sum(len(table.young) for table in self._tables())  # some have expired
-        if 2 * self._young >= MAX_ENTRIES or 2 * self._young_bytes >= MAX_BYTES:
-            self._age()
+        if self._is_full():
+            self._count_again()
+            if self._is_full():
+                self._age()
+
+    def _is_full(self) -> bool:
+        return 2 * self._young >= MAX_ENTRIES or 2 * self._young_bytes >= MAX_BYTES
+
+    def _count_again(self) -> None:
+        """Count what is in the young generation; some of it was forgotten."""
+        self._young = sum(len(table.young) for table in self._tables())
+        kept = (each for table in self._tables() for each in table.young.items())
+        self._young_bytes = sum(len(key) + len(decision) for key, decision in kept)
 
     def _age(self) -> None:
         """Let the young generation be the old one, and forget what was that: nobody has asked for it since."""
@@ -140,7 +178,11 @@ class Remembered:
                 tables.sort(key=lambda table: -table.said)
                 for table in tables:
                     table.said //= 2
-                recall.tables[method] = [table for table in tables if table.old]
+                kept = [table for table in tables if table.old]
+                if kept:
+                    recall.tables[method] = kept
+                else:
+                    del recall.tables[method]
         self._young = self._young_bytes = 0
 
     def _tables(self) -> Iterator[Table]:
@@ -148,29 +190,32 @@ class Remembered:
 
     # Forgetting -------------------------------------------------------------------------------------------------
 
-    def staff(self, pool: str, generations: Iterable[str], methods: Iterable[bytes]) -> None:
+    def staff(self, pool: str, generations: Iterable[str], methods: Iterable[bytes], now: float) -> None:
         """Take note of who is in a pool, and of which methods its workers have decisions remembered.
 
         What was remembered goes when another generation of workers has come, or one of several has left. It stays when
         all have: then it is all that is left of them.
         """
-        now, methods = frozenset(generations), frozenset(methods)
-        if not now:
+        present, methods = frozenset(generations), frozenset(methods)
+        if not present:
             return
         before = self._generations.get(pool)
-        if before is not None and before != now:
-            self.forget(pool)
+        if before is not None and before != present:
+            self.forget(now, pool)
         if methods or pool in self.pools:
             if pool not in self.pools and len(self.pools) >= MAX_POOLS:
                 return
-            self._generations[pool] = now
+            self._generations[pool] = present
             self.pools.setdefault(pool, Recall()).methods = methods
             if not methods:
                 del self.pools[pool], self._generations[pool]
+                self._forgotten.pop(pool, None)
 
-    def forget(self, pool: str | None = None) -> int:
+    def forget(self, now: float, pool: str | None = None) -> int:
         """Forget what is remembered of a pool, or of all; return how many decisions that were."""
         forgotten = 0
+        if pool is None or pool in self.pools:
+            self._forgotten[pool] = now
         for recall in [self.pools[pool]] if pool in self.pools else [] if pool else self.pools.values():
             for tables in recall.tables.values():
                 forgotten += sum(len(table.young) + len(table.old) for table in tables)

@@ -212,7 +212,7 @@ class EdgeService(BusService):
         forgets, dispatcher.forgets = dispatcher.forgets, []
         for identity, pool in forgets:
             memory = self.edge.remembered
-            forgotten = memory.forget(pool or None) if memory is not None else 0
+            forgotten = memory.forget(time.monotonic(), pool or None) if memory is not None else 0
             logger.info("forgotten: %d decisions of %s", forgotten, f"pool {pool}" if pool else "all pools")
             dispatcher.tell(identity, {"name": self.name, "processes": self.settings.processes, "forgotten": forgotten})
 

@@ -184,7 +184,7 @@ def test_a_pool_does_not_remember_for_another() -> None:
         rig.receive(fresh("INVITE", "sip:1@b"), fresh("INVITE", "sip:2@b"))
     assert statuses(rig) == [480, 486] * 2
     assert asked(rig) == 2
-    assert memory_of(rig).forget("one") == 1
+    assert memory_of(rig).forget(rig.now, "one") == 1
     rig.receive(fresh("INVITE", "sip:1@b"), fresh("INVITE", "sip:2@b"))
     assert asked(rig) == 3
 

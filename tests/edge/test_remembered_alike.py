@@ -310,7 +310,7 @@ def resident() -> int:
 def test_memory_of_a_full_table_is_at_most_forty_megabytes() -> None:
     """65,536 decisions with 200 bytes of values and 200 of reply each."""
     memory = Remembered(Fates())
-    memory.staff("default", ["one"], [b"INVITE"])
+    memory.staff("default", ["one"], [b"INVITE"], 0.0)
     message = parse(request("INVITE", "sip:bob@example.com"))
     tag = SIGNER.sign(message.call_id, message.from_tag, message.cseq)
     reading = read(request("INVITE"), ("192.0.2.1", 5060), "udp:192.0.2.7:5060", USUAL)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import Start
 
 PLUGIN = """
+import asyncio
 import os
 from slbroker import Handlers
 app = Handlers()
@@ -35,6 +36,12 @@ def answer(request):
 def silent(request):
     open("{folder}/dropped", "a").write("x")
     return request.drop()
+
+@app.on("PUBLISH", remember=600)
+async def looks_up(request):
+    open("{folder}/asked", "a").write("x")
+    await asyncio.sleep({slow})
+    return request.reply(404, "{version}", headers={{"X-Call": os.urandom(8).hex(), "X-User": request.uri.user}})
 
 @app.on("SUBSCRIBE")
 def wishes(request):
@@ -64,17 +71,24 @@ class Site:
         self.plugin = folder / "plugin.py"
 
     def write(self, version: str, seconds: float = 600.0) -> None:
-        self.plugin.write_text(PLUGIN.format(version=version, seconds=seconds, folder=self.folder))
+        self.plugin.write_text(PLUGIN.format(version=version, seconds=seconds, folder=self.folder, slow=within(1)))
 
     def handler(self, *more: str) -> Any:
         words = ("--bus", self.theirs, "--keys", str(self.keys), "--plugin", str(self.plugin), *more)
         handler = self._start("handler", *words)
         handler.wait_for("handler ready")
+        until(lambda: self.figures()["workers"])  # behind a broker that is a moment later
         return handler
 
     def ask(self, user: str = "bob", method: str = "OPTIONS") -> tuple[str, str]:
         """Which version answers, and which of its calls that was."""
+        self.begin(user, method)
+        return self.hear(user)
+
+    def begin(self, user: str, method: str) -> None:
         self._caller.send(self._factory.request(method, f"sip:{user}@example.com"))
+
+    def hear(self, user: str) -> tuple[str, str]:
         reply = parse_response(self._caller.recv(65_535))
         assert reply is not None
         assert reply.first("X-User") == user
@@ -166,3 +180,34 @@ def test_silence_and_wishes_and_the_end_of_the_time(site: Site) -> None:
         return bool(site.figures()["remembered"] > before)
 
     until(is_remembered)  # it was not declared, and said so when it was called
+
+
+def begin_to_look_up(site: Site) -> None:
+    """A handler has been asked, and has not answered yet."""
+    site.begin("bob", "PUBLISH")
+    until(lambda: (site.folder / "asked").exists())
+
+
+def test_what_was_decided_before_the_forgetting_is_not_remembered_after_it(site: Site) -> None:
+    """A handler has looked into the database, it changes, `slbroker forget` is called, and then the handler answers."""
+    site.write("one")
+    site.handler()
+    begin_to_look_up(site)
+    assert run_slbroker("forget", "--bus", site.bus).wait() == 0
+    first = site.hear("bob")
+    second = site.ask("bob", "PUBLISH")
+    assert second != first
+    assert site.ask("bob", "PUBLISH") == second
+
+
+def test_nor_is_the_last_answer_of_a_handler_that_another_version_follows(site: Site) -> None:
+    site.write("one")
+    old = site.handler()
+    begin_to_look_up(site)
+    site.write("two")
+    site.handler()
+    old.send(signal.SIGTERM)
+    assert site.hear("bob")[0] == "one"
+    old.wait()
+    until(lambda: len(site.figures()["workers"]) == 1)
+    assert site.ask("bob", "PUBLISH")[0] == "two"

@@ -97,7 +97,7 @@ def outcome(jobs: list[Job], memo: bytes, answer: bytes, recall: Any, table: Any
 def said(jobs: list[Job], packed: bytes, answer: bytes) -> list[Any]:
     """What is answered out of the memory, and what is in it then."""
     memory = Remembered(Fates())
-    memory.staff(POOL, ["one"], [b""])
+    memory.staff(POOL, ["one"], [b""], NOW)
     repeats: Repeats[Job] = Repeats(is_repeat)
     known: list[Any] = []
     for number, job in enumerate(jobs):
