@@ -42,7 +42,7 @@ from tests.lab.bench.inprocess import (
 from tests.support.bus import encode_packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from slbroker import Reply, Request
     from slbroker.sip.message import Message
@@ -139,20 +139,50 @@ def whole_tasks() -> dict[str, Task]:
     path = in_service()
     options, calls = different(OPTIONS, BATCH), different(INVITE, BATCH) + [ACK] * BATCH
     return {
+        "edge and worker, a lone OPTIONS": Task(lambda: path.exchange(options[:1])),
         "edge and worker, OPTIONS": Task(lambda: path.exchange(options), BATCH),
         "edge and worker, INVITE and ACK": Task(lambda: path.exchange(calls), BATCH),
     }
 
 
 def remembered_tasks() -> dict[str, Task]:
-    """Return the way of a request whose decision is remembered: by its method alone, by a user and a header."""
+    """Return the way of a request where decisions are remembered: by the method alone, by a user and a header.
+
+    What is not remembered goes on to a worker, as it always did, and now and then what is decided of it is learnt.
+    """
     plain, close = remembering(lambda request: request.reply(404)), remembering(look_closely)
+    missing, learning = remembering(look_closely), remembering(look_closely)
     options, invites = different(OPTIONS, BATCH), different(INVITE, BATCH)
+    strangers, newcomers = ever_new(OPTIONS), ever_new(OPTIONS)
     return {
         "remembered OPTIONS": Task(lambda: plain.exchange(options), BATCH),
+        "remembered OPTIONS, a lone one": Task(lambda: plain.exchange(options[:1])),
         "remembered INVITE and ACK": Task(lambda: plain.exchange(invites + [ACK] * BATCH), BATCH),
         "remembered INVITE, by user and header": Task(lambda: close.exchange(invites), BATCH),
+        "OPTIONS of new users, none learnt": Task(lambda: exchange(missing, next(strangers), learnt=0), BATCH),
+        "OPTIONS of new users, all learnt": Task(lambda: exchange(learning, next(newcomers), learnt=BATCH), BATCH),
     }
+
+
+def ever_new(data: bytes) -> Iterator[list[bytes]]:
+    """Return turns of requests like `data`, each of a user that was never here; made beforehand, so not counted."""
+    calls = WARM_UP + FEW + MANY
+    made = [data.replace(b"sip:bob@", b"sip:user%05d@" % at) for at in range(calls)]
+    turns = [different_again(made[at : at + BATCH], at) for at in range(0, calls, BATCH)]
+    return iter(turns)
+
+
+def different_again(datagrams: list[bytes], first: int) -> list[bytes]:
+    """Return the same requests, each in a transaction of its own."""
+    return [data.replace(b"-0000002a", b"-%08x" % (first + at)) for at, data in enumerate(datagrams)]
+
+
+def exchange(path: InProcess, turn: list[bytes], learnt: int) -> None:
+    """Exchange a turn, of which the edge may learn so many: else it does a hundred a second, and no second passes."""
+    assert path.edge.remembered is not None
+    for recall in path.edge.remembered.pools.values():
+        recall.tokens = float(learnt)
+    path.exchange(turn)
 
 
 def look_closely(request: Request) -> Reply:

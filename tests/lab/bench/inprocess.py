@@ -118,6 +118,7 @@ class InProcess:
     def exchange(self, datagrams: Sequence[bytes]) -> None:
         """Take datagrams in, and carry everything on until the replies have left."""
         self.edge.take([(data, PEER) for data in datagrams], self.sink, NOW)
+        self.edge.flush(NOW)  # what it has answered by itself
         self._carry(self._hand_out())
 
     def dispatch(self, jobs: list[Job], answer: Answer) -> None:

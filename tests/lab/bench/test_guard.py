@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from tests.lab.bench import guard, guarded
 from tests.lab.bench.guard import GuardError, compare, count, grown, per_call, read_total, shrunk
+from tests.lab.bench.inprocess import InProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +86,34 @@ def test_every_task_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     guarded.main([])
     names = capsys.readouterr().out.splitlines()
     assert len(names) == len(set(names)) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "remembered", "missed", "learnt"),
+    [
+        ("remembered OPTIONS", 64, 0, 0),
+        ("remembered OPTIONS, a lone one", 1, 0, 0),
+        ("remembered INVITE and ACK", 64, 0, 0),
+        ("remembered INVITE, by user and header", 64, 0, 0),
+        ("OPTIONS of new users, none learnt", 0, 64, 0),
+        ("OPTIONS of new users, all learnt", 0, 64, 64),
+    ],
+)
+def test_what_is_counted_is_what_it_is_called(name: str, remembered: int, missed: int, learnt: int) -> None:
+    task = guarded.remembered_tasks()[name]
+    paths = [cell.cell_contents for cell in getattr(task.run, "__closure__", ())]
+    (path,) = [path for path in paths if isinstance(path, InProcess)]
+
+    def seen() -> list[int]:
+        assert path.edge.remembered is not None
+        (pool,) = path.edge.remembered.pools.values()
+        entries = sum(len(table.young) + len(table.old) for tables in pool.tables.values() for table in tables)
+        return [pool.replied, pool.missed, entries, path.sink.replies]
+
+    before = seen()
+    task.run()
+    assert [now - then for now, then in zip(seen(), before, strict=True)] == [
+        remembered, missed, learnt, remembered + missed]  # fmt: skip
 
 
 # ---- the command ----
