@@ -152,13 +152,15 @@ def remembered_tasks() -> dict[str, Task]:
     """
     plain, close = remembering(lambda request: request.reply(404)), remembering(look_closely)
     missing, learning = remembering(look_closely), remembering(look_closely)
+    forgetful = remembering(look_closely, seconds=0.0)
     options, invites = different(OPTIONS, BATCH), different(INVITE, BATCH)
-    strangers, newcomers = ever_new(OPTIONS), ever_new(OPTIONS)
+    strangers, newcomers, others = ever_new(OPTIONS), ever_new(OPTIONS), ever_new(OPTIONS)
     return {
         "remembered OPTIONS": Task(lambda: plain.exchange(options), BATCH),
         "remembered OPTIONS, a lone one": Task(lambda: plain.exchange(options[:1])),
         "remembered INVITE and ACK": Task(lambda: plain.exchange(invites + [ACK] * BATCH), BATCH),
         "remembered INVITE, by user and header": Task(lambda: close.exchange(invites), BATCH),
+        "OPTIONS of new users, nothing remembered": Task(lambda: forgetful.exchange(next(others)), BATCH),
         "OPTIONS of new users, none learnt": Task(lambda: exchange(missing, next(strangers), learnt=0), BATCH),
         "OPTIONS of new users, all learnt": Task(lambda: exchange(learning, next(newcomers), learnt=BATCH), BATCH),
     }
@@ -191,10 +193,10 @@ def look_closely(request: Request) -> Reply:
     return request.reply(404 if is_known and request.user_agent != "x" else 480)
 
 
-def remembering(handler: Callable[[Request], Reply]) -> InProcess:
-    """Return an edge that has learnt what `handler` decides."""
+def remembering(handler: Callable[[Request], Reply], seconds: float = 3_600.0) -> InProcess:
+    """Return an edge that has learnt what `handler` decides, for so many seconds; 0: it remembers nothing."""
     plugin = Handlers()
-    plugin.on("OPTIONS", "INVITE", remember=3_600.0)(handler)
+    plugin.on("OPTIONS", "INVITE", remember=seconds or None)(handler)
     path = InProcess(plugin)
     path.exchange([INVITE, OPTIONS])
     return path
