@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Seconds. epoll counts in milliseconds, of which a shorter wait would be rounded up to one.
 FINE: Final = 0.005
+FD_SETSIZE: Final = 1_024  # select(2) takes no descriptor from that on
 
 
 class Selector(selectors.EpollSelector):
@@ -29,6 +30,7 @@ class Selector(selectors.EpollSelector):
         self._on_error = on_error
         self._calls: dict[int, Callable[[], object]] = {}
         self._all = select.epoll()
+        self._is_fine = self._all.fileno() < FD_SETSIZE
         self._others = super().fileno()
         self._all.register(self._others, select.EPOLLIN)
 
@@ -47,7 +49,7 @@ class Selector(selectors.EpollSelector):
         """Wait for so many seconds, without end for None; make the calls that are due, return the rest as ever."""
         if timeout is not None:
             timeout = max(timeout, 0)
-            if 0 < timeout < FINE:
+            if 0 < timeout < FINE and self._is_fine:
                 select.select((self._all,), (), (), timeout)
                 timeout = 0
         others = False

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from slbroker.loop import Loop, unwatch, watch
+from slbroker.loop import FD_SETSIZE, Loop, unwatch, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -168,3 +169,23 @@ def test_short_waits_are_no_longer_than_asked_for() -> None:
         assert sorted(waits)[10] < 0.001, "one in five, on a busy machine"
 
     run(main())
+
+
+def test_it_waits_where_more_than_a_thousand_descriptors_were_handed_down() -> None:
+    """select(2), which waits for less than a millisecond, cannot have the one behind them."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(2 * FD_SETSIZE, before[1])), before[1]))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(FD_SETSIZE)]
+    try:
+
+        async def main() -> None:
+            for seconds in (0.0, 0.0005, 0.002, 0.02):
+                begun = time.monotonic()
+                await asyncio.sleep(seconds)
+                assert time.monotonic() - begun >= seconds
+
+        run(main())
+    finally:
+        for fd in many:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
