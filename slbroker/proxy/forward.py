@@ -109,7 +109,7 @@ class Forwarder:
 _CAUSES: Final = {482: "loop", 483: "max-forwards", 513: "too-large"}  # what became of an ACK, by what others are told
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: making one would cost as much as signing
 class Onward:
     """A request that may go on. `to` says where it goes, and may be called again, for another hop.
 

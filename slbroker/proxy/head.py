@@ -18,6 +18,10 @@ START: Final = (
     b""  # the name of the start line, and of what is no header (RFC 3261 8.2.2: it is ignored, and passed on)
 )
 
+_NAMES: Final = {
+    name + b":": canonical for name, canonical in canonical_names.items()
+}  # the usual ones, with the colon
+
 
 class Head:
     """The start line and the headers of a message, and what stands behind the empty line, which is not cut to length.
@@ -50,11 +54,9 @@ class Head:
             lines = _refold(lines)
         if not empty_line or len(lines) > MAX_HEADERS + 1:
             raise Drop("bad-reply")
-        known = canonical_names.get
-        names = [START]
-        for line in lines[1:]:
-            name, colon, _ = line.partition(b":")
-            names.append((known(name) or canonical_name(unfold(b" ", name))) if colon else START)
+        known = _NAMES.get
+        names = [known(line[: line.find(b":") + 1]) or _name_of(line) for line in lines]
+        names[0] = START
         return cls(lines, names, rest)
 
     def copy(self) -> Head:
@@ -90,6 +92,11 @@ class Head:
     def delete(self, at: int) -> None:
         """Take a line away."""
         del self.lines[at], self.names[at]
+
+
+def _name_of(line: bytes) -> bytes:
+    name, colon, _ = line.partition(b":")
+    return canonical_name(unfold(b" ", name)) if colon else START
 
 
 def _refold(lines: list[bytes]) -> list[bytes]:

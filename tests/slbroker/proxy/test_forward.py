@@ -300,6 +300,19 @@ def test_two_edges_at_each_other_end_by_482(method: str) -> None:
     assert bounce(first, second, request(method)) == (482, 3)
 
 
+@pytest.mark.parametrize("method", ["INVITE", "ACK"])
+def test_an_edge_at_itself_ends_at_once(method: str) -> None:
+    sent = SITE.forward(request(method), Hop(UDP, "192.0.2.7", 5060))
+    with pytest.raises((Reject, Drop), match="Loop|loop"):
+        SITE.receive(sent, ("192.0.2.7", 5060)).to(Hop(UDP, "192.0.2.7", 5060))
+
+
+def test_an_ack_that_goes_round_is_dropped() -> None:
+    first, second = Site(["udp:192.0.2.7:5060"]), Site(["udp:192.0.2.8:5060"])
+    with pytest.raises(Drop, match="loop"):
+        bounce(first, second, request("ACK"))
+
+
 def test_where_a_request_changes_each_time_max_forwards_ends_it() -> None:
     site, data = Site(), request("INVITE", max_forwards="20")
     for rounds in range(20):
