@@ -303,7 +303,7 @@ def test_two_edges_at_each_other_end_by_482(method: str) -> None:
 @pytest.mark.parametrize("method", ["INVITE", "ACK"])
 def test_an_edge_at_itself_ends_at_once(method: str) -> None:
     sent = SITE.forward(request(method), Hop(UDP, "192.0.2.7", 5060))
-    with pytest.raises((Reject, Drop), match="Loop|loop"):
+    with pytest.raises((Reject, Drop), match=r"Loop|loop"):
         SITE.receive(sent, ("192.0.2.7", 5060)).to(Hop(UDP, "192.0.2.7", 5060))
 
 
