@@ -54,6 +54,8 @@ class Remembered:
         self.refused = 0  # memos that could not be understood, or did not fit what came with them
         self._fates = fates
         self._generations: dict[str, frozenset[str]] = {}  # of the workers that were in a pool last
+        self._deserted: dict[str, None] = {}  # pools whose workers have all gone, first those where that is longest ago
+        self._missed = 0  # in pools of which nothing is remembered any more
         self._forgotten: dict[str | None, float] = {}  # when that was done of a pool, or of all (None)
         self._told: dict[str, tuple[float, int]] = {}  # when a line was last about memos of a pool, and how many since
         self._young = 0  # entries in the young generation, and their bytes
@@ -122,13 +124,28 @@ class Remembered:
         try:
             memo = unpack_memo(packed)
             decision = _decision(job, answer, memo, now)
-            table = _table_of(recall, method, tuple(sorted(set(memo.fields))))
+            table = self._table_of(recall, method, tuple(sorted(set(memo.fields))))
         except (EnvelopeError, ValueError) as error:
             self._complain(pool, error, now)
             return
         key = table.key_of(job)
         if key is not None:
             self._keep(table, key, decision)
+
+    def _table_of(self, recall: Recall, method: bytes, fields: tuple[str, ...]) -> Table:
+        """Return the table of decisions that went by these fields; the one that was used least makes room for one."""
+        tables = recall.tables.get(method, [])
+        for table in tables:
+            if table.fields == fields:
+                return table
+        table = Table(fields)
+        recall.tables[method] = tables
+        if len(tables) >= MAX_TABLES:
+            least = min(tables, key=lambda table: table.said)
+            tables.remove(least)
+            self.evicted += len(least.young) + len(least.old)
+        tables.append(table)
+        return table
 
     def _forgotten_at(self, pool: str) -> float:
         return max(self._forgotten.get(pool, -math.inf), self._forgotten.get(None, -math.inf))
@@ -198,18 +215,30 @@ class Remembered:
         """
         present, methods = frozenset(generations), frozenset(methods)
         if not present:
+            if pool in self.pools:
+                self._deserted[pool] = None
             return
+        self._deserted.pop(pool, None)
         before = self._generations.get(pool)
         if before is not None and before != present:
             self.forget(now, pool)
         if methods or pool in self.pools:
             if pool not in self.pools and len(self.pools) >= MAX_POOLS:
-                return
+                if not self._deserted:
+                    return
+                self._close(next(iter(self._deserted)))
             self._generations[pool] = present
             self.pools.setdefault(pool, Recall()).methods = methods
             if not methods:
-                del self.pools[pool], self._generations[pool]
-                self._forgotten.pop(pool, None)
+                self._close(pool)
+
+    def _close(self, pool: str) -> None:
+        """Remember nothing of a pool any more."""
+        recall = self.pools.pop(pool)
+        self._missed += recall.missed
+        del self._generations[pool]
+        self._deserted.pop(pool, None)
+        self._forgotten.pop(pool, None)
 
     def forget(self, now: float, pool: str | None = None) -> int:
         """Forget what is remembered of a pool, or of all; return how many decisions that were."""
@@ -227,7 +256,7 @@ class Remembered:
         return {
             "entries": sum(len(table.young) + len(table.old) for table in self._tables()),
             "hits": self._fates.remembered,
-            "misses": sum(recall.missed for recall in self.pools.values()),
+            "misses": self._missed + sum(recall.missed for recall in self.pools.values()),
             "evictions": self.evicted,
         }
 
@@ -253,16 +282,3 @@ def _decision(job: Job, answer: Answer, memo: Memo, now: float) -> bytes:
     if built != answer:
         raise ValueError("the answer is more than its status line, what it echoes and what it says to everybody")
     return pack_decision(expires, line, tail)
-
-
-def _table_of(recall: Recall, method: bytes, fields: tuple[str, ...]) -> Table:
-    """Return the table of decisions that went by these fields; the one that was used least makes room for a new one."""
-    tables = recall.tables.setdefault(method, [])
-    for table in tables:
-        if table.fields == fields:
-            return table
-    table = Table(fields)
-    if len(tables) >= MAX_TABLES:
-        tables.remove(min(tables, key=lambda table: table.said))
-    tables.append(table)
-    return table

@@ -6,8 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from slbroker import Handlers, Reply, Request
-from slbroker.bus.memo import Memo, pack_memo
+from slbroker.bus.memo import Memo, pack_memo, unpack_memo
+from slbroker.stats import Fates
 from slbroker_edge import remembered
+from slbroker_edge.remembered import Remembered
 from tests.support.remembered import answering, asked, fresh, memory_of, rig_of, statuses
 
 if TYPE_CHECKING:
@@ -131,3 +133,47 @@ def test_what_expires_and_comes_again_lets_nobody_else_age(monkeypatch: pytest.M
     before = asked(rig)
     rig.receive(fresh(uri="sip:rare@example.com"))
     assert asked(rig) == before
+
+
+def test_a_pool_for_each_release_leaves_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools whose workers have gone are said again for as long as there is room; who is there comes first."""
+    monkeypatch.setattr(remembered, "MAX_POOLS", 2)
+    memory = Remembered(Fates())
+    for release in ("one", "two"):
+        memory.staff(release, ["a"], [b""], 1.0)
+    memory.staff("three", ["a"], [b""], 2.0)
+    assert list(memory.pools) == ["one", "two"]  # both are served
+    memory.pools["one"].missed = 7
+    memory.staff("one", [], [], 3.0)
+    assert list(memory.pools) == ["one", "two"]
+    memory.staff("three", ["a"], [b""], 4.0)
+    assert list(memory.pools) == ["two", "three"]
+    assert memory.figures()["misses"] == 7  # what was counted stays
+    memory.staff("two", [], [], 5.0)
+    memory.staff("two", ["a"], [b""], 6.0)  # it is back
+    memory.staff("four", ["a"], [b""], 7.0)
+    assert list(memory.pools) == ["two", "three"]
+
+
+def test_decisions_that_go_with_their_table_are_evictions() -> None:
+    app = Handlers()
+
+    @app.on("OPTIONS", remember=600)
+    def look(request: Request) -> Reply:
+        return request.reply(404, headers={"X": str("x-y" in request.headers and request.headers.get("X-Y"))})
+
+    rig = rig_of(app)
+    (worker,) = rig.workers.values()
+
+    def answer(item: Item) -> Answer:
+        answered = worker._respond(item)
+        memo = unpack_memo(worker.memo)
+        worker.memo = pack_memo(memo._replace(fields=(f"header:x-{worker.asked}",)))
+        return answered
+
+    worker.respond = answer
+    for number in range(remembered.MAX_TABLES + 3):
+        rig.receive(fresh(**{f"x_{number + 1}": str(number)}))
+    figures = memory_of(rig).figures()
+    assert figures["entries"] == remembered.MAX_TABLES
+    assert figures["evictions"] == 3
