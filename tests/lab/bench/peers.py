@@ -7,9 +7,11 @@ one. The tables and the goals go to stdout and to --out, the plots to --plots, a
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,13 @@ def run(
     return bench, found.notes, True
 
 
+def describe_ours() -> str:
+    """Return a line on the slbroker that is measured: its version, and its commit where git knows it."""
+    with contextlib.suppress(ToolError):
+        return f"slbroker {version('slbroker')} is {base.commit_of(base.ROOT)}."
+    return f"slbroker {version('slbroker')}."
+
+
 @click.command(help=__doc__)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
 @click.option("--seconds", default=2.5, show_default=True, type=click.FloatRange(0.1, 600), help="Of each measurement.")
@@ -98,7 +107,14 @@ def main(
     plan = Plan(seconds, warmup)
     bench, notes, finished = run(plan, rounds, wanted_base, choose)
     loop = f"{only or 'closed and open'} loop"
-    about = [describe_machine(), describe_plan(plan, rounds, loop), *notes, *bench.repeated, *bench.failures]
+    about = [
+        describe_machine(),
+        describe_ours(),
+        describe_plan(plan, rounds, loop),
+        *notes,
+        *bench.repeated,
+        *bench.failures,
+    ]
     notes, goals = about + generator_note(bench.results), goals_table(bench.results)
     click.echo("\n" + render(bench.results, notes, as_text, [goals]), nl=False)
     if out is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,7 @@ def test_the_figures_are_kept_with_their_date_and_the_versions(tools: Tools, tmp
     run = results.read(file)
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", run.date)
     assert f"Python {platform.python_version()}" in run.notes[0]
+    assert run.notes[1].startswith(f"slbroker {version('slbroker')}")
     assert run.results[Case("OPTIONS", OPEN_WINDOW, 200)]["C echo"][1].load.sent == 40
 
 
