@@ -19,7 +19,19 @@ from slbroker_edge.reader import read
 from tests.lab.fuzz import run
 from tests.lab.fuzz.mutator import MAX_SIZE, Mutator, read_dictionary
 from tests.lab.fuzz.registry import FOLDER, NAMES, cases, load
-from tests.lab.fuzz.targets import bus, datagram, dispatcher, exchange, recall, reply, stream, twins, values, websocket
+from tests.lab.fuzz.targets import (
+    bus,
+    datagram,
+    dispatcher,
+    exchange,
+    forwarding,
+    recall,
+    reply,
+    stream,
+    twins,
+    values,
+    websocket,
+)
 from tests.support.sip import PHONE_INVITE, SIPP_INVITE, request
 
 if TYPE_CHECKING:
@@ -103,6 +115,18 @@ def test_an_edge_that_answers_an_ack_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(parser, "_says_ack", lambda start, headers: False)
     for target in (datagram, exchange):
         broken(target, request("ACK", call_id=None))
+
+
+@pytest.mark.parametrize("wrong", ["lose a header", "count no hop", "open no token"])
+def test_a_proxy_that_goes_wrong_is_seen(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    if wrong == "lose a header":
+        monkeypatch.setattr("slbroker.proxy.forward._count_hop", lambda head: head.delete(head.find(b"subject")))
+    elif wrong == "count no hop":
+        monkeypatch.setattr("slbroker.proxy.forward._count_hop", lambda head: None)
+    else:
+        monkeypatch.setattr("slbroker.proxy.flow.Seal.open", lambda seal, token, bound: None)
+    with pytest.raises((AssertionError, Drop)):
+        forwarding.check(SIPP_INVITE)
 
 
 def test_twins_that_differ_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
