@@ -99,7 +99,8 @@ class Explaining(Keeping):
         self, request: WatchingRequest, decision: object, answer: Answer, tail: int, seconds: float
     ) -> Answer | Kept:
         """Do as `Keeping.keep`, and keep in mind why not."""
-        self.why = self._app.remembering.spoiled_by or "no remember=SECONDS says for how long it is good"
+        said = "remember=0 says so" if request.watch.seconds_for(decision) == 0 else ""
+        self.why = self._app.remembering.spoiled_by or said or "no remember=SECONDS says for how long it is good"
         kept = super().keep(request, decision, answer, tail, seconds)
         if type(kept) is Kept:
             self.why = ""

@@ -132,6 +132,10 @@ def premium(request):
 def once(request):
     return request.reply(404, request.call_id)
 
+@app.on("BYE", remember=5)
+def not_this_one(request):
+    return request.reply(481, remember=0)
+
 @app.otherwise
 def unknown(request):
     return request.reply(404)
@@ -147,6 +151,7 @@ def unknown(request):
             "edges may say this again for 60 s, to requests that are alike in these",
         ),
         ("MESSAGE", "method", "not remembered, for it reads the Call-ID"),
+        ("BYE", "method", "not remembered, for remember=0 says so"),
         ("OPTIONS", "method", "not remembered, for no remember=SECONDS says for how long it is good"),
     ],
 )
