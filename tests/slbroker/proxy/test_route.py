@@ -244,6 +244,14 @@ def test_a_token_is_no_good_in_another_dialog(change: dict[str, str]) -> None:
     assert (onward.signed, onward.flow, onward.head.find(b"route")) == (False, None, -1)
 
 
+def test_a_caller_without_a_tag_is_not_led_back_to() -> None:
+    """RFC 2543: a missing tag is no tag that two requests have in common."""
+    old: dict[str, Any] = {"from_": "<sip:a@b>", "via": "SIP/2.0/UDP 192.0.2.1"}
+    routes = recorded(SITE.forward(request("INVITE", **old), record_route=True))
+    onward = SITE.receive(request("INVITE", route=routes, **old), ("10.0.0.5", 5060))
+    assert (onward.signed, onward.flow) == (False, None)
+
+
 @pytest.mark.parametrize("user", ["f10a1b" + "0" * 24 + "-u000000-5060--203.0.113.66", "f1", "bob", "f10a1b%00", ""])
 def test_a_token_that_nobody_signed_leads_nowhere(user: str) -> None:
     onward = in_dialog([f"<sip:{user}@192.0.2.7;lr>" if user else "<sip:192.0.2.7;lr>"], from_caller=False)
