@@ -14,6 +14,8 @@ from slbroker.bus.keycheck import KeyCheck, Labels, as_words
 from slbroker.bus.losses import Losses
 from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Standing
 from slbroker.bus.memo import Kept
+from slbroker.bus.packing import LONG
+from slbroker.bus.packing import as_words as words_of
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.plugin.faults import is_given_up
@@ -29,6 +31,7 @@ from slbroker_handlers.link import Link
 from slbroker_handlers.pace import Pace
 from slbroker_handlers.recorded import Recorded
 from slbroker_handlers.tenure import Tenure
+from slbroker_handlers.trackrecord import Stopwatch, TrackRecord
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -95,6 +98,7 @@ class Worker(BusService):
         # What can go wrong before leaves no context behind. A handler that blocks is a pause, and told elsewhere.
         super().__init__(TICK, pauses=Pauses(logging.DEBUG), clock=lambda: time.monotonic())
         self._pace = Pace(settings.credit)
+        self._track_record = TrackRecord()
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._losses = Losses(logger)
@@ -146,6 +150,7 @@ class Worker(BusService):
         self._edges = members or 1
         self._tenure.look(now, members, len(self._links))
         self._keeper.tick(now)
+        self._tell_record()
         if self.responder.remembers != self._generation.methods:  # a handler has said so first when it was called
             self._offer_remembering()
 
@@ -204,6 +209,7 @@ class Worker(BusService):
         if items and self._recorded.is_on:
             self._recorded.add(items)
         done = begun = 0
+        last, watch = now, Stopwatch()
         answers: list[Answered] = []
         for item in items:
             try:
@@ -220,13 +226,20 @@ class Worker(BusService):
             else:
                 self._finish_later(link, item, answer, now)
                 begun += 1
-            if (later := time.monotonic()) - now > HOLD_REPLIES:
+            later = time.monotonic()
+            if later - last > LONG:
+                watch.see(later - last)
+            last = later
+            if later - now > HOLD_REPLIES:
                 membership.answer_all(answers)
                 answers.clear()
                 self._account(later, now, done, item)
+                self._note_quickness(done, 0, watch, later - now)
                 now, done = later, 0
                 link.flush(now)
         membership.answer_all(answers)
+        if items:
+            self._note_quickness(done, begun, watch, later - now)
         if done and not begun:
             self._account(later, now, done, item)
 
@@ -279,6 +292,29 @@ class Worker(BusService):
                 "a request takes %.3g ms here: credit %d, of --credit %d",
                 self._pace.time * 1e3, self._pace.credit, self.settings.credit,
             )  # fmt: skip
+            self._offer()
+
+    def _note_quickness(self, done: int, begun: int, watch: Stopwatch, seconds: float) -> None:
+        """Note how many requests were slow; edges are told at once, before answers let them give us more.
+
+        Those that have only `begun` await something: they are slow, whatever they take of our time.
+        """
+        watch.slow += begun
+        self._track_record.note(done + begun, seconds, watch)
+        if watch.slow:
+            self._tell_record()
+        watch.clear()
+
+    def _tell_record(self) -> None:
+        record = self._track_record.news(self._edges)
+        if record is not None:
+            self._hello |= words_of(record)
+            self._offer()
+
+    def _forget_record(self) -> None:
+        """Have requests spread until it is seen how quick this version of the plugin is."""
+        self._track_record = TrackRecord()
+        if self._hello.pop("record", None):
             self._offer()
 
     def _offer(self) -> None:
@@ -357,6 +393,7 @@ class Worker(BusService):
 
     def _on_swap(self, app: Handlers) -> None:
         self._generation.loaded_again()
+        self._forget_record()
         if app.takes != self._hello["takes"] or self._generation.methods or self.responder.remembers:
             self._hello["takes"] = app.takes
             self._offer_remembering()

@@ -1,7 +1,8 @@
 """The workers of one pool behind a broker, and the batches that wait for one of them.
 
-A batch goes whole to the worker that holds the fewest requests, of those with credit for all of it. Finding it takes a
-time that grows with the logarithm of the number of workers, and with the number of different credits they offer.
+A batch goes whole to a worker with credit for all of it: to an idle one that is known to be quick, the one that was
+at work last, or else to the one that holds the fewest requests; an edge does the same (`bus/sharing`). Finding it takes
+a time that grows with the logarithm of the number of workers, and with the number of different credits they offer.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ class BatchPool(Pool[BatchAccount]):
     # Workers come and go ----------------------------------------------------------------------------------------
 
     def _count(self, account: BatchAccount, change: int) -> None:
+        super()._count(account, change)
         self._credits[account.credit] += 0 if account.leaving else change
 
     def _changed(self) -> None:
         """Go by what the workers that stay offer now."""
+        super()._changed()
         self._credits = +self._credits
         self._ready = {credit: ready for credit, ready in self._ready.items() if credit in self._credits}
         largest, self.largest = self.largest, max(self._credits, default=0)
@@ -69,7 +72,8 @@ class BatchPool(Pool[BatchAccount]):
         labels = _in_common([account.labels for account in staying])
         remembers = _first_bytes(frozenset[bytes]().union(*(account.remembers for account in staying)))
         generation = together([account.generation for account in staying]) if remembers else ""
-        return Offer(of_pool, self.name, credit, takes, len(staying), batch, labels, remembers, generation)
+        record = self.record
+        return Offer(of_pool, self.name, credit, takes, len(staying), batch, labels, remembers, generation, record)
 
     # Credit -----------------------------------------------------------------------------------------------------
 
@@ -81,12 +85,12 @@ class BatchPool(Pool[BatchAccount]):
         ready.refresh(account)
 
     def least_loaded(self, size: int) -> BatchAccount | None:
-        """Return who holds the fewest requests, of those with credit for `size` more; equals take turns.
+        """Return who is to be packed, or holds the fewest requests, of those with credit for `size` more.
 
-        Of those that offer the same credit the least loaded has room for it, or none has.
+        Equals take turns. Of those that offer the same credit the least loaded has room for it, or none has.
         """
         firsts = [first for ready in self._ready.values() if (first := ready.first()) and first.free >= size]
-        return min(firsts, key=lambda each: (each.held, each.ticket), default=None)
+        return min(firsts, key=lambda each: (each.load, each.ticket), default=None)
 
     def give(self, account: BatchAccount, batch: Batch) -> None:
         """Note that a worker gets `batch`, which has its id already."""

@@ -10,10 +10,12 @@ from abc import ABC, abstractmethod
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
-from slbroker.bus import keycheck
+from slbroker.bus import keycheck, packing
 from slbroker.bus.envelope import MAX_ARRAY, MAX_BATCH, decode_answered
 from slbroker.bus.jobs import JobT, give
 from slbroker.bus.keycheck import Labels
+from slbroker.bus.packing import Record
+from slbroker.bus.ready import PACKABLE
 from slbroker.errors import EnvelopeError
 from slbroker.twins import compiled_or_pure
 
@@ -38,6 +40,7 @@ class Offer(NamedTuple):
     labels: Labels = Labels()  # of its keys; of a broker's: what any of its workers signs with, what all of them have
     remembers: frozenset[bytes] = frozenset()  # methods of which decisions may be remembered, b"" for all
     generation: str = ""  # which version of its plugin it has, and how often it has loaded that
+    record: Record = Record()  # what it has done lately
 
     @classmethod
     def read(cls, info: dict[str, Any]) -> Offer:
@@ -58,15 +61,20 @@ class Offer(NamedTuple):
         workers, batch = _number(info, "workers", 1, MAX_CREDIT), _number(info, "batch", MAX_BATCH, MAX_CREDIT)
         labels = Labels(keycheck.read_labels(info, "signs"), keycheck.read_labels(info, "keys"))
         batch = min(batch, MAX_BATCH)
-        return cls(name, pool, credit, frozenset(takes), workers, batch, labels, frozenset(remembers), generation)
+        record = Record.read(info["record"]) if "record" in info else Record()
+        return cls(
+            name, pool, credit, frozenset(takes), workers, batch, labels, frozenset(remembers), generation, record
+        )
 
     def as_hello(self) -> dict[str, Any]:
         """Return the map of a HELLO that says this."""
         info = {**self._asdict(), "takes": sorted(self.takes)}
-        labels, remembers, generation = (info.pop(key) for key in ("labels", "remembers", "generation"))
+        labels, remembers, generation, record = (
+            info.pop(key) for key in ("labels", "remembers", "generation", "record")
+        )
         if remembers:
             info |= {"remembers": sorted(remembers), "generation": generation}
-        return info | keycheck.as_words(signs=labels.signs, keys=labels.keys)
+        return info | packing.as_words(record) | keycheck.as_words(signs=labels.signs, keys=labels.keys)
 
 
 def _number(info: dict[str, Any], key: str, default: int | None, most: int) -> int:
@@ -101,8 +109,8 @@ class Account(ABC):
     """One worker, or one broker with the workers behind it."""
 
     __slots__ = (
-        "answered", "batch", "credit", "generation", "heard", "identity", "is_broker", "labels", "leaving", "name",
-        "open", "pool", "remembers", "strikes", "takes", "ticket", "workers",
+        "answered", "batch", "credit", "fill", "generation", "heard", "identity", "is_broker", "labels", "leaving",
+        "name", "open", "pool", "record", "remembers", "strikes", "takes", "ticket", "workers",
     )  # fmt: skip
     open: dict[Any, Any]  # what it has been given and has not answered, the oldest first
 
@@ -111,6 +119,7 @@ class Account(ABC):
         self.is_broker = is_broker
         self.name = offer.name
         self.pool = offer.pool
+        self.fill = 1  # requests that it gets up to while it is idle, before others are woken; its pool says how many
         self.update(offer)
         self.heard = now
         self.open = {}
@@ -128,6 +137,7 @@ class Account(ABC):
         self.labels = offer.labels
         self.remembers = offer.remembers
         self.generation = offer.generation
+        self.record = offer.record
 
     @property
     @abstractmethod
@@ -141,9 +151,20 @@ class Account(ABC):
 
     @property
     def load(self) -> float:
-        """How many requests the worker holds, each of those behind a broker; math.inf when it gets no more."""
+        """How many requests the worker holds, each of those behind a broker.
+
+        PACKABLE while it is to be filled up at once, math.inf when it gets no more.
+        """
         held = self.held
-        return math.inf if self.leaving or held >= self.credit else held / self.workers
+        if self.leaving or held >= self.credit:
+            return math.inf
+        return PACKABLE if held < self.workers and self.fill > 1 else held / self.workers
+
+    @property
+    def room(self) -> int:
+        """How many requests fill up the worker, which is idle; or those that are so for certain behind a broker."""
+        held = self.held
+        return min(self.fill * (self.workers - held), self.credit - held)
 
     def make_up(self, pause: float, now: float) -> None:
         """Let so many seconds, in which we did not run, have been none for this worker and what it holds."""

@@ -2,10 +2,11 @@
 
 `Pool` is what an edge's pool of jobs has in common with a broker's pool of batches (`broker/batchpool`).
 
-In a pool of jobs the worker that holds the fewest requests comes first, and a turn's requests are shared so that all
-workers that get some hold the same number then, as far as their credit goes. So a worker that is slow, or hangs, gets
-no more than the others are behind with, whatever credit it offers. Behind a broker the requests are counted for each of
-its workers. Finding who is next takes a time that grows with the logarithm of the number of workers.
+In a pool of jobs idle workers that are known to be quick are packed, so that others sleep on (`sharing`, `packing`).
+Else the worker that holds the fewest requests comes first, and a turn's requests are shared so that all workers that
+get some hold the same number then, as far as their credit goes. So a worker that is slow, or hangs, gets no more than
+the others are behind with, whatever credit it offers. Behind a broker the requests are counted for each of its workers.
+Finding who is next takes a time that grows with the logarithm of the number of workers.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from slbroker.bus.account import Account, JobAccount
 from slbroker.bus.envelope import MAX_BATCH, MAX_BATCH_BYTES
 from slbroker.bus.jobs import JobT, size_of
+from slbroker.bus.packing import Record, Tally
 from slbroker.bus.ready import Ready
-from slbroker.bus.sharing import share
+from slbroker.bus.sharing import pack, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sized
@@ -42,12 +44,20 @@ class Pool(ABC, Generic[AccountT]):
         self.accounts: dict[bytes, AccountT] = {}
         self.waiting: deque[Any] = deque()  # the next one first
         self.waiting_bytes = 0
+        self._tally = Tally()
+        self._fill = 1  # of a worker that has had no slow requests
+
+    @property
+    def record(self) -> Record:
+        """What all workers together have done lately."""
+        return self._tally.record
 
     def add(self, account: AccountT) -> None:
         """Take a worker in."""
         self.accounts[account.identity] = account
         self._count(account, 1)
         self._changed()
+        account.fill = self._fill_of(account, self.record)
         self.refresh(account)
 
     def change(self, account: AccountT, offer: Offer | None) -> None:
@@ -58,6 +68,7 @@ class Pool(ABC, Generic[AccountT]):
             account.update(offer)
         self._count(account, 1)
         self._changed()
+        account.fill = self._fill_of(account, self.record)
         self.refresh(account)
 
     def remove(self, account: AccountT) -> None:
@@ -76,13 +87,23 @@ class Pool(ABC, Generic[AccountT]):
     def refresh(self, account: AccountT) -> None:
         """Note that what a worker holds, or may hold, has changed."""
 
-    @abstractmethod
     def _count(self, account: AccountT, change: int) -> None:
         """Count what a worker offers, as it stands, once more or (-1) once less."""
+        self._tally.count(account.record, change)
 
-    @abstractmethod
     def _changed(self) -> None:
         """Go by what the workers offer together now."""
+        record = self.record
+        fill = Record().fill(record)
+        if fill != self._fill:  # seldom: it is a power of 2
+            self._fill = fill
+            for account in self.accounts.values():
+                account.fill = self._fill_of(account, record)
+                self.refresh(account)
+
+    def _fill_of(self, account: AccountT, record: Record) -> int:
+        """Return how many requests a worker gets up to while it is idle, in a pool with that `record`."""
+        return account.record.fill(record)
 
 
 class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
@@ -117,10 +138,12 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
         self.ready.refresh(account)
 
     def _count(self, account: JobAccount[JobT], change: int) -> None:
+        super()._count(account, change)
         self._offered[account.takes] += change
 
     def _changed(self) -> None:
         """Sort the waiting jobs again when what all workers take has changed."""
+        super()._changed()
         self._offered = +self._offered  # without those that nobody offers any more
         common = frozenset.intersection(*self._offered) if self._offered else frozenset()
         if common != self._common:
@@ -178,7 +201,7 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
             yield from self._assign_picky()
         waiting = self.waiting
         if waiting:
-            for account, count in self._share(len(waiting)):
+            for account, count in pack(self.ready, len(waiting)) or self._share(len(waiting)):
                 if count == len(waiting):
                     batch = list(waiting)
                     waiting.clear()
@@ -192,7 +215,7 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
         self.waiting_bytes -= size
         most = min(MAX_BATCH, account.batch)
         if account.workers > 1:
-            most = min(most, -(-len(jobs) // account.workers))
+            most = min(most, max(-(-len(jobs) // account.workers), account.fill))
         if size > MAX_BATCH_BYTES:
             yield from ((account, batch) for batch in _cut_by_bytes(jobs, most))
         elif len(jobs) <= most:

@@ -2,7 +2,8 @@
 
 An entry is never changed. What a worker holds changes all the time, and each change makes a new entry, whose ticket
 says that it is the one that counts; the others are dropped when they come to the top, or when there are too many. The
-lowest ticket is of the worker that has been as it is for longest: so equals take turns.
+lowest ticket is of the worker that has been as it is for longest: so equals take turns. Not so those that are to be
+filled up: their tickets are counted below 0, so the one that was at work last comes first, and the others sleep on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PACKABLE: Final = -1.0  # the load of a worker that is filled up before the next one is woken
 STALE_ENTRIES: Final = 64  # kept beside as many as there are workers with credit, before the heap is made anew
 
 
@@ -25,7 +27,7 @@ class Loaded(Protocol):
 
     @property
     def load(self) -> float:
-        """How many requests it holds; math.inf when it may be given no more."""
+        """How many requests it holds; math.inf when it may be given no more, PACKABLE while it is to be filled up."""
 
 
 LoadedT = TypeVar("LoadedT", bound=Loaded)
@@ -48,7 +50,7 @@ class Ready(Generic[LoadedT]):
         if load == math.inf:
             worker.ticket = 0
             return
-        ticket = worker.ticket = next(self._tickets)
+        ticket = worker.ticket = next(self._tickets) if load >= 0 else -next(self._tickets)
         heapq.heappush(self._heap, (load, ticket, worker))
         if len(self._heap) > self._most:
             self._heap = list(self.entries())

@@ -1,6 +1,9 @@
-"""Who gets how many of the requests of one turn: those that hold the fewest are filled up to one level, like water.
+"""Who gets how many of the requests of one turn.
 
-Exact, in whole numbers, and in a time of O(n log workers) for the n workers that get some.
+Idle workers that can be relied on are packed: one is filled up to a bounded time of work, then the next one is woken
+(`packing` says who, and how far). What is too much for them is spread, and all of it, since everybody is needed then:
+workers that hold the fewest are filled up to one level, like water. Exact, in whole numbers, and in a time of
+O(n log workers) for the n workers that get some.
 """
 
 from __future__ import annotations
@@ -13,6 +16,22 @@ if TYPE_CHECKING:
     from slbroker.bus.account import JobAccount
     from slbroker.bus.jobs import JobT
     from slbroker.bus.ready import Ready
+
+
+def pack(ready: Ready[JobAccount[JobT]], count: int) -> list[tuple[JobAccount[JobT], int]]:
+    """Return who gets how many of `count` jobs, which idle workers have room for; nothing when they have not."""
+    shares = []
+    rest = count
+    while rest and ready.lowest() < 0:
+        account = ready.pop()
+        part = min(account.room, rest)
+        shares.append((account, part))
+        rest -= part
+    if not rest:
+        return shares
+    for account, _part in shares:
+        ready.put_back(account)
+    return []
 
 
 def share(ready: Ready[JobAccount[JobT]], count: int) -> list[tuple[JobAccount[JobT], int]]:

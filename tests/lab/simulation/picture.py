@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 520, 360  # of one panel
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 40, 52
-COLOURS: Final = ("#1f5fa8", "#c4601d", "#3a8a3a")
-DASHES: Final = ("", "6 3", "2 3")  # so that the lines can be told apart without colours
+COLOURS: Final = ("#1f5fa8", "#c4601d", "#3a8a3a", "#7a4fa0")
+DASHES: Final = ("", "6 3", "2 3", "8 2 2 2")  # so that the lines can be told apart without colours
 
 
 @dataclass(frozen=True)

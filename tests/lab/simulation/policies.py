@@ -1,4 +1,4 @@
-"""Two other ways to choose a worker, to compare the pool's own with. Both keep to the workers' credit."""
+"""Three other ways to choose a worker, to compare the pool's own with. All keep to the workers' credit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.bus.account import JobAccount
+    from slbroker.bus.packing import Record
 
 
-class RoundRobinPool(JobPool[Job]):
+class SpreadingPool(JobPool[Job]):
+    """Requests to those that hold the fewest, however quick they are."""
+
+    def _fill_of(self, _account: JobAccount[Job], _record: Record) -> int:
+        return 1
+
+
+class RoundRobinPool(SpreadingPool):
     """One request to each worker in turn; those without credit are passed over."""
 
     _next = 0
@@ -38,7 +46,7 @@ class RoundRobinPool(JobPool[Job]):
         return [(self.accounts[identity], share) for identity, share in shares.items() if share]
 
 
-class RandomPool(JobPool[Job]):
+class RandomPool(SpreadingPool):
     """Each request to any worker that has credit."""
 
     def __init__(self, name: str) -> None:
@@ -61,7 +69,8 @@ class RandomPool(JobPool[Job]):
 
 
 POLICIES: Final[dict[str, Callable[[], JobPool[Job]]]] = {
-    "fewest open requests": lambda: JobPool(DEFAULT_POOL),
+    "packed, or fewest open requests": lambda: JobPool(DEFAULT_POOL),
+    "fewest open requests": lambda: SpreadingPool(DEFAULT_POOL),
     "random": lambda: RandomPool(DEFAULT_POOL),
     "round robin": lambda: RoundRobinPool(DEFAULT_POOL),
 }

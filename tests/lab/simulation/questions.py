@@ -9,7 +9,7 @@ from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
 from tests.lab.simulation import cost
 from tests.lab.simulation.policies import POLICIES
-from tests.lab.simulation.scenario import MS, US, Failure, Scenario, exponential, fixed, hung, stalling
+from tests.lab.simulation.scenario import MS, US, EdgeCost, Failure, Scenario, exponential, fixed, hung, mixed, stalling
 from tests.lab.simulation.world import percentile, simulate
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CREDITS: Final = (1, 2, 4, 16, 64, 128, 512)
 LOADS: Final = (0.3, 0.5, 0.7, 0.8, 0.9)
+RATES: Final = (2, 5, 10, 20, 30, 40)
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,57 @@ def p99_by_credit(handler: str) -> Iterator[tuple[float, float]]:
         yield credit, percentile(blocking(handler, credit, 1.5).totals, 99)
 
 
+# What does packing cost others? ---------------------------------------------------------------------------------
+
+PACKED: Final = "packed, or fewest open requests"
+SPREAD: Final = "fewest open requests"
+GATHERING: Final = EdgeCost(turn=500 * US)  # `--gather`, roughly: what comes in the meantime is a turn
+SHIFTS: Final[Mapping[str, Scenario]] = {
+    "0.02 ms": Scenario(16, 20_000, fixed(20 * US), seconds=4.0),
+    "0.02 ms; the edge gathers": Scenario(16, 20_000, fixed(20 * US), seconds=4.0, edge=GATHERING),
+    "0.1 ms; the edge gathers": Scenario(8, 10_000, fixed(0.1 * MS), seconds=4.0, edge=GATHERING),
+    "0.02 ms; 1 in 10,000 takes 50 ms": Scenario(16, 20_000, stalling(fixed(20 * US), 10_000, 50 * MS), seconds=5.0),
+    "0.02 ms; 1 in 3,000 takes 5 ms; the edge gathers": Scenario(
+        8, 10_000, stalling(fixed(20 * US), 3_000, 5 * MS), edge=GATHERING
+    ),
+    "0.02 ms; 1 in 1,000 takes 5 ms; the edge gathers": Scenario(
+        8, 10_000, stalling(fixed(20 * US), 1_000, 5 * MS), seconds=5.0, edge=GATHERING
+    ),
+    "0.02 ms; 1 in 1,000 takes 5 ms": Scenario(8, 10_000, stalling(fixed(20 * US), 1_000, 5 * MS), seconds=5.0),
+    "0.05 ms; 1 in 1,000 takes 50 ms": Scenario(8, 10_000, stalling(fixed(50 * US), 1_000, 50 * MS), seconds=5.0),
+    "0.05 ms; 1 in 100 takes 50 ms": Scenario(8, 5_000, stalling(fixed(50 * US), 100, 50 * MS), seconds=5.0),
+    "90 % 0.02, 9 % 1, 1 % 50 ms": Scenario(8, 5_000, mixed((0.9, 20 * US), (0.09, MS), (0.01, 50 * MS)), seconds=5.0),
+    "95 % 0.02, 5 % 1 ms": Scenario(8, 10_000, mixed((0.95, 20 * US), (0.05, MS)), seconds=5.0),
+    "half 0.02, half 5 ms": Scenario(8, 2_000, mixed((0.5, 20 * US), (0.5, 5 * MS))),
+    "1 ms": Scenario(8, 4_000, fixed(MS), seconds=5.0),
+    "1 ms, exponential": Scenario(8, 5_600, exponential(MS), seconds=5.0),
+    "5 ms, exponential": Scenario(8, 1_120, exponential(5 * MS), seconds=20.0),
+    "50 ms, exponential": Scenario(8, 112, exponential(50 * MS), seconds=60.0),
+}
+
+
+def packing() -> Iterator[Row]:
+    """Requests an envelope, and how long callers wait, with packing and without it, on the same arrivals."""
+    for shift, scenario in SHIFTS.items():
+        packed, spread = (simulate(replace(scenario, pool=POLICIES[policy])) for policy in (PACKED, SPREAD))
+        times = [percentile(outcome.totals, percent) for percent in (99, 99.9) for outcome in (spread, packed)]
+        yield (
+            shift,
+            str(scenario.workers),
+            f"{scenario.rate:,}",
+            *(f"{outcome.items_per_envelope:.2f}" for outcome in (spread, packed)),
+            *(f"{seconds * 1e3:,.2f}" for seconds in times),
+            f"{times[1] / times[0]:.2f}",
+        )
+
+
+def p99_by_rate(policy: str, service: Service) -> Iterator[tuple[float, float]]:
+    """Thousand requests a second to 8 workers and the 99th percentile in seconds, for the picture."""
+    for rate in RATES:
+        scenario = Scenario(8, rate * 1_000, service, seconds=30 / rate, pool=POLICIES[policy])
+        yield rate, percentile(simulate(scenario).totals, 99)
+
+
 # Is a broker worth it? ------------------------------------------------------------------------------------------
 
 
@@ -252,6 +304,12 @@ QUESTIONS: Final[Mapping[str, Question]] = {
         "Why fewest open requests? (10 blocking workers, handlers of 5 ms, 1,400 requests/s, credit 64)",
         ("day", "policy", "p50 ms", "p99 ms", "p99.9 ms", "slower than 1 s", "given again", "requests a worker"),
         policies,
+    ),
+    "packing": Question(
+        "What does packing cost others? (blocking workers; ms)",
+        ("handler", "workers", "requests/s", "requests an envelope, spread", "packed", "p99, spread", "packed",
+         "p99.9, spread", "packed", "p99, packed to spread"),
+        packing,
     ),
     "brokers": Question(
         "Is a broker worth it? (connections; two brokers)",

@@ -38,6 +38,12 @@ def stalling(service: Service, one_in: int, seconds: float) -> Service:
     return lambda rng: seconds if rng.randrange(one_in) == 0 else service(rng)
 
 
+def mixed(*parts: tuple[float, float]) -> Service:
+    """Requests of several kinds: a share of them, and the seconds that one of these takes."""
+    shares, seconds = zip(*parts, strict=True)
+    return lambda rng: rng.choices(seconds, shares)[0]
+
+
 def hung(_rng: Random) -> float:
     """No request is ever done."""
     return math.inf

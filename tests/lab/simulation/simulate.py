@@ -20,6 +20,7 @@ from tests.lab.simulation.crowd import burden  # noqa: E402
 from tests.lab.simulation.picture import Panel, draw  # noqa: E402
 from tests.lab.simulation.policies import POLICIES  # noqa: E402
 from tests.lab.simulation.questions import Question  # noqa: E402
+from tests.lab.simulation.scenario import MS, US, fixed, stalling  # noqa: E402
 from tests.peers.brokers import free_bus_address  # noqa: E402 - only now can it be found
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from tests.lab.simulation.questions import Row
 
 CROWDS: Final = (10, 100, 1_000)
+MIXTURES: Final = {
+    "0.02 ms": fixed(20 * US),
+    "1 in 1,000 takes 5 ms": stalling(fixed(20 * US), 1_000, 5 * MS),
+}
 
 
 def crowd() -> Iterator[Row]:
@@ -77,6 +82,17 @@ def picture() -> str:
             "credit",
             {f"{handler} handler": list(questions.p99_by_credit(handler)) for handler in handlers},
             is_logarithmic=True,
+        ),
+        Panel(
+            "99th percentile by rate: 8 workers, packed and spread",
+            "thousand requests/s",
+            {
+                f"{handler}, {policy.partition(',')[0].replace(questions.SPREAD, 'spread')}": list(
+                    questions.p99_by_rate(policy, service)
+                )
+                for handler, service in MIXTURES.items()
+                for policy in (questions.PACKED, questions.SPREAD)
+            },
         ),
     )
 

@@ -7,7 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.membership import Membership
+from slbroker.bus.packing import LONG, as_words
 from slbroker.bus.sockets import MAX_PER_TURN
+from slbroker_handlers.trackrecord import Spell, TrackRecord
 from slbroker_handlers.worker import HOLD_REPLIES, TICK
 from tests.support.bus import ANSWER
 
@@ -49,6 +51,8 @@ class SimWorker:
         self._begin = begin
         self._inbox: deque[list[bytes]] = deque()
         self._held: deque[int] = deque()
+        self._hello = hello
+        self._track_record = TrackRecord()
         self._in_turn = False
         self._taken = 0
         self._held_since = 0.0
@@ -72,7 +76,14 @@ class SimWorker:
         if self.is_up:
             self._agenda.after(TICK, self._tick)
             if not self._in_turn:
+                self._tell_record()
                 self._flush()
+
+    def _tell_record(self) -> None:
+        record = self._track_record.news(1)
+        if record is not None:
+            self._hello |= as_words(record)
+            self.membership.offer()
 
     def _flush(self) -> None:
         for frames in self.membership.send(self._agenda.now):
@@ -109,6 +120,13 @@ class SimWorker:
         seconds = self._service(self._rng)
         if seconds < math.inf:
             self.busy += seconds
+            spell = Spell()
+            if seconds > LONG:
+                spell.note(seconds)
+            spell.slow |= self._is_async
+            self._track_record.note(1, seconds, spell)
+            if spell.slow:
+                self._tell_record()  # the answers of its turn leave with it, or later
             self._agenda.after(seconds, lambda: finish(number))
 
     def _finish_async(self, number: int) -> None:

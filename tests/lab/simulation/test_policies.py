@@ -24,27 +24,31 @@ def p99(outcome: Outcome) -> float:
 
 
 def test_on_a_good_day() -> None:
-    ours, at_random, in_turn = compare(TEN).values()
+    ours, spread, at_random, in_turn = compare(TEN).values()
+    assert ours.totals == spread.totals  # there is nothing to pack
     assert 1.3 * p99(ours) < p99(in_turn) < p99(at_random)
     assert max(in_turn.shares) - min(in_turn.shares) <= 1
     assert max(ours.shares) < 1.2 * min(ours.shares)
 
 
 def test_with_one_hung_worker_of_ten() -> None:
-    ours, at_random, in_turn = compare(replace(TEN, odd={0: hung})).values()
+    ours, spread, at_random, in_turn = compare(replace(TEN, odd={0: hung})).values()
+    assert ours.totals == spread.totals
     assert p99(ours) < 0.1 < 1.0 < min(p99(in_turn), p99(at_random))
     assert in_turn.retried == at_random.retried == TEN.credit
     assert ours.retried < TEN.credit / 4
 
 
 def test_with_one_slow_worker_of_ten() -> None:
-    ours, at_random, in_turn = compare(replace(TEN, odd={0: exponential(50 * MS)})).values()
+    ours, spread, at_random, in_turn = compare(replace(TEN, odd={0: exponential(50 * MS)})).values()
+    assert ours.totals == spread.totals
     assert 5 * p99(ours) < min(p99(in_turn), p99(at_random))
     assert ours.slower_than(1.0) == 0 < min(in_turn.slower_than(1.0), at_random.slower_than(1.0))
 
 
 def test_with_a_stall_now_and_then() -> None:
-    ours, at_random, in_turn = compare(replace(TEN, service=stalling(exponential(5 * MS), 2_000, 1.0))).values()
+    ours, spread, at_random, in_turn = compare(replace(TEN, service=stalling(exponential(5 * MS), 2_000, 1.0))).values()
+    assert ours.totals == spread.totals
     assert 2 * ours.slower_than(0.5) < min(in_turn.slower_than(0.5), at_random.slower_than(0.5))
 
 
