@@ -23,7 +23,6 @@ LAB = ROOT / "tests" / "lab"
 LONGEST = 400  # lines of a file; one that grows past this holds two subjects
 # Past it, and why that is better than two files. The list may only shrink.
 LONG = {
-    "edge/slbroker_edge/_recall.pyx": "the compiled lookup of remembered decisions, for a whole turn",
     "handlers/slbroker_handlers/worker.py": "the worker's hot path: a batch from its envelope to its answers",
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.envelope import unpack_request
 from slbroker.bus.fields import key_of, reader_of
-from slbroker.bus.memo import MAX_FIELDS
+from slbroker.bus.memo import MAX_FIELDS, MAX_KEY
 from slbroker.sip.reply import join_reply
 from slbroker.twins import compiled_or_pure
 from slbroker_edge.outbox import post
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from slbroker.totag import Mac
     from slbroker_edge.repeats import Repeats
 
-MAX_KEY: Final = 2_048  # bytes of a request's values; who has more gets nothing remembered
 SEEN: Final = 65_536  # values that were looked for in vain lately: who comes again is worth remembering
 _head: Final = struct.Struct("=dH")  # in front of a decision: until when it is good, and how long its status line is
 HEAD: Final = _head.size

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # An id with its highest bit set: the edge would remember the answer. Other ids are below.
 WANTED: Final = 1 << 63
 MAX_FIELDS: Final = 16  # that a decision goes by, the method aside
+MAX_KEY: Final = 2_048  # bytes of a request's values of these; who has more gets nothing remembered
 MAX_NAMES: Final = 2_048  # characters in their names together
 LONGEST: Final = 3_600.0  # seconds that a decision is remembered
 
