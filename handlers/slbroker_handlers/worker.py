@@ -8,9 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from slbroker import twins
-from slbroker.authnonce import NonceKeys
 from slbroker.bus import curve
-from slbroker.bus.keycheck import KeyCheck, Labels, as_words
 from slbroker.bus.losses import Losses
 from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Standing
 from slbroker.bus.memo import Kept
@@ -20,13 +18,12 @@ from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
 from slbroker.plugin.faults import is_given_up
 from slbroker.plugin.responder import Responder
-from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, BusService, unique_name
-from slbroker.totag import Signer
 from slbroker_handlers.busy import Busy
 from slbroker_handlers.calls import SAY_AGAIN, Calls
 from slbroker_handlers.generation import Generation
 from slbroker_handlers.keeper import PluginKeeper
+from slbroker_handlers.keys import Keys
 from slbroker_handlers.link import Link
 from slbroker_handlers.pace import Pace
 from slbroker_handlers.recorded import Recorded
@@ -56,10 +53,6 @@ HOOKS_TIME: Final = 10.0  # seconds for a plugin's startup, reload and shutdown 
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
 LONG_TURN: Final = 0.1  # seconds that an async handler may keep the loop before a log line says so
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
-OTHER_KEYS: Final = (
-    "%(peer)s does not know the key that signs here (%(keys)s): ACKs to replies of this handler are let through there,"
-    " not absorbed; %(advice)s"
-)
 
 
 class Worker(BusService):
@@ -78,8 +71,9 @@ class Worker(BusService):
         """
         self.settings = settings
         self._tenure = Tenure(settings.max_requests, parent)
-        self._ring_file = RingFile(settings.keys)
-        self.responder = Responder(app, *self._make_keys())
+        self._losses = Losses(logger)
+        self._keys = Keys(settings.keys, self._losses)
+        self.responder = Responder(app, *self._keys.make())
         self.responder.unattended = True
         self._recorded = Recorded(settings.record)
         self._keeper = PluginKeeper(
@@ -93,7 +87,7 @@ class Worker(BusService):
         offer = {"pool": settings.pool, "credit": settings.credit, "takes": app.takes}
         self._hello: dict[str, Any] = {"name": unique_name(), **offer}
         self._hello |= self._generation.words(self.responder.remembers)
-        self._tell_keys()
+        self._hello |= self._keys.words
         self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
         # What can go wrong before leaves no context behind. A handler that blocks is a pause, and told elsewhere.
         super().__init__(TICK, pauses=Pauses(logging.DEBUG), clock=lambda: time.monotonic())
@@ -101,8 +95,6 @@ class Worker(BusService):
         self._track_record = TrackRecord()
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
-        self._losses = Losses(logger)
-        self._key_check = KeyCheck(self._losses, OTHER_KEYS)
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
         self._busy: Busy | None = None
         self._blocking: Item | None = None  # of an async handler that ran in this turn
@@ -110,18 +102,6 @@ class Worker(BusService):
         self._async_seconds = 0.0
         self._silent_until = 0.0
         self._to_flush: set[Link] = set()
-
-    def _make_keys(self) -> tuple[Signer, NonceKeys]:
-        ring = self._ring_file.ring
-        accepted = ring.accepted(time.time())
-        return Signer(ring.current, accepted), NonceKeys(ring.current, accepted)
-
-    def _tell_keys(self) -> None:
-        """Put into our HELLO which keys we have."""
-        self._labels = Labels.of(self._ring_file.ring, time.time())
-        for key in ("signs", "keys"):
-            self._hello.pop(key, None)
-        self._hello |= as_words(signs=self._labels.signs, keys=self._labels.keys)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -145,7 +125,7 @@ class Worker(BusService):
         for link in list(self._links.values()):
             link.tick(now)
         self._calls.look(now, min(self._timeouts()))
-        self._key_check.look(now)
+        self._keys.look(now)
         members = sum(link.membership.standing is Standing.MEMBER for link in self._links.values())
         self._edges = members or 1
         self._tenure.look(now, members, len(self._links))
@@ -173,18 +153,15 @@ class Worker(BusService):
             return
         if edge.get("edge") != before.get("edge"):
             logger.info("handler ready: %s", link.name)
-        self._compare_keys(link)
+        self._keys.compare(link)
         processes = edge.get("processes", 1)
         if link.address in self.settings.bus and isinstance(processes, int):
             for number in range(1, min(processes, MAX_EDGE_PROCESSES)):
                 self._connect(link.address.of_process(number), link.keys)
 
-    def _compare_keys(self, link: Link) -> None:
-        self._key_check.note(link.name, self._labels, link.membership.edge_keys, time.monotonic())
-
     def part(self, link: Link, parted: str, now: float) -> None:
         """Take note that an edge has gone, `parted` says how; one that only leaves takes answers until it does."""
-        self._key_check.forget(link.name)
+        self._keys.forget(link)
         if parted != LEAVES:
             self._calls.tell_of_gone(link, f"{link.name} {parted}", now)
 
@@ -378,17 +355,18 @@ class Worker(BusService):
         The file of `--record` is opened again before all that: logrotate has given the old one another name.
         """
         self._recorded.open_again()
-        self._ring_file.load_again()
-        self.responder.use_keys(*self._make_keys())
+        self._keys.load_again()
+        self.responder.use_keys(*self._keys.make())
         self._offer_keys()
         self._keeper.reload()
 
     def _offer_keys(self) -> None:
-        before = self._labels
-        self._tell_keys()
-        if self._labels != before:
+        if self._keys.changed():
+            for key in ("signs", "keys"):
+                self._hello.pop(key, None)
+            self._hello |= self._keys.words
             for link in filter(lambda link: link.known, self._links.values()):
-                self._compare_keys(link)
+                self._keys.compare(link)
             self._offer()
 
     def _on_swap(self, app: Handlers) -> None:
