@@ -16,11 +16,9 @@ from slbroker.bus.packing import LONG
 from slbroker.bus.packing import as_words as words_of
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
-from slbroker.plugin.faults import is_given_up
 from slbroker.plugin.responder import Responder
 from slbroker.service import DRAIN_MARGIN, BusService, unique_name
-from slbroker_handlers.busy import Busy
-from slbroker_handlers.calls import SAY_AGAIN, Calls
+from slbroker_handlers.calls import Calls
 from slbroker_handlers.generation import Generation
 from slbroker_handlers.keeper import PluginKeeper
 from slbroker_handlers.keys import Keys
@@ -29,16 +27,16 @@ from slbroker_handlers.pace import Pace
 from slbroker_handlers.recorded import Recorded
 from slbroker_handlers.tenure import Tenure
 from slbroker_handlers.trackrecord import Stopwatch, TrackRecord
+from slbroker_handlers.turns import HOLD_REPLIES, LONG_TURN, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from typing import Any
 
     import zmq
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
-    from slbroker.bus.envelope import Answer, Answered
+    from slbroker.bus.envelope import Answered
     from slbroker.bus.items import Item
     from slbroker.plugin import Handlers
     from slbroker.settings.handler import HandlerSettings
@@ -48,10 +46,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.1  # seconds between two looks at whether HELLO or HEARTBEAT is due
-HOLD_REPLIES: Final = 0.002  # seconds that a finished answer waits for the rest of its batch
 HOOKS_TIME: Final = 10.0  # seconds for a plugin's startup, reload and shutdown hooks when the worker stops
 PARTING_TIME: Final = 1.0  # seconds that an edge has to say GOODBYE when nothing is open
-LONG_TURN: Final = 0.1  # seconds that an async handler may keep the loop before a log line says so
 MAX_EDGE_PROCESSES: Final = 64  # that an edge may say it has
 
 
@@ -96,19 +92,14 @@ class Worker(BusService):
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
-        self._busy: Busy | None = None
-        self._blocking: Item | None = None  # of an async handler that ran in this turn
-        self._half_done = 0  # times that an async handler has begun or ended since they were accounted for
-        self._async_seconds = 0.0
-        self._silent_until = 0.0
-        self._to_flush: set[Link] = set()
+        self._turns = Turns(self._calls, self.responder.name_of, self._overhear, self._keep_pace)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Call the plugin's startup hooks; connect to every edge; those not there yet are met when they come."""
         await self._keeper.start()
-        self._busy = Busy(asyncio.get_running_loop(), self._end_turn)
+        self._turns.begin(asyncio.get_running_loop())
         for address in self.settings.bus:
             warn_of_client_port(address)
             self._connect(address, self._bus_keys.get(address))
@@ -201,7 +192,7 @@ class Worker(BusService):
                 answers.append((item.number, *answer.words))
                 done += 1
             else:
-                self._finish_later(link, item, answer, now)
+                self._turns.finish_later(link, item, answer, now)
                 begun += 1
             later = time.monotonic()
             if later - last > LONG:
@@ -222,8 +213,7 @@ class Worker(BusService):
 
     def _account(self, now: float, since: float, done: int, item: Item) -> None:
         """Note what blocking handlers have taken of a turn."""
-        if self._busy is not None:
-            self._busy.since = now
+        self._turns.leave_out(now)
         if now - since > LONG_TURN:
             self._overhear(now, now - since)
         if done:
@@ -238,28 +228,6 @@ class Worker(BusService):
     def _timeouts(self) -> list[float]:
         """Return after how many seconds each edge gives an open request to another worker."""
         return [link.membership.handler_timeout for link in list(self._links.values())] or [HANDLER_TIMEOUT]
-
-    def _end_turn(self, now: float) -> None:
-        """Note what async handlers have taken of a turn of the loop: nobody else was served meanwhile."""
-        if self._busy is None or (self._blocking is None and not self._calls.tasks):
-            return
-        seconds, item = now - self._busy.since, self._blocking
-        if item is None and seconds < HOLD_REPLIES:
-            return
-        self._busy.since, self._blocking = now, None
-        self._async_seconds += seconds
-        if self._half_done:
-            count, taken = self._half_done / 2, self._async_seconds
-            self._half_done, self._async_seconds = 0, 0.0
-            self._keep_pace(taken, count)
-        if seconds > LONG_TURN:
-            self._overhear(now, seconds)
-        if seconds > LONG_TURN and now >= self._silent_until:
-            self._silent_until = now + SAY_AGAIN
-            logger.warning(
-                "async handler %s kept all others waiting for %.0f ms: let it await what takes time, or be a def",
-                self.responder.name_of(item) if item is not None else self._calls.names(), seconds * 1e3,
-            )  # fmt: skip
 
     def _keep_pace(self, seconds: float, count: float) -> None:
         """Ask for as many requests at once as can be answered soon, now that `count` have taken so long."""
@@ -300,52 +268,10 @@ class Worker(BusService):
             link.membership.offer()
             link.flush(time.monotonic())
 
-    def _finish_later(self, link: Link, item: Item, pending: Coroutine[Any, Any, Answer | Kept], now: float) -> None:
-        number = item.number
-        self._blocking = item
-
-        async def finish() -> None:
-            self._breathe()
-            self._half_done += 1
-            try:
-                answer = await pending
-            except BaseException as error:
-                if is_given_up(error):
-                    raise
-                logger.exception("a bug in slbroker; please report it")
-                answer = UNFIT
-            link.membership.answer(number, *(answer.words if isinstance(answer, Kept) else (answer,)))
-            self._half_done += 1
-            self._blocking = item
-            self._flush_soon(link)
-
-        task = asyncio.get_running_loop().create_task(finish())
-        self._calls.add(task, (item, now, link))
-
     def _give_up(self, link: Link, number: int) -> None:
         """Give the credit of a request back that its edge has answered, or is to answer 500."""
         link.membership.answer(number, UNFIT)
-        self._flush_soon(link)
-
-    def _flush_soon(self, link: Link) -> None:
-        """Send the answers of all handlers that finish in this turn of the loop as one envelope."""
-        if not self._to_flush:
-            asyncio.get_running_loop().call_soon(self._flush_now)
-        self._to_flush.add(link)
-        self._breathe()
-
-    def _breathe(self) -> None:
-        """Send what there is when async handlers block, and others are to run in this turn of the loop."""
-        now = time.monotonic()
-        if self._busy is not None and now - self._busy.since > HOLD_REPLIES:
-            self._end_turn(now)
-            self._flush_now()
-
-    def _flush_now(self) -> None:
-        now = time.monotonic()
-        links, self._to_flush = self._to_flush, set()
-        for link in links:
-            link.flush(now)
+        self._turns.flush_soon(link)
 
     # Loading again ----------------------------------------------------------------------------------------------
 
@@ -424,8 +350,7 @@ class Worker(BusService):
         """Close everything."""
         self._calls.tell_of_stop(time.monotonic())
         self._calls.close()
-        if self._busy is not None:
-            self._busy.close()
+        self._turns.close()
         self._keeper.close()
         self._recorded.close()
         for link in self._links.values():

@@ -10,7 +10,8 @@ from slbroker.bus.membership import Membership
 from slbroker.bus.packing import LONG, as_words
 from slbroker.bus.sockets import MAX_PER_TURN
 from slbroker_handlers.trackrecord import Spell, TrackRecord
-from slbroker_handlers.worker import HOLD_REPLIES, TICK
+from slbroker_handlers.turns import HOLD_REPLIES
+from slbroker_handlers.worker import TICK
 from tests.support.bus import ANSWER
 
 if TYPE_CHECKING:
