@@ -151,20 +151,28 @@ class Account(ABC):
 
     @property
     def load(self) -> float:
-        """How many requests the worker holds, each of those behind a broker.
+        """How much the worker has to do: how many requests, or how often as many as fill it up.
 
-        PACKABLE while it is to be filled up at once, math.inf when it gets no more.
+        Each of those behind a broker. PACKABLE while it is to be filled up first, math.inf when it gets no more.
         """
         held = self.held
         if self.leaving or held >= self.credit:
             return math.inf
-        return PACKABLE if held < self.workers and self.fill > 1 else held / self.workers
+        return PACKABLE if held < self.workers and self.fill > 1 else held / self.width
+
+    @property
+    def width(self) -> int:
+        """How many requests make a load of 1."""
+        return self.workers * self.fill
 
     @property
     def room(self) -> int:
-        """How many requests fill up the worker, which is idle; or those that are so for certain behind a broker."""
+        """How many requests it gets at once: what fills up the worker, or those that are idle for certain at a broker.
+
+        Where none is idle they get as many on top of what they have.
+        """
         held = self.held
-        return min(self.fill * (self.workers - held), self.credit - held)
+        return min(self.fill * (self.workers - held if held < self.workers else self.workers), self.credit - held)
 
     def make_up(self, pause: float, now: float) -> None:
         """Let so many seconds, in which we did not run, have been none for this worker and what it holds."""

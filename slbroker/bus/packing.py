@@ -49,7 +49,9 @@ class Record(NamedTuple):
         return tally.record
 
     def fill(self, pool: Record) -> int:
-        """Return up to how many requests an idle worker with this record is filled: a power of 2; 1 has them spread.
+        """Return up to how many requests an idle worker with this record is filled: 8, 12, 16, 24, 32, ...
+
+        Those of a worker for which that is 1 are spread.
 
         A worker that has had slow ones goes by its own record, any other one by its `pool`'s if that says more.
         Of a batch of n the other n - 1 are behind each one half of the time. So of requests of which a share s is slow,
@@ -62,7 +64,8 @@ class Record(NamedTuple):
             requests = max(requests, pool.served / (pool.slow + 1))
         by_share = 1 + 2 * HELD_UP * requests
         most = int(min(by_time, by_share))
-        return 1 << most.bit_length() - 1 if most >= FEWEST else 1
+        step = 1 << max(0, most.bit_length() - 2)  # so that it changes seldom
+        return most // step * step if most >= FEWEST else 1
 
 
 class Tally:

@@ -46,6 +46,7 @@ class Pool(ABC, Generic[AccountT]):
         self.waiting_bytes = 0
         self._tally = Tally()
         self._fill = 1  # of a worker that has had no slow requests
+        self._quick = 0  # workers that are packed
 
     @property
     def record(self) -> Record:
@@ -57,7 +58,7 @@ class Pool(ABC, Generic[AccountT]):
         self.accounts[account.identity] = account
         self._count(account, 1)
         self._changed()
-        account.fill = self._fill_of(account, self.record)
+        self._rate(account, self.record)
         self.refresh(account)
 
     def change(self, account: AccountT, offer: Offer | None) -> None:
@@ -68,13 +69,15 @@ class Pool(ABC, Generic[AccountT]):
             account.update(offer)
         self._count(account, 1)
         self._changed()
-        account.fill = self._fill_of(account, self.record)
+        self._rate(account, self.record)
         self.refresh(account)
 
     def remove(self, account: AccountT) -> None:
         """Let a worker go; what it holds is the caller's affair."""
         del self.accounts[account.identity]
         account.ticket = 0  # its entry among those with credit counts no more
+        self._quick -= account.fill > 1
+        account.fill = 1
         self._count(account, -1)
         self._changed()
 
@@ -95,11 +98,17 @@ class Pool(ABC, Generic[AccountT]):
         """Go by what the workers offer together now."""
         record = self.record
         fill = Record().fill(record)
-        if fill != self._fill:  # seldom: it is a power of 2
+        if fill != self._fill:  # seldom: it goes in steps
             self._fill = fill
             for account in self.accounts.values():
-                account.fill = self._fill_of(account, record)
+                self._rate(account, record)
                 self.refresh(account)
+
+    def _rate(self, account: AccountT, record: Record) -> None:
+        """Say how far a worker is filled, in a pool with that `record`."""
+        self._quick -= account.fill > 1
+        account.fill = self._fill_of(account, record)
+        self._quick += account.fill > 1
 
     def _fill_of(self, account: AccountT, record: Record) -> int:
         """Return how many requests a worker gets up to while it is idle, in a pool with that `record`."""
@@ -201,7 +210,8 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
             yield from self._assign_picky()
         waiting = self.waiting
         if waiting:
-            for account, count in pack(self.ready, len(waiting)) or self._share(len(waiting)):
+            packed = pack(self.ready, len(waiting)) if self._quick else []
+            for account, count in packed or self._share(len(waiting)):
                 if count == len(waiting):
                     batch = list(waiting)
                     waiting.clear()
@@ -250,7 +260,7 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
         for load, ticket, account in self.ready.entries():
             more = len(batches.get(account.identity, ()))
             if account.free > more and (not asks or asks in account.takes):
-                takers.append((load + more / account.workers, ticket, account.free - more, account))
+                takers.append((load + more / account.width, ticket, account.free - more, account))
         heapq.heapify(takers)
         return takers
 
@@ -272,7 +282,7 @@ def _pop_fitting(takers: list[Taker[JobT]], job: JobT) -> JobAccount[JobT] | Non
         else:
             found = account
             if free > 1:
-                passed.append((load + 1 / account.workers, ticket, free - 1, account))
+                passed.append((load + 1 / account.width, ticket, free - 1, account))
     for taker in passed:
         heapq.heappush(takers, taker)
     return found
