@@ -69,7 +69,6 @@ def number_jobs(jobs: Sequence[Job], first: int, now: float) -> int:
     return size
 
 
-@compiled_or_pure("slbroker.bus._jobs")
 def size_of(jobs: Sequence[Job]) -> int:
     """Return how many bytes jobs have in all."""
     return sum([job.size for job in jobs])
