@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import timeit
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ _POLL_SECONDS = 0.02
 def within(seconds: float) -> float:
     """A timeout of `seconds` as it has to be on this machine."""
     return seconds * TIME
+
+
+def processor_time(attempt: Callable[[], object]) -> float:
+    """Return the seconds of processor time that one call takes: other processes on the machine do not count."""
+    return timeit.timeit(attempt, timer=time.process_time, number=1)
 
 
 def until(condition: Callable[[], object], seconds: float = 5.0, *, what: str = "the condition") -> None:
