@@ -123,10 +123,11 @@ class Stopwatch(Spell):
     def see(self, seconds: float) -> None:
         """Take in a request that took longer than LONG, since this was made.
 
-        It was so long itself when this thread has slept meanwhile, or has used the processor for half of it. Linux
-        counts that in ticks, so one of a few milliseconds may look as if it had not run; but not each time.
+        It was so long itself when this thread has slept meanwhile, or has used the processor for half of it, with
+        nobody between. Linux counts that in ticks, so one of a few milliseconds may look as if it had not run, and one
+        that was interrupted as if it had: who is slow is seen to be some of the time, who is not almost never.
         """
         now, then = resource.getrusage(resource.RUSAGE_THREAD), self._before
         used = now.ru_utime + now.ru_stime - then.ru_utime - then.ru_stime
-        was_busy = now.ru_nvcsw != then.ru_nvcsw or used > min(seconds / 2, ENOUGH)
-        self.note(seconds, interrupted=not was_busy)
+        least = ENOUGH if now.ru_nivcsw != then.ru_nivcsw else min(seconds / 2, ENOUGH)
+        self.note(seconds, interrupted=now.ru_nvcsw == then.ru_nvcsw and used <= least)

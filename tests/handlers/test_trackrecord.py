@@ -155,7 +155,7 @@ def test_who_had_no_processor_is_not() -> None:
         other.wait()
         os.sched_setaffinity(0, processors)
     assert away >= 0.1
-    assert slow < rounds / 1_000
+    assert slow < rounds / 500
 
 
 @pytest.mark.parametrize(
