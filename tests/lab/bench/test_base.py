@@ -53,9 +53,11 @@ def test_a_folder_without_slbroker_is_noticed(tmp_path: Path) -> None:
         kind_of(tmp_path, tmp_path)
 
 
-def test_what_is_no_checkout_or_commit_is_one_line(tmp_path: Path) -> None:
+def test_what_is_no_checkout_or_commit_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolError, match="is no checkout of slbroker"):
         build(str(tmp_path), tmp_path)
+    git(tmp_path, "init", "-q")
+    monkeypatch.setattr(base, "ROOT", tmp_path)  # what runs here may be no clone
     with pytest.raises(ToolError, match=r"^git .*no-such-commit"):
         build("no-such-commit", tmp_path)
 
