@@ -99,9 +99,9 @@ class EdgeSettings:
         kw_only=True)
     ack_window: float = option("--ack-window", Number(0, 3600, "s"), default=32.0,
         help="Seconds after a reply during which ACKs are absorbed; 2 is what the sl module has.")
-    # An asyncio loop rounds that up to a whole millisecond after whatever it did last. SIP counts in T1: 0.5 s.
+    # For a look that is put off; `slbroker.loop` waits so long and not up to the next millisecond. SIP's T1 is 500 ms.
     gather: float = option("--gather", Number(0, 0.1, "s"), default=0.0005,
-        help="Seconds between two looks at a busy UDP socket, so that requests travel together; 0: each as it comes.")
+        help="Seconds between two looks at a busy socket, so that requests travel together; 0: each as it comes.")
     dispatch: DispatchSettings = part(DispatchSettings, default=DispatchSettings())
     policies: Policies = part(Policies, Policies, default=USUAL_POLICIES)
     tls: TlsSettings | None = part(TlsSettings, tls_settings, default=None)

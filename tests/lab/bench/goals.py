@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tests.lab.bench.kamailio import kemi_name, native_name
 from tests.lab.bench.measure import OPEN_WINDOW, Case
 from tests.lab.bench.report import COLUMNS, ratios, spread
+from tests.lab.bench.rows import AT_ONCE, CHILDREN
 from tests.lab.bench.subjects import C_ECHO, slbroker_name
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from tests.lab.bench.report import Results, Table
 
 CPU, SPEED, P50, P99 = "CPU us/request", "requests/s", "p50 us", "p99 us"
-AT_ONCE: Final = ("--gather", "0")
 OPTIONS, INVITE = Case("OPTIONS", 128), Case("INVITE", 128)
 SLOW: Final = (Case("OPTIONS", OPEN_WINDOW, 1_000), Case("OPTIONS", OPEN_WINDOW, 5_000))
 FAST: Final = Case("OPTIONS", OPEN_WINDOW, 20_000)
@@ -29,7 +29,7 @@ REMEMBERED: Final = slbroker_name("remembered, compiled", 1)
 REMEMBERED_AT_ONCE: Final = slbroker_name("remembered, compiled", 1, *AT_ONCE)
 PURE: Final = slbroker_name("pure", 1)
 BASE_AT_ONCE, BASE_SIXTEEN = slbroker_name("BASE", 1, *AT_ONCE), slbroker_name("BASE", 16)
-NATIVE, KEMI = native_name(2), kemi_name(2)
+NATIVE, KEMI = native_name(CHILDREN), kemi_name(CHILDREN)
 
 
 @dataclass(frozen=True)

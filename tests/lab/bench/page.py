@@ -18,8 +18,7 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.lab.bench import plots, results
-from tests.lab.bench.goals import goals_table
-from tests.lab.bench.kamailio import kemi_name, native_name
+from tests.lab.bench.goals import KEMI, NATIVE, goals_table
 from tests.lab.bench.measure import oddities
 from tests.lab.bench.report import COLUMNS, as_markdown, generator_note, ratios
 
@@ -34,7 +33,6 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 MARKED: Final = re.compile(r"(?P<begin><!-- (?P<name>\w+): [^\n]*-->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 PAGE: Final = ROOT / "docs" / "speed.md"
 LONGEST: Final = 140  # characters of a line of the page
-NATIVE, KEMI = native_name(2), kemi_name(2)
 
 
 def blocks(run: Run) -> dict[str, str]:
