@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from slbroker.errors import Drop, Reject
 from slbroker.proxy.branch import BRANCH_LENGTH, PREFIX
-from slbroker.proxy.flow import bound_to, read_flow
+from slbroker.proxy.flow import framed, read_flow
 from slbroker.proxy.head import Head, flat, with_value
 from slbroker.sip.address import tag_of
 from slbroker.sip.grammar import MAX_CSEQ, is_digits, match_cseq, unfold
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 _match_status = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: .*)?", re.IGNORECASE | re.DOTALL).fullmatch
 # Our Via as nearly everybody gives it back: one of a line of its own, parameters added or not.
 _match_ours = re.compile(
-    rb"SIP/2\.0/[A-Z]++ [^;,\" \t]++;branch=(%bs1[0-9a-f.]{41});flow=([0-9A-Za-z._~-]++)(?:;[^;,\" \t]*+)*"
-    % PREFIX[:-2]
+    rb"SIP/2\.0/[A-Z]++ [^;,\" \t]++;branch=(%b[0-9a-f.]{41});flow=([0-9A-Za-z._~-]++)(?:;[^;,\" \t]*+)*" % PREFIX
 ).fullmatch
 
 
@@ -82,7 +81,7 @@ def _pop(head: Head, cseq: bytes, seals: Seals) -> Flow:
     """Take our Via away; return the flow in it. Raises Drop, and Reject where the head cannot be read."""
     at = head.find(b"via")
     branch, token, end = _read_ours(head.lines[at])
-    opened = seals.via.open(token, bound_to(branch, head.first(b"call-id"), tag_of(head.first(b"from")), cseq))
+    opened = seals.via.open(token, framed(branch, head.first(b"call-id"), tag_of(head.first(b"from")), cseq))
     flow = None if opened is None else read_flow(opened)
     if flow is None:
         raise Drop("forged")

@@ -15,9 +15,10 @@ each time round; without its sent-by a proxy that sends through us in both direc
 from __future__ import annotations
 
 import hashlib
-import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from slbroker.listen import default_port
+from slbroker.proxy.flow import framed
 from slbroker.sip.grammar import COOKIE
 from slbroker.sip.via import identity
 from slbroker.sip.vialist import parse_vias, read_via
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 PREFIX: Final = COOKIE + b"s1"
 BRANCH_LENGTH: Final = 50
 LOOP_LENGTH: Final = 17  # with the dot before it
-_pack = struct.Struct(">I").pack
 _TRANSACTION: Final = hashlib.blake2b(digest_size=12, person=b"slbroker-branch")
 _LOOP: Final = hashlib.blake2b(digest_size=8, person=b"slbroker-loop")
 
@@ -57,15 +57,15 @@ def read_top(value: bytes) -> Top:
 
 def branch_of(message: Message, top: Top) -> bytes:
     """Return the branch that every stateless element gives this request, its repetitions, its CANCEL and its ACK."""
-    dialog = b"%b%b%d" % (_framed(message.call_id), _framed(message.from_tag), message.cseq)
+    dialog = b"%b%d" % (framed(message.call_id, message.from_tag), message.cseq)
     transaction = _TRANSACTION.copy()
     if top.branch:
-        transaction.update(_framed(top.sent_by) + _framed(top.branch) + dialog)
+        transaction.update(framed(top.sent_by, top.branch) + dialog)
     else:  # RFC 2543: no two requests have all of these in common, but for those that belong together
-        transaction.update(b"\xff" + _framed(top.raw) + _framed(message.uri) + dialog)
+        transaction.update(b"\xff" + framed(top.raw, message.uri) + dialog)
     loop = _LOOP.copy()
-    routes = b"".join(map(_framed, message.all(b"route"))) if b"route" in message.headers else b""
-    loop.update(_framed(top.sent_by) + _framed(message.uri) + routes + dialog)
+    routes = message.all(b"route") if b"route" in message.headers else ()
+    loop.update(framed(top.sent_by, message.uri, *routes) + dialog)
     return b"%b%b.%b" % (PREFIX, transaction.hexdigest().encode(), loop.hexdigest().encode())
 
 
@@ -84,9 +84,4 @@ def has_looped(message: Message, branch: bytes, us: Us) -> bool:
 def _is_ours(via: Via, loop: bytes, us: Us) -> bool:
     branch = via.branch.encode("utf-8", "surrogateescape")
     is_made_here = len(branch) == BRANCH_LENGTH and branch.startswith(PREFIX) and branch.endswith(loop)
-    return is_made_here and us(via.host, via.port or (5061 if via.transport in ("TLS", "WSS") else 5060))
-
-
-def _framed(part: bytes) -> bytes:
-    """Return a part behind its length, so that no two requests ever feed a hash the same bytes."""
-    return _pack(len(part)) + part
+    return is_made_here and us(via.host, via.port or default_port(via.transport.lower()))

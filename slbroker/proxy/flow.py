@@ -94,7 +94,7 @@ class Seal:
         self._prefix = _VERSION + current.id
 
     def token(self, flow: bytes, bound: bytes) -> bytes:
-        """Return a token of `Flow.write`, for what it is bound to: parts behind their lengths (`bound_to`)."""
+        """Return a token of `Flow.write`, for what it is bound to: `framed` parts."""
         state = self._own.copy()
         state.update(b"%b%b%b" % (_pack(len(flow)), flow, bound))
         return b"%b%b-%b" % (self._prefix, state.hexdigest().encode(), flow)
@@ -110,8 +110,8 @@ class Seal:
         return flow if compare_digest(state.hexdigest().encode(), token[_MAC]) else None
 
 
-def bound_to(*parts: bytes) -> bytes:
-    """Return what a token is bound to: each part behind its length."""
+def framed(*parts: bytes) -> bytes:
+    """Return each part behind its length, so that no two lists of as many parts ever feed a hash the same bytes."""
     return b"".join([b"%b%b" % (_pack(len(part)), part) for part in parts])
 
 

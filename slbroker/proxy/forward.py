@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from slbroker.errors import Drop, Reject
 from slbroker.listen import STREAMS
 from slbroker.proxy.branch import branch_of, has_looped, read_top
-from slbroker.proxy.flow import Flow, bound_to, listener_id
+from slbroker.proxy.flow import Flow, framed, listener_id
 from slbroker.proxy.head import Head, value_of, with_value
 from slbroker.proxy.record import path, record_routes, via_of
 from slbroker.proxy.returns import is_same_host, return_flow, sent_by_port
@@ -160,7 +160,7 @@ class Onward:
 
     def _via(self, hop: Hop) -> bytes:
         message = self.message
-        bound = bound_to(self.branch, message.call_id, message.from_tag, b"%d %b" % (message.cseq, message.method))
+        bound = framed(self.branch, message.call_id, message.from_tag, b"%d %b" % (message.cseq, message.method))
         token = self.forwarder.seals.via.token(self.back.write(), bound)
         return b"Via: %b;branch=%b;flow=%b" % (via_of(hop.listen), self.branch, token)
 

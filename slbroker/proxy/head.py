@@ -14,13 +14,10 @@ if TYPE_CHECKING:
     from slbroker.sip.address import Address
 
 CRLF: Final = b"\r\n"
-START: Final = (
-    b""  # the name of the start line, and of what is no header (RFC 3261 8.2.2: it is ignored, and passed on)
-)
+START: Final = b""  # the name of the start line, and of what is no header (RFC 3261 8.2.2: ignored, and passed on)
 
-_NAMES: Final = {
-    name + b":": canonical for name, canonical in canonical_names.items()
-}  # the usual ones, with the colon
+# The usual ones, with the colon.
+_NAMES: Final = {name + b":": canonical for name, canonical in canonical_names.items()}
 
 
 class Head:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from slbroker.listen import default_port
+from slbroker.listen import SECURE, default_port
 from slbroker.proxy.selection import ranked
 from slbroker.sip.grammar import MAX_PORT
 from slbroker.sip.networks import read_host
@@ -35,7 +35,6 @@ _SERVICES: Final = {
 _PREFIXES: Final = {
     "udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp.", "ws": "_sip._ws.", "wss": "_sips._ws.",
 }  # fmt: skip
-_SECURE: Final = ("tls", "wss")
 # Asked for where there is no NAPTR, in this order (4.1): nobody is reached by WebSocket unless he says so.
 _PLAIN_ORDER: Final = ("udp", "tcp", "tls")
 
@@ -126,7 +125,7 @@ def _services(hop: NextHop, supported: Container[str]) -> Generator[Query, Answe
         transport = _SERVICES.get(record.service.upper())
         if transport is None or record.flags.lower() != "s" or transport not in supported:
             continue
-        if not hop.secure or transport in _SECURE:
+        if not hop.secure or transport in SECURE:
             usable.append((record.order, record.preference, transport, record.replacement.rstrip(".")))
     if usable:
         # RFC 3403 4.1: once one of an order is taken, those of a higher order do not count.

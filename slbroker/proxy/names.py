@@ -32,7 +32,7 @@ class OurNames:
             self._with_port.add((plain_host(address.host), address.port))
             if address.advertised:
                 host, port = _split(address.advertised)
-                self._with_port.add((host, port or default_port(address.transport)))
+                self._with_port.add((host, port or address.port))  # as what we write names it
         for alias in aliases:
             host, port = _split(alias)
             if port:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from slbroker.proxy.flow import bound_to
+from slbroker.proxy.flow import framed
 from slbroker.proxy.route import TO_CALLEE, TO_CALLER
 from slbroker.sip.message import Source
 
@@ -36,10 +36,10 @@ def record_routes(
     if message.method in _NO_DIALOG or message.to_tag:
         return []
     secure = message.uri[:5].lower() == b"sips:"
-    back = seals.route.token(came[1].write(), bound_to(TO_CALLER, message.call_id, message.from_tag))
+    back = seals.route.token(came[1].write(), framed(TO_CALLER, message.call_id, message.from_tag))
     if came[0] == leaves[0] and leaves[1] is None:
         return [b"Record-Route: <%b;lr>" % uri_of(came[0], back, secure)]
-    on = leaves[1] and seals.route.token(leaves[1].write(), bound_to(TO_CALLEE, message.call_id, message.from_tag))
+    on = leaves[1] and seals.route.token(leaves[1].write(), framed(TO_CALLEE, message.call_id, message.from_tag))
     return [
         b"Record-Route: <%b;r2=on;lr>" % uri_of(leaves[0], on or b"", secure),
         b"Record-Route: <%b;r2=on;lr>" % uri_of(came[0], back, secure),

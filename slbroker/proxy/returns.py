@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from slbroker.listen import default_port
 from slbroker.proxy.flow import Flow, listener_id
-from slbroker.sip.grammar import MAX_PORT
 from slbroker.sip.networks import read_host
-from slbroker.sip.via import MAX_PORT_DIGITS
+from slbroker.sip.via import read_port
 
 if TYPE_CHECKING:
     from slbroker.sip.message import Source
@@ -34,10 +33,9 @@ def return_flow(arrival: Arrival, reply_port: int) -> Flow:
 
 def sent_by_port(sent_by: bytes, transport: str) -> int:
     """Return the port that a client's sent-by names, for a new connection where its own is gone (18.2.2)."""
-    _, colon, digits = sent_by.rpartition(b":") if sent_by[-1:] != b"]" else (b"", b"", b"")
-    if colon and digits.isdigit() and len(digits) <= MAX_PORT_DIGITS and 0 < int(digits) <= MAX_PORT:
-        return int(digits)
-    return default_port(transport)
+    host, _, digits = sent_by.rpartition(b":")
+    is_host = host and (host[:1] == b"[" or b":" not in host)  # where IPv6 without brackets ends is a guess
+    return (read_port(digits) if is_host else 0) or default_port(transport)
 
 
 def is_same_host(one: str, other: str) -> bool:

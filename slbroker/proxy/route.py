@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from slbroker.proxy.flow import bound_to, read_flow
+from slbroker.proxy.flow import framed, read_flow
 from slbroker.proxy.head import elements
 from slbroker.proxy.names import is_us, port_of, transport_of
 from slbroker.sip.uri import InvalidUri, parse_uri
@@ -57,8 +57,8 @@ def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -
         return Routed(uri, uri, None, signed=False)
     routes = [(at, *found) for at in head.find_all(b"route") for found in elements(head.lines[at])]
     marks: list[Uri] = []
-    if routes and b"lr" in uri and _is_record_of_ours(uri, us):
-        marks.append(parse_uri(uri))
+    if routes and b"lr" in uri and (record := _record_of_ours(uri, us)):
+        marks.append(record)
         uri = _checked(routes[-1][3])
         _cut_last(head, routes)
         routes.pop()
@@ -72,7 +72,7 @@ def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -
     if ours == len(routes):
         return Routed(uri, uri, flow, signed)
     target = _checked(routes[ours][3])
-    if "lr" not in parse_uri(target).params:
+    if "lr" not in routes[ours][3].uri.params:
         _to_strict(head, uri)
         return Routed(target, target, None, signed)
     return Routed(uri, target, None, signed)
@@ -85,9 +85,9 @@ def _checked(address: Address) -> bytes:
     return address.uri_bytes
 
 
-def _is_record_of_ours(raw: bytes, us: Us) -> bool:
+def _record_of_ours(raw: bytes, us: Us) -> Uri | None:
     uri = parse_uri(raw)
-    return "lr" in uri.params and is_us(uri, us)
+    return uri if "lr" in uri.params and is_us(uri, us) else None
 
 
 def _without_maddr(raw: bytes, source: Source, us: Us) -> bytes:
@@ -123,9 +123,9 @@ def _read_marks(marks: list[Uri], message: Message, seals: Seals) -> tuple[bool,
             (TO_CALLER, message.to_tag, message.from_tag),
             (TO_CALLEE, message.from_tag, message.to_tag),
         ):
-            if meant and (found := seals.route.open(token, bound_to(way, message.call_id, meant))) is not None:
+            if meant and (found := seals.route.open(token, framed(way, message.call_id, meant))) is not None:
                 return True, read_flow(found)
-            if other and seals.route.open(token, bound_to(way, message.call_id, other)) is not None:
+            if other and seals.route.open(token, framed(way, message.call_id, other)) is not None:
                 signed = True
         if (found := seals.path.open(token, b"")) is not None:
             return True, read_flow(found)

@@ -32,6 +32,7 @@ def ranked(key: bytes, choices: Iterable[T], name: Callable[[T], bytes], weight:
 
 def _score(key: bytes, name: bytes, weight: int) -> tuple[bool, float, bytes]:
     """Return what is lowest for the choice of `key`."""
-    digest = hashlib.blake2b(key, digest_size=8, key=name[:64], person=b"slbroker-choice").digest()
+    mine = name if len(name) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(name).digest()
+    digest = hashlib.blake2b(key, digest_size=8, key=mine, person=b"slbroker-choice").digest()
     drawn = (int.from_bytes(digest, "big") + 1) / (_SCALE + 1)  # in (0, 1]
     return weight <= 0, -math.log(drawn) / max(weight, 1), name

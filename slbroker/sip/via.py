@@ -93,11 +93,11 @@ def stamp(value: bytes, host: str, port: int, *, strict: bool = False, connected
     if at >= 0:
         return b"%b=%d;received=%b%b" % (value[:at], port, source, ordinary[4]), port
     sent_by, digits = ordinary.group(1, 2)
-    reply_port = DEFAULT_PORT if digits is None else _read_port(digits) or _own_port(port, connected)
+    reply_port = DEFAULT_PORT if digits is None else read_port(digits) or _own_port(port, connected)
     return value if _is_source(sent_by, source) else b"%b;received=%b" % (value, source), reply_port
 
 
-def _read_port(digits: bytes) -> int:
+def read_port(digits: bytes) -> int:
     """Return the port that is written, 0 when it is none."""
     number = int(digits) if digits.isdigit() and len(digits) <= MAX_PORT_DIGITS else 0
     return number if number <= MAX_PORT else 0
@@ -161,7 +161,7 @@ def _port_of(sent_by: bytes, digits: bytes | None) -> int:
             raise Drop("no-via")
         if digits is None:
             return 0  # where the address ends and a port begins is a guess
-    return DEFAULT_PORT if digits is None else _read_port(digits)
+    return DEFAULT_PORT if digits is None else read_port(digits)
 
 
 def _cut_first(value: bytes, start: int) -> tuple[list[bytes], int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.keys import Key
-from slbroker.proxy.flow import MAX_TOKEN, Flow, Seal, bound_to, listener_id, read_flow
+from slbroker.proxy.flow import MAX_TOKEN, Flow, Seal, framed, listener_id, read_flow
 from slbroker.sip.grammar import is_token
 from slbroker.sip.uri import parse_uri
 
@@ -38,7 +38,7 @@ def test_a_golden_token() -> None:
     """It must not change unnoticed: edges of two versions read each other's."""
     flow = Flow("udp", listener_id("udp:192.0.2.7:5060"), "192.0.2.1", 5060)
     assert flow.write() == b"u2cda2b-5060--192.0.2.1"
-    assert SEAL.token(flow.write(), bound_to(b"a", b"b")) == b"f10a1b742fa9c613c9a4be81e6f682-u2cda2b-5060--192.0.2.1"
+    assert SEAL.token(flow.write(), framed(b"a", b"b")) == b"f10a1b742fa9c613c9a4be81e6f682-u2cda2b-5060--192.0.2.1"
 
 
 @given(flows, st.binary(min_size=1, max_size=9), st.integers(0, 200), st.integers(1, 255))
@@ -65,7 +65,7 @@ def test_neither_another_key_nor_another_place_makes_one() -> None:
 
 
 def test_parts_do_not_run_into_each_other() -> None:
-    assert bound_to(b"ab", b"c") != bound_to(b"a", b"bc")
+    assert framed(b"ab", b"c") != framed(b"a", b"bc")
     assert SEAL.open(SEAL.token(b"x", b"y"), b"y") == b"x"
     assert SEAL.token(b"xy", b"")[6:30] != SEAL.token(b"x", b"y")[6:30]
 

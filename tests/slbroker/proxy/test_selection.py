@@ -26,6 +26,13 @@ def test_each_gets_its_share(weights: dict[str, int]) -> None:
         assert counts[name] / len(KEYS) == pytest.approx(weight / sum(weights.values()), abs=0.03)
 
 
+def test_names_that_differ_late_share_as_well() -> None:
+    """URIs may be long: pods of one service differ in their ends alone, or in a parameter."""
+    long = "sip:" + "a" * 63 + ".gateways.example.com;transport=tcp;pod="
+    counts = Counter(first(key, {long + "a": 1, long + "b": 1}) for key in KEYS)
+    assert counts[long + "a"] / len(KEYS) == pytest.approx(0.5, abs=0.03)
+
+
 def test_when_one_goes_its_keys_alone_move_and_evenly() -> None:
     weights = dict.fromkeys("abcd", 1)
     before = {key: first(key, weights) for key in KEYS}
