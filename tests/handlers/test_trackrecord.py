@@ -126,7 +126,7 @@ def test_who_sleeps_is_slow() -> None:
 def test_who_computes_for_long_is_slow(seconds: float) -> None:
     """Short ones only if a tick of the clock falls into them, which takes several attempts."""
     found = 0
-    for _ in range(100):
+    for _ in range(1_000):
         watch, end = Stopwatch(), time.thread_time() + seconds
         while time.thread_time() < end:
             pass
