@@ -130,6 +130,7 @@ def test_a_handler_that_awaits_sqlite(start_slbroker: Start, tmp_path: Path) -> 
 
 
 @pytest.mark.timeout(within(90))
+@pytest.mark.alone
 def test_a_handler_that_sleeps_harms_its_own_worker_only(start_slbroker: Start, tmp_path: Path) -> None:
     """It is tried on two workers, as any request; the third serves on. After that the policy answers: 500."""
     plugin = tmp_path / "answers.py"

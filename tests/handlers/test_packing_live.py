@@ -104,6 +104,7 @@ def test_slow_requests_are_spread_and_so_are_those_among_them(start_slbroker: St
 
 
 @pytest.mark.timeout(within(60))
+@pytest.mark.alone
 def test_a_worker_that_turns_slow_is_noticed_within_a_few_requests(start_slbroker: Start, tmp_path: Path) -> None:
     site = Site(start_slbroker, tmp_path, "one worker turns slow")
     site.load(3.0)
