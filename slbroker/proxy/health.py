@@ -2,10 +2,12 @@
 
     active     it gets requests
     trying     it has failed, fewer times on end than `ds_probing_threshold`: it still gets requests
-    inactive   it has failed so many times; it gets requests again after `ds_inactive_threshold` successes on end
+    inactive   it has failed so many times; it gets requests again after `ds_inactive_threshold` answers on end
     disabled   somebody has said so, and has to say that it is over
 
-"probing" stands beside these: whether it is pinged where only some are (`ds_probing_mode` 0). A disabled one never is.
+"probing" stands beside these: whether it is pinged where only some are (`ds_probing_mode`). A disabled one never is.
+Pings take that mark off and put it on as those of Kamailio 5.6.3 do; a request that fails puts it on, as the usual
+`ds_mark_dst("p")` of a failure_route does, so that pings may bring back whom requests have lost.
 """
 
 from __future__ import annotations
@@ -42,29 +44,34 @@ class Event(Enum):
     """What is heard of a destination."""
 
     ANSWERED = "answered"  # a ping, by a status that counts (`counted_statuses`)
-    FAILED = "failed"  # a ping, or a request: no answer, another status, an ICMP error, no connection
+    MISSED = "missed"  # a ping: no answer, another status
+    FAILED = "failed"  # a request, or a ping, that cannot have arrived: an ICMP error, no connection
     DISABLE = "disable"
     ENABLE = "enable"
 
 
 class ProbingMode(Enum):
-    """Which destinations are pinged: `ds_probing_mode`."""
+    """Which destinations are pinged: `ds_probing_mode`. P is their mark for probing."""
 
-    PROBING = 0  # those in state probing
+    ONCE = 0  # those with P, which a ping takes off, whatever it finds
     ALL = 1
-    INACTIVE = 2  # those in state probing and inactive
-    ONLY_PROBING = 3  # as 0, and a failure never begins it
+    INACTIVE = 2  # those with P that are inactive; P goes when one is active again
+    MARKED = 3  # those with P, which stays
 
 
-class Thresholds(NamedTuple):
-    """How many failures, and successes, on end make a difference: `ds_probing_threshold`, `ds_inactive_threshold`."""
+class Rules(NamedTuple):
+    """How many misses, and answers, on end make a difference, and who is pinged.
 
-    probing: int = 1
-    inactive: int = 1
+    `ds_probing_threshold`, `ds_inactive_threshold`, `ds_probing_mode`.
+    """
+
+    probing_threshold: int = 1
+    inactive_threshold: int = 1
+    mode: ProbingMode = ProbingMode.ALL
 
 
 class Health(NamedTuple):
-    """The state of one destination; `on_end` are failures while trying, successes while inactive."""
+    """The state of one destination; `on_end` are failures while trying, answers while inactive."""
 
     state: State = State.ACTIVE
     probing: bool = False
@@ -93,7 +100,7 @@ class Health(NamedTuple):
         """As `kamcmd dispatcher.list` shows it: AP, AX, TP, IX, DX..."""
         return self.state.value + ("P" if self.probing else "X")
 
-    def after(self, event: Event, thresholds: Thresholds = Thresholds()) -> Health:  # noqa: B008 - it never changes
+    def after(self, event: Event, rules: Rules = Rules()) -> Health:  # noqa: B008 - it never changes
         """Return the state after an event."""
         if event is Event.DISABLE:
             return self._replace(state=State.DISABLED, on_end=0)
@@ -101,18 +108,21 @@ class Health(NamedTuple):
             return self._replace(state=State.ACTIVE, on_end=0)
         if self.state is State.DISABLED:
             return self
-        if event is Event.FAILED:
-            return self._after_failure(thresholds)
-        if self.state is not State.INACTIVE:
-            return self._replace(state=State.ACTIVE, on_end=0)
-        if self.on_end + 1 >= thresholds.inactive:
-            return self._replace(state=State.ACTIVE, on_end=0)
-        return self._replace(on_end=self.on_end + 1)
+        if event is Event.ANSWERED:
+            return self._after_answer(rules)
+        probing = event is Event.FAILED or rules.mode is not ProbingMode.ONCE
+        return self._after_failure(rules)._replace(probing=probing)
 
-    def _after_failure(self, thresholds: Thresholds) -> Health:
+    def _after_answer(self, rules: Rules) -> Health:
+        if self.state is State.INACTIVE and self.on_end + 1 < rules.inactive_threshold:
+            return self._replace(on_end=self.on_end + 1)
+        probing = rules.mode is ProbingMode.ALL or (rules.mode is ProbingMode.MARKED and self.probing)
+        return self._replace(state=State.ACTIVE, probing=probing, on_end=0)
+
+    def _after_failure(self, rules: Rules) -> Health:
         if self.state is State.INACTIVE:
-            return self._replace(on_end=0)  # its successes are no longer on end
-        if self.on_end + 1 >= thresholds.probing:
+            return self._replace(on_end=0)  # its answers are no longer on end
+        if self.on_end + 1 >= rules.probing_threshold:
             return self._replace(state=State.INACTIVE, on_end=0)
         return self._replace(state=State.TRYING, on_end=self.on_end + 1)
 
@@ -120,9 +130,9 @@ class Health(NamedTuple):
         """Return whether pings go there."""
         if self.no_ping or self.state is State.DISABLED:
             return False
-        return (
-            mode is ProbingMode.ALL or self.probing or (mode is ProbingMode.INACTIVE and self.state is State.INACTIVE)
-        )
+        if mode is ProbingMode.ALL:
+            return True
+        return self.probing and (mode is not ProbingMode.INACTIVE or self.state is State.INACTIVE)
 
 
 _match_code = re.compile(r"\s*(?:code\s*=\s*([1-6][0-9]{2})|class\s*=\s*([1-6]))\s*", re.ASCII).fullmatch

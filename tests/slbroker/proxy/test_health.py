@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker.errors import ConfigError
-from slbroker.proxy.health import ALL_FLAGS, Event, Health, ProbingMode, State, Thresholds, counted_statuses
+from slbroker.proxy.health import ALL_FLAGS, Event, Health, ProbingMode, Rules, State, counted_statuses
 
-A, F, D, E = Event.ANSWERED, Event.FAILED, Event.DISABLE, Event.ENABLE
-EVENTS = {"a": A, "f": F, "D": D, "E": E}
+A, F, M, D, E = Event.ANSWERED, Event.FAILED, Event.MISSED, Event.DISABLE, Event.ENABLE
+EVENTS = {"a": A, "f": F, "m": M, "D": D, "E": E}
 
 
-def states(flags: int, events: str, thresholds: Thresholds) -> str:
+def states(flags: int, events: str, rules: Rules) -> str:
     """The letter of the state after each event."""
     health = Health.of_flags(flags)
     letters = ""
     for event in events:
-        health = health.after(EVENTS[event], thresholds)
+        health = health.after(EVENTS[event], rules)
         letters += health.state.value
     return letters
 
@@ -41,7 +41,7 @@ def states(flags: int, events: str, thresholds: Thresholds) -> str:
     ],
 )
 def test_events_and_states(flags: int, probing: int, inactive: int, events: str, after: str) -> None:
-    assert states(flags, events, Thresholds(probing, inactive)) == after
+    assert states(flags, events, Rules(probing, inactive)) == after
 
 
 @pytest.mark.parametrize(
@@ -55,24 +55,54 @@ def test_what_a_destination_begins_with(flags: int, letters: str, usable: bool) 
 
 @pytest.mark.parametrize(
     ("flags", "modes"),
-    [(0, "1"), (1, "12"), (2, "1"), (4, ""), (8, "0123"), (9, "0123"), (12, ""), (32, ""), (40, ""), (16, "1")],
+    [
+        (0, "1"),
+        (1, "1"),
+        (2, "1"),
+        (4, ""),
+        (8, "013"),
+        (9, "0123"),
+        (10, "013"),
+        (12, ""),
+        (32, ""),
+        (40, ""),
+        (16, "1"),
+    ],
 )
 def test_which_are_pinged(flags: int, modes: str) -> None:
     pinged = "".join(str(mode.value) for mode in ProbingMode if Health.of_flags(flags).is_pinged(mode))
     assert pinged == modes
 
 
-@given(st.integers(0, ALL_FLAGS), st.text("afDE"), st.integers(1, 5), st.integers(1, 5))
+@pytest.mark.parametrize(
+    ("mode", "events", "letters"),
+    [
+        (0, "amf", ["AX", "IX", "IP"]), (0, "ff", ["IP", "IP"]),
+        (1, "ama", ["AP", "IP", "AP"]),
+        (2, "fma", ["IP", "IP", "AX"]),
+        (3, "afa", ["AX", "IP", "AP"]),
+    ],
+)  # fmt: skip
+def test_whom_a_request_has_lost_is_pinged_in_every_mode(mode: int, events: str, letters: list[str]) -> None:
+    health, seen = Health(), []
+    for event in events:
+        health = health.after(EVENTS[event], Rules(mode=ProbingMode(mode)))
+        seen.append(health.letters)
+    assert seen == letters
+    assert Health().after(F, Rules(mode=ProbingMode(mode))).is_pinged(ProbingMode(mode))
+
+
+@given(st.integers(0, ALL_FLAGS), st.text("afmDE"), st.integers(1, 5), st.integers(1, 5))
 def test_laws(flags: int, events: str, probing: int, inactive: int) -> None:
     """So many failures on end bring anybody down, so many successes up; only ENABLE ends DISABLE."""
-    thresholds = Thresholds(probing, inactive)
-    after = states(flags, events + "f" * probing, thresholds)
+    rules = Rules(probing, inactive)
+    after = states(flags, events + "f" * probing, rules)
     assert after[-1] in "ID"
-    up = states(flags, events + "a" * inactive, thresholds)
+    up = states(flags, events + "a" * inactive, rules)
     assert up[-1] in "AD"
     if events.rfind("D") > events.rfind("E"):
         assert after[-1] == up[-1] == "D"
-    assert Health(State.ACTIVE).after(A) == Health(State.ACTIVE)
+    assert Health(State.ACTIVE).after(A) == Health(State.ACTIVE, probing=True)
 
 
 @pytest.mark.parametrize(
