@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slbroker.plugin import DROP, Handlers, Reply, Request
+    from slbroker.plugin import DROP, Forward, Handlers, Reply, Request
 
-__all__ = ["DROP", "Handlers", "Reply", "Request"]
+__all__ = ["DROP", "Forward", "Handlers", "Reply", "Request"]
 
 
 def __dir__() -> list[str]:

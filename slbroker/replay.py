@@ -14,6 +14,7 @@ from slbroker.plugin import Request, lifecycle
 from slbroker.plugin.handlers import ASKED_FOR
 from slbroker.plugin.keeping import Explaining
 from slbroker.plugin.responder import Responder
+from slbroker.proxy.decision import Forward, read_forward
 from slbroker.sip.response import Response, parse_response
 from slbroker.sip.uri import printable
 from slbroker.totag import TAG_LENGTH, Signer
@@ -30,10 +31,11 @@ _FLEETING = ("www-authenticate", "proxy-authenticate", "date", "timestamp")
 
 
 class Run(NamedTuple):
-    """What a plugin made of a request: its replies' bytes, and how many seconds it took."""
+    """What a plugin made of a request: its replies' bytes, how many seconds it took, and where the request goes on."""
 
     replies: tuple[bytes, ...]
     seconds: float
+    forward: Forward | None = None
 
 
 class Player:
@@ -69,7 +71,8 @@ class Player:
         self._seconds += seconds
         self.responder.tell()
         several = answer if isinstance(answer, tuple) else (answer,)
-        return Run(tuple(reply for reply in several if reply is not None), seconds)
+        forward = read_forward(answer) if isinstance(answer, dict) else None
+        return Run(tuple(reply for reply in several if isinstance(reply, bytes)), seconds, forward)
 
     @property
     def microseconds(self) -> float:

@@ -275,6 +275,8 @@ class Edge:
                 self.fates.absorbed += 1  # it was, whatever its handler says
             elif answer is None or answer == ():
                 self.fates.drop("handler")
+            elif isinstance(answer, dict):
+                self._answer_unusual(job, (b"",), now)  # it was told that nothing is forwarded here
             else:
                 self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer, now)
 

@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.membership import UNFIT
-from slbroker.bus.memo import Kept
 from slbroker.plugin.faults import is_given_up
 from slbroker_handlers.busy import Busy
 from slbroker_handlers.calls import SAY_AGAIN
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.envelope import Answer
     from slbroker.bus.items import Item
+    from slbroker.bus.memo import Kept
     from slbroker_handlers.calls import Calls
     from slbroker_handlers.link import Link
 
@@ -38,16 +38,18 @@ class Turns:
         self,
         calls: Calls,
         name_of: Callable[[Item], str],
+        words_of: Callable[[Link, Item, Answer | Kept], tuple[Any, ...]],
         on_long: Callable[[float, float], None],
         on_done: Callable[[float, float], None],
     ) -> None:
-        """`name_of` returns the handler of a request, for a log line.
+        """`name_of` returns the handler of a request, for a log line; `words_of` what its edge is told of an answer.
 
         `on_long` is told the time (monotonic) and for how many seconds nobody else was served, `on_done` how many
         seconds how many requests have taken.
         """
         self._calls = calls
         self._name_of = name_of
+        self._words_of = words_of
         self._on_long = on_long
         self._on_done = on_done
         self._busy: Busy | None = None
@@ -103,7 +105,8 @@ class Turns:
                     raise
                 logger.exception("a bug in slbroker; please report it")
                 answer = UNFIT
-            link.membership.answer(number, *(answer.words if isinstance(answer, Kept) else (answer,)))
+            words = (answer,) if type(answer) is bytes else self._words_of(link, item, answer)
+            link.membership.answer(number, *words)
             self._half_done += 1
             self._blocking = item
             self.flush_soon(link)

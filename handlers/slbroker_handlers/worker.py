@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
-    from slbroker.bus.envelope import Answered
+    from slbroker.bus.envelope import Answer, Answered
     from slbroker.bus.items import Item
     from slbroker.plugin import Handlers
     from slbroker.settings.handler import HandlerSettings
@@ -92,7 +92,7 @@ class Worker(BusService):
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
-        self._turns = Turns(self._calls, self.responder.name_of, self._overhear, self._keep_pace)
+        self._turns = Turns(self._calls, self.responder.name_of, self._words_of, self._overhear, self._keep_pace)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -188,8 +188,8 @@ class Worker(BusService):
             if isinstance(answer, (bytes, tuple)) or answer is None:
                 answers.append((item.number, answer))
                 done += 1
-            elif isinstance(answer, Kept):
-                answers.append((item.number, *answer.words))
+            elif isinstance(answer, (Kept, dict)):
+                answers.append((item.number, *self._words_of(link, item, answer)))
                 done += 1
             else:
                 self._turns.finish_later(link, item, answer, now)
@@ -210,6 +210,20 @@ class Worker(BusService):
             self._note_quickness(done, begun, watch, later - now)
         if done and not begun:
             self._account(later, now, done, item)
+
+    def _words_of(self, link: Link, item: Item, answer: Answer | Kept) -> tuple[Any, ...]:
+        """Return an answer, and its memo where it has one, as they stand in REPLIES."""
+        words = answer.words if isinstance(answer, Kept) else (answer,)
+        if type(words[0]) is not dict or link.membership.forwards:
+            return words
+        if not link.is_told_of_forwarding:
+            link.is_told_of_forwarding = True
+            logger.error(
+                "%s %.200r: %s lets it go on, and %s forwards nothing: say --pass or --groups there, or use a slbroker "
+                "that forwards; 500 in its place (this is said once)",
+                item.method.decode(errors="replace"), item.message.uri, self.responder.name_of(item), link.name,
+            )  # fmt: skip
+        return (self.responder.apologise(item),)
 
     def _account(self, now: float, since: float, done: int, item: Item) -> None:
         """Note what blocking handlers have taken of a turn."""

@@ -34,8 +34,8 @@ class EdgeLink:
     """The connection over which an edge process reaches one pool."""
 
     __slots__ = (
-        "closes", "edge", "heard", "held", "identity", "is_member", "is_parting", "keys", "most", "open", "pool",
-        "told",
+        "closes", "edge", "forwards", "heard", "held", "identity", "is_member", "is_parting", "keys", "most", "open",
+        "pool", "told",
     )  # fmt: skip
 
     def __init__(self, identity: bytes, edge: str, pool: str, now: float) -> None:
@@ -50,7 +50,8 @@ class EdgeLink:
         self.is_member = False  # the edge has an account for us
         self.is_parting = False  # we have said GOODBYE and wait for the edge's
         self.keys: frozenset[str] | None = None  # labels of the edge's keys, if it has told them
-        self.closes = True  # the edge takes answers that close a connection, or has not said WELCOME
+        # Whether the edge takes answers that close a connection, and such as let a request go on; or has not said so.
+        self.closes = self.forwards = True
 
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of it."""

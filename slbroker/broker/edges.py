@@ -56,7 +56,7 @@ class Edges:
                 self._longest_timeout = max(self._longest_timeout, _timeout_of(info))
                 self.handler_timeout = self._longest_timeout or self.handler_timeout
                 self._learn_keys(link, read_labels(info, "keys"))
-                link.closes = info.get("closes") is True
+                link.closes, link.forwards = (info.get(name) is True for name in ("closes", "forwards"))
             elif kind is Kind.GOODBYE and link.is_parting:
                 link.is_member = link.is_parting = False  # else the edge leaves, and heartbeats tell when it is gone
 
@@ -99,10 +99,12 @@ class Edges:
     def terms(self) -> dict[str, Any]:
         """Return what workers are told in WELCOME: they finish by the one what they have, and answer by the other.
 
-        The longest handler timeout that an edge has told, and whether all edges take answers that close a connection.
+        The longest handler timeout that an edge has told, and whether all edges take answers that close a connection,
+        and forward.
         """
-        closes = all(link.closes for link in self.links.values())
-        return {"handler_timeout": self.handler_timeout, "closes": closes}
+        links = self.links.values()
+        closes, forwards = all(link.closes for link in links), all(link.forwards for link in links)
+        return {"handler_timeout": self.handler_timeout, "closes": closes, "forwards": forwards}
 
     def _tell(self, level: int, cause: str, now: float, link: EdgeLink, words: str, *arguments: object) -> None:
         self._losses.tell(level, cause, now, words, shown(link.edge), shown(link.pool), *arguments)

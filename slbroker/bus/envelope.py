@@ -62,8 +62,9 @@ class Head(NamedTuple):
 FILTERED_ACK: Final = b"sl:filtered-ack"
 
 # What a worker answers: one reply's bytes, None for none at all, or several in order. Behind these, as the last, None
-# closes the connection that the request came on.
-Answer: TypeAlias = bytes | None | tuple[bytes | None, ...]
+# closes the connection that the request came on. A map says that it goes on (`proxy.decision`): what is in that the
+# edge reads, request by request, so that what cannot be costs no more than that one.
+Answer: TypeAlias = bytes | None | tuple[bytes | None, ...] | dict[Any, Any]
 # An answer as it stands in REPLIES: behind an id with its highest bit set there may be a memo (`bus.memo`).
 Answered: TypeAlias = tuple[int, Answer] | tuple[int, Answer, bytes]
 
@@ -183,8 +184,8 @@ def decode_answered(body: bytes) -> list[Answered]:
 
 def _check_answer(answer: object) -> None:
     several = type(answer) is tuple and all(type(reply) is bytes for reply in without_close(answer))
-    if answer is not None and not several:
-        raise EnvelopeError("an answer is bytes, nil or an array of bytes, the last of which may be nil")
+    if answer is not None and not several and type(answer) is not dict:
+        raise EnvelopeError("an answer is bytes, nil, a map or an array of bytes, the last of which may be nil")
 
 
 def without_close(answer: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -73,6 +73,11 @@ class Membership:
         return min(float(said), LONGEST_TIMEOUT) if isinstance(said, int | float) and said > 0 else HANDLER_TIMEOUT
 
     @property
+    def forwards(self) -> bool:
+        """Return whether the edge takes the answer that a request goes on."""
+        return self.edge.get("forwards") is True
+
+    @property
     def edge_keys(self) -> frozenset[str] | None:
         """Return the labels of the keys that the edge knows, None when it does not tell, or nonsense."""
         try:

@@ -13,6 +13,7 @@ from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.registration import Binding, bindings
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
+from slbroker.proxy.decision import Forward
 from slbroker.sip.slerrors import SlError
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Binding",
     "Decision",
     "Digest",
+    "Forward",
     "Ha1",
     "Handlers",
     "Outcome",

@@ -87,6 +87,11 @@ def contact_value(target: str, q: float | None = None) -> str:
     return written.decode(errors="surrogateescape")
 
 
+def one_uri(target: str) -> bytes:
+    """Return `target`, which is one URI, with the escapes that its parts lack; raise ValueError as `contact_value`."""
+    return _one_uri(target.encode(errors="surrogateescape").strip(b" \t"), target)
+
+
 def own_contact(source: Source, user: str, *, sips: bool) -> str:
     """Return a Contact that leads to where a request came in; raise ValueError where nobody could reach that.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.bus.memo import MAX_FIELDS, MAX_NAMES, Kept, Memo, pack_memo, unpack_memo
 from slbroker.plugin.reply import DROP, Reply
+from slbroker.proxy.decision import Forward
 
 if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
@@ -66,6 +67,8 @@ class Keeping:
         watch = request.watch
         if watch.unfit:
             return watch.unfit
+        if type(decision) is Forward:
+            return "it lets the request go on"
         if decision is not DROP and (not isinstance(decision, Reply) or isinstance(answer, tuple)):
             return "it is several replies, or closes the connection"
         fields = fields_of(watch)

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from slbroker.plugin.reply import Drop, Reply
+from slbroker.proxy.decision import Forward
 
 if TYPE_CHECKING:
     from slbroker.plugin.request import Request
 
-Decision: TypeAlias = Reply | Drop | Sequence[Reply]
+Decision: TypeAlias = Reply | Drop | Forward | Sequence[Reply]
 Handler: TypeAlias = "Callable[[Request], Decision | Awaitable[Decision]]"
 AnyHandler = TypeVar("AnyHandler", bound="Callable[[Request], Decision | Awaitable[Decision]]")
 # Asked before a handler; returns a decision, or None to let the request pass.

@@ -9,6 +9,7 @@ from slbroker.bus.items import Item
 from slbroker.listen import SECURE
 from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.contact import contact_value, own_contact, target_of
+from slbroker.plugin.passing import going_on
 from slbroker.plugin.registration import DEFAULT, MAXIMUM, MINIMUM, bindings, registered
 from slbroker.plugin.reply import DROP, Drop, Headers, Reply, header_lines
 from slbroker.plugin.settings import ALONE, Context
@@ -25,6 +26,7 @@ from slbroker.sip.vialist import Via, parse_vias
 
 if TYPE_CHECKING:
     from slbroker.plugin.arguments import Words
+    from slbroker.proxy.decision import Forward
     from slbroker.sip.message import Message, Source
     from slbroker.sip.networks import Networks
 
@@ -323,6 +325,34 @@ class Request:
         if remember is not None:
             self.wish(remember, DROP)
         return DROP
+
+    def forward(
+        self,
+        to: str = "",
+        *,
+        uri: str | Uri | None = None,
+        remove: Words = (),
+        replace: Headers | None = None,
+        add: Headers | None = None,
+        record_route: bool | None = None,
+        path: bool | None = None,
+        remember: float | None = None,
+    ) -> Forward:
+        """Return the decision that the request goes on, statelessly (RFC 3261 16.11): `forward()`.
+
+        `to` is the next hop: a SIP URI, "sip:10.0.0.5:5060;transport=tcp", which may have a name (RFC 3263); "group:1",
+        of the edge's `--groups`; "target", where the request says itself, its Route or its Request-URI: then whoever
+        sends it chooses where the edge sends to, and the handler vouches for that; or "", the edge's `--pass`.
+
+        On its way `uri` becomes the Request-URI; headers named in `remove` go, those in `replace` stand once, and those
+        in `add` come at the end; never what makes it that request, nor its body. `record_route` and `path` say whether
+        a Record-Route and, of a REGISTER, a Path of the edge's is put in; None leaves that to the edge's options.
+        `remember` is as in `Request.remember`. Raises ValueError for what cannot be.
+        """
+        forward = going_on(to, uri, remove, replace, add, record_route, path)
+        if remember is not None:
+            self.wish(remember, forward)
+        return forward
 
     # Deciding for others, too -----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.settings import Context
 from slbroker.plugin.watched import WatchingRequest
+from slbroker.proxy.decision import Forward
 from slbroker.sip.reply import NO_BODY, tail
 from slbroker.sip.uri import text
 
@@ -159,6 +160,8 @@ class Responder:
         return is_given_up(error)
 
     def _finish(self, request: Request, decision: object) -> Answer:
+        if type(decision) is Forward:
+            return None if request.item.method == FILTERED_ACK else decision.words()
         if request.item.method in NEVER_ANSWERED or decision is DROP:
             return None  # an ACK is never answered (RFC 3261 17.1.1.3), whatever its handler returned
         if isinstance(decision, Reply):
@@ -168,7 +171,7 @@ class Responder:
             return self._build_all(request, decision)
         self.errors += 1
         logger.error(
-            "%s %s: %s returned %.80r; return request.reply(...), request.drop() or a list of replies",
+            "%s %s: %s returned %.80r; return request.reply(...), .forward(...), .drop() or a list of replies",
             request.method, text(request.message.uri), self.app.suspects(request), decision,
         )  # fmt: skip
         return self._build_all(request, [request.reply_error()])
@@ -218,6 +221,12 @@ class Responder:
         rest = tail(reply.extra, reply.body)
         self._tail = len(rest)
         return item.reply(reply.line, rest, self._mac)
+
+    def apologise(self, item: Item) -> Answer:
+        """Return what is answered where a decision, that a request goes on, cannot be carried out."""
+        self.errors += 1
+        request = Request.of(item, self._context)
+        return self._finish(request, request.reply_error())
 
     def _failed(self, request: Request, error: BaseException) -> Reply:
         """Return the reply to a request whose handler raised."""

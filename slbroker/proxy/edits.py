@@ -6,7 +6,7 @@ Nothing that is given can begin a line of its own: what holds a CR, LF or NUL is
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.sip.grammar import canonical_name, is_token
 from slbroker.sip.uri import InvalidUri, check_uri
@@ -56,6 +56,16 @@ class Edits:
         if len(given) + len(self.remove) > MAX_EDITS or sum(map(len, given)) + len(uri or b"") > MAX_EDITED:
             raise ValueError(f"more than {MAX_EDITS} headers, or {MAX_EDITED} bytes of them")
 
+    def words(self) -> dict[str, Any]:
+        """Return what was given, by name, what was not left out; names to be removed are canonical."""
+        words = {
+            "uri": self.uri,
+            "remove": self.remove,
+            "replace": [_split(line) for _, line in self.replace],
+            "add": [_split(line) for _, line in self.add],
+        }
+        return {name: value for name, value in words.items() if value or (name == "uri" and value is not None)}
+
     def apply(self, head: Head) -> None:
         """Change the headers of `head`."""
         for name in self.remove:
@@ -87,6 +97,12 @@ def _checked_name(name: bytes) -> bytes:
     if canonical in UNTOUCHED:
         raise ValueError(f"{name.decode()} is not changed on the way (RFC 3261 16.6)")
     return canonical
+
+
+def _split(line: bytes) -> list[bytes]:
+    """Return the name and the value that `_checked_line` was given."""
+    name, _, value = line.partition(b": ")
+    return [name, value]
 
 
 def _checked_line(name: bytes, value: bytes) -> bytes:

@@ -176,7 +176,7 @@ class Client:
         self._responder.tell()
         several = answer if isinstance(answer, tuple) else (answer,)
         self.closed = isinstance(answer, tuple) and answer[-1:] == (None,)
-        return [reply for reply in several if reply is not None]
+        return [reply for reply in several if isinstance(reply, bytes)]
 
     def _refuse(self, bad: BadRequest, source: Source) -> bytes | None:
         message = bad.message

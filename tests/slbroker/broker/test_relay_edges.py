@@ -183,7 +183,10 @@ def test_signs_of_life_go_to_both_sides(counter: Counter) -> None:
 def test_workers_are_told_the_longest_handler_timeout(counter: Counter) -> None:
     counter.join("w1")
     assert counter.to_workers()["w1"] == [
-        (Kind.WELCOME, {"edge": "b1", "heartbeat": 0.25, "processes": 1, "handler_timeout": 5.0, "closes": True})
+        (
+            Kind.WELCOME,
+            {"edge": "b1", "heartbeat": 0.25, "processes": 1, "handler_timeout": 5.0, "closes": True, "forwards": True},
+        )
     ]
     counter.link("e1", timeout=30.0)
     ((kind, info),) = counter.to_workers()["w1"]

@@ -38,7 +38,7 @@ def responder(handler: Callable[[Request], Any], ring: KeyRing = RING) -> Respon
 def respond(handler: Callable[[Request], Any], data: bytes | None = None) -> Answer:
     """The answer to one request, waited for where the handler is asynchronous."""
     answer = responder(handler).respond(parse(data or request("OPTIONS")), SOURCE)
-    return answer if answer is None or isinstance(answer, bytes | tuple) else asyncio.run(answer)
+    return answer if answer is None or isinstance(answer, bytes | tuple | dict) else asyncio.run(answer)
 
 
 def outcome(handler: Callable[[Request], Any]) -> tuple[int, str]:
