@@ -43,6 +43,8 @@ class Owner(Protocol):
 class Link:
     """The worker's connection to one edge process: a socket and its standing there."""
 
+    is_told_of_forwarding = False  # whether a line says that this edge lets no request go on
+
     def __init__(
         self,
         owner: Owner,
@@ -58,7 +60,6 @@ class Link:
         self.keys = keys
         self.membership = Membership(hello)
         self.known: dict[str, Any] = {}  # what the edge that was announced has said of itself, none while it is gone
-        self.is_told_of_forwarding = False  # a line says that this edge lets no request go on
         self._welcome: dict[str, Any] = {}  # the last one that was looked at
         self._owner = owner
         connect = partial(connect_dealer, owner.context, curve=keys, credit=credit)
