@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +25,7 @@ from tests.support.forwarding import (
 )
 from tests.support.sip import PHONE_INVITE, TYPICAL, request
 from tests.torture.corpus import CASES as TORTURE
+from tests.torture.forwarded import REFUSED, as_one_should_be, passed_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,10 +188,6 @@ def test_what_programs_send_goes_through_as_it_is(name: str, hop: Hop) -> None:
     assert unwrap(SITE.forward(data, hop), data) == data
 
 
-# Of the torture messages that can be read, those that a proxy refuses, and those of which it may not send all.
-REFUSED = {"zeromf": 483, "bext01": 420, "bext01.dat": 420}
-
-
 def outcome(data: bytes, listen: str = UDP) -> int | str | bytes:
     """What becomes of one message: a status, the cause of a drop, or what is sent."""
     try:
@@ -202,28 +198,12 @@ def outcome(data: bytes, listen: str = UDP) -> int | str | bytes:
         return drop.cause
 
 
-def as_one_should_be(data: bytes) -> bytes:
-    """A request without the blanks in its first line that are forgiven."""
-    start, line_end, rest = data.partition(b"\r\n")
-    return b" ".join(re.split(rb"\s+", start.strip())).replace(b"sip/2.0", b"SIP/2.0") + line_end + rest
-
-
 @pytest.mark.parametrize("name", TORTURE)
 def test_torture_messages_go_through_as_they_are_or_are_refused_as_their_rfc_says(name: str) -> None:
     case = TORTURE[name]
     became = outcome(case.data)
     if isinstance(became, bytes):
-        head = lines_of(case.data)
-        start = lines_of(as_one_should_be(case.data))[0]
-        length = headers(case.data, b"content-length", b"l")
-        size = int(re.sub(rb"\D", b"", length[0])) if length else len(body_of(case.data))
-        if name == "mpart01":  # its Route is a strict router's (16.6 step 6)
-            (strict,) = headers(case.data, b"route")
-            before = start.split(b" ")[1]
-            start = start.replace(before, b"sip:127.0.0.1:5080")
-            head[head.index(strict)] = b"Route: <%b>" % before
-        wanted = b"\r\n".join((start, *head[1:], b"", body_of(case.data)[:size]))
-        assert unwrap(became, case.data) == wanted
+        assert unwrap(became, case.data) == passed_on(case)
     elif case.kind == "response":
         assert became == "response"
     elif name in REFUSED:
