@@ -1,7 +1,7 @@
 """What was decided of a message on its way through, as the bus carries it: a map, in the place of an answer's bytes.
 
-    of a request    {"to", "uri", "remove", "replace", "add", "record_route", "path"}    Forward
-    of a reply      {"status", "reason", "remove", "replace", "add"}                     Amended
+    of a request    {"to", "record_route", "path"} and what `Edits.words` says    Forward
+    of a reply      {"status", "reason"} and the same, but no "uri"               Amended
 
 A key that says nothing is left out; one that is not known is passed over, so that there may be more later.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from slbroker.errors import EnvelopeError
 from slbroker.proxy.edits import Edits
+from slbroker.proxy.places import Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,14 +89,17 @@ def _flag(words: Mapping[Any, Any], name: str) -> bool | None:
 
 
 def _read_edits(words: Mapping[Any, Any]) -> Edits | None:
-    uri, remove = words.get("uri"), words.get("remove", ())
-    if not (uri is None or type(uri) is bytes) or not _is_bytes(remove):
-        raise EnvelopeError("a Request-URI, or what is removed, is not of bytes")
+    uri, remove, params = words.get("uri"), words.get("remove", ()), words.get("rr_params", b"")
+    if not (uri is None or type(uri) is bytes) or not _is_bytes(remove) or type(params) is not bytes:
+        raise EnvelopeError("a Request-URI, its parameters, or what is removed, is not of bytes")
     replace, add = (_pairs(words.get(name, ())) for name in ("replace", "add"))
-    if uri is None and not (remove or replace or add):
+    places, hops = _changes(words.get("places", ())), words.get("hops")
+    if hops is not None and type(hops) is not int:
+        raise EnvelopeError("hops are no number")
+    if uri is None and hops is None and not (remove or replace or add or places or params):
         return None
     try:
-        return Edits(uri, remove, replace, add)
+        return Edits(uri, remove, replace, add, places=places, hops=hops, rr_params=params)
     except ValueError as error:
         raise EnvelopeError(f"edits that cannot be made: {error}") from None
 
@@ -104,6 +108,20 @@ def _pairs(given: Any) -> list[tuple[bytes, bytes]]:
     if not isinstance(given, list | tuple) or not all(_is_bytes(pair) and len(pair) == 2 for pair in given):
         raise EnvelopeError("headers are not pairs of bytes")
     return [(name, value) for name, value in given]
+
+
+def _changes(given: Any) -> list[Change]:
+    if not isinstance(given, list | tuple):
+        raise EnvelopeError("changes of headers are no list")
+    changes = []
+    for words in given:
+        if not (isinstance(words, list | tuple) and len(words) == 4 and type(words[2]) is int):
+            raise EnvelopeError("a change of a header is not kind, name, number and text")
+        kind, name, number, text = words
+        if not _is_bytes((kind, name, text)):
+            raise EnvelopeError("a change of a header is not of bytes")
+        changes.append(Change(kind, name, number, text))
+    return changes
 
 
 def _is_bytes(given: Any) -> bool:

@@ -152,7 +152,7 @@ class Onward:
             head.insert(at if at >= 0 else len(head.lines), b"path", line)
         head.insert(head.find(b"via"), b"via", self._via(hop))
         if record_route:
-            self._record(head, hop)
+            self._record(head, hop, edits.rr_params if edits is not None else b"")
         data = head.join(message.body)
         if len(data) > MAX_DATAGRAM:
             raise self._refusal(513, "Message Too Large")
@@ -164,11 +164,11 @@ class Onward:
         token = self.forwarder.seals.via.token(self.back.write(), bound)
         return b"Via: %b;branch=%b;flow=%b" % (via_of(hop.listen), self.branch, token)
 
-    def _record(self, head: Head, hop: Hop) -> None:
+    def _record(self, head: Head, hop: Hop, params: bytes) -> None:
         leaves = Flow(hop.transport, listener_id(hop.listen), hop.host, hop.port, hop.connection)
         came = (self.arrival.source.listen, self.back)
         lines = record_routes(
-            self.message, self.forwarder.seals, came, (hop.listen, leaves if hop.connection else None)
+            self.message, self.forwarder.seals, came, (hop.listen, leaves if hop.connection else None), params
         )
         at = 1 if self.message.first(b"max-forwards") is not None else 2  # behind the one that we have put there
         for line in reversed(lines):

@@ -26,23 +26,24 @@ MAX_LISTENS: Final = 256  # addresses an edge has
 
 
 def record_routes(
-    message: Message, seals: Seals, came: tuple[str, Flow], leaves: tuple[str, Flow | None]
+    message: Message, seals: Seals, came: tuple[str, Flow], leaves: tuple[str, Flow | None], params: bytes = b""
 ) -> list[bytes]:
     """Return the Record-Route lines of a request that may set up a dialog, the one for the far side first.
 
     `came` and `leaves` are listen addresses; with the flow the request came by, and with the one it goes by if that is
-    a connection which only a token can name. [] inside a dialog, whose route is set.
+    a connection which only a token can name. `params` stand behind all others, in each. [] inside a dialog, whose route
+    is set.
     """
     if message.method in _NO_DIALOG or message.to_tag:
         return []
     secure = message.uri[:5].lower() == b"sips:"
     back = seals.route.token(came[1].write(), framed(TO_CALLER, message.call_id, message.from_tag))
     if came[0] == leaves[0] and leaves[1] is None:
-        return [b"Record-Route: <%b;lr>" % uri_of(came[0], back, secure)]
+        return [b"Record-Route: <%b;lr%b>" % (uri_of(came[0], back, secure), params)]
     on = leaves[1] and seals.route.token(leaves[1].write(), framed(TO_CALLEE, message.call_id, message.from_tag))
     return [
-        b"Record-Route: <%b;r2=on;lr>" % uri_of(leaves[0], on or b"", secure),
-        b"Record-Route: <%b;r2=on;lr>" % uri_of(came[0], back, secure),
+        b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(leaves[0], on or b"", secure), params),
+        b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(came[0], back, secure), params),
     ]
 
 

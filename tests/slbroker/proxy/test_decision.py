@@ -14,6 +14,8 @@ from slbroker.bus import envelope
 from slbroker.errors import EnvelopeError
 from slbroker.proxy.decision import MAX_REASON, MAX_TO, Amended, Forward, read_amended, read_forward
 from slbroker.proxy.edits import Edits
+from slbroker.proxy.places import BEFORE, BEHIND, GONE, VALUE, Change
+from slbroker.sip.grammar import canonical_name
 from tests.support.forwarding import Site, headers, lines_of
 from tests.support.sip import request
 
@@ -24,7 +26,18 @@ names = st.sampled_from([b"Subject", b"s", b"X-Account", b"P-Asserted-Identity",
 values = st.binary(max_size=20).filter(lambda value: not set(value) & set(b"\r\n\0"))
 pairs = st.lists(st.tuples(names, values), max_size=4)
 uris = st.sampled_from([b"sip:bob@example.com", b"sips:gw;transport=tcp", b"tel:+49301"])
-edits = st.builds(Edits, st.none() | uris, st.lists(names, max_size=3), pairs, pairs)
+titles = names.map(canonical_name)
+numbers = st.integers(0, 3)
+changes = st.one_of(
+    st.builds(Change, st.just(GONE), titles, numbers, st.just(b"")),
+    st.builds(Change, st.just(VALUE), titles, numbers, values),
+    st.builds(Change, st.sampled_from([BEFORE, BEHIND]), titles, numbers, values.map(b"X-New: ".__add__)),
+    st.builds(Change, st.just(BEHIND), st.just(b""), st.just(0), values.map(b"s:".__add__)),
+)
+edits = st.builds(
+    Edits, st.none() | uris, st.lists(names, max_size=3), pairs, pairs, places=st.lists(changes, max_size=4),
+    hops=st.none() | st.integers(0, 255), rr_params=st.sampled_from([b"", b";nat=yes;x"]),
+)  # fmt: skip
 flags = st.sampled_from([None, True, False])
 places = st.sampled_from(["", "target", "group:1", "sip:10.0.0.5:5060", "sip:gw.example.com;transport=tcp"])
 
