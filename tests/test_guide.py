@@ -36,6 +36,16 @@ def test_the_first_plugin() -> None:
     assert moved.all("Contact") == ["<sip:gw1.example.com>;q=1", "<sip:gw2.example.com>;q=0.5"]
 
 
+def test_what_lets_requests_go_on_and_its_test() -> None:
+    names: dict[str, object] = {"app": Handlers(), "Client": Client}
+    for name in ("def outbound", "def test_calls_go_out_by_the_trunk"):
+        (block,) = [block for block in PYTHON if name in block]
+        exec(compile(block, "docs/handlers.md", "exec"), names)
+    test = names["test_calls_go_out_by_the_trunk"]
+    assert callable(test)
+    test()
+
+
 @pytest.mark.parametrize("block", PYTHON)
 def test_all_python_is_python(block: str) -> None:
     compile(block, "docs/handlers.md", "exec")

@@ -28,7 +28,6 @@ CALLED = {
 
 # The pure part of forwarding, which edge, bus, plugins and KSR will call. Each line goes when they do.
 UNFINISHED = {
-    "slbroker.proxy.backward.backward",
     "slbroker.proxy.forward.MAX_UDP_REQUEST",
     "slbroker.proxy.groups.read_groups",
     "slbroker.proxy.groups.read_algorithm",
@@ -36,7 +35,6 @@ UNFINISHED = {
     "slbroker.proxy.health.Health.of_flags",
     "slbroker.proxy.health.Health.is_pinged",
     "slbroker.proxy.locate.locate",
-    "slbroker.proxy.names.OurNames",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker import twins
 from slbroker.bus import curve
+from slbroker.bus.envelope import FORWARDED_REPLY
 from slbroker.bus.losses import Losses
 from slbroker.bus.membership import HANDLER_TIMEOUT, LEAVES, UNFIT, Standing
 from slbroker.bus.memo import Kept
@@ -145,6 +146,8 @@ class Worker(BusService):
         if edge.get("edge") != before.get("edge"):
             logger.info("handler ready: %s", link.name)
         self._keys.compare(link)
+        if FORWARDED_REPLY in self._hello["takes"] and not link.membership.forwards:
+            logger.warning("%s forwards nothing, so @app.on_reply is asked of no reply there", link.name)
         processes = edge.get("processes", 1)
         if link.address in self.settings.bus and isinstance(processes, int):
             for number in range(1, min(processes, MAX_EDGE_PROCESSES)):

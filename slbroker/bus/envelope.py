@@ -58,8 +58,10 @@ class Head(NamedTuple):
     size: int
 
 
-# What HELLO asks for to be told of ACKs that the edge absorbs, and the method that such an item has: no SIP method can.
+# What HELLO asks for to be told of ACKs that the edge absorbs, and to be asked of replies on their way back; and the
+# method that such an item has: no SIP method can.
 FILTERED_ACK: Final = b"sl:filtered-ack"
+FORWARDED_REPLY: Final = b"sl:reply"
 
 # What a worker answers: one reply's bytes, None for none at all, or several in order. Behind these, as the last, None
 # closes the connection that the request came on. A map says that it goes on (`proxy.decision`): what is in that the

@@ -8,6 +8,7 @@ from slbroker.plugin.contact import escape
 from slbroker.plugin.digest import Digest, Outcome, Verdict
 from slbroker.plugin.handlers import Handlers
 from slbroker.plugin.kinds import Decision
+from slbroker.plugin.onreply import ForwardedReply
 from slbroker.plugin.pieces import judge, keepalive, maintenance, screen
 from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.registration import Binding, bindings
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "Digest",
     "Forward",
+    "ForwardedReply",
     "Ha1",
     "Handlers",
     "Outcome",

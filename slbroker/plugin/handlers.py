@@ -6,11 +6,12 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.errors import Reject
 from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.declared import check_function, check_methods, note_declared, where
 from slbroker.plugin.guard import Guarded, behind, guard, title_of
+from slbroker.plugin.onreply import asking
 from slbroker.plugin.remembering import Remembering, deciding
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
@@ -22,13 +23,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.plugin.arguments import Words
-    from slbroker.plugin.kinds import After, AnyAfter, AnyBefore, AnyEvent, AnyHandler, AnyHook, Event, Handler, Hook
+    from slbroker.plugin.kinds import (
+        After,
+        AnyAfter,
+        AnyBefore,
+        AnyEvent,
+        AnyHandler,
+        AnyHook,
+        AnyOnReply,
+        Event,
+        Handler,
+        Hook,
+    )  # fmt: skip
     from slbroker.plugin.match import Patterns
     from slbroker.plugin.request import Request
     from slbroker.sip.slerrors import ErrorTable
 
 # Never answered without being asked for: the edge hands these out only to workers whose plugin has a handler for them.
-ASKED_FOR: Final = (b"ACK", b"CANCEL", FILTERED_ACK)
+ASKED_FOR: Final = (b"ACK", b"CANCEL", FILTERED_ACK, FORWARDED_REPLY)
+_TOLD: Final = (FILTERED_ACK, FORWARDED_REPLY)  # what is no request of anybody's: no before hook is asked
 
 
 class Handlers:
@@ -222,6 +235,21 @@ class Handlers:
         self._changed()
         return handler
 
+    def on_reply(self, hook: AnyOnReply) -> AnyOnReply:
+        """Declare what is asked of each reply that goes back to who sent a forwarded request: `onreply_route`.
+
+        It is given a `ForwardedReply`, and returns its `forward(...)`, its `drop()`, or None: as it is. While it fails,
+        or no worker answers in time, replies go back as they are. `before` hooks are not asked. Raises ValueError for a
+        second one.
+        """
+        if FORWARDED_REPLY in self._by_method:
+            raise ValueError("there is an @app.on_reply handler already")
+        check_function(hook, "@app.on_reply", "reply")
+        note_declared(hook)
+        self._by_method[FORWARDED_REPLY] = [make_route(asking(hook), None, None, None, None, None)]
+        self._changed()
+        return hook
+
     # Finding ----------------------------------------------------------------------------------------------------
 
     def find(self, request: Request) -> Handler:
@@ -272,12 +300,11 @@ class Handlers:
         name = self.remembering.name
         self._rest = rest = name(self._hooked(self._otherwise or self._refuse), self.remembering.by_otherwise)
         direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
+        direct[FORWARDED_REPLY] = _let_pass
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
             hooked = [
-                route
-                if method == FILTERED_ACK
-                else route._replace(handler=name(self._hooked(route.handler), route.remember))
+                route if method in _TOLD else route._replace(handler=name(self._hooked(route.handler), route.remember))
                 for route in routes
             ]
             self._tables[method] = Table(hooked, fallback)
@@ -348,16 +375,20 @@ class Handlers:
     @property
     def methods(self) -> list[bytes]:
         """Return the methods that have handlers of their own, in order of declaration."""
-        return [method for method in self._by_method if method != FILTERED_ACK]
+        return [method for method in self._by_method if method not in _TOLD]
 
     @property
     def takes(self) -> list[bytes]:
-        """Return which of ACK, CANCEL and absorbed ACKs the edge should hand out."""
+        """Return which of ACK, CANCEL, absorbed ACKs and replies on their way back the edge should hand out."""
         return [method for method in ASKED_FOR if method in self._by_method]
 
 
 def _drop(_request: Request) -> Drop:
     return DROP
+
+
+def _let_pass(_request: Request) -> Any:
+    return None
 
 
 def unwrapped(handler: Handler) -> Handler:

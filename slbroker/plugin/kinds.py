@@ -9,7 +9,9 @@ from slbroker.plugin.reply import Drop, Reply
 from slbroker.proxy.decision import Forward
 
 if TYPE_CHECKING:
+    from slbroker.plugin.onreply import ForwardedReply
     from slbroker.plugin.request import Request
+    from slbroker.proxy.decision import Amended
 
 Decision: TypeAlias = Reply | Drop | Forward | Sequence[Reply]
 Handler: TypeAlias = "Callable[[Request], Decision | Awaitable[Decision]]"
@@ -22,5 +24,9 @@ AnyAfter = TypeVar("AnyAfter", bound="Callable[[Request, Reply], Reply | None]")
 # Told of each reply that has left the worker.
 Event: TypeAlias = "Callable[[Request, Reply], object]"
 AnyEvent = TypeVar("AnyEvent", bound="Callable[[Request, Reply], object]")
+# Asked of each reply on its way back; returns what becomes of it, or None to let it be.
+AnyOnReply = TypeVar(
+    "AnyOnReply", bound="Callable[[ForwardedReply], Amended | Drop | None | Awaitable[Amended | Drop | None]]"
+)
 Hook: TypeAlias = Callable[[], object]
 AnyHook = TypeVar("AnyHook", bound=Callable[[], object])

@@ -23,8 +23,8 @@ GROUP: Final = "group:"
 
 
 def going_on(
-    to: str, uri: str | Uri | None, remove: Words, replace: Headers | None, add: Headers | None,
-    record_route: bool | None, path: bool | None,
+    to: str, uri: str | Uri | None, remove: Words = (), replace: Headers | None = None, add: Headers | None = None,
+    record_route: bool | None = None, path: bool | None = None,
 ) -> Forward:  # fmt: skip
     """Return the decision that a request goes on; raise ValueError for what cannot be."""
     if type(to) is not str:
@@ -66,6 +66,11 @@ def check_next_hop(to: str) -> None:
         raise ValueError(str(error)) from None
     except UnicodeEncodeError:
         raise ValueError(f"next hop {to!r:.80}: it is no text") from None
+
+
+def is_plain_hop(to: str) -> bool:
+    """Return whether a next hop names a place itself: no group, not what the request says, not what the edge has."""
+    return bool(to) and to != TARGET and not to.startswith(GROUP)
 
 
 def _uri(uri: str | Uri) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.bus.items import Item
 from slbroker.listen import SECURE
 from slbroker.plugin.arguments import check_remembered
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 _new: Final = object.__new__
+_SHOWN: Final = {FILTERED_ACK: "ACK", FORWARDED_REPLY: "reply"}  # the second one in log lines alone
 
 
 class Request:
@@ -72,7 +73,7 @@ class Request:
     def method(self) -> str:
         """Return the method, as written: methods are case-sensitive (RFC 3261 7.1). An absorbed ACK's is ACK."""
         method = self.item.method
-        return "ACK" if method == FILTERED_ACK else text(method)
+        return _SHOWN.get(method) or text(method)
 
     @property
     def uri(self) -> Uri:

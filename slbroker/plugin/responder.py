@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.bus.items import Item
 from slbroker.bus.memo import WANTED, Kept
 from slbroker.errors import Reject
@@ -19,7 +19,7 @@ from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
 from slbroker.plugin.settings import Context
 from slbroker.plugin.watched import WatchingRequest
-from slbroker.proxy.decision import Forward
+from slbroker.proxy.decision import Amended, Forward
 from slbroker.sip.reply import NO_BODY, tail
 from slbroker.sip.uri import text
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from slbroker.totag import Signer
 
 NEVER_ANSWERED: Final = frozenset((b"ACK", FILTERED_ACK))  # RFC 3261 17.1.1.3
-_LOOKED_AT: Final = NEVER_ANSWERED | {b"REGISTER"}  # what a reply to these is is looked at before it leaves
+_FAILED: Final = object()  # in place of a decision, where there is a log line already
+_LOOKED_AT: Final = NEVER_ANSWERED | {b"REGISTER", FORWARDED_REPLY}  # what is decided of these is looked at
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +161,8 @@ class Responder:
         return is_given_up(error)
 
     def _finish(self, request: Request, decision: object) -> Answer:
+        if request.item.method == FORWARDED_REPLY:
+            return self._let_back(request, decision)
         if type(decision) is Forward:
             return None if request.item.method == FILTERED_ACK else decision.words()
         if request.item.method in NEVER_ANSWERED or decision is DROP:
@@ -175,6 +178,20 @@ class Responder:
             request.method, text(request.message.uri), self.app.suspects(request), decision,
         )  # fmt: skip
         return self._build_all(request, [request.reply_error()])
+
+    def _let_back(self, request: Request, decision: object) -> Answer:
+        """Return what becomes of a reply on its way back: as it is, where nobody has decided anything else."""
+        if decision is DROP:
+            return None
+        if type(decision) is Amended:
+            return decision.words()
+        if decision is not None and decision is not _FAILED:
+            self.errors += 1
+            logger.error(
+                "%s %s: %s returned %.80r; return reply.forward(...), reply.drop() or None; it goes back as it is",
+                request.method, text(request.message.uri), self.app.describe(request), decision,
+            )  # fmt: skip
+        return {}
 
     def _build_all(self, request: Request, replies: Sequence[Reply]) -> Answer:
         if not self._is_plain:
@@ -228,8 +245,11 @@ class Responder:
         request = Request.of(item, self._context)
         return self._finish(request, request.reply_error())
 
-    def _failed(self, request: Request, error: BaseException) -> Reply:
-        """Return the reply to a request whose handler raised."""
+    def _failed(self, request: Request, error: BaseException) -> object:
+        """Return the reply to a request whose handler raised, or that nothing is decided of a reply on its way."""
+        if request.item.method == FORWARDED_REPLY:
+            self._log(request, error)
+            return _FAILED
         if isinstance(error, Reject):  # typed access to a header that is malformed: the peer's fault, not the plugin's
             reply = Reply(error.status, error.reason)
             reply.extra = error.extra

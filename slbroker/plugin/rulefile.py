@@ -20,9 +20,10 @@ from slbroker import auth
 from slbroker.errors import PluginError
 from slbroker.plugin import pieces
 from slbroker.plugin.arguments import check_remembered
-from slbroker.plugin.contact import contact_value, escape
+from slbroker.plugin.contact import contact_value, escape, one_uri
 from slbroker.plugin.digest import Digest
 from slbroker.plugin.handlers import Handlers
+from slbroker.plugin.passing import going_on
 from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.ruletable import RuleTable
@@ -130,14 +131,16 @@ def _rule(app: Handlers, rule: RuleTable) -> None:
 
 
 def _handler(rule: RuleTable) -> Handler:
-    """Return what answers as `reply`, `redirect` or `drop` says."""
+    """Return what answers as `reply`, `redirect`, `drop` or `forward` says."""
+    if rule.has("forward"):
+        return _forward(rule)
     headers = rule.headers("headers")
     body = rule.take("body", str, "")
     contacts = rule.words("redirect")
     words = rule.take("reply", str, str(_REDIRECT) if contacts else "")
     silent = rule.take("drop", bool, False)
     if silent == bool(words):
-        raise ValueError(f"{rule.path}: say one of reply, redirect, drop")
+        raise ValueError(f"{rule.path}: say one of reply, redirect, drop, forward")
     if silent:
         return lambda _request: DROP
     status, reason = rule.status("reply", words)
@@ -153,14 +156,36 @@ def _handler(rule: RuleTable) -> Handler:
     return lambda request: request.reply(status, reason, headers, body)
 
 
-def _try(contact: str) -> None:
-    """Raise ValueError for a contact that no request could be redirected to."""
-    filled = contact.replace("{user}", "1")
+def _forward(rule: RuleTable) -> Handler:
+    """Return what lets a request go on; what all of them have in common is looked at here, once."""
+    for other in ("reply", "redirect", "drop"):
+        if rule.has(other):
+            raise ValueError(f"{rule.path}: say one of reply, redirect, drop, forward")
+    to, uri = rule.take("forward", str, ""), rule.take("uri", str, "")
+    given: dict[str, Any] = {"remove": rule.words("remove-headers")}
+    given |= {name: rule.headers(f"{name}-headers") for name in ("replace", "add")}
+    given["replace"] = {name: _one(several) for name, several in given["replace"].items()}
+    flags = rule.given(record_route=bool, path=bool)
+    rule.wrong("forward", lambda hop: going_on(hop, None), to)
+    for name, changes in given.items():
+        rule.wrong(f"{name}-headers", lambda said: going_on("", None, **said), {name: changes})
+    if not uri:
+        forward = going_on(to, None, **given, **flags)
+        return lambda _request: forward
+    rule.wrong("uri", lambda said: _try(said, one_uri), uri)
+    return lambda request: going_on(to, _fill(uri, request), **given, **flags)
+
+
+def _one(several: Any) -> Any:
+    return several[0] if len(several) == 1 else several
+
+
+def _try(target: str, make: Callable[[str], object] = contact_value) -> None:
+    """Raise ValueError for a contact, or a Request-URI, that could be made for no request."""
+    filled = target.replace("{user}", "1")
     if other := _find_other(filled):
-        raise ValueError(
-            f"{contact!r}: {other[0]} stands for nothing; only {{user}} does, for the user that was called"
-        )
-    contact_value(filled)
+        raise ValueError(f"{target!r}: {other[0]} stands for nothing; only {{user}} does, for the user that was called")
+    make(filled)
 
 
 def _named(handler: Handler, path: str) -> Handler:
@@ -181,6 +206,9 @@ def _fill(contact: str, request: Request) -> str:
 
 
 def _answer(table: RuleTable) -> Decision:
-    """Return what `answer` says: "drop", the usual, or a status and a reason."""
+    """Return what `answer` says: "drop", the usual, "forward" and a next hop or none, or a status and a reason."""
     words = table.take("answer", str, "drop")
+    said, _, hop = words.partition(" ")
+    if said == "forward":
+        return table.wrong("answer", lambda to: going_on(to, None), hop.strip())
     return DROP if words == "drop" else Reply(*table.status("answer", words))

@@ -8,18 +8,23 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from slbroker.authnonce import NonceKeys
-from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.errors import Drop, Reject
 from slbroker.keys import KeyRing
 from slbroker.plugin import lifecycle
 from slbroker.plugin.guard import name_of
 from slbroker.plugin.responder import Responder
+from slbroker.proxy.backward import backward
+from slbroker.proxy.decision import read_forward
+from slbroker.proxy.passage import amended, reply_message
+from slbroker.recording import NOTHING
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.response import Response, parse_response
 from slbroker.sip.validate import USUAL, Checks
 from slbroker.sip.via import stamp_top
 from slbroker.testing.digest import credentials
+from slbroker.testing.downstream import Downstream
 from slbroker.testing.factory import SOURCE, URI, RequestFactory
 from slbroker.totag import Signer
 
@@ -28,7 +33,10 @@ if TYPE_CHECKING:
 
     from slbroker.bus.envelope import Answer
     from slbroker.plugin import Handlers
+    from slbroker.plugin.reply import Headers
+    from slbroker.proxy.decision import Forward
     from slbroker.sip.message import Message, Source
+    from slbroker.testing.downstream import Forwarded
     from slbroker.testing.factory import RequestHeaders
 
 Result = TypeVar("Result")
@@ -39,7 +47,8 @@ class Client:
 
     As a context manager it calls the plugin's startup and shutdown hooks, and all its handlers run in one event loop:
     for plugins with a database pool. Without `with`, it warns of hooks that it has not called. Its `errors` counts
-    handlers that raised, or returned what is no decision; `closed` says whether the last answer closes its connection.
+    handlers that raised, or returned what is no decision; `closed` says whether the last answer closes its connection;
+    `forwarded` is the last request as it leaves for its next hop, None where it does not go on.
     """
 
     def __init__(self, app: Handlers, ring: KeyRing | None = None, checks: Checks = USUAL) -> None:
@@ -52,6 +61,8 @@ class Client:
         self._runner: asyncio.Runner | None = None
         self._has_warned = False
         self.closed = False  # whether the last request's connection was closed behind the reply
+        self.forwarded: Forwarded | None = None
+        self._downstream = Downstream(ring)
 
     @property
     def errors(self) -> int:
@@ -113,8 +124,9 @@ class Client:
         source: Source = SOURCE,
     ) -> Response | None:
         """Do as `request`, in an event loop that runs already: for many at once."""
-        answer = self._respond(self._factory.request(method, uri, headers, body), source)
-        replies = _read(self._told(await answer if isinstance(answer, Coroutine) else answer))
+        data = self._factory.request(method, uri, headers, body)
+        answer = self._respond(data, source)
+        replies = _read(self._told(await answer if isinstance(answer, Coroutine) else answer, data, source))
         return replies[-1] if replies else None
 
     def authenticated(
@@ -144,7 +156,24 @@ class Client:
     def exchange(self, data: bytes, source: Source = SOURCE) -> list[bytes]:
         """Send one datagram as it is; return the replies' bytes. Malformed ones are answered as an edge would."""
         answer = self._respond(data, source)
-        return self._told(self._run(answer) if isinstance(answer, Coroutine) else answer)
+        return self._told(self._run(answer) if isinstance(answer, Coroutine) else answer, data, source)
+
+    # One reply to what went on ----------------------------------------------------------------------------------
+
+    def forwarded_reply(
+        self, status: int, reason: str | None = None, headers: Headers | None = None, body: bytes = b""
+    ) -> Response | None:
+        """Have the next hop reply to `forwarded`; return what its sender reads, None where nothing goes back.
+
+        An `@app.on_reply` is asked, as it is by a worker. Raises ValueError as `Reply` does, and without `forwarded`.
+        """
+        if self.forwarded is None:
+            raise ValueError("the last request was not forwarded: nobody replies to it")
+        data, seals = self.forwarded.reply(status, reason, headers, body), self._downstream.seals
+        message = reply_message(backward(data, seals).data, FORWARDED_REPLY)
+        answer = self._responder.respond(message, self.forwarded.sender)
+        decided = self._run(answer) if isinstance(answer, Coroutine) else answer
+        return parse_response(amended(data, seals, decided).data) if isinstance(decided, dict) else None
 
     # How it works -----------------------------------------------------------------------------------------------
 
@@ -171,12 +200,27 @@ class Client:
             return self._refuse(bad, source)
         return self._responder.respond(message, source)
 
-    def _told(self, answer: Answer) -> list[bytes]:
-        """Return the replies of an answer, which leave now."""
+    def _told(self, answer: Answer, data: bytes, source: Source) -> list[bytes]:
+        """Return the replies of an answer to `data`, which leave now."""
         self._responder.tell()
+        self.forwarded = None
+        if isinstance(answer, dict):
+            return self._send_on(data, source, read_forward(answer))
         several = answer if isinstance(answer, tuple) else (answer,)
         self.closed = isinstance(answer, tuple) and answer[-1:] == (None,)
         return [reply for reply in several if isinstance(reply, bytes)]
+
+    def _send_on(self, data: bytes, source: Source, forward: Forward) -> list[bytes]:
+        """Let a request go on; return the reply where an edge would refuse that."""
+        try:
+            self.forwarded = self._downstream.send(data, source, forward)
+        except Drop:
+            pass
+        except Reject as reject:
+            message = parse(data, NOTHING)
+            refused = self._refuse(BadRequest(reject.status, reject.reason, message, reject.extra), source)
+            return [refused] if refused is not None else []
+        return []
 
     def _refuse(self, bad: BadRequest, source: Source) -> bytes | None:
         message = bad.message

@@ -9,9 +9,13 @@ import pytest
 from slbroker import auth
 from slbroker.auth import Ha1
 from slbroker.errors import PluginError
+from slbroker.keys import KeyRing
+from slbroker.plugin.responder import Responder
 from slbroker.plugin.rulefile import load_rules
 from slbroker.plugin.users import UserFile
-from slbroker.testing import SOURCE, Client
+from slbroker.sip.parser import parse
+from slbroker.testing import SOURCE, Client, RequestFactory
+from slbroker.totag import Signer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,3 +221,112 @@ def test_what_a_rule_decides_may_be_remembered(tmp_path: Path) -> None:
         rules.write_text(f'[[on]]\nmethod = "OPTIONS"\nreply = "200"\nremember = {wrong}\n')
         with pytest.raises(PluginError, match=r"\[\[on\]\] 1: remember"):
             load_rules(rules)
+
+
+FORWARDING = """
+[screen]
+user-agent = "*scanner*"
+answer = "forward sip:honeypot.example.com"
+
+[[on]]
+method = "INVITE"
+user = "900*"
+reply = "403"
+
+[[on]]
+method = ["INVITE", "ACK", "CANCEL"]
+user = "0*"
+forward = "group:2"
+uri = "sip:{user}@gw.example.com;user=phone"
+remove-headers = "X-Internal"
+replace-headers = { Subject = "outbound" }
+add-headers = { X-Trunk = ["a", "b"] }
+record-route = true
+
+[[on]]
+method = "REGISTER"
+forward = "sip:10.0.0.5;transport=tcp"
+path = true
+
+[otherwise]
+forward = ""
+"""
+
+
+def decided(folder: Path, method: str, uri: str = "sip:example.com", rules: str = FORWARDING, **headers: str) -> object:
+    """What is decided of a request: the words of a forward, or the reply's bytes."""
+    (folder / "answers.toml").write_text(rules)
+    ring = KeyRing.generate()
+    responder = Responder(load_rules(folder / "answers.toml"), Signer(ring.current, ring.accepted(0.0)))
+    return responder.respond(parse(RequestFactory().request(method, uri, headers)), SOURCE)
+
+
+def test_a_rule_lets_a_request_go_on(tmp_path: Path) -> None:
+    decision = decided(tmp_path, "INVITE", "sip:030%20123@example.com")
+    assert decision == {
+        "to": "group:2",
+        "uri": b"sip:030%20123@gw.example.com;user=phone",
+        "remove": [b"x-internal"],
+        "replace": [[b"Subject", b"outbound"]],
+        "add": [[b"X-Trunk", b"a"], [b"X-Trunk", b"b"]],
+        "record_route": True,
+    }
+
+
+def test_the_ack_and_the_cancel_take_the_same_way(tmp_path: Path) -> None:
+    invite = decided(tmp_path, "INVITE", "sip:030@example.com")
+    assert (
+        decided(tmp_path, "ACK", "sip:030@example.com") == decided(tmp_path, "CANCEL", "sip:030@example.com") == invite
+    )
+
+
+def test_what_no_rule_says_more_of_goes_where_the_edge_sends_it(tmp_path: Path) -> None:
+    assert decided(tmp_path, "MESSAGE") == {}
+    assert decided(tmp_path, "REGISTER") == {"to": "sip:10.0.0.5;transport=tcp", "path": True}
+    assert isinstance(decided(tmp_path, "INVITE", "sip:9001@example.com"), bytes)
+
+
+def test_scanners_may_be_sent_elsewhere(tmp_path: Path) -> None:
+    assert decided(tmp_path, "OPTIONS", **{"User-Agent": "friendly-scanner"}) == {"to": "sip:honeypot.example.com"}
+    alone = '[rate]\nrequests = 1\nseconds = 60\nanswer = "forward"\n[otherwise]\nreply = "404"'
+    (tmp_path / "answers.toml").write_text(alone)
+    app = load_rules(tmp_path / "answers.toml")
+    ring = KeyRing.generate()
+    responder = Responder(app, Signer(ring.current, ring.accepted(0.0)))
+    answers = [responder.respond(parse(RequestFactory().request("OPTIONS")), SOURCE) for _ in range(2)]
+    assert isinstance(answers[0], bytes)
+    assert answers[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('forward = "10.0.0.5"', "[[on]] 1: forward: next hop '10.0.0.5'"),
+        ('forward = "group:x"', "[[on]] 1: forward: next hop 'group:x'"),
+        ("forward = 5", "[[on]] 1: forward = 5 is no text"),
+        ('forward = "sip:a"\nreply = "404"', "[[on]] 1: say one of reply, redirect, drop, forward"),
+        ('forward = "sip:a"\ndrop = true', "[[on]] 1: say one of"),
+        ('forward = "sip:a"\nredirect = "sip:b"', "[[on]] 1: say one of"),
+        ('forward = "sip:a"\nheaders = { X = "1" }', "[[on]] 1: there is no key headers"),
+        ('forward = "sip:a"\nremove-headers = "Via"', "[[on]] 1: remove-headers: Via is not changed"),
+        ('forward = "sip:a"\nreplace-headers = { Subject = ["1", "2"] }', "replace-headers: replace: header Subject"),
+        ('forward = "sip:a"\nadd-headers = { "X Y" = "1" }', "add-headers: no header's name"),
+        ('forward = "sip:a"\nadd-headers = "X"', "add-headers = 'X' is no table"),
+        ('forward = "sip:a"\nuri = "sip:{number}@b"', "[[on]] 1: uri: 'sip:{number}@b': {number} stands for nothing"),
+        ('forward = "sip:a"\nuri = "b"', "[[on]] 1: uri: 'b' is no URI"),
+        ('forward = "sip:a"\nrecord-route = "yes"', "[[on]] 1: record-route = 'yes' is no true or false"),
+        ('reply = "404"\nrecord-route = true', "[[on]] 1: there is no key record-route"),
+    ],
+)
+def test_a_mistake_in_a_rule_that_forwards_names_its_key(tmp_path: Path, rule: str, said: str) -> None:
+    (tmp_path / "answers.toml").write_text(f'[[on]]\nmethod = "INVITE"\n{rule}\n')
+    with pytest.raises(PluginError) as refused:
+        load_rules(tmp_path / "answers.toml")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_so_does_one_in_what_scanners_are_answered(tmp_path: Path) -> None:
+    (tmp_path / "answers.toml").write_text('[screen]\nanswer = "forward honeypot"\n')
+    with pytest.raises(PluginError, match=r"\[screen\]: answer: next hop 'honeypot'"):
+        load_rules(tmp_path / "answers.toml")
