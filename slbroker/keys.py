@@ -4,7 +4,7 @@ A ring holds a current key, which signs, a next one, and earlier ones; tags are 
 next key is there because readers load the file at different moments. `rotate` promotes it: a worker that has
 loaded the new file signs with a key that an edge with the old file already knows as its next, and a worker
 with the old file signs with a key that the new file lists as earlier. So no ACK is misjudged while a rotation
-spreads, provided that every reader has loaded the file (SIGHUP) between two rotations.
+spreads, provided that every reader has loaded the file between two rotations.
 
 Times are unix seconds and come in as `now`.
 """
@@ -164,7 +164,7 @@ def create(path: StrPath) -> KeyRing:
 
 
 def rotate_file(path: StrPath, now: float) -> KeyRing:
-    """Rotate the ring in `path` and return the new one; readers take it up on SIGHUP. Raises KeyFileError."""
+    """Rotate the ring in `path` and return the new one; readers see that it has changed. Raises KeyFileError."""
     ring = load(path).rotate(now)
     save(path, ring)
     return ring

@@ -1,11 +1,13 @@
-"""The key ring's file as a running process sees it: loaded at the start, and again on SIGHUP."""
+"""The key ring's file as a running process sees it: loaded at the start, when it has changed, and on SIGHUP."""
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from slbroker import keys
+from slbroker.filewatch import Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +18,19 @@ logger = logging.getLogger(__name__)
 
 
 class RingFile:
-    """A key ring and where it comes from. `ring` is what was loaded last; raises KeyFileError when there is none."""
+    """A key ring and where it comes from. `ring` is what was loaded last; raises KeyFileError when there is none.
+
+    `watch` tells when there is another one to load.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.watch = Watch((path,), time.monotonic())
         self.ring: KeyRing = keys.load(path)
 
     def load_again(self) -> None:
         """Read the file again and say which key signs now; raise KeyFileError, and keep the old ring, for a bad one."""
+        self.watch.look()
         before, self.ring = self.ring, keys.load(self._path)
         signs = self.ring.current
         logger.info(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.bus.address import BusAddress
+    from slbroker.filewatch import Watch
     from slbroker.settings.bus import BusSecurity
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,10 @@ class BusService:
         self._pauses = pauses or Pauses()
         self._zap = ZapHandler(security) if security else None
         self._bound: list[tuple[BusSocket, SocketFile]] = []
+        self._followed: list[tuple[Watch, Callable[[], object]]] = []
         self._ticker: asyncio.TimerHandle | None = None
+        if self._zap is not None:
+            self.follow(self._zap.watch, self._zap.reload)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -80,6 +84,10 @@ class BusService:
         self._bound.append((bus, SocketFile(router, address)))
         return bus
 
+    def follow(self, watch: Watch, read: Callable[[], object]) -> None:
+        """Call `read` whenever the files of `watch` have changed; what it raises is said as `read_again` says it."""
+        self._followed.append((watch, read))
+
     def begin(self) -> None:
         """Serve from now on: all is there. What has been made so far stays; the collector need not look at it again."""
         self._tick()
@@ -91,6 +99,9 @@ class BusService:
         now = self._clock()
         for _bus, file in self._bound:
             file.look(now)
+        for watch, read in self._followed:
+            if watch.changed(now):
+                read_again(read)
         self.look(now)
 
     def look(self, now: float) -> None:

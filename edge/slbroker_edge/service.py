@@ -18,6 +18,7 @@ from slbroker.bus.keycheck import Labels
 from slbroker.bus.roster import MAX_WORKERS
 from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
+from slbroker.filewatch import Watch
 from slbroker.listen import SECURE
 from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
@@ -71,6 +72,7 @@ class EdgeService(BusService):
         self._readers: list[PacedReader] = []
         self._stream_reader: PacedReader | None = None
         self._streams: Streams | None = None
+        self._tls_watch = Watch(settings.tls.files if settings.tls else (), time.monotonic())
         self._tls = TlsConnections(server_context(settings.tls)) if settings.tls else None
         self._websockets: WebSockets | None = None
         super().__init__(TICK, settings.security)  # what can go wrong before leaves no context behind
@@ -97,6 +99,8 @@ class EdgeService(BusService):
         names = [self._listen(address, room) for address in settings.listen]
         bus = settings.bus.of_process(settings.process)
         self._bus = self.bind(bus, self._on_envelope, self._on_bus, self._on_revoked)
+        self.follow(self._ring_file.watch, self._take_ring)
+        self.follow(self._tls_watch, self._reload_tls)
         if self._links is not None:
             brokers = load_keys(settings.brokers, settings.security)
             self._links.open(self._context, brokers, self._pools())
@@ -244,6 +248,9 @@ class EdgeService(BusService):
         """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
         self._reload_tls()
         self.reload_clients()
+        self._take_ring()
+
+    def _take_ring(self) -> None:
         self._ring_file.load_again()
         self.edge.ack_filter.signer = self._make_signer()
         self._tell_keys()
@@ -253,6 +260,7 @@ class EdgeService(BusService):
         tls, files = self._tls, self.settings.tls
         if tls is None or files is None:
             return
+        self._tls_watch.look()
 
         def read() -> None:
             tls.context = server_context(files)

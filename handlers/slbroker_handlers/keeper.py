@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import PluginError
+from slbroker.filewatch import Watch
 from slbroker.plugin import lifecycle
-from slbroker_handlers.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slbroker.bus.losses import Losses
+    from slbroker.filewatch import Watch
     from slbroker_handlers.link import Link
 
 OTHER_KEYS: Final = (
@@ -44,6 +45,11 @@ class Keys:
     def words(self) -> dict[str, list[str]]:
         """Return what HELLO says of them; a worker without such leaves the words out."""
         return as_words(signs=self._labels.signs, keys=self._labels.keys)
+
+    @property
+    def watch(self) -> Watch:
+        """Return what tells when the file is to be read again."""
+        return self._file.watch
 
     def load_again(self) -> None:
         """Read the file again; raise KeyFileError, and keep the old ring, when it cannot be read."""

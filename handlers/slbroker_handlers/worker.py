@@ -100,6 +100,7 @@ class Worker(BusService):
     async def start(self) -> None:
         """Call the plugin's startup hooks; connect to every edge; those not there yet are met when they come."""
         await self._keeper.start()
+        self.follow(self._keys.watch, self._take_keys)
         self._turns.begin(asyncio.get_running_loop())
         for address in self.settings.bus:
             warn_of_client_port(address)
@@ -298,12 +299,13 @@ class Worker(BusService):
         The file of `--record` is opened again before all that: logrotate has given the old one another name.
         """
         self._recorded.open_again()
-        self._keys.load_again()
-        self.responder.use_keys(*self._keys.make())
-        self._offer_keys()
+        self._take_keys()
         self._keeper.reload()
 
-    def _offer_keys(self) -> None:
+    def _take_keys(self) -> None:
+        """Read the key ring again, sign with it, and tell the edges; raise KeyFileError, and keep the old, if bad."""
+        self._keys.load_again()
+        self.responder.use_keys(*self._keys.make())
         if self._keys.changed():
             for key in ("signs", "keys"):
                 self._hello.pop(key, None)

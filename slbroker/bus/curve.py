@@ -125,13 +125,18 @@ def load_clients(path: Path) -> dict[bytes, str]:
     Raises KeyFileError; a directory without keys is none, and nobody can connect.
     """
     try:
-        files = sorted(each for each in path.iterdir() if each.name.endswith(PUBLIC)) if path.is_dir() else [path]
         if not path.exists():
             here = shlex.quote(str(path))
             raise KeyFileError(f"no {path}; put the public keys of those who may connect there: mkdir {here}")
+        files = client_files(path) if path.is_dir() else [path]
     except OSError as error:
         raise KeyFileError(f"cannot read {path}: {error.strerror}; run as the user who owns it") from None
     return {load_public(file): file.name.removesuffix(PUBLIC) for file in files}
+
+
+def client_files(path: Path) -> list[Path]:
+    """Return the *.key in the directory `path`, none where it is none; raises OSError where it cannot be read."""
+    return sorted(each for each in path.iterdir() if each.name.endswith(PUBLIC)) if path.is_dir() else []
 
 
 def _remedy(path: StrPath) -> str:

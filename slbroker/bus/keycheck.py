@@ -78,8 +78,8 @@ class _Peer:
     due: float  # when to warn, again or for the first time
 
 
-_SAME_FILE: Final = "give both ends the same --keys file and send SIGHUP to both"
-_ROTATED: Final = "the ring was rotated, and not all have read it: send SIGHUP to both ends"
+_SAME_FILE: Final = "give both ends the same --keys file"
+_ROTATED: Final = "the ring was rotated, and not all have its new file"
 
 
 class KeyCheck:

@@ -8,15 +8,18 @@ list only when a connection is made.
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import zmq
 from zmq.utils import z85
 
-from slbroker.bus.curve import DOMAIN, load_clients, load_pair
+from slbroker.bus.curve import DOMAIN, client_files, load_clients, load_pair
 from slbroker.bus.frames import EVENTS, POLLIN
 from slbroker.bus.sockets import BusSocket
 from slbroker.errors import ConfigError
+from slbroker.filewatch import Watch
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,7 +38,8 @@ MAX_NAMED: Final = 64  # unknown keys that are logged until the next reload: any
 class ZapHandler:
     """Lets known keys in, to all sockets of one context that `curve.make_server` has prepared.
 
-    `start` it before the first of them is bound; `reload` reads the known keys again; `close` it after them.
+    `start` it before the first of them is bound; `reload` reads the known keys again, `watch` tells when that is due;
+    `close` it after them.
     """
 
     def __init__(self, security: BusSecurity) -> None:
@@ -44,6 +48,8 @@ class ZapHandler:
             raise ConfigError("who may connect to the bus? name their public keys with --bus-clients DIRECTORY")
         self.pair = load_pair(security.key)
         self._path = security.clients
+        self.watch = Watch((self._path,), time.monotonic())
+        self._follow()
         self._known = load_clients(self._path)
         self._named: set[bytes] = set()
         # For each socket: whose its connections are, and whom to tell of one that is not welcome any more.
@@ -57,9 +63,7 @@ class ZapHandler:
         handler.bind(ENDPOINT)
         self._bus = BusSocket(loop, handler, self._on_question, lambda: None)
         if not self._known:
-            logger.warning(
-                "bus: %s holds no public key, so nobody can connect; put some there and send SIGHUP", self._path
-            )
+            logger.warning("bus: %s holds no public key, so nobody can connect; put some there", self._path)
 
     def _on_question(self, frames: list[bytes]) -> None:
         """Answer whether a connection may be had: yes, or not at all.
@@ -81,7 +85,7 @@ class ZapHandler:
         if key not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(key)
             logger.warning(
-                "bus: refused a client with the public key %s; to accept it, put its .key file into %s and send SIGHUP",
+                "bus: refused a client with the public key %s; to accept it, put its .key file into %s",
                 key.decode(), self._path,
             )  # fmt: skip
 
@@ -112,6 +116,8 @@ class ZapHandler:
 
     def reload(self) -> None:
         """Read the known keys again; raise KeyFileError, and keep the old ones, when that cannot be done."""
+        self._follow()
+        self.watch.look()
         known = load_clients(self._path)
         gone, new = (len(keys) for keys in (self._known.keys() - known.keys(), known.keys() - self._known.keys()))
         self._known = known
@@ -121,6 +127,11 @@ class ZapHandler:
                 del owners[identity]
                 on_revoked(identity)
         logger.info("bus: %d clients known from %s, %d of them new, %d gone", len(known), self._path, new, gone)
+
+    def _follow(self) -> None:
+        """Watch the files that there are now; the directory itself tells of others."""
+        with suppress(OSError):  # what is wrong, whoever reads them says
+            self.watch.turn_to((self._path,), client_files(self._path))
 
     def close(self) -> None:
         """Answer no more."""

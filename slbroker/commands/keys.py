@@ -28,12 +28,12 @@ def new_ring(file: Path) -> None:
 @keys.command("rotate")
 @_key_file
 def rotate_ring(file: Path) -> None:
-    """Let the next key in FILE sign from now on; then SIGHUP the edges and handlers."""
+    """Let the next key in FILE sign from now on; edges and handlers see that it has changed."""
     from slbroker import keys as keyring
 
     now = time.time()
     click.echo(keyring.describe(keyring.rotate_file(file, now), now))
-    click.echo("now send SIGHUP to every edge and handler; before the next rotation, too")
+    click.echo("every edge and handler that reads this file takes it up by itself; carry it to where there are copies")
 
 
 @keys.command("show")
@@ -56,4 +56,4 @@ def new_bus_keys(name: str) -> None:
     click.echo(f"{secret}  secret: stays on this machine, for --bus-key")
     click.echo(f"{public}  public: {pair.public.decode()}")
     click.echo(f"an edge's: copy {public} to its workers, for --bus-server-key")
-    click.echo(f"a worker's: copy {public} into the --bus-clients directory of its edges and SIGHUP them")
+    click.echo(f"a worker's: copy {public} into the --bus-clients directory of its edges ")

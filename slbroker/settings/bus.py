@@ -27,7 +27,7 @@ class BusSecurity:
         help="Encrypt the bus: our own NAME.key_secret, made by: slbroker keys bus NAME.", example="edge.key_secret")
     clients: Path | None = option("--bus-clients", File(), default=None,
         help="Public keys (*.key) of those who may connect to our bus: a directory, or one file."
-        " SIGHUP reads them again.",
+        " What changes there is taken up.",
         example="clients")
     server_keys: tuple[Path, ...] = option("--bus-server-key", File(), default=(),
         help="Public key (NAME.key) of the edge at the other end: one for all --bus, or one for each in their order.",

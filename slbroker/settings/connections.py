@@ -35,6 +35,11 @@ class TlsSettings:
         " without it those that have forward secrecy.",
         metavar="LIST", example="ECDHE+AESGCM:AES128-SHA")
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that are named."""
+        return (self.certificate, self.key, *((self.clients,) if self.clients else ()))
+
 
 @frozen()
 class StreamSettings:

@@ -50,6 +50,13 @@ class Site:
         self.handler.wait_for("handler ready")
         self.edge.wait_for("joins pool default")
 
+    @classmethod
+    def of(cls, edge: Process, port: int, handler: Process, folder: Path) -> Site:
+        """What was started otherwise, on the bus in `folder`."""
+        site = cls.__new__(cls)
+        site.edge, site.port, site.handler, site.bus = edge, port, handler, f"ipc://{folder}/bus"
+        return site
+
     def call(self, number: int) -> int:
         """Send an INVITE, then the ACK to what comes back; return the status."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
@@ -88,7 +95,7 @@ def test_two_rings_are_told_of_at_both_ends_once_and_a_sighup_mends_it(
         assert "WARNING" in line
         assert f"({signs.id.decode()}, fingerprint {signs.fingerprint})" in line
         assert "not absorbed" in line
-        assert line.endswith("give both ends the same --keys file and send SIGHUP to both")
+        assert line.endswith("give both ends the same --keys file")
     if not brokered:
         assert name_of(site.handler) in at_edge
         assert name_of(site.edge) in at_handler
@@ -140,13 +147,64 @@ def test_one_ring_is_not_told_of_nor_is_its_rotation(start_slbroker: Start, tmp_
     assert not re.search(r"WARNING|ERROR", site.edge.log + site.handler.log)
 
 
+def rotate_secret(folder: Path, number: int, ring: keys.KeyRing) -> None:
+    """As kubelet does: another directory, to which `..data` is turned."""
+    (folder / f"..{number}").mkdir()
+    keys.save(folder / f"..{number}" / "ring", ring)
+    (folder / "..data_tmp").symlink_to(f"..{number}")
+    (folder / "..data_tmp").rename(folder / "..data")
+
+
+def test_a_ring_rotated_twice_is_taken_up_with_no_signal_and_no_ack_is_lost(
+    start_slbroker: Start, tmp_path: Path
+) -> None:
+    """The edge has it as Kubernetes mounts it, the handler as a file that `slbroker keys rotate` replaces."""
+    secret, ring = tmp_path / "secret", tmp_path / "handler.ring"
+    keys.create(ring)
+    secret.mkdir()
+    rotate_secret(secret, 0, keys.load(ring))
+    (secret / "ring").symlink_to("..data/ring")
+    edge = start_edge(start_slbroker, secret / "ring", f"ipc://{tmp_path}/bus")
+    handler = start_slbroker("handler", "--bus", f"ipc://{tmp_path}/bus", "--keys", str(ring))
+    handler.wait_for("handler ready")
+    edge.process.wait_for("joins pool default")
+    site = Site.of(edge.process, edge.port, handler, tmp_path)
+    for number in (1, 2):
+        site.call(number)
+        rotated = keys.rotate_file(ring, time.time())
+        site.call(10 + number)
+        rotate_secret(secret, number, rotated)
+        for process in (edge.process, handler):
+            process.wait_for(f"loaded again: {rotated.current.id.decode()} signs")
+    site.call(3)
+    until(lambda: site.figures()["absorbed"] == 5, what="every ACK absorbed")
+    assert site.lines() == (0, 0)
+    assert not re.search(r"WARNING|ERROR", edge.process.log + handler.log)
+
+
+def test_a_ring_that_is_broken_while_it_serves_is_told_of_once_and_mended_by_itself(
+    start_slbroker: Start, tmp_path: Path
+) -> None:
+    site = Site(start_slbroker, tmp_path, brokered=False, same=True)
+    good = site.ring.read_text()
+    for process, path in ((site.handler, site.ring), (site.edge, site.edge_ring)):
+        path.write_text("garbled")
+        process.wait_for("not reloaded, the old one stays in use: ")
+    site.call(1)
+    time.sleep(QUIET)
+    for process, path in ((site.handler, site.ring), (site.edge, site.edge_ring)):
+        assert process.log.count("not reloaded") == 1
+        path.write_text(good)
+        process.wait_for("loaded again, unchanged")
+    site.call(2)
+    until(lambda: site.figures()["absorbed"] == 2, what="both ACKs absorbed")
+
+
 def test_an_edge_left_behind_by_two_rotations_is_told_of_as_such(start_slbroker: Start, tmp_path: Path) -> None:
     site = Site(start_slbroker, tmp_path, brokered=False, same=True)
-    for _ in range(2):
-        keys.rotate_file(site.edge_ring, time.time())
-    keys.save(site.ring, keys.load(site.edge_ring))
+    keys.save(site.ring, keys.load(site.edge_ring).rotate(time.time()).rotate(time.time()))  # and the edge's is not
     site.handler.send(signal.SIGHUP)
-    advice = "the ring was rotated, and not all have read it: send SIGHUP to both ends"
+    advice = "the ring was rotated, and not all have its new file"
     assert site.edge.wait_for(AT_THE_EDGE).endswith(advice)
     assert site.handler.wait_for(AT_THE_HANDLER).endswith(advice)
 

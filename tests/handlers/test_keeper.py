@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from slbroker.errors import PluginError
+from slbroker.filewatch import LOOK
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
 from slbroker.sip.parser import parse
@@ -19,7 +20,6 @@ from slbroker.testing import SOURCE
 from slbroker.totag import Signer
 from slbroker_handlers.keeper import PluginKeeper
 from slbroker_handlers.loader import PluginSource, load_plugin
-from slbroker_handlers.watch import LOOK, Watch
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
@@ -131,36 +131,6 @@ def test_rules_are_loaded_again_too(tmp_path: Path) -> None:
 
 def test_the_files_of_a_plugin_are_its_own(project: Project) -> None:
     assert project.source.files() == [project.file, project.neighbour]
-
-
-# Watching -------------------------------------------------------------------------------------------------------
-
-
-def test_a_change_counts_when_it_is_over(tmp_path: Path) -> None:
-    file = tmp_path / "p.py"
-    file.write_text("1")
-    watch = Watch([file], 0.0)
-    now = 0.0
-
-    def look() -> bool:
-        nonlocal now
-        now += LOOK
-        return watch.changed(now)
-
-    assert not look()
-    file.write_text("12")
-    assert not watch.changed(now)  # not due
-    assert not look()  # it may be half written
-    file.write_text("123")
-    assert not look()
-    assert look()
-    assert not look()
-    file.unlink()  # as an editor does that puts another file in its place
-    assert not look()
-    assert not look()
-    file.write_text("1234")
-    assert not look()
-    assert look()
 
 
 # Swapping -------------------------------------------------------------------------------------------------------

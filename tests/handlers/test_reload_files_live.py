@@ -125,7 +125,7 @@ def test_keys_rotated_inside_of_a_container_are_those_outside_too(container: Con
     before = keys.load(container.outside)
     container.rotate_inside()
     assert keys.load(container.outside).current == before.next
-    assert f"loaded again: {before.next.id.decode()} signs" in container.reload()
+    container.handler.wait_for(f"loaded again: {before.next.id.decode()} signs")  # with no signal
     assert not list(container.outside.parent.glob(".*ring*"))
 
 
@@ -137,6 +137,15 @@ def test_a_ring_replaced_behind_the_mount_of_one_file_is_said_to_be_out_of_reach
     log = container.reload()
     assert f"{container.ring} loaded again, unchanged: " in log
     assert f"key ring {container.ring} was replaced where it is mounted from" in log
+
+
+@as_root
+def test_a_ring_that_is_out_of_reach_is_told_of_with_no_signal(container: Container) -> None:
+    other = container.outside.with_name("other.ring")
+    keys.create(other)
+    other.rename(container.outside)
+    container.handler.wait_for(f"key ring {container.ring} was replaced where it is mounted from")
+    container.handler.wait_for(f"key ring {container.ring} loaded again, unchanged: ")
 
 
 # Releases -------------------------------------------------------------------------------------------------------

@@ -104,6 +104,20 @@ def test_sighup_loads_the_certificate_again(
     assert edge.stop() == 0
 
 
+def test_a_certificate_that_is_renewed_is_taken_up_with_no_signal(
+    start_slbroker: Start, authority: Authority, other: Pair, options: list[str], tmp_path: Path
+) -> None:
+    edge = start_slbroker("edge", *options)
+    port = int(edge.wait_for("edge ready").rpartition("tls:127.0.0.1:")[2].partition(",")[0])
+    assert shown_name(authority, port) == "first"
+    for name, renewed in (("cert.pem", other.certificate), ("key.pem", other.key)):
+        (tmp_path / "new").write_bytes(renewed.read_bytes())
+        (tmp_path / "new").rename(tmp_path / name)
+    edge.wait_for("cert.pem loaded again")
+    until(lambda: shown_name(authority, port) == "second", what="the new certificate")
+    assert "key ring" not in edge.log
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

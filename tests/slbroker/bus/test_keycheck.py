@@ -146,7 +146,7 @@ def test_a_worker_with_another_ring_is_warned_of_once_a_minute(desk: Desk, caplo
     key = OTHER.current
     assert warnings(caplog) == [
         f"worker w signs with a key that is not known here ({key.id.decode()}, fingerprint {key.fingerprint}): ACKs to"
-        " its replies are let through, not absorbed; give both ends the same --keys file and send SIGHUP to both"
+        " its replies are let through, not absorbed; give both ends the same --keys file"
     ]
     for _ in range(20):  # a HELLO again, as for another credit, is no news
         greet(desk, THEIRS)
@@ -174,7 +174,7 @@ def test_an_edge_two_rotations_behind_says_that_the_ring_was_rotated(
     greet(desk, Labels.of(RING.rotate(NOW).rotate(NOW), NOW))
     expire_slowly(desk, PATIENCE + 0.5)
     (line,) = warnings(caplog)
-    assert line.endswith("the ring was rotated, and not all have read it: send SIGHUP to both ends")
+    assert line.endswith("the ring was rotated, and not all have its new file")
 
 
 def test_words_that_change_nothing_do_not_put_the_warning_off(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import zmq
 
+from slbroker import filewatch
 from slbroker.bus import curve, sockets
 from slbroker.bus.address import BusAddress
 from slbroker.bus.curve import ClientKeys, KeyPair
@@ -265,3 +267,38 @@ def test_it_has_to_know_whom_to_let_in(folder: Path) -> None:
     curve.create(folder / "edge")
     with pytest.raises(ConfigError, match="name their public keys with --bus-clients"):
         ZapHandler(BusSecurity(folder / "edge.key_secret"))
+
+
+def test_keys_that_come_change_and_go_are_seen_by_themselves(folder: Path) -> None:
+    """What `BusService.follow` asks, and calls `reload` for."""
+
+    async def test(site: Site) -> None:
+        site.open(BusAddress("", "127.0.0.1", 0))
+        zap = site.zap
+        assert zap is not None
+        now = time.monotonic()
+
+        def is_seen() -> bool:
+            nonlocal now
+            seen = False
+            for _ in range(3):
+                now += filewatch.LOOK
+                seen |= zap.watch.changed(now)
+            return seen
+
+        assert not is_seen()
+        late = site.clients / "late.key"
+        late.write_bytes((folder / "stranger.key").read_bytes())
+        assert is_seen()
+        zap.reload()
+        assert not is_seen()
+        late.write_text("garbled")
+        assert is_seen()
+        with pytest.raises(KeyFileError):
+            zap.reload()
+        late.unlink()
+        assert is_seen()
+        zap.reload()
+        assert not is_seen()
+
+    play(folder, test)

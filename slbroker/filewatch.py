@@ -1,4 +1,10 @@
-"""Whether files have changed since the last look, for `--reload`."""
+"""Whether files have changed since the last look: key rings, certificates, plugins, wherever they come from.
+
+A file may be written in place, or another be given its name; the name may be a link that is turned elsewhere, itself
+(releases of a plugin) or above (`..data` in what Kubernetes mounts); a mount of a single file shows the one that was
+there, as long as it is not written. One stat says all of that. inotify would be told of each of them elsewhere, and of
+files of another host (NFS) never.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOK: Final = 0.5  # seconds between two looks
-_GONE: Final = ("", 0, 0, 0)
+_GONE: Final = ("",)
 
 
 class Watch:
@@ -48,13 +54,18 @@ class Watch:
         self._seen = {file: self._seen.get(file) or _stamp(file) for file in (*files, *others)}
 
 
-def _stamp(file: Path) -> tuple[str, int, int, int]:
+def _stamp(file: Path) -> tuple[str | int, ...]:
     """Return what tells a file from another and from itself when it was written.
 
-    Two releases may share a file that is the same in both (hard links), so the way there counts too.
+    Two releases may share a file that is the same in both (hard links), so the way there counts too, and neither the
+    number of links nor ctime, which changes with it.
     """
     try:
         status = file.stat()
-        return os.path.realpath(file), status.st_mtime_ns, status.st_size, status.st_ino
+        return (
+            os.path.realpath(file), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size,
+            status.st_mode, status.st_uid, status.st_gid,  # who may read it
+            status.st_nlink == 0,  # a mount of this file alone shows it, and where it comes from another has its name
+        )  # fmt: skip
     except OSError:
         return _GONE  # an editor that writes another file and gives it the name
