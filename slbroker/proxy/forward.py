@@ -167,9 +167,7 @@ class Onward:
     def _record(self, head: Head, hop: Hop, params: bytes) -> None:
         leaves = Flow(hop.transport, listener_id(hop.listen), hop.host, hop.port, hop.connection)
         came = (self.arrival.source.listen, self.back)
-        lines = record_routes(
-            self.message, self.forwarder.seals, came, (hop.listen, leaves if hop.connection else None), params
-        )
+        lines = record_routes(self.message, self.forwarder.seals, came, (hop.listen, leaves), params)
         at = 1 if self.message.first(b"max-forwards") is not None else 2  # behind the one that we have put there
         for line in reversed(lines):
             head.insert(at, b"record-route", line)

@@ -3,8 +3,9 @@
     Record-Route: <sip:TOKEN@198.51.100.1:5060;r2=on;lr>                  where the request leaves
     Record-Route: <sip:TOKEN@203.0.113.5:5060;transport=tcp;r2=on;lr>     where it came in
 
-One stands for both where these are the same, and there is no `r2`, as with Kamailio's `enable_double_rr`. A token in
-the place of the user leads back to the connection or address on that side (`flow`, `route`).
+A token in the place of the user leads back to the connection or address on that side (`flow`, `route`). One line stands
+for both where the sides are the same, as with Kamailio's `enable_double_rr`; it has no `r2`, and `hop` has the token of
+the far side. So each end's requests go where the first one came from or went, and nobody is believed a destination.
 """
 
 from __future__ import annotations
@@ -26,23 +27,22 @@ MAX_LISTENS: Final = 256  # addresses an edge has
 
 
 def record_routes(
-    message: Message, seals: Seals, came: tuple[str, Flow], leaves: tuple[str, Flow | None], params: bytes = b""
+    message: Message, seals: Seals, came: tuple[str, Flow], leaves: tuple[str, Flow], params: bytes = b""
 ) -> list[bytes]:
     """Return the Record-Route lines of a request that may set up a dialog, the one for the far side first.
 
-    `came` and `leaves` are listen addresses; with the flow the request came by, and with the one it goes by if that is
-    a connection which only a token can name. `params` stand behind all others, in each. [] inside a dialog, whose route
-    is set.
+    `came` and `leaves` are listen addresses with the flows that the request came by, and goes by. `params` stand behind
+    all others, in each. [] inside a dialog, whose route is set.
     """
     if message.method in _NO_DIALOG or message.to_tag:
         return []
     secure = message.uri[:5].lower() == b"sips:"
     back = seals.route.token(came[1].write(), framed(TO_CALLER, message.call_id, message.from_tag))
-    if came[0] == leaves[0] and leaves[1] is None:
-        return [b"Record-Route: <%b;lr%b>" % (uri_of(came[0], back, secure), params)]
-    on = leaves[1] and seals.route.token(leaves[1].write(), framed(TO_CALLEE, message.call_id, message.from_tag))
+    on = seals.route.token(leaves[1].write(), framed(TO_CALLEE, message.call_id, message.from_tag))
+    if came[0] == leaves[0]:
+        return [b"Record-Route: <%b;hop=%b;lr%b>" % (uri_of(came[0], back, secure), on, params)]
     return [
-        b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(leaves[0], on or b"", secure), params),
+        b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(leaves[0], on, secure), params),
         b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(came[0], back, secure), params),
     ]
 

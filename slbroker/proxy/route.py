@@ -5,8 +5,10 @@
     Route that names us       taken off, both of them where we wrote two
     to a strict router        the next Route has no `lr`: it becomes the Request-URI, which becomes the last Route
 
-What our Record-Route and Path say in the place of the user is a flow token (`flow`). It shows that the dialog was set
-up by way of us, and tells where the peer is whose address is no use: behind NAT, or at the end of a WebSocket.
+What our Record-Route and Path say in the place of the user, and in `hop`, is a flow token (`flow`). It tells where the
+first request of the dialog came from, and where it went: behind NAT, at the end of a WebSocket, or a next hop that was
+chosen. That is where the others go, too. The Routes that are left, and the Request-URI, are only a peer's word for it:
+with a token in front of them anybody who has once called through here could have us send to whom he likes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from slbroker.proxy.names import is_us, port_of, transport_of
 from slbroker.sip.uri import InvalidUri, parse_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from slbroker.proxy.flow import Flow, Seals
     from slbroker.proxy.head import Head
     from slbroker.proxy.names import Us
@@ -74,8 +78,8 @@ def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -
     target = _checked(routes[ours][3])
     if "lr" not in routes[ours][3].uri.params:
         _to_strict(head, uri)
-        return Routed(target, target, None, signed)
-    return Routed(uri, target, None, signed)
+        uri = target
+    return Routed(uri, target, flow, signed)
 
 
 def _checked(address: Address) -> bytes:
@@ -112,24 +116,31 @@ def _split_behind_user(raw: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _read_marks(marks: list[Uri], message: Message, seals: Seals) -> tuple[bool, Flow | None]:
-    """Return whether one of these URIs of ours has a token of ours, and the flow that this request is to take."""
-    signed = False
-    for uri in marks:
-        token = uri.user.encode("utf-8", "surrogateescape")
-        if not token:
-            continue
+    """Return whether one of these URIs of ours has a token of ours, and the flow that this request is to take.
+
+    Of two for this way, of a request that came by here twice, the one that leads further counts: the last.
+    """
+    signed, flow = False, None
+    for token in _tokens(marks):
         # Which of the two tags the token is bound to says who sends: for the other one it is meant.
         for way, meant, other in (
             (TO_CALLER, message.to_tag, message.from_tag),
             (TO_CALLEE, message.from_tag, message.to_tag),
         ):
             if meant and (found := seals.route.open(token, framed(way, message.call_id, meant))) is not None:
-                return True, read_flow(found)
-            if other and seals.route.open(token, framed(way, message.call_id, other)) is not None:
+                signed, flow = True, read_flow(found)
+            elif other and seals.route.open(token, framed(way, message.call_id, other)) is not None:
                 signed = True
         if (found := seals.path.open(token, b"")) is not None:
-            return True, read_flow(found)
-    return signed, None
+            signed, flow = True, read_flow(found)
+    return signed, flow
+
+
+def _tokens(marks: list[Uri]) -> Iterator[bytes]:
+    for uri in marks:
+        for token in (uri.user, uri.params.get("hop")):
+            if token:
+                yield token.encode("utf-8", "surrogateescape")
 
 
 # Lines --------------------------------------------------------------------------------------------------------------

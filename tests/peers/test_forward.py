@@ -167,7 +167,7 @@ def comparable(data: bytes) -> bytes:
             head, *params = re.sub(rb";(branch=z9hG4bK(?=s1|[0-9a-f]{4}\.)[^;]*|flow=[^;]*)", b"", via).split(b";")
             lines.append(b";".join((head, *sorted(params))) + comma + rest)
         elif name in (b"record-route", b"path"):
-            lines.append(re.sub(rb"sip:f1[^@]*@", b"sip:", line))
+            lines.append(re.sub(rb"(?<=sip:)f1[^@]*@|;hop=[^;>]*", b"", line))
         else:
             lines.append(line)
     return b"\r\n".join((*lines, b"", data.partition(b"\r\n\r\n")[2]))
