@@ -3,6 +3,8 @@
     SlbrokerError
     ├── PeerError            a SIP peer sent something we will not serve
     │   ├── Reject           ... and is told so: carries the SIP status and reason
+    │   │   ├── Unreachable      ... because its next hop cannot be had
+    │   │   └── NoWhere          ... because nothing says where it goes on to
     │   └── Drop             ... and hears nothing, because RFC 3261 wants silence
     ├── EnvelopeError        the other end of the bus sent bytes that are no envelope
     └── UserError            the person at the keyboard can mend it: one line, one exit code
@@ -53,6 +55,14 @@ class Reject(PeerError):
         self.status = status
         self.reason = reason
         self.extra = extra
+
+
+class Unreachable(Reject):
+    """A request that was to go on, and whose next hop cannot be had."""
+
+
+class NoWhere(Reject):
+    """A request that was to go on, and nobody has said where to."""
 
 
 class Drop(PeerError):

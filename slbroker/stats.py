@@ -1,4 +1,8 @@
-"""The fates of messages: every message that reached an edge ends in exactly one, and they add up."""
+"""The fates of messages: every message that reached an edge ends in exactly one, and they add up.
+
+Requests and ACKs have theirs in `Fates`. Replies to what an edge has forwarded have a law of their own: received is
+forwarded and dropped, by cause.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +32,9 @@ class Fates:
         self.repeated = 0  # requests sent again while they were in flight: the one answer serves
         self.absorbed = 0  # ACKs that the filter recognised
         self.passed = 0  # ACKs let through to a handler
-        self.forwarded = 0  # ACKs let through to the next hop
+        self.forwarded = 0  # sent on to a next hop: requests, CANCELs, ACKs let through
         self.shed = 0  # answered 503 for want of a worker or credit
-        self.failed = 0  # answered 500 because no worker answered
+        self.failed = 0  # answered with an error because no worker answered, or no next hop could be reached
         self.dropped: dict[str, int] = {}  # left unanswered, by cause
 
     def drop(self, cause: str, count: int = 1) -> None:
@@ -48,3 +52,24 @@ class Fates:
         unaccounted = self.received - self.ended() - in_flight
         counters = {name: getattr(self, name) for name in self.__slots__}
         return counters | {"in_flight": in_flight, "unaccounted": unaccounted}
+
+
+class Replies:
+    """Counters of the replies that came to an edge from those to whom it forwards."""
+
+    __slots__ = ("dropped", "forwarded", "received")
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.forwarded = 0  # sent back where the request came from
+        self.dropped: dict[str, int] = {}  # by cause: bad-reply, not-ours, forged, no-via (`proxy.backward`), gone
+
+    def drop(self, cause: str) -> None:
+        """Count one reply that goes nowhere."""
+        self.dropped[cause] = self.dropped.get(cause, 0) + 1
+
+    def figures(self) -> dict[str, Any]:
+        """Return the counters by name; `unaccounted` is as in `Fates`."""
+        unaccounted = self.received - self.forwarded - sum(self.dropped.values())
+        counters = {"received": self.received, "forwarded": self.forwarded, "dropped": dict(self.dropped)}
+        return counters | {"unaccounted": unaccounted}

@@ -34,7 +34,6 @@ UNFINISHED = {
     "slbroker.proxy.health.counted_statuses",
     "slbroker.proxy.health.Health.of_flags",
     "slbroker.proxy.health.Health.is_pinged",
-    "slbroker.proxy.locate.locate",
 }
 
 

@@ -102,6 +102,7 @@ cdef Job make_job(Parsed *parsed, bytes method, bytes data, tuple address, unsig
     job.choice = ANY
     job.size = PyBytes_GET_SIZE(data)
     job.listener = listener
+    job.data = data
     job.reply_to = address if reply_port == source.port else (address[0], reply_port, *address[2:])
     return job
 

@@ -8,7 +8,8 @@ Every message taken in meets one fate (`slbroker.stats.Fates`).
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Cause, Dispatcher
@@ -16,7 +17,8 @@ from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.jobs import Job
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
-from slbroker.errors import Drop
+from slbroker.errors import Drop, NoWhere, Unreachable
+from slbroker.sip.message import Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
 from slbroker.sip.slerrors import SlError, error_text
@@ -39,21 +41,16 @@ if TYPE_CHECKING:
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Ack, Address, Dialog, Reading
     from slbroker_edge.ackfilter import AckFilter
+    from slbroker_edge.listener import Listener
+    from slbroker_edge.onward import Forwarding, Order, Outcome
     from slbroker_edge.remembered import Remembered
 
 logger = logging.getLogger(__name__)
 
-
-class Listener(Protocol):
-    """A socket that requests came in on, and that their replies leave from."""
-
-    name: str  # in Kamailio's form, "udp:127.0.0.1:5060"
-
-    def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
-        """Send each reply to its address; return how many went."""
-
-    def finish(self) -> None:
-        """Close the connection when what was sent has been written. A socket without connections stays as it is."""
+# What an edge with our keys writes where a later message finds its way by it: the beginning of its branches
+# (`proxy.branch`), and of the tokens in its Record-Route and Path (`proxy.flow`).
+SIGNED_VIA = b"z9hG4bKs1"
+SIGNED_ROUTE = b":f1"
 
 
 class Edge:
@@ -77,6 +74,7 @@ class Edge:
         self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
         self.fates = Fates()
         self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
+        self.forwarding: Forwarding | None = None  # set by who has sockets for it
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._repeats: Repeats[Job] = Repeats(is_repeat)
@@ -99,11 +97,11 @@ class Edge:
         if acks:  # they answer what was replied to before, so they come before what is new
             self._absorb(acks, listener, now)
         done = 0
-        for before, one, address in alone:
+        for before, one, data, address in alone:
             if done < before:
                 self._hand_out(jobs[done:before], now)
                 done = before
-            self._take_alone(one, address, listener, now)
+            self._take_alone(one, data, address, listener, now)
         if done < len(jobs):
             self._hand_out(jobs[done:] if done else jobs, now)
         if self.dispatcher.ended:
@@ -115,28 +113,49 @@ class Edge:
             for ack, data, address in acks:
                 self._pass_on(ack, data, address, listener, now)
             return
-        rest = len(self.ack_filter.absorb(acks, now))
-        self.fates.absorbed += len(acks) - rest
-        if rest:
-            self.fates.drop("ack", rest)
+        rest = self.ack_filter.absorb(acks, now)
+        self.fates.absorbed += len(acks) - len(rest)
+        for ack, data, address in rest:
+            self._let_through(ack, data, address, listener, now)
 
     def _pass_on(self, ack: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
         """Give an ACK, absorbed or not, to a worker that has asked for such."""
-        choice = self.routes.choose(ack, listener.name)
+        choice = self.routes.choose(ack, listener.name, address[0])
         absorbed = self.ack_filter.absorbs(ack, now)
         asks = FILTERED_ACK if absorbed else b"ACK"
         if self.dispatcher.takes(asks, choice):
             whole = read_ack(data, address, listener.name, self.checks, asks)
-            self._desk.submit(Job(whole, asks, choice, len(data), listener, address), now)
+            self._desk.submit(Job(whole, asks, choice, len(data), listener, address, data=data), now)
         elif absorbed:
             self.fates.absorbed += 1
         else:
+            self._let_through(ack, data, address, listener, now)
+
+    def _let_through(self, ack: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
+        """Send on an ACK to a reply that is none of ours."""
+        forwarding = self.forwarding
+        if forwarding is None or not forwarding.cares_for(data, SIGNED_ROUTE):
             self.fates.drop("ack")
+            return
+        hop = self.routes.choose(ack, listener.name, address[0]).hop
+        source = Source(address[0], address[1], listener.name)
+        forwarding.forward(data, source, listener, now, self._ack_has_gone, forwarding.order(hop))
+
+    def _ack_has_gone(self, outcome: Outcome) -> None:
+        if outcome is None:
+            self.fates.forwarded += 1
+        else:
+            self.fates.drop(outcome.cause if isinstance(outcome, Drop) else "ack")
 
     def _hand_out(self, jobs: list[Job], now: float) -> None:
         """Give requests that workers get unasked to the dispatcher, those left out that repeat one in flight."""
         if self.draining:
             jobs = [job for job in jobs if not self._turn_away(job)]
+        if self.policies.routes:
+            for job in jobs:
+                job.choice = self.routes.choose(job.reading, job.listener.name, job.reply_to[0])
+            if self.routes.has_hops:
+                jobs = [job for job in jobs if job.choice.hop is None or not self._send_on(job, now)]
         remembered = self.remembered
         if remembered is not None and not self.policies.routes:
             jobs = self._say_again(remembered, DEFAULT_POOL, jobs, self._repeats, now)
@@ -152,7 +171,6 @@ class Edge:
     def _hand_out_by_routes(self, jobs: list[Job], now: float) -> None:
         remembered = self.remembered
         for job in jobs:
-            job.choice = self.routes.choose(job.reading, job.listener.name)
             if remembered is None:
                 self._desk.submit(job, now)
                 continue
@@ -178,26 +196,76 @@ class Edge:
         self._reply_busy(job)
         return True
 
-    def _take_alone(self, one: Job | Drop | BadRequest, address: Address, listener: Listener, now: float) -> None:
-        """Take what has its own way: what is dropped, what is answered here, and a CANCEL."""
+    def _take_alone(
+        self, one: Job | Drop | BadRequest, data: bytes, address: Address, listener: Listener, now: float
+    ) -> None:
+        """Take what has its own way: what is dropped, what is answered here, replies, and a CANCEL."""
         if isinstance(one, Drop):
-            self.fates.drop(one.cause)
+            if one.cause != "response" or not self._take_reply(data, listener, now):
+                self.fates.drop(one.cause)
         elif isinstance(one, BadRequest):
             self._reply_bad(one, address, listener)
         else:
-            one.choice = self.routes.choose(one.reading, listener.name)
+            one.choice = self.routes.choose(one.reading, listener.name, address[0])
             if not self.dispatcher.takes(one.asks, one.choice):
-                self.fates.drop("cancel")
+                if not self._send_on(one, now):
+                    self.fates.drop("cancel")
             elif self._repeats.enter(one):
                 self._desk.submit(one, now)
             else:
                 self.fates.repeated += 1
 
+    def _take_reply(self, data: bytes, listener: Listener, now: float) -> bool:
+        """Send a reply back; return False where this edge has nothing to do with any."""
+        forwarding = self.forwarding
+        if forwarding is None or not forwarding.cares_for(data, SIGNED_VIA):
+            return False
+        self.fates.received -= 1  # replies have a law of their own
+        forwarding.take_reply(data, listener, now)
+        return True
+
+    # Requests go on ---------------------------------------------------------------------------------------------
+
+    def _send_on(self, job: Job, now: float, order: Order | None = None) -> bool:
+        """Send a request on, where its route or --pass says or an `order`; return whether that is its end.
+
+        That of a CANCEL or an ACK which is to go nowhere is not.
+        """
+        forwarding = self.forwarding
+        if forwarding is None or (job.asks and not forwarding.cares_for(job.data, SIGNED_ROUTE)):
+            return False
+        source = unpack_request(job.reading.packed)[1]
+        end = partial(self._has_gone, job)
+        forwarding.forward(job.data, source, job.listener, now, end, order or forwarding.order(job.choice.hop))
+        return True
+
+    def _has_gone(self, job: Job, outcome: Outcome) -> None:
+        """Count what became of a request that was to go on; answer it where it has not."""
+        fates = self.fates
+        if outcome is None:
+            fates.forwarded += 1
+        elif isinstance(outcome, Drop):
+            fates.drop(outcome.cause)
+        elif job.asks == b"ACK":
+            fates.drop("ack")
+        elif isinstance(outcome, NoWhere):
+            if job.asks:
+                fates.drop("cancel")
+            else:
+                self._fail(job)
+        else:
+            message = _message_of(job)
+            self._reply_ourselves(message, job.listener, job.reply_to, outcome.status, outcome.reason, outcome.extra)
+            if isinstance(outcome, Unreachable):
+                fates.failed += 1
+            else:
+                fates.replied += 1
+
     def _reply_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
         """Answer a malformed request, if it says where to and is one that is answered."""
         try:
             if bad.message.method == b"CANCEL":
-                choice = self.routes.choose(bad.message, listener.name)
+                choice = self.routes.choose(bad.message, listener.name, address[0])
                 if not self.dispatcher.takes(b"CANCEL", choice):
                     raise Drop("cancel")
             reply_to = reply_address(address, stamp_message(bad.message, address, listener.name))
@@ -357,12 +425,15 @@ class Edge:
     @property
     def in_flight(self) -> int:
         """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
-        return self._desk.in_flight + len(self.dispatcher.ended)
+        pending = self.forwarding.pending if self.forwarding is not None else 0
+        return self._desk.in_flight + len(self.dispatcher.ended) + pending
 
     # Replies go out ---------------------------------------------------------------------------------------------
 
     def flush(self, now: float) -> None:
         """Send what is in the outbox, a batch for each socket, and arm the filter for what has really gone."""
+        if self.forwarding is not None:
+            self.forwarding.flush()
         if not self._outbox and not self._closing:
             return
         outbox, self._outbox = self._outbox, {}

@@ -20,17 +20,21 @@ from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
 from slbroker.filewatch import Watch
 from slbroker.listen import SECURE
+from slbroker.proxy.flow import Seals
 from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
 from slbroker.tls import server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
+from slbroker_edge.destinations import Destinations
 from slbroker_edge.edge import Edge
 from slbroker_edge.filterfile import FilterFile
+from slbroker_edge.onward import Forwarding
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
+from slbroker_edge.transports.outgoing import Outgoing
 from slbroker_edge.transports.pacing import PacedReader
 from slbroker_edge.transports.streams import EVENTS, Streams
 from slbroker_edge.transports.tls import TlsConnections
@@ -69,6 +73,11 @@ class EdgeService(BusService):
         self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
         self._tell_keys()
         self._listeners: list[UdpListener] = []
+        outgoing = Outgoing(self._listeners, self._standing)
+        self.edge.forwarding = self._forwarding = Forwarding(
+            settings.forwarding, self._make_seals(), settings.checks, Destinations(), outgoing
+        )
+        self._forwarding.is_used |= self.edge.routes.has_hops
         self._readers: list[PacedReader] = []
         self._stream_reader: PacedReader | None = None
         self._streams: Streams | None = None
@@ -86,6 +95,10 @@ class EdgeService(BusService):
         ring = self._ring_file.ring
         return Signer(ring.current, ring.accepted(time.time()))
 
+    def _make_seals(self) -> Seals:
+        ring = self._ring_file.ring
+        return Seals(ring.current, ring.accepted(time.time()), ring.all_keys())
+
     def _tell_keys(self) -> None:
         self.edge.dispatcher.use_keys(Labels.of(self._ring_file.ring, time.time()).keys, time.monotonic())
 
@@ -97,6 +110,8 @@ class EdgeService(BusService):
         loop = asyncio.get_running_loop()
         room = self._make_room()
         names = [self._listen(address, room) for address in settings.listen]
+        for name in names:
+            self._forwarding.is_ours(name)
         bus = settings.bus.of_process(settings.process)
         self._bus = self.bind(bus, self._on_envelope, self._on_bus, self._on_revoked)
         self.follow(self._ring_file.watch, self._take_ring)
@@ -130,6 +145,9 @@ class EdgeService(BusService):
             sock.close()
             raise ConfigError(f"{address} has no certificate: name it with --tls-cert FILE and --tls-key FILE")
         return self._streams.listen(address.transport, sock, self._maker(address.transport), address.advertised)
+
+    def _standing(self, name: bytes) -> Connection | None:
+        return self._streams.standing(name) if self._streams is not None else None
 
     def _maker(self, transport: str) -> MakeConnection:
         """Return what makes the connections of a listener."""
@@ -226,6 +244,7 @@ class EdgeService(BusService):
         return {
             "name": self.name,
             **self.edge.fates.figures(self.edge.in_flight),
+            **({"replies": self._forwarding.figures()} if self._forwarding.is_used else {}),
             "kernel_drops": self._buffers.dropped if self._buffers is not None else 0,
             "send_failures": self.edge.send_failures,
             "bad_answers": self.edge.bad_answers,
@@ -253,6 +272,7 @@ class EdgeService(BusService):
     def _take_ring(self) -> None:
         self._ring_file.load_again()
         self.edge.ack_filter.signer = self._make_signer()
+        self._forwarding.use_keys(self._make_seals())
         self._tell_keys()
 
     def _reload_tls(self) -> None:

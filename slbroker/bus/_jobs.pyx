@@ -15,7 +15,7 @@ cdef enum:
 
 cdef class Job:
 
-    def __init__(self, reading, bytes asks not None, choice, Py_ssize_t size, listener=None, reply_to=None, uint64_t key=0):
+    def __init__(self, reading, bytes asks not None, choice, Py_ssize_t size, listener=None, reply_to=None, uint64_t key=0, bytes data=b""):
         self.reading = reading
         self.key = key
         self.asks = asks
@@ -25,6 +25,7 @@ cdef class Job:
         self.reply_to = reply_to
         self.number = 0
         self.batch = b""
+        self.data = data
 
 
 def number_jobs(list jobs not None, unsigned long long first, double now):

@@ -1,4 +1,4 @@
-"""Which pool of workers gets a request, where a route leaves a choice."""
+"""Which pool of workers gets a request, where a route leaves a choice; or to which next hop it goes on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from slbroker.proxy.nexthop import Group, NextHop
+
 DEFAULT_POOL: Final = "default"
 
 
 class Choice(NamedTuple):
-    """Pools and their weights: `default` has 95 parts, `canary` 5."""
+    """Pools and their weights: `default` has 95 parts, `canary` 5. Without any pool, the next hop."""
 
     pools: tuple[str, ...]
     weights: tuple[int, ...]
+    hop: NextHop | Group | None = None
 
     def pick(self, call_id: bytes, staffed: Collection[str]) -> str:
         """Return the pool for a call: always the same while the same pools are `staffed`, which have workers.

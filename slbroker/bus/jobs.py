@@ -26,19 +26,20 @@ class Job:
     """One request from its arrival to its end."""
 
     __slots__ = (
-        "asks", "batch", "choice", "given", "key", "last_worker", "listener", "number", "queued", "reading", "reply_to",
-        "size", "tries",
+        "asks", "batch", "choice", "data", "given", "key", "last_worker", "listener", "number", "queued", "reading",
+        "reply_to", "size", "tries",
     )  # fmt: skip
 
     def __init__(
         self, reading: Reading, asks: bytes, choice: Choice, size: int, listener: Any = None, reply_to: Any = None,
-        key: int = 0,
+        key: int = 0, data: bytes = b"",
     ) -> None:  # fmt: skip
         """`asks` is the method when only workers that asked for it may have the job (ACK, CANCEL), else b"".
 
         `choice` says which pools may have it; `size` is the request's, in bytes. Where its reply goes, `listener` and
         `reply_to`, is the edge's affair: no worker is told, and the bus looks at neither. `key` is what it has in
-        common with its repeats (`request_key`), 0 where nobody looks for those.
+        common with its repeats (`request_key`), 0 where nobody looks for those. `data` is the request as it came, for
+        when it goes on.
         """
         self.reading = reading
         self.key = key
@@ -47,6 +48,7 @@ class Job:
         self.size = size
         self.listener = listener
         self.reply_to = reply_to
+        self.data = data
         self.number = 0
         self.queued = 0.0
         self.given = 0.0

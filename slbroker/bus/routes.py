@@ -2,6 +2,7 @@
 
 pool=premium method=INVITE user=900* domain=*.example.com listen=udp:192.0.2.7:5060
 pool=default:95,canary:5 method=REGISTER,SUBSCRIBE
+pass=sip:10.0.0.5:5060 source=192.0.2.0/24,2001:db8::/32
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from slbroker.bus.choice import ANY, DEFAULT_POOL, Choice
 from slbroker.errors import ConfigError
 from slbroker.patterns import Matcher, matcher
 from slbroker.sip.grammar import is_token
+from slbroker.sip.networks import Networks, in_networks, read_networks
 from slbroker.sip.uri import InvalidUri, parse_uri, plain_host
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ RECORDERS: Final = "record"  # the pool of `slbroker record`, which answers noth
 MAX_WEIGHT: Final = 1_000_000
 _ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - as a socket on all addresses has it in its name
 _ANY_IPV6: Final = "[::]"
-_WORDS: Final = ("pool", "method", "user", "domain", "listen")
+_WORDS: Final = ("pool", "pass", "method", "user", "domain", "source", "listen")
 _match_pool = re.compile(r"[\w.-]{1,128}", re.ASCII).fullmatch
 _match_share = re.compile(r"([\w.-]{1,128})(?::([0-9]{1,7}))?", re.ASCII).fullmatch
 
@@ -39,37 +41,43 @@ class Routable(Protocol):
 
 
 class Route(NamedTuple):
-    """A choice of pools, and the requests it is for; None matches any."""
+    """A choice of pools, or a next hop, and the requests it is for; None matches any."""
 
     choice: Choice
     methods: frozenset[bytes] | None = None
     user: Matcher | None = None
     domain: Matcher | None = None
     listen: str | None = None
+    source: Networks | None = None
 
     @classmethod
     def read(cls, text: str) -> Route:
         """Return the route that `text` writes; raise ConfigError when it is none."""
         words: dict[str, str] = {}
-        for word in text.replace(";", " ").split():
+        for word in _split_words(text):
             name, _, value = word.partition("=")
             if name not in _WORDS or not value or name in words:
                 raise ConfigError(f"route {text!r}: {word!r} is none of {', '.join(f'{each}=...' for each in _WORDS)}")
             words[name] = value
-        if "pool" not in words:
-            raise ConfigError(f"route {text!r}: say where to, such as pool=premium or pool=default:95,canary:5")
+        if ("pool" in words) == ("pass" in words):
+            raise ConfigError(
+                f"route {text!r}: say where to, such as pool=premium, pool=default:95,canary:5 or pass=sip:10.0.0.5"
+            )
         user, domain = words.get("user"), words.get("domain")
         return cls(
-            read_choice(words["pool"]),
+            read_choice(words["pool"]) if "pool" in words else _read_pass(words["pass"]),
             _read_methods(words["method"]) if "method" in words else None,
             None if user is None else matcher(user),
             None if domain is None else matcher(plain_host(domain)),
             words.get("listen"),
+            _read_sources(words["source"]) if "source" in words else None,
         )
 
-    def matches(self, request: Routable, listen: str) -> bool:
-        """Return whether `request`, which asked the address of ours named `listen`, is for this route."""
+    def matches(self, request: Routable, listen: str, host: str = "") -> bool:
+        """Return whether `request`, which `host` sent to the address of ours named `listen`, is for this route."""
         if self.methods is not None and request.method not in self.methods:
+            return False
+        if self.source is not None and not in_networks(host, self.source):
             return False
         if self.listen is not None and not _is_at(self.listen, listen):
             return False
@@ -85,7 +93,8 @@ class Routes:
     def __init__(self, routes: Sequence[Route] = ()) -> None:
         self._routes = tuple(routes)
         # Without routes there is nothing to look at, and that is the usual case.
-        self.choose: Callable[[Routable, str], Choice] = self._choose if routes else _choose_any
+        self.choose: Callable[..., Choice] = self._choose if routes else _choose_any
+        self.has_hops = any(route.choice.hop is not None for route in routes)  # some never see a handler
 
     @property
     def pools(self) -> frozenset[str]:
@@ -98,15 +107,15 @@ class Routes:
         pools = tuple(self.pools)
         return Choice(pools, (1,) * len(pools))
 
-    def _choose(self, request: Routable, listen: str) -> Choice:
+    def _choose(self, request: Routable, listen: str, host: str = "") -> Choice:
         """Return where `request` goes: what the first route that matches says, else the pool `default`."""
         for route in self._routes:
-            if route.matches(request, listen):
+            if route.matches(request, listen, host):
                 return route.choice
         return ANY
 
 
-def _choose_any(_request: Routable, _listen: str) -> Choice:
+def _choose_any(_request: Routable, _listen: str, _host: str = "") -> Choice:
     return ANY
 
 
@@ -144,6 +153,31 @@ def read_choice(text: str) -> Choice:
     if len(found) != len(parts) or len(set(names)) != len(names) or not 0 < sum(weights) <= MAX_WEIGHT:
         raise ConfigError(f"pool {text!r}: write NAME, or NAME:WEIGHT,NAME:WEIGHT such as default:95,canary:5")
     return Choice(tuple(names), tuple(weights))
+
+
+def _split_words(text: str) -> list[str]:
+    """Return the words of a route: blanks are between them, or ";", which may be before a next hop's parameter, too."""
+    words: list[str] = []
+    for chunk in text.split():
+        for at, piece in enumerate(filter(None, chunk.split(";"))):
+            if at and words[-1].startswith("pass=") and piece.partition("=")[0] not in _WORDS:
+                words[-1] += f";{piece}"
+            else:
+                words.append(piece)
+    return words
+
+
+def _read_sources(text: str) -> Networks:
+    try:
+        return read_networks(text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"route: source={text}: {error}; write source=192.0.2.0/24,2001:db8::/32") from None
+
+
+def _read_pass(text: str) -> Choice:
+    from slbroker.proxy.nexthop import read_hop  # noqa: PLC0415 - an edge that forwards nothing does without it
+
+    return Choice((), (), read_hop(text))
 
 
 def _read_methods(text: str) -> frozenset[bytes]:

@@ -16,6 +16,7 @@ from slbroker.listen import SECURE, advertise, parse_listen_address
 from slbroker.option import shared
 from slbroker.settings.bus import refuse_open
 from slbroker.settings.edge import EdgeSettings
+from slbroker.settings.forwarding import check_passing
 from slbroker.settings.handler import KEMI, HandlerSettings
 from slbroker.settings.run import RunSettings
 from slbroker.sip.grammar import MAX_PORT
@@ -42,6 +43,7 @@ def run(settings: RunSettings) -> Callable[[], int]:
     from slbroker.tls import try_files
 
     _say_unused_tls(settings)
+    check_passing(settings.policies, settings.forwarding)
     listen = settings.listen or tuple(parse_listen_address(f"{each}:127.0.0.1:5060") for each in ("udp", "tcp"))
     listen = advertise(listen, settings.advertised)
     try_files(listen, settings.tls)
@@ -157,6 +159,7 @@ def edge(settings: EdgeSettings) -> Callable[[], int]:
         raise UsageError("--processes share a port, so it cannot be 0")
     try_files(listen, settings.tls)
     _check_routes(settings.policies.routes, listen)
+    check_passing(settings.policies, settings.forwarding)
     return partial(_serve_edge, shared(EdgeSettings, settings, listen=listen))
 
 

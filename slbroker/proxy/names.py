@@ -29,16 +29,20 @@ class OurNames:
         self._with_port: set[tuple[str, int]] = set()
         self._any_port: set[str] = set()
         for address in addresses:
-            self._with_port.add((plain_host(address.host), address.port))
-            if address.advertised:
-                host, port = _split(address.advertised)
-                self._with_port.add((host, port or address.port))  # as what we write names it
+            self.add(address)
         for alias in aliases:
             host, port = _split(alias)
             if port:
                 self._with_port.add((host, port))
             else:
                 self._any_port.add(host)
+
+    def add(self, address: ListenAddress) -> None:
+        """Take in one more address that we listen on."""
+        self._with_port.add((plain_host(address.host), address.port))
+        if address.advertised:
+            host, port = _split(address.advertised)
+            self._with_port.add((host, port or address.port))  # as what we write names it
 
     def __call__(self, host: str, port: int) -> bool:
         """Return whether they are ours."""

@@ -14,6 +14,7 @@ from slbroker.sip.retryafter import RetryAfter
 
 MAX_SERVER: Final = 128  # characters of a Server header: it goes into every reply
 _SILENCE: Final = "drop"
+ONWARD: Final = "pass"
 _match_percent = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII).fullmatch
 
 
@@ -72,14 +73,16 @@ class DispatchSettings:
 class Policies:
     """Where requests go, and what an edge does with those that no worker answers.
 
-    `answer_failures` and `answer_overload` are False for silence; `overload_budget` is 0.0 then. `retry_after` is in
-    each 503 of the edge's own. `shadow` is a pool that gets copies, and how many percent of the calls.
+    `answer_failures` and `answer_overload` are False for silence, and ONWARD where these requests go on to the next
+    hop; `overload_budget` is 0.0 for silence. `retry_after` is in each 503 of the edge's own. `shadow` is a pool that
+    gets copies, and how many percent of the calls.
     """
 
-    answer_failures: bool = option("--on-failure", OneOf({"500": True, _SILENCE: False}), default=True,
-        help="What a request gets that no worker has answered.", after="--tries")
-    answer_overload: bool = option("--overload", OneOf({"503": True, _SILENCE: False}), default=True,
-        help="What a request gets that no worker takes in time.")
+    answer_failures: bool | str = option("--on-failure", OneOf({"500": True, ONWARD: ONWARD, _SILENCE: False}),
+        default=True, help="What a request gets that no worker has answered; pass: it goes where --pass says.",
+        after="--tries")
+    answer_overload: bool | str = option("--overload", OneOf({"503": True, ONWARD: ONWARD, _SILENCE: False}),
+        default=True, help="What a request gets that no worker takes in time; pass: it goes where --pass says.")
     overload_budget: float = option("--overload-budget", Number(0, 1_000_000, "per second"), default=2_000.0,
         help="503s a second at most; beyond it there is silence.")
     retry_after: RetryAfter = option("--retry-after", Word("seconds|from-to|off", read_retry_after),
@@ -93,7 +96,8 @@ class Policies:
         word="off", metavar="TEXT|off")
     routes: tuple[Route, ...] = option("--route", Word("'pool=NAME WORD=...'", read_route), default=(),
         help="Pool for the requests that match all words: method=INVITE,BYE user=900* domain=*.example.com"
-        " listen=udp:...; weights: pool=default:95,canary:5. The first that matches counts; repeatable.",
+        " source=192.0.2.0/24 listen=udp:...; weights: pool=default:95,canary:5. With pass=sip:10.0.0.5 or"
+        " pass=group:1 instead they go on and see no handler. The first that matches counts; repeatable.",
         many=True, metavar="'pool=NAME WORD=...'", example="pool=premium method=INVITE user=900*")
     shadow: tuple[str, float] | None = option("--shadow", Word("pool[:percent]", read_shadow), default=None,
         help="Pool that gets a copy of the requests; its replies are compared and counted, never sent.",

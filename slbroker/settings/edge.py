@@ -12,6 +12,7 @@ from slbroker.option import File, Number, OneOf, Whole, Word, frozen, option, pa
 from slbroker.settings.bus import ADDRESS, BrokerAccess, BusSecurity, broker_access, server_security
 from slbroker.settings.connections import StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
+from slbroker.settings.forwarding import USUAL_FORWARDING, ForwardSettings
 from slbroker.sip.grammar import MAX_DATAGRAM, is_token
 from slbroker.sip.validate import DEFAULT, NAMES, USUAL, Checks
 
@@ -104,6 +105,7 @@ class EdgeSettings:
         help="Seconds between two looks at a busy socket, so that requests travel together; 0: each as it comes.")
     dispatch: DispatchSettings = part(DispatchSettings, default=DispatchSettings())
     policies: Policies = part(Policies, Policies, default=USUAL_POLICIES)
+    forwarding: ForwardSettings = part(ForwardSettings, default=USUAL_FORWARDING)
     tls: TlsSettings | None = part(TlsSettings, tls_settings, default=None)
     streams: StreamSettings = part(StreamSettings, default=StreamSettings())
     checks: Checks = part(CheckChoice, _checks, default=USUAL)

@@ -10,6 +10,7 @@ from slbroker.option import also, frozen, part
 from slbroker.settings.connections import StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import DispatchSettings, Policies
 from slbroker.settings.edge import CheckChoice, EdgeSettings
+from slbroker.settings.forwarding import ForwardSettings
 from slbroker.settings.handler import HandlerSettings, PluginChoice, plugin_or_bundled
 
 
@@ -34,6 +35,7 @@ class RunSettings:
     gather: float = also(EdgeSettings, "gather")
     dispatch: DispatchSettings = part(DispatchSettings)
     policies: Policies = part(Policies, without=("routes", "shadow"))
+    forwarding: ForwardSettings = part(ForwardSettings)
     tls: TlsSettings | None = part(TlsSettings, tls_settings)
     streams: StreamSettings = part(StreamSettings)
     checks: CheckChoice = part(CheckChoice)

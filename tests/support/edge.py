@@ -44,6 +44,8 @@ STEP = 0.05  # seconds between two ticks, as in service
 class FakeListener:
     """Keeps what would be sent, but for addresses that cannot be reached."""
 
+    connection = b""
+
     def __init__(self, name: str = "udp:192.0.2.7:5060") -> None:
         self.name = name
         self.sent: list[tuple[bytes, Address]] = []

@@ -46,6 +46,7 @@ class Hub(Protocol):
     settings: StreamSettings
     now: float  # seconds, monotonic; as of the beginning of this turn
     turn: int  # its number
+    label: bytes  # of this process: no other has it, and it has another one when it is started again
 
     def watch(self, fd: int, events: int) -> None:
         """Wait for these events from now on."""
@@ -65,7 +66,7 @@ class Connection:
 
     __slots__ = (
         "_acked", "_backlog", "_ending", "_framer", "_give_up", "_hub", "_sock", "_unanswered", "address", "due", "fd",
-        "name",
+        "name", "number",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, address: Address, name: str, hub: Hub) -> None:
@@ -83,6 +84,12 @@ class Connection:
         self._give_up = 0.0
         self._unanswered = 0  # requests taken less replies sent; a guess, since not all are answered
         self._ending = ""  # why it is to end as soon as that can be
+        self.number = 0  # no other one of this process has it
+
+    @property
+    def connection(self) -> bytes:
+        """What it is called, as long as it stands: the process, its descriptor, its number."""
+        return b"%b%xx%x" % (self._hub.label, self.fd, self.number) if self.fd >= 0 else b""
 
     # The peer sends ---------------------------------------------------------------------------------------------
 
@@ -121,7 +128,7 @@ class Connection:
         messages = framer.feed(data, hub.now)
         if messages:
             address = self.address
-            self._unanswered += sum([not message.startswith(b"ACK ") for message in messages])
+            self._unanswered += sum([not message.startswith((b"ACK ", b"SIP/")) for message in messages])
             hub.edge.take([(message, address) for message in messages], self, hub.now)
         if framer.begun is None:
             self.due = hub.now + hub.settings.idle
@@ -148,8 +155,11 @@ class Connection:
     # We send ----------------------------------------------------------------------------------------------------
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
-        """Write the replies, wherever their Vias point; return how many were taken: all, or none if it is closed."""
-        self._unanswered -= len(replies)
+        """Write the replies, wherever their Vias point; return how many were taken: all, or none if it is closed.
+
+        Requests that go on to the peer leave in the same way.
+        """
+        self._unanswered -= sum([reply.startswith(b"SIP/") for reply, _ in replies])
         data = replies[0][0] if len(replies) == 1 else b"".join([reply for reply, _ in replies])
         taken = len(replies) if self._put(data) else 0
         if self._ending:

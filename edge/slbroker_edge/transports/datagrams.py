@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from slbroker.sip.grammar import MAX_DATAGRAM
@@ -40,6 +41,12 @@ def asked_of(control: Sequence[tuple[int, int, bytes]]) -> bytes:
             is_link_local = ours[0] == 0xFE and ours[1] & 0xC0 == 0x80
             return _PKTINFO6.pack(ours, interface if is_link_local else 0)
     return b""
+
+
+def asked_for(host: str) -> bytes:
+    """Return the address that has a datagram leave from a host of ours, numeric and of no link's own."""
+    address = ip_address(host).packed
+    return _PKTINFO.pack(0, address, b"") if len(address) == 4 else _PKTINFO6.pack(address, 0)
 
 
 def control_of(asked: bytes) -> tuple[int, int, bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import secrets
 import select
 import socket
 import struct
@@ -56,6 +57,8 @@ class Streams:
         self.settings = settings
         self.now = 0.0
         self.turn = 0
+        self.label = secrets.token_hex(5).encode()
+        self._numbered = 0
         self._most = min(most, settings.connections)
         self._epoll = select.epoll()
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], str], MakeConnection]] = {}
@@ -121,6 +124,8 @@ class Streams:
                 sock.close()
 
     def _add(self, connection: Connection) -> None:
+        self._numbered += 1
+        connection.number = self._numbered
         self._connections[connection.fd] = connection
         try:
             self._epoll.register(connection.fd, READ)
@@ -154,6 +159,13 @@ class Streams:
         if self.now >= self._silent_until.get(line, 0.0):
             self._silent_until[line] = self.now + SAY_AGAIN
             logger.warning(line, *values)
+
+    def standing(self, name: bytes) -> Connection | None:
+        """Return the connection that is called so, None where it no longer stands."""
+        if not name.startswith(self.label):
+            return None
+        connection = self._connections.get(int(name[len(self.label) :].partition(b"x")[0], 16))
+        return connection if connection is not None and connection.connection == name else None
 
     # What connections ask for -----------------------------------------------------------------------------------
 

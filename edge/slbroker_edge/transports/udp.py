@@ -9,9 +9,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
+from slbroker.proxy.flow import listener_id
 from slbroker_edge.transports.binding import is_everywhere, name_of, open_socket
 from slbroker_edge.transports.buffers import Udp
-from slbroker_edge.transports.datagrams import MAPPED, receive_asked, receive_batch, send_asked, send_batch
+from slbroker_edge.transports.datagrams import MAPPED, asked_for, receive_asked, receive_batch, send_asked, send_batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,9 @@ class UdpListener:
         self._advertised = advertised
         host, port = sock.getsockname()[:2]
         self.name = name_of("udp", host, port, advertised)
+        self.host: str = host
+
+    connection = b""
 
     @staticmethod
     def open(address: ListenAddress, *, share_port: bool, freebind: bool = False) -> UdpListener:
@@ -58,6 +62,14 @@ class UdpListener:
         """Return the datagrams that are waiting, at most a batch."""
         return receive_batch(self._socket, BATCH)
 
+    def at(self, host: str) -> UdpListener | AskedAddress | None:
+        """Return what sends from an address of ours, None where this socket is on another one."""
+        return self if host == self.host else None
+
+    def of_id(self, wanted: bytes) -> UdpListener | AskedAddress | None:
+        """Return what has this `flow.listener_id`, None where nothing here has it."""
+        return self if listener_id(self.name) == wanted else None
+
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address; return how many the kernel took."""
         return send_batch(self._socket, replies)
@@ -77,6 +89,7 @@ class EverywhereListener(UdpListener):
         super().__init__(sock, advertised)
         self._port = sock.getsockname()[1]
         self._asked: dict[bytes, AskedAddress] = {}
+        self._by_id: dict[bytes, AskedAddress] = {}
 
     def take(self, edge: Edge, now: float) -> int:
         """Give the datagrams that are waiting to `edge`, those for each address of ours together."""
@@ -86,6 +99,14 @@ class EverywhereListener(UdpListener):
             count += len(datagrams)
         return count
 
+    def at(self, host: str) -> UdpListener | AskedAddress | None:
+        """Return what sends from an address of ours."""
+        return self._at(asked_for(host.partition("%")[0]))
+
+    def of_id(self, wanted: bytes) -> UdpListener | AskedAddress | None:
+        """Return what has this id, None where it has not been asked yet."""
+        return self._by_id.get(wanted)
+
     def _at(self, asked: bytes) -> UdpListener | AskedAddress:
         if not asked:  # multicast: the kernel chooses what the reply leaves from
             return self
@@ -93,8 +114,10 @@ class EverywhereListener(UdpListener):
         if known is None:
             if len(self._asked) >= MAX_ASKED:
                 self._asked.clear()
+                self._by_id.clear()
             name = name_of("udp", host_of(asked), self._port, self._advertised)
             known = self._asked[asked] = AskedAddress(self._socket, asked, name)
+            self._by_id[listener_id(name)] = known
         return known
 
 
@@ -102,6 +125,7 @@ class AskedAddress:
     """One address of ours that was asked, as the listener of the requests that it got."""
 
     __slots__ = ("_asked", "_socket", "name")
+    connection = b""
 
     def __init__(self, sock: socket.socket, asked: bytes, name: str) -> None:
         self._socket = sock

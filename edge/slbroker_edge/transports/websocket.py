@@ -91,7 +91,7 @@ class _Framed(Connection):
         for is_text in (True, False):
             batch = [(message.data, self.address) for message in messages if message.is_text is is_text]
             if batch:
-                self._unanswered += sum([not data.startswith(b"ACK ") for data, _ in batch])
+                self._unanswered += sum([not data.startswith((b"ACK ", b"SIP/")) for data, _ in batch])
                 hub.edge.take(batch, self if is_text else BinaryFrames(self), hub.now)
         self._rest()
         if session.held != held and not hub.holds(session.held - held):
@@ -120,7 +120,7 @@ class _Framed(Connection):
         session = self._session
         if self.fd < 0 or not session.is_open:
             return 0
-        self._unanswered -= len(replies)
+        self._unanswered -= sum([reply.startswith(b"SIP/") for reply, _ in replies])
         data = b"".join([session.wrap(reply, is_text=is_text) for reply, _ in replies])
         taken = len(replies) if self._put(data) else 0
         if self._ending:
@@ -225,6 +225,11 @@ class BinaryFrames:
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Write the replies; return how many were taken: all, or none if it is closed."""
         return self._connection.send_frames(replies, is_text=False)
+
+    @property
+    def connection(self) -> bytes:
+        """What the connection is called."""
+        return self._connection.connection
 
     def finish(self) -> None:
         """Close the connection when what was sent has been written."""

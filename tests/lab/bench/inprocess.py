@@ -86,6 +86,7 @@ class Sink:
     """A listener whose replies go nowhere."""
 
     name = SOURCE.listen
+    connection = b""
 
     def __init__(self) -> None:
         self.replies = 0

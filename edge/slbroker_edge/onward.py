@@ -1,0 +1,256 @@
+"""What goes on: requests, ACKs and CANCELs to a next hop, replies back where their requests came from; no sockets.
+
+    request -> proxy.forward: judged, its Route followed -> where to? -> Destinations -> Outgoing -> outbox
+    reply   -> proxy.backward: our Via verified and popped -> the flow in it -> Outgoing -> outbox
+
+Where a request goes, the first of these that there is: the connection or address that a token of ours in its Route
+stands for; what its handler has decided; within a dialog that went through us, where its Route or Request-URI says;
+what the operator's route or --pass says; where the Route or Request-URI says, if that is in --forward-domains. Else
+nowhere: nobody's Route or Request-URI makes us a relay. Nothing is kept of what has gone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+
+from slbroker.errors import Drop, NoWhere, Reject, Unreachable
+from slbroker.listen import WEBSOCKETS, parse_listen_address
+from slbroker.patterns import matcher
+from slbroker.proxy.backward import backward
+from slbroker.proxy.forward import Forwarder
+from slbroker.proxy.locate import Place
+from slbroker.proxy.names import OurNames, is_us
+from slbroker.proxy.nexthop import Said, next_hop_of
+from slbroker.proxy.returns import Arrival
+from slbroker.sip.parser import parse
+from slbroker.sip.slerrors import SlError, error_text
+from slbroker.sip.uri import parse_uri
+from slbroker.stats import Replies
+from slbroker_edge.destinations import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slbroker.proxy.edits import Edits
+    from slbroker.proxy.flow import Flow, Seals
+    from slbroker.proxy.forward import Hop, Onward
+    from slbroker.proxy.nexthop import Group, NextHop, Where
+    from slbroker.settings.forwarding import ForwardSettings
+    from slbroker.sip.message import Message, Source
+    from slbroker.sip.reading import Address
+    from slbroker.sip.validate import Checks
+    from slbroker_edge.listener import Listener
+
+
+class Way(NamedTuple):
+    """How a message leaves: by what, what our Via says of that and of where to, and the address to give the kernel."""
+
+    listener: Listener
+    hop: Hop
+    address: Address
+
+
+class Places(Protocol):
+    """Where requests go; `destinations.Destinations` is it."""
+
+    def find(
+        self,
+        where: NextHop | Group,
+        message: Message,
+        source: Source,
+        now: float,
+        then: Callable[[list[Candidate]], None],
+    ) -> None:
+        """Call `then` with the candidates for a request: at once when they are known, [] when there are none."""
+
+
+class Ways(Protocol):
+    """How messages leave; `transports.outgoing.Outgoing` is it."""
+
+    def way_to(self, candidate: Candidate, near: Listener, now: float, prefer: bytes = b"") -> Way | None:
+        """Return how to send to a candidate; None where there is no such way, or no room.
+
+        `near` is where the message came in, which it leaves by, too, where that can be; before it comes the listener
+        whose `flow.listener_id` is `prefer`.
+        """
+
+    def standing(self, connection: bytes) -> Way | None:
+        """Return how to send on a connection, by its name; None where it no longer stands."""
+
+
+class Order(NamedTuple):
+    """What is to be done with a request: where a handler has it go, where a route has, and what changes on the way.
+
+    None in `record_route` and `path` is as the edge's options have it.
+    """
+
+    decided: Where = Said.USUAL
+    routed: NextHop | Group | None = None
+    edits: Edits | None = None
+    record_route: bool | None = None
+    path: bool | None = None
+
+
+USUAL: Final = Order()
+# What became of a request: None where it went on, else why not.
+Outcome: TypeAlias = Reject | Drop | None
+
+
+class Forwarding:
+    """The forwarding part of one edge process."""
+
+    def __init__(self, settings: ForwardSettings, seals: Seals, checks: Checks, places: Places, ways: Ways) -> None:
+        """`checks` are those that a request to be forwarded has passed."""
+        self.replies = Replies()
+        self.pending = 0  # requests whose destination is being looked up
+        self.send_failures = 0  # messages that the kernel refused
+        # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
+        self.is_used = settings.hop is not None or bool(settings.domains)
+        self._settings = settings
+        self._checks = checks
+        self._places = places
+        self._ways = ways
+        self._domains = [matcher(domain) for domain in settings.domains]
+        self._names = OurNames((), settings.aliases)
+        self._known: set[str] = set()  # listen addresses that are among the names
+        self._forwarder = Forwarder(self._names, seals)
+        self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
+
+    def use_keys(self, seals: Seals) -> None:
+        """Sign and verify with these from now on."""
+        self._forwarder = Forwarder(self._names, seals)
+
+    def cares_for(self, data: bytes, mark: bytes) -> bool:
+        """Return whether a message may be of those that go on: this edge forwards, or one with its keys has written it.
+
+        `mark` is in what such an edge writes.
+        """
+        return self.is_used or mark in data
+
+    def order(self, routed: NextHop | Group | None) -> Order:
+        """Return the order of a request that a route sends to a next hop, or that goes where --pass says."""
+        return USUAL if routed is None else Order(routed=routed)
+
+    def is_ours(self, name: str) -> None:
+        """Note that we listen on an address, in Kamailio's form."""
+        if name not in self._known:
+            self._known.add(name)
+            self._names.add(parse_listen_address(name))
+
+    # Requests ---------------------------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        data: bytes,
+        source: Source,
+        listener: Listener,
+        now: float,
+        end: Callable[[Outcome], None],
+        order: Order = USUAL,
+    ) -> None:
+        """Send on a request that came by `listener`; `end` is called once, now or when its destination is known.
+
+        What it is called with: None; a Reject to be answered, if it is no ACK, Unreachable where no next hop could be
+        reached, NoWhere where nothing says which; or Drop.
+        """
+        self.is_used = True
+        self.is_ours(source.listen)
+        try:
+            message = parse(data, self._checks)
+            onward = self._forwarder.receive(data, message, Arrival(source, listener.connection))
+            way = self._way_of_flow(onward.flow, listener, now) if onward.flow else None
+            where = None if way else self._where(onward, order)
+        except (Reject, Drop) as error:
+            end(error)
+            return
+        if where is None:
+            assert way is not None
+            end(self._send(onward, order, way))
+            return
+        self.pending += 1
+        self._places.find(where, message, source, now, partial(self._go, onward, order, listener, now, end))
+
+    def _where(self, onward: Onward, order: Order) -> NextHop | Group:
+        """Return where a request goes. Raises Reject."""
+        if not isinstance(order.decided, Said):
+            return order.decided
+        target = parse_uri(onward.target)
+        is_within = onward.signed and not is_us(target, self._names)
+        if order.decided is Said.TARGET or is_within:
+            return next_hop_of(target)
+        hop = order.routed or self._settings.hop
+        if hop is not None:
+            return hop
+        if any(matches(target.host.lower()) for matches in self._domains):
+            return next_hop_of(target)
+        raise NoWhere(*error_text(SlError.E_UNSPEC))
+
+    def _go(
+        self,
+        onward: Onward,
+        order: Order,
+        listener: Listener,
+        now: float,
+        end: Callable[[Outcome], None],
+        candidates: list[Candidate],
+    ) -> None:
+        self.pending -= 1
+        for candidate in candidates:
+            way = self._ways.way_to(candidate, listener, now)
+            if way is not None:
+                end(self._send(onward, order, way))
+                return
+        error = SlError.E_SEND if candidates else SlError.E_BAD_ADDRESS
+        end(Unreachable(*error_text(error)))
+
+    def _send(self, onward: Onward, order: Order, way: Way) -> Outcome:
+        settings = self._settings
+        record_route = settings.record_route if order.record_route is None else order.record_route
+        path = settings.path if order.path is None else order.path
+        try:
+            data = onward.to(way.hop, order.edits, record_route=record_route, add_path=path)
+        except (Reject, Drop) as error:
+            return error
+        self._outbox.setdefault(way.listener, []).append((data, way.address))
+        return None
+
+    # Replies ----------------------------------------------------------------------------------------------------
+
+    def take_reply(self, data: bytes, listener: Listener, now: float) -> None:
+        """Send a reply back where the request came from that it answers; or count why it goes nowhere."""
+        self.is_used = True
+        self.replies.received += 1
+        try:
+            back = backward(data, self._forwarder.seals)
+        except Drop as drop:
+            self.replies.drop(drop.cause)
+            return
+        way = self._way_of_flow(back.flow, listener, now)
+        if way is None:
+            self.replies.drop("gone")
+            return
+        self._outbox.setdefault(way.listener, []).append((back.data, way.address))
+        self.replies.forwarded += 1
+
+    def _way_of_flow(self, flow: Flow, near: Listener, now: float) -> Way | None:
+        """Return how to reach the peer that a flow names: on its connection, else as 18.2.2 has it."""
+        way = self._ways.standing(flow.connection) if flow.connection else None
+        if way is not None or flow.transport in WEBSOCKETS:
+            return way
+        place = Place(flow.transport, flow.host, flow.port, flow.host)
+        return self._ways.way_to(Candidate(place), near, now, flow.listener)
+
+    # Out --------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Send what is in the outbox, a batch for each socket and connection."""
+        if not self._outbox:
+            return
+        outbox, self._outbox = self._outbox, {}
+        for listener, messages in outbox.items():
+            self.send_failures += len(messages) - listener.send(messages)
+
+    def figures(self) -> dict[str, object]:
+        """Return what became of replies, and what is on its way."""
+        return self.replies.figures()

@@ -1,0 +1,113 @@
+"""How requests, and replies on their way back, leave an edge: by which of its sockets, to which address."""
+
+from __future__ import annotations
+
+import socket
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from slbroker.proxy.forward import Hop
+from slbroker_edge.onward import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from slbroker.sip.reading import Address
+    from slbroker_edge.destinations import Candidate
+    from slbroker_edge.listener import Listener
+    from slbroker_edge.transports.connection import Connection
+    from slbroker_edge.transports.udp import UdpListener
+
+MAX_WAYS: Final = 4_096  # remembered; what leaves goes to few peers, or back to many
+LOOK_AGAIN: Final = 10.0  # seconds between two looks at the kernel's routes to a host
+
+
+class Outgoing:
+    """The UDP sockets of an edge, and its connections, as what messages leave by."""
+
+    def __init__(self, listeners: Sequence[UdpListener], standing: Callable[[bytes], Connection | None]) -> None:
+        """`standing` returns a connection by its name; `listeners` may become more."""
+        self._listeners = listeners
+        self._standing = standing
+
+    def way_to(self, candidate: Candidate, near: Listener, now: float, prefer: bytes = b"") -> Way | None:
+        """Return how to send to a candidate; None where there is no such way, or no room.
+
+        `near` is where the message came in, which it leaves by, too, where that can be; before it comes the listener
+        whose `flow.listener_id` is `prefer`.
+        """
+        place = candidate.place
+        if place.transport != "udp":
+            return None
+        address = address_of(place.host, place.port)
+        if address is None:
+            return None
+        listener = self._choose(candidate.socket, place.host, near, now, prefer)
+        return None if listener is None else Way(listener, Hop(listener.name, place.host, place.port), address)
+
+    def standing(self, connection: bytes) -> Way | None:
+        """Return how to send on a connection, by its name; None where it no longer stands."""
+        found = self._standing(connection)
+        if found is None:
+            return None
+        host, port = found.address[:2]
+        return Way(found, Hop(found.name, host, port, connection), found.address)
+
+    def _choose(self, wanted: str, host: str, near: Listener, now: float, prefer: bytes) -> Listener | None:
+        if wanted:
+            return next((each for each in self._reaching(host) if each.name.partition(" ")[0] == wanted), None)
+        if prefer:
+            for each in self._reaching(host):
+                found = each.of_id(prefer)
+                if found is not None:
+                    return found
+        if near.name.startswith("udp:") and can_reach(near.name, host):
+            return near
+        own = source_for(host, int(now / LOOK_AGAIN))
+        reaching = self._reaching(host)
+        exact = (found for each in reaching if own and (found := each.at(own)) is not None)
+        return next(exact, None) or next((each for each in reaching if can_reach(each.name, host)), None)
+
+    def _reaching(self, host: str) -> list[UdpListener]:
+        return [each for each in self._listeners if is_family_of(each.name, host)]
+
+
+def is_family_of(name: str, host: str) -> bool:
+    """Return whether a socket's name is of the same family as a numeric address."""
+    return (":[" in name.partition(" ")[0]) is (":" in host)
+
+
+@lru_cache(maxsize=MAX_WAYS)
+def can_reach(name: str, host: str) -> bool:
+    """Return whether a socket with this name reaches a host: one on the loopback reaches nothing else."""
+    own = name.partition(" ")[0].partition(":")[2].rpartition(":")[0].strip("[]")
+    return is_family_of(name, host) and (is_loopback(own) is is_loopback(host) or own == host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a numeric address is this machine's own for itself."""
+    return host.startswith("127.") or host == "::1"
+
+
+@lru_cache(maxsize=MAX_WAYS)
+def source_for(host: str, _when: int) -> str:
+    """Return the address of ours that the kernel's routes have what goes to a host leave from, "" where there is none.
+
+    `_when` changes when it is time to look again.
+    """
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, 9))  # nothing is sent
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=MAX_WAYS)
+def address_of(host: str, port: int) -> Address | None:
+    """Return what the kernel calls a numeric address and port, in the form that `recvfrom` has; None for no such."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return None
+    return found[0][4]  # type: ignore[return-value]
