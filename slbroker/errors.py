@@ -41,7 +41,9 @@ class SlbrokerError(Exception):
 
 
 class PeerError(SlbrokerError):
-    """A SIP message that will not be served."""
+    """A SIP message that will not be served; `data` are its bytes where somebody may want them yet."""
+
+    data = b""
 
 
 class Reject(PeerError):

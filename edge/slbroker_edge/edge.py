@@ -97,11 +97,11 @@ class Edge:
         if acks:  # they answer what was replied to before, so they come before what is new
             self._absorb(acks, listener, now)
         done = 0
-        for before, one, data, address in alone:
+        for before, one, address in alone:
             if done < before:
                 self._hand_out(jobs[done:before], now)
                 done = before
-            self._take_alone(one, data, address, listener, now)
+            self._take_alone(one, address, listener, now)
         if done < len(jobs):
             self._hand_out(jobs[done:] if done else jobs, now)
         if self.dispatcher.ended:
@@ -196,12 +196,10 @@ class Edge:
         self._reply_busy(job)
         return True
 
-    def _take_alone(
-        self, one: Job | Drop | BadRequest, data: bytes, address: Address, listener: Listener, now: float
-    ) -> None:
+    def _take_alone(self, one: Job | Drop | BadRequest, address: Address, listener: Listener, now: float) -> None:
         """Take what has its own way: what is dropped, what is answered here, replies, and a CANCEL."""
         if isinstance(one, Drop):
-            if one.cause != "response" or not self._take_reply(data, listener, now):
+            if one.cause != "response" or not self._take_reply(one.data, listener, now):
                 self.fates.drop(one.cause)
         elif isinstance(one, BadRequest):
             self._reply_bad(one, address, listener)

@@ -4,9 +4,9 @@
     reply   -> proxy.backward: our Via verified and popped -> the flow in it -> Outgoing -> outbox
 
 Where a request goes, the first of these that there is: the connection or address that a token of ours in its Route
-stands for; what its handler has decided; within a dialog that went through us, where its Route or Request-URI says;
-what the operator's route or --pass says; where the Route or Request-URI says, if that is in --forward-domains. Else
-nowhere: nobody's Route or Request-URI makes us a relay. Nothing is kept of what has gone.
+stands for; what its handler has decided; what the operator's route or --pass says; where the Route or Request-URI says,
+if that is in --forward-domains. Else nowhere: nobody's Route or Request-URI makes us a relay. Nothing is kept of what
+has gone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from slbroker.patterns import matcher
 from slbroker.proxy.backward import backward
 from slbroker.proxy.forward import Forwarder
 from slbroker.proxy.locate import Place
-from slbroker.proxy.names import OurNames, is_us
+from slbroker.proxy.names import OurNames
 from slbroker.proxy.nexthop import Said, next_hop_of
 from slbroker.proxy.returns import Arrival
 from slbroker.sip.parser import parse
@@ -176,8 +176,7 @@ class Forwarding:
         if not isinstance(order.decided, Said):
             return order.decided
         target = parse_uri(onward.target)
-        is_within = onward.signed and not is_us(target, self._names)
-        if order.decided is Said.TARGET or is_within:
+        if order.decided is Said.TARGET:
             return next_hop_of(target)
         hop = order.routed or self._settings.hop
         if hop is not None:

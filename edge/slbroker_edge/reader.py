@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _BRANCH: Final = b";branch=" + COOKIE
 
 # What is to be looked at alone, behind so many of the turn's requests: a CANCEL, which a worker has to ask for; what is
-# dropped, replies among it; what is refused. And its bytes, and where it came from.
-Alone: TypeAlias = tuple[int, Job | Drop | BadRequest, bytes, "Address"]
+# dropped, replies among it; what is refused. All have their bytes. And where it came from.
+Alone: TypeAlias = tuple[int, Job | Drop | BadRequest, "Address"]
 Turn: TypeAlias = tuple[list[Job], list["Ack"], list[Alone]]
 
 
@@ -154,7 +154,8 @@ def read_turn(datagrams: Iterable[tuple[bytes, Address]], listener: Any, checks:
             reading, key = read_with_key(data, address, listener.name, checks)
         except (Drop, BadRequest) as fault:
             fault.__context__ = None  # nor a traceback: both lead to frames, and those back here
-            alone.append((len(jobs), fault.with_traceback(None), data, address))
+            fault.data = data
+            alone.append((len(jobs), fault.with_traceback(None), address))
             continue
         if reading.method == b"ACK":
             acks.append((reading, data, address))
@@ -162,7 +163,7 @@ def read_turn(datagrams: Iterable[tuple[bytes, Address]], listener: Any, checks:
         job = Job(reading, b"", ANY, len(data), listener, reply_address(address, reading.reply_port), key, data)
         if reading.method == b"CANCEL":
             job.asks = b"CANCEL"
-            alone.append((len(jobs), job, data, address))
+            alone.append((len(jobs), job, address))
         else:
             jobs.append(job)
     return jobs, acks, alone
