@@ -2,7 +2,7 @@
 
 {"time": 1760000000.1, "source": ["192.0.2.1", 5060, "udp:192.0.2.7:5060"], "request": "OPTIONS sip:... SIP/2.0\\r\\n"}
 
-An ACK that the edge absorbed has `"absorbed": true` behind that.
+An ACK that the edge absorbed has `"absorbed": true` behind that. A reply on its way back has "reply" for "request".
 The request is written anew from what the edge has read: header names in full, folded lines on one, the top Via stamped.
 Bytes that are no UTF-8 come as lone surrogates (\\udc80 to \\udcff), so that none is lost.
 """
@@ -13,8 +13,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.errors import ConfigError, Drop, Reject
+from slbroker.proxy.passage import reply_message
 from slbroker.sip.message import Message, Source, write_request
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.validate import Checks
@@ -37,28 +38,30 @@ class Record(NamedTuple):
 def write_record(record: Record) -> str:
     """Return a record's line, with its line end."""
     message, absorbed = record.message, record.message.method == FILTERED_ACK
+    content: dict[str, object] = {"time": round(record.time, 3), "source": list(record.source)}
+    if message.method == FORWARDED_REPLY:
+        lines = write_request(b"", b"", message.headers, message.body).partition(b"\r\n")[2]
+        written = b"SIP/2.0 %b\r\n%b" % (message.uri, lines)
+        return json.dumps(content | {"reply": written.decode(errors="surrogateescape")}) + "\n"
     request = write_request(b"ACK" if absorbed else message.method, message.uri, message.headers, message.body)
-    content = {
-        "time": round(record.time, 3),
-        "source": list(record.source),
-        "request": request.decode(errors="surrogateescape"),
-        **({"absorbed": True} if absorbed else {}),
-    }
-    return json.dumps(content) + "\n"
+    content["request"] = request.decode(errors="surrogateescape")
+    return json.dumps(content | ({"absorbed": True} if absorbed else {})) + "\n"
 
 
 def read_record(line: str) -> Record:
     """Return the record that a line holds; raise ValueError, in words for people, when it holds none."""
     try:
         content = json.loads(line)
-        time, (host, port, listen), request = content["time"], content["source"], content["request"]
+        time, (host, port, listen), is_reply = content["time"], content["source"], "reply" in content
+        request = content["reply" if is_reply else "request"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError("it is no record; see: slbroker replay --help") from None
     if not (isinstance(host, str) and isinstance(listen, str) and isinstance(request, str)):
         raise ValueError("it is no record: host, listen and request have to be texts")
     if isinstance(port, bool) or not isinstance(port, int) or not isinstance(time, int | float):
         raise ValueError("it is no record: port and time have to be numbers")
-    message = read_request(request.encode(errors="surrogateescape"))
+    data = request.encode(errors="surrogateescape")
+    message = _read_reply(data) if is_reply else read_request(data)
     if content.get("absorbed") is True:
         message = message._replace(method=FILTERED_ACK)
     return Record(float(time), Source(host, port, listen), message)
@@ -72,6 +75,15 @@ def read_request(data: bytes) -> Message:
         raise ValueError(f"the edge answers this itself: {bad.status} {bad.reason}") from None
     except (Drop, Reject) as error:
         raise ValueError(f"the edge does not hand this to a handler: {error}") from None
+
+
+def _read_reply(data: bytes) -> Message:
+    try:
+        if not data.startswith(b"SIP/2.0 "):
+            raise Drop("bad-reply")
+        return reply_message(data, FORWARDED_REPLY)
+    except Drop:
+        raise ValueError("this is no reply that an edge would let back") from None
 
 
 def read_file(path: Path) -> Iterator[Record]:

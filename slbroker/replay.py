@@ -8,19 +8,22 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from slbroker.authnonce import NonceKeys
+from slbroker.bus.envelope import FORWARDED_REPLY
 from slbroker.bus.items import Item
 from slbroker.bus.memo import Kept
 from slbroker.plugin import Request, lifecycle
 from slbroker.plugin.handlers import ASKED_FOR
 from slbroker.plugin.keeping import Explaining
 from slbroker.plugin.responder import Responder
-from slbroker.proxy.decision import Forward, read_forward
+from slbroker.proxy.decision import read_amended, read_forward
+from slbroker.proxy.told import tell_amended, tell_forward
 from slbroker.sip.response import Response, parse_response
 from slbroker.sip.uri import printable
 from slbroker.totag import TAG_LENGTH, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from slbroker.keys import KeyRing
     from slbroker.plugin import Handlers
@@ -31,11 +34,14 @@ _FLEETING = ("www-authenticate", "proxy-authenticate", "date", "timestamp")
 
 
 class Run(NamedTuple):
-    """What a plugin made of a request: its replies' bytes, how many seconds it took, and where the request goes on."""
+    """What a plugin made of a request: its replies' bytes, and how many seconds it took.
+
+    `onward` says in words that it goes on and how; for a reply on its way back, what becomes of that.
+    """
 
     replies: tuple[bytes, ...]
     seconds: float
-    forward: Forward | None = None
+    onward: str = ""
 
 
 class Player:
@@ -71,8 +77,8 @@ class Player:
         self._seconds += seconds
         self.responder.tell()
         several = answer if isinstance(answer, tuple) else (answer,)
-        forward = read_forward(answer) if isinstance(answer, dict) else None
-        return Run(tuple(reply for reply in several if isinstance(reply, bytes)), seconds, forward)
+        onward = _tell(item.method, answer) if isinstance(answer, dict) else ""
+        return Run(tuple(reply for reply in several if isinstance(reply, bytes)), seconds, onward)
 
     @property
     def microseconds(self) -> float:
@@ -82,11 +88,13 @@ class Player:
     def explain(self, record: Record) -> Iterator[tuple[str, str]]:
         """Yield what there is to say of one request: (subject, words)."""
         message, source = record.message, record.source
-        line = f"{message.method.decode()} {message.uri.decode(errors='replace')}"
-        yield "request", f"{line} from {source.host}:{source.port} to {source.asked}"
-        request = Request(message, source)
+        request, is_reply = Request(message, source), message.method == FORWARDED_REPLY
+        line = f"{request.method} {message.uri.decode(errors='replace')}"
+        yield "message" if is_reply else "request", f"{line} from {source.host}:{source.port} to {source.asked}"
         route = self.app.route_of(request)
-        if route is not None:
+        if route is not None and is_reply:
+            yield "route", "on_reply"
+        elif route is not None:
             yield "route", f"on({message.method.decode()!r}) {route.words}".strip()
         elif message.method in ASKED_FOR or not self.app.has_otherwise:
             yield "route", "none matches: nobody"
@@ -94,15 +102,24 @@ class Player:
             yield "route", "none matches: the otherwise handler"
         yield "handler", self.app.describe(request)
         explaining = Explaining(self.app)
-        run = self.play(record, explaining)
+        run = self.play(record, None if is_reply else explaining)
         yield "time", f"{run.seconds * 1e6:.0f} us"
+        if run.onward or is_reply:
+            yield "onward", run.onward or "dropped: it goes nowhere"
         for reply in run.replies:
             yield "reply", "\n" + reply.decode(errors="backslashreplace").replace("\r\n", "\n").rstrip("\n")
             yield from _explain_tag(reply, message.to_tag)
-        if not run.replies:
+        if not run.replies and not is_reply:
             yield "reply", "none"
-        yield "read", ", ".join(("method", *explaining.fields))
-        yield "memory", explaining.words
+        if not is_reply:
+            yield "read", ", ".join(("method", *explaining.fields))
+            yield "memory", explaining.words
+
+
+def _tell(method: bytes, words: dict[Any, Any]) -> str:
+    if method == FORWARDED_REPLY:
+        return tell_amended(read_amended(words))
+    return tell_forward(read_forward(words))
 
 
 def _explain_tag(reply: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:
@@ -122,6 +139,8 @@ def differences(one: Run, other: Run) -> list[str]:
     To-tags differ where the key rings do, nonces and dates with the time; they are not compared.
     """
     ones, others = ([parse_response(reply) for reply in run.replies] for run in (one, other))
+    if one.onward != other.onward:
+        return [f"{one.onward or _statuses(ones)} | {other.onward or _statuses(others)}"]
     if [_status(read) for read in ones] != [_status(read) for read in others]:
         return [f"{_statuses(ones)} | {_statuses(others)}"]
     found: list[str] = []

@@ -55,8 +55,8 @@ class Shadow:
         self.pool = pool
         self.copied = 0
         self.same = 0  # the same bytes
-        self.status = 0  # another status; or a reply on one side, silence on the other
-        self.content = 0  # the same status, other bytes
+        self.status = 0  # another status; or a reply on one side, silence on the other, or what goes on
+        self.content = 0  # the same status, other bytes; or both go on, elsewhere or otherwise
         self.recorded = 0  # seen by `slbroker record`, which answers none: there is nothing to compare
         self.unanswered = 0  # no answer from the shadow pool, or none from the workers
         self._choice = Choice((pool,), (1,))
@@ -134,7 +134,9 @@ class Shadow:
 
 
 def _statuses(answer: Answer | Silence) -> list[bytes]:
-    """Return the status lines of an answer, without `SIP/2.0`."""
+    """Return the status lines of an answer, without `SIP/2.0`; of what goes on that it does, wherever that is."""
+    if isinstance(answer, dict):
+        return [b"goes on"]
     replies = answer if isinstance(answer, tuple) else (answer,)
     return [reply[8:].partition(b"\r\n")[0] for reply in replies if isinstance(reply, bytes)]
 

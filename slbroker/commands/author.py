@@ -65,7 +65,7 @@ def replay(file: Path, settings: ReplaySettings) -> int:
         for played, record in enumerate(read_file(file), 1):
             run = player.play(record)
             if other is None:
-                click.echo(f"{_title(played, record)}: {_short(run.replies)}")
+                click.echo(f"{_title(played, record)}: {run.onward or _short(run.replies)}")
             elif found := differences(run, other.play(record)):
                 different += 1
                 click.echo("\n    ".join((_title(played, record), *found)))
@@ -78,11 +78,11 @@ def replay(file: Path, settings: ReplaySettings) -> int:
 
 
 def _title(number: int, record: Record) -> str:
-    from slbroker.bus.envelope import FILTERED_ACK
+    from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
     from slbroker.sip.uri import printable, text
 
     message = record.message
-    method = "absorbed ACK" if message.method == FILTERED_ACK else message.method.decode()
+    method = {FILTERED_ACK: "absorbed ACK", FORWARDED_REPLY: "reply"}.get(message.method) or message.method.decode()
     return f"{number} {method} {printable(text(message.uri))} from {record.source.host}"
 
 

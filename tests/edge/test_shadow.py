@@ -70,6 +70,35 @@ def test_differences_are_counted_and_told(theirs: Handlers, counter: str, caplog
     assert len(caplog.messages) == 1, "one line a second"
 
 
+def forwarding(to: str) -> Handlers:
+    handlers = Handlers()
+    handlers.otherwise(lambda request: request.forward(to))
+    return handlers
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "counter", "said"),
+    [
+        (app(), forwarding("sip:10.0.0.5"), "status", "[b'goes on'], not [b'200 OK']"),
+        (forwarding("sip:10.0.0.5"), app(), "status", "[b'200 OK'], not [b'goes on']"),
+        (forwarding("sip:10.0.0.5"), app(0), "status", "[], not [b'goes on']"),
+        (forwarding("sip:10.0.0.5"), forwarding("sip:10.0.0.6"), "content", "[b'goes on'], not [b'goes on']"),
+        (forwarding("sip:10.0.0.5"), forwarding("sip:10.0.0.5"), "same", ""),
+    ],
+)
+def test_what_goes_on_is_compared_too(
+    ours: Handlers, theirs: Handlers, counter: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "slbroker_edge.shadow")
+    site = rig()
+    site.join(ours)
+    site.join(theirs, pool="next")
+    site.receive(request("OPTIONS"))
+    assert compared(site) == {"copied": 1, counter: 1}
+    told = [line for line in caplog.messages if "answers otherwise" in line]
+    assert [said in line for line in told] == ([True] if said else [])
+
+
 def test_several_replies_are_compared_one_by_one() -> None:
     def several(last: int) -> Handlers:
         handlers = Handlers()

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slbroker import Handlers, Reply, Request
-from slbroker.bus.envelope import FILTERED_ACK
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.errors import ConfigError
 from slbroker.keys import KeyRing
 from slbroker.plugin import Digest
 from slbroker.plugin.rulefile import load_rules
+from slbroker.proxy.passage import reply_message
 from slbroker.recording import Record, Recorder, read_file, read_record, read_request, write_record
 from slbroker.replay import Player, differences
 from slbroker.sip.message import Source
@@ -231,3 +232,86 @@ def test_a_tag_that_is_not_ours_is_said_to_be_theirs() -> None:
     assert explained(app_that(lambda request: request.reply(100)), RequestFactory().invite())["to-tag"].startswith(
         "none"
     )
+
+
+# What goes on, and replies on their way back --------------------------------------------------------------------------
+
+REPLY = b"SIP/2.0 404 Not \xffFound\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+REPLY += b"To: <sip:b@h>;tag=2\r\nCall-ID: c1\r\nCSeq: 7 INVITE\r\nContent-Length: 2\r\n\r\n\xfe!"
+
+
+def test_a_reply_on_its_way_back_is_played_again_as_one() -> None:
+    written = Record(1.0, SOURCE, reply_message(REPLY, FORWARDED_REPLY))
+    line = write_record(written)
+    assert json.loads(line)["reply"].startswith("SIP/2.0 404 Not ")
+    assert "request" not in json.loads(line)
+    read = read_record(line)
+    assert read.message == written.message
+    app = Handlers()
+    app.on_reply(lambda reply: reply.forward(480, add={"X-Was": f"{reply.status} to {reply.method}"}))
+    with Player(app, RING) as player:
+        run = player.play(read)
+        assert (run.replies, run.onward) == ((), "goes back as 480 Temporarily Unavailable, + X-Was: 404 to INVITE")
+        said = dict(player.explain(read))
+    assert said["message"] == "reply 404 Not �Found from 192.0.2.1:5060 to udp:192.0.2.2:5060"
+    assert said["route"] == "on_reply"
+    assert said["onward"] == run.onward
+    assert "reply" not in said
+
+
+def test_so_is_one_that_nobody_looks_at_or_that_is_dropped() -> None:
+    read = read_record(write_record(Record(1.0, SOURCE, reply_message(REPLY, FORWARDED_REPLY))))
+    app = Handlers()
+    with Player(app, RING) as player:
+        assert player.play(read).onward == "goes back as it came"
+        assert dict(player.explain(read))["route"] == "none matches: nobody"
+    app.on_reply(lambda reply: reply.drop())
+    with Player(app, RING) as player:
+        assert player.play(read).onward == ""
+        assert dict(player.explain(read))["onward"] == "dropped: it goes nowhere"
+
+
+@pytest.mark.parametrize(
+    "reply", ["", "OPTIONS sip:b SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n", 5, REPLY[:40].decode("latin-1")]
+)
+def test_what_is_no_reply_is_refused(reply: object) -> None:
+    with pytest.raises(ValueError, match=r"no reply that an edge would let back|no record"):
+        read_record(json.dumps({"time": 1.0, "source": list(SOURCE), "reply": reply}))
+
+
+FORWARDS: list[tuple[dict[str, Any], str]] = [
+    ({}, "forward to where the edge's --pass leads"),
+    ({"to": "target"}, "forward to where it says itself"),
+    ({"to": "group:1", "record_route": True, "path": False}, "forward to group:1, record-route, no path"),
+    (
+        {"to": "sip:gw", "uri": "sip:b@c", "remove": "s", "replace": {"X": "1"}, "add": {"Y": "\udcff"}},
+        "forward to sip:gw, Request-URI sip:b@c, - subject, = X: 1, + Y: �",
+    ),
+]
+
+
+@pytest.mark.parametrize(("how", "said"), FORWARDS)
+def test_what_goes_on_is_told(how: dict[str, Any], said: str) -> None:
+    app = Handlers()
+    app.otherwise(lambda request: request.forward(**how))
+    with Player(app, RING) as player:
+        run = player.play(record())
+        assert (run.replies, run.onward) == ((), said)
+        explained = dict(player.explain(record()))
+    assert explained["onward"] == said
+
+
+def test_two_plugins_that_let_it_go_on_otherwise_differ() -> None:
+    def playing(answer: Any) -> Any:
+        app = Handlers()
+        app.otherwise(answer)
+        with Player(app, RING) as player:
+            return player.play(record())
+
+    here = playing(lambda request: request.forward("sip:10.0.0.5"))
+    there = playing(lambda request: request.forward("sip:10.0.0.6"))
+    answered = playing(lambda request: request.reply(404))
+    assert differences(here, here) == []
+    assert differences(here, there) == ["forward to sip:10.0.0.5 | forward to sip:10.0.0.6"]
+    assert differences(here, answered) == ["forward to sip:10.0.0.5 | 404 Not Found"]
+    assert differences(answered, here) == ["404 Not Found | forward to sip:10.0.0.5"]

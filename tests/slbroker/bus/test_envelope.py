@@ -20,6 +20,8 @@ from slbroker.bus.memo import Memo, pack_memo, unpack_memo
 from slbroker.bus.roster import MAX_WORKERS
 from slbroker.errors import EnvelopeError
 from slbroker.keys import Key
+from slbroker.proxy.decision import MAX_REASON, MAX_TO, Amended, Forward
+from slbroker.proxy.edits import MAX_EDITED, MAX_EDITS, UNTOUCHED, Edits
 from slbroker.settings.dispatch import DispatchSettings
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
@@ -103,6 +105,23 @@ def test_the_page_shows_a_memo() -> None:
     memo = Memo(5.0, ("uri.user",), len(b"\r\nContent-Length: 0\r\n\r\n"))
     assert f"`{pack_memo(memo).hex()}`" in PAGE.read_text()
     assert unpack_memo(pack_memo(memo)) == memo
+
+
+def test_the_page_shows_a_decision_that_a_request_goes_on() -> None:
+    decision = Forward("sip:10.0.0.5", Edits(add=[(b"X-Seen", b"yes")]))
+    assert f"`{msgpack.packb(decision.words()).hex()}`" in PAGE.read_text()
+
+
+def test_the_page_tells_what_such_a_decision_may_say() -> None:
+    page = PAGE.read_text()
+    section = page[page.index("### Requests that go on") : page.index("### Key rings")]
+    whole = Forward("sip:a", Edits(b"sip:b", [b"x"], [(b"x", b"1")], [(b"y", b"2")]), True, False)
+    told = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE))))
+    assert told == {*whole.words(), *Amended(404, "No", None).words()}
+    for limit in (MAX_EDITS, MAX_EDITED, MAX_TO, MAX_REASON):
+        assert f"{limit:,}" in section
+    for name in UNTOUCHED:
+        assert name.decode() in section.lower()
 
 
 NO_MEMOS = [

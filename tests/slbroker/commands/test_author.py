@@ -53,6 +53,21 @@ def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     assert made.log == "slbroker: answers exists and stays as it is; choose another name\n"
 
 
+def test_what_goes_on_is_shown_as_it_is_typed(tmp_path: Path) -> None:
+    (tmp_path / "onward.py").write_text(
+        "from slbroker import Handlers\n\napp = Handlers()\n\n\n@app.otherwise\ndef onward(request):\n"
+        "    return request.forward('sip:10.0.0.5', add={'X-Seen': 'yes'})\n"
+    )
+    (tmp_path / "request.sip").write_bytes(RequestFactory().invite())
+    explained = run_slbroker("explain", "request.sip", "--plugin", "onward.py", cwd=tmp_path)
+    assert explained.wait() == 0, explained
+    assert "\nonward   forward to sip:10.0.0.5, + X-Seen: yes\n" in explained.output
+    (tmp_path / "r.jsonl").write_text(write_record(Record(1.0, SOURCE, read_request(RequestFactory().invite()))))
+    played = run_slbroker("replay", "r.jsonl", "--plugin", "onward.py", cwd=tmp_path)
+    assert played.wait() == 0, played
+    assert "1 INVITE sip:alice@example.com from 192.0.2.1: forward to sip:10.0.0.5, + X-Seen: yes\n" in played.output
+
+
 def test_explain_takes_what_an_editor_writes(tmp_path: Path) -> None:
     file = tmp_path / "request.sip"
     file.write_bytes(RequestFactory().request("OPTIONS").replace(b"\r\n", b"\n"))
