@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from slbroker.proxy.places import BEFORE, BEHIND, GONE, VALUE
 from slbroker.sip.uri import printable, text
 
 if TYPE_CHECKING:
     from slbroker.proxy.decision import Amended, Forward
     from slbroker.proxy.edits import Edits
 
+_KINDS = {GONE: "-", VALUE: "=", BEFORE: "+", BEHIND: "+"}
 _PLACES = {"": "where the edge's --pass leads", "target": "where it says itself"}
 
 
@@ -35,4 +37,7 @@ def _edits(edits: Edits | None) -> list[str]:
     said = [] if edits.uri is None else [f"Request-URI {printable(text(edits.uri))}"]
     said += [f"- {text(name)}" for name in edits.remove]
     said += [f"= {printable(text(line))}" for _, line in edits.replace]
-    return said + [f"+ {printable(text(line))}" for _, line in edits.add]
+    said += [f"+ {printable(text(line))}" for _, line in edits.add]
+    said += [f"{_KINDS[kind]} {printable(text(value or name))}" for (kind, name, _, value), _ in edits.places]
+    said += [] if edits.hops is None else [f"Max-Forwards at most {edits.hops}"]
+    return said + ([f"Record-Route with {printable(text(edits.rr_params))}"] if edits.rr_params else [])

@@ -22,6 +22,7 @@ from slbroker.errors import EnvelopeError
 from slbroker.keys import Key
 from slbroker.proxy.decision import MAX_REASON, MAX_TO, Amended, Forward
 from slbroker.proxy.edits import MAX_EDITED, MAX_EDITS, UNTOUCHED, Edits
+from slbroker.proxy.places import Change
 from slbroker.settings.dispatch import DispatchSettings
 from slbroker.sip.grammar import MAX_DATAGRAM, MAX_HEADERS
 from slbroker.sip.message import Message, Source
@@ -115,7 +116,10 @@ def test_the_page_shows_a_decision_that_a_request_goes_on() -> None:
 def test_the_page_tells_what_such_a_decision_may_say() -> None:
     page = PAGE.read_text()
     section = page[page.index("### Requests that go on") : page.index("### Key rings")]
-    whole = Forward("sip:a", Edits(b"sip:b", [b"x"], [(b"x", b"1")], [(b"y", b"2")]), True, False)
+    edits = Edits(
+        b"sip:b", [b"x"], [(b"x", b"1")], [(b"y", b"2")], places=[Change(b"-", b"z")], hops=7, rr_params=b";a=b"
+    )
+    whole = Forward("sip:a", edits, True, False)
     told = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE))))
     assert told == {*whole.words(), *Amended(404, "No", None).words()}
     for limit in (MAX_EDITS, MAX_EDITED, MAX_TO, MAX_REASON):

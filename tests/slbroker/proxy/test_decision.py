@@ -15,6 +15,7 @@ from slbroker.errors import EnvelopeError
 from slbroker.proxy.decision import MAX_REASON, MAX_TO, Amended, Forward, read_amended, read_forward
 from slbroker.proxy.edits import Edits
 from slbroker.proxy.places import BEFORE, BEHIND, GONE, VALUE, Change
+from slbroker.proxy.told import tell_forward
 from slbroker.sip.grammar import canonical_name
 from tests.support.forwarding import Site, headers, lines_of
 from tests.support.sip import request
@@ -160,3 +161,10 @@ def test_maps_of_any_bytes_are_maps_or_garbage(data: bytes) -> None:
     with contextlib.suppress(EnvelopeError):
         for _number, answer in envelope.decode_replies(body):
             assert answer is None or isinstance(answer, bytes | tuple | dict)
+
+
+def test_single_headers_are_told_of_too() -> None:
+    places = [Change(b"-", b"x", 1), Change(b"=", b"x", 0, b"new"), Change(b">", b"", 0, b"Y: 1")]
+    made = Edits(places=places, hops=7, rr_params=b";a=b")
+    said = "forward to sip:gw, - x, = new, + Y: 1, Max-Forwards at most 7, Record-Route with ;a=b"
+    assert tell_forward(Forward("sip:gw", made)) == said
