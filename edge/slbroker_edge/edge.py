@@ -11,13 +11,14 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slbroker.bus.choice import DEFAULT_POOL
+from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.jobs import Job
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
-from slbroker.errors import Drop, NoWhere, Unreachable
+from slbroker.errors import Drop, EnvelopeError, NoWhere, Unreachable
+from slbroker.settings.dispatch import ONWARD
 from slbroker.sip.message import Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply
@@ -202,7 +203,8 @@ class Edge:
             if one.cause != "response" or not self._take_reply(one.data, listener, now):
                 self.fates.drop(one.cause)
         elif isinstance(one, BadRequest):
-            self._reply_bad(one, address, listener)
+            if one.status != 420 or not self._take_as_proxy(one.data, address, listener, now):
+                self._reply_bad(one, address, listener)
         else:
             one.choice = self.routes.choose(one.reading, listener.name, address[0])
             if not self.dispatcher.takes(one.asks, one.choice):
@@ -212,6 +214,17 @@ class Edge:
                 self._desk.submit(one, now)
             else:
                 self.fates.repeated += 1
+
+    def _take_as_proxy(self, data: bytes, address: Address, listener: Listener, now: float) -> bool:
+        """Take a request that requires what we do not know, if it goes on: who is behind us may know it (16.3)."""
+        forwarding = self.forwarding
+        if forwarding is None or not forwarding.is_used:
+            return False
+        jobs = read_turn([(data, address)], listener, forwarding.checks)[0]
+        if not jobs or not forwarding.goes_on(self.routes.choose(jobs[0].reading, listener.name, address[0]).hop):
+            return False
+        self._hand_out(jobs, now)
+        return True
 
     def _take_reply(self, data: bytes, listener: Listener, now: float) -> bool:
         """Send a reply back; return False where this edge has nothing to do with any."""
@@ -230,14 +243,14 @@ class Edge:
         That of a CANCEL or an ACK which is to go nowhere is not.
         """
         forwarding = self.forwarding
-        if forwarding is None or (job.asks and not forwarding.cares_for(job.data, SIGNED_ROUTE)):
+        if forwarding is None or (job.asks and order is None and not forwarding.cares_for(job.data, SIGNED_ROUTE)):
             return False
         source = unpack_request(job.reading.packed)[1]
-        end = partial(self._has_gone, job)
+        end = partial(self._has_gone, job, now)
         forwarding.forward(job.data, source, job.listener, now, end, order or forwarding.order(job.choice.hop))
         return True
 
-    def _has_gone(self, job: Job, outcome: Outcome) -> None:
+    def _has_gone(self, job: Job, now: float, outcome: Outcome) -> None:
         """Count what became of a request that was to go on; answer it where it has not."""
         fates = self.fates
         if outcome is None:
@@ -246,11 +259,17 @@ class Edge:
             fates.drop(outcome.cause)
         elif job.asks == b"ACK":
             fates.drop("ack")
+        elif isinstance(outcome, NoWhere) and job.asks and job.last_worker is None:
+            fates.drop("cancel")
         elif isinstance(outcome, NoWhere):
-            if job.asks:
-                fates.drop("cancel")
-            else:
-                self._fail(job)
+            self._losses.request(
+                "no next hop", now, job.reading.method, job.reading.call_id,
+                "it is to go on and nothing says where to; say --pass HOP, or name one in request.forward(HOP)",
+            )  # fmt: skip
+            self._fail(job, now)
+        elif outcome.status == 483 and self._may_answer(job):
+            job.choice = ANY
+            self._desk.submit(job, now)
         else:
             message = _message_of(job)
             self._reply_ourselves(message, job.listener, job.reply_to, outcome.status, outcome.reason, outcome.extra)
@@ -294,6 +313,11 @@ class Edge:
         self._reply_bad(BadRequest(fault.status, fault.reason, message), address, listener)
         return self.fates.replied > answered
 
+    def _may_answer(self, job: Job) -> bool:
+        """Return whether a request that has no hop left may be answered here by who is there (RFC 3261 16.3 step 3)."""
+        has_workers = bool(self.dispatcher.pools[DEFAULT_POOL].accounts)
+        return has_workers and job.last_worker is None and job.reading.method in (b"OPTIONS", b"REGISTER")
+
     # An answer comes back ---------------------------------------------------------------------------------------
 
     def answer(self, identity: bytes, frames: Sequence[bytes], now: float) -> None:
@@ -335,14 +359,14 @@ class Edge:
                 return
             job, answer = ended[posted]
             at = posted + 1
-            if job.asks == b"ACK":
-                self.fates.passed += 1
-            elif job.asks == FILTERED_ACK:
+            if job.asks == FILTERED_ACK:
                 self.fates.absorbed += 1  # it was, whatever its handler says
+            elif isinstance(answer, dict):
+                self._follow(job, answer, now)
+            elif job.asks == b"ACK":
+                self.fates.passed += 1
             elif answer is None or answer == ():
                 self.fates.drop("handler")
-            elif isinstance(answer, dict):
-                self._answer_unusual(job, (b"",), now)  # it was told that nothing is forwarded here
             else:
                 self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer, now)
 
@@ -355,17 +379,32 @@ class Edge:
             self.fates.drop("handler")
             return
         if not all(match_status_line(reply) and len(reply) <= MAX_REPLY for reply in replies):
-            self.bad_answers += 1
-            worker = getattr(job.last_worker, "name", "?")
-            self._losses.request(
-                "bad answer", now, job.reading.method, job.reading.call_id,
-                "what worker %s answered is no SIP reply; 500 in its place", shown(worker),
-            )  # fmt: skip
-            self._fail(job)
+            self._refuse_answer(job, "what worker %s answered is no SIP reply; 500 in its place", now)
             return
         for reply in replies:
             self._post(job.reading, job.listener, job.reply_to, reply)
         self.fates.replied += 1
+
+    def _follow(self, job: Job, words: dict[object, object], now: float) -> None:
+        """Do what a handler has decided of a request that goes on."""
+        try:
+            order = self.forwarding.order_of(words) if self.forwarding is not None else None
+        except EnvelopeError:
+            order = None
+        if order is not None:
+            self._send_on(job, now, order)
+        else:
+            self._refuse_answer(job, "how worker %s has it go on cannot be; 500 in its place", now)
+
+    def _refuse_answer(self, job: Job, line: str, now: float) -> None:
+        """Let a request fail whose worker has answered what cannot be sent; `line` says so of the worker."""
+        self.bad_answers += 1
+        worker = shown(getattr(job.last_worker, "name", "?"))
+        self._losses.request("bad answer", now, job.reading.method, job.reading.call_id, line, worker)
+        if job.asks == b"ACK":
+            self.fates.passed += 1
+        else:
+            self._fail(job, now)
 
     def _post(self, request: Reading | Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
         post(request, listener, reply_to, reply, self._outbox, self._arming)
@@ -389,12 +428,15 @@ class Edge:
             elif job.asks == FILTERED_ACK:
                 self.fates.absorbed += 1
             elif cause is Cause.NO_ANSWER:
-                self._fail(job)
+                self._fail(job, now)
             else:
                 self._shed(job, cause, now)
 
-    def _fail(self, job: Job) -> None:
-        if not self.policies.answer_failures:
+    def _fail(self, job: Job, now: float) -> None:
+        policy = self.policies.answer_failures
+        if policy == ONWARD and self._send_on(job, now):
+            return
+        if not policy:
             self.fates.drop("no-answer")
             return
         self._reply_ourselves(_message_of(job), job.listener, job.reply_to, *error_text(SlError.E_UNSPEC))
@@ -402,6 +444,8 @@ class Edge:
 
     def _shed(self, job: Job, cause: Cause, now: float) -> None:
         answered = self._budget.spend(now)
+        if self.policies.answer_overload == ONWARD and self._send_on(job, now):
+            return
         if answered:
             self._reply_busy(job)
         else:

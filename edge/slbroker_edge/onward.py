@@ -11,17 +11,19 @@ has gone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
-from slbroker.errors import Drop, NoWhere, Reject, Unreachable
+from slbroker.errors import ConfigError, Drop, EnvelopeError, NoWhere, Reject, Unreachable
 from slbroker.listen import WEBSOCKETS, parse_listen_address
 from slbroker.patterns import matcher
 from slbroker.proxy.backward import backward
-from slbroker.proxy.forward import Forwarder
+from slbroker.proxy.decision import read_forward
+from slbroker.proxy.forward import MAX_UDP_REQUEST, Forwarder
 from slbroker.proxy.locate import Place
 from slbroker.proxy.names import OurNames
-from slbroker.proxy.nexthop import Said, next_hop_of
+from slbroker.proxy.nexthop import Group, Said, next_hop_of, read_where
 from slbroker.proxy.returns import Arrival
 from slbroker.sip.parser import parse
 from slbroker.sip.slerrors import SlError, error_text
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from slbroker.proxy.edits import Edits
     from slbroker.proxy.flow import Flow, Seals
     from slbroker.proxy.forward import Hop, Onward
-    from slbroker.proxy.nexthop import Group, NextHop, Where
+    from slbroker.proxy.nexthop import NextHop, Where
     from slbroker.settings.forwarding import ForwardSettings
     from slbroker.sip.message import Message, Source
     from slbroker.sip.reading import Address
@@ -101,14 +103,14 @@ class Forwarding:
     """The forwarding part of one edge process."""
 
     def __init__(self, settings: ForwardSettings, seals: Seals, checks: Checks, places: Places, ways: Ways) -> None:
-        """`checks` are those that a request to be forwarded has passed."""
+        """`checks` are what a request has passed that goes to handlers; Require is for who answers it (16.3)."""
         self.replies = Replies()
         self.pending = 0  # requests whose destination is being looked up
         self.send_failures = 0  # messages that the kernel refused
         # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
         self.is_used = settings.hop is not None or bool(settings.domains)
         self._settings = settings
-        self._checks = checks
+        self.checks = replace(checks, names=checks.names - {"require"})
         self._places = places
         self._ways = ways
         self._domains = [matcher(domain) for domain in settings.domains]
@@ -131,6 +133,19 @@ class Forwarding:
     def order(self, routed: NextHop | Group | None) -> Order:
         """Return the order of a request that a route sends to a next hop, or that goes where --pass says."""
         return USUAL if routed is None else Order(routed=routed)
+
+    def order_of(self, words: dict[Any, Any]) -> Order:
+        """Return the order that a worker's decision says. Raises EnvelopeError for what cannot be."""
+        decision = read_forward(words)
+        try:
+            decided = read_where(decision.to)
+        except ConfigError as error:
+            raise EnvelopeError(str(error)) from None
+        return Order(decided, None, decision.edits, decision.record_route, decision.path)
+
+    def goes_on(self, routed: NextHop | Group | None) -> bool:
+        """Return whether requests go on that match a route with this hop, or whose handlers say no more than that."""
+        return routed is not None or self._settings.hop is not None
 
     def is_ours(self, name: str) -> None:
         """Note that we listen on an address, in Kamailio's form."""
@@ -157,7 +172,7 @@ class Forwarding:
         self.is_used = True
         self.is_ours(source.listen)
         try:
-            message = parse(data, self._checks)
+            message = parse(data, self.checks)
             onward = self._forwarder.receive(data, message, Arrival(source, listener.connection))
             way = self._way_of_flow(onward.flow, listener, now) if onward.flow else None
             where = None if way else self._where(onward, order)
@@ -166,10 +181,10 @@ class Forwarding:
             return
         if where is None:
             assert way is not None
-            end(self._send(onward, order, way))
+            end(self._put(self._write(onward, order, way), way))
             return
         self.pending += 1
-        self._places.find(where, message, source, now, partial(self._go, onward, order, listener, now, end))
+        self._places.find(where, message, source, now, partial(self._go, onward, order, where, listener, now, end))
 
     def _where(self, onward: Onward, order: Order) -> NextHop | Group:
         """Return where a request goes. Raises Reject."""
@@ -189,6 +204,7 @@ class Forwarding:
         self,
         onward: Onward,
         order: Order,
+        where: NextHop | Group,
         listener: Listener,
         now: float,
         end: Callable[[Outcome], None],
@@ -197,20 +213,36 @@ class Forwarding:
         self.pending -= 1
         for candidate in candidates:
             way = self._ways.way_to(candidate, listener, now)
-            if way is not None:
-                end(self._send(onward, order, way))
-                return
-        error = SlError.E_SEND if candidates else SlError.E_BAD_ADDRESS
-        end(Unreachable(*error_text(error)))
+            if way is None:
+                continue
+            data = self._write(onward, order, way)
+            if isinstance(data, bytes) and len(data) > MAX_UDP_REQUEST and _may_be_tcp(where, candidate):
+                by_tcp = candidate._replace(place=candidate.place._replace(transport="tcp"))
+                stream = self._ways.way_to(by_tcp, listener, now)
+                if stream is not None:
+                    way, data = stream, self._write(onward, order, stream)
+            end(self._put(data, way))
+            return
+        if candidates:
+            end(Unreachable(*error_text(SlError.E_SEND)))
+        elif isinstance(where, Group):
+            end(Unreachable(503, "Service Unavailable"))
+        else:
+            end(Unreachable(*error_text(SlError.E_BAD_ADDRESS)))
 
-    def _send(self, onward: Onward, order: Order, way: Way) -> Outcome:
+    def _write(self, onward: Onward, order: Order, way: Way) -> bytes | Reject | Drop:
+        """Return what goes by a way."""
         settings = self._settings
         record_route = settings.record_route if order.record_route is None else order.record_route
         path = settings.path if order.path is None else order.path
         try:
-            data = onward.to(way.hop, order.edits, record_route=record_route, add_path=path)
+            return onward.to(way.hop, order.edits, record_route=record_route, add_path=path)
         except (Reject, Drop) as error:
             return error
+
+    def _put(self, data: bytes | Reject | Drop, way: Way) -> Outcome:
+        if not isinstance(data, bytes):
+            return data
         self._outbox.setdefault(way.listener, []).append((data, way.address))
         return None
 
@@ -253,3 +285,9 @@ class Forwarding:
     def figures(self) -> dict[str, object]:
         """Return what became of replies, and what is on its way."""
         return self.replies.figures()
+
+
+def _may_be_tcp(where: NextHop | Group, candidate: Candidate) -> bool:
+    """Return whether what is too long for a datagram may go there by TCP (18.1.1): no transport has been asked for."""
+    hop = candidate.member.hop if candidate.member is not None else where
+    return candidate.place.transport == "udp" and not isinstance(hop, Group) and not hop.transport

@@ -66,7 +66,7 @@ class EdgeService(BusService):
         self._ring_file = RingFile(settings.keys)
         signer = self._make_signer()
         dispatcher: Dispatcher[Job] = Dispatcher(
-            self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes}
+            self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes, "forwards": True}
         )
         memory = memory or FilterFile(settings.bus, 1).of_process(0)
         ack_filter = AckFilter(signer, settings.ack_window, memory)
