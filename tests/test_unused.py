@@ -28,7 +28,6 @@ CALLED = {
 
 # The pure part of forwarding, which edge, bus, plugins and KSR will call. Each line goes when they do.
 UNFINISHED = {
-    "slbroker.proxy.forward.MAX_UDP_REQUEST",
     "slbroker.proxy.groups.read_groups",
     "slbroker.proxy.groups.read_algorithm",
     "slbroker.proxy.health.counted_statuses",

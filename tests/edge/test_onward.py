@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -156,7 +156,7 @@ def test_a_worker_that_asks_for_acks_decides_on_them() -> None:
     """Whatever --pass says: what it does not send on has come to its end."""
     asks = Handlers()
     asks.on("ACK", user="on")(lambda request: request.forward("sip:10.0.0.6:5070"))
-    asks.on("ACK")(lambda request: None)
+    asks.on("ACK")(lambda request: request.drop())
     rig = PassingRig(hop=read_hop(HOP))
     rig.join(asks)
     rig.receive(*(request("ACK", f"sip:{user}@example.com", to="<sip:b@c>;tag=t") for user in ("on", "off")))
@@ -236,7 +236,7 @@ def test_what_two_workers_have_not_answered_goes_on_where_the_policy_says() -> N
         ({"route": "<sip:192.0.2.7;lr"}, 400),
     ],
 )
-def test_what_a_proxy_must_refuse_is_answered_here(change: dict[str, str], status: int) -> None:
+def test_what_a_proxy_must_refuse_is_answered_here(change: dict[str, Any], status: int) -> None:
     rig = PassingRig(f"pass={HOP}")
     rig.receive(request("INVITE", **change))
     assert statuses(rig) == [status]
@@ -307,7 +307,7 @@ def test_who_cannot_be_reached_is_said_as_sl_users_know_it(hop: str, status: int
 )
 @pytest.mark.parametrize("method", ["INVITE", "ACK", "CANCEL", "BYE", "REGISTER"])
 def test_a_strangers_word_sends_nothing_to_anybody(
-    options: dict[str, object], uri: str, route: str | None, method: str
+    options: dict[str, Any], uri: str, route: str | None, method: str
 ) -> None:
     rig = PassingRig(f"pass={HOP}", **options) if "hop" in options else PassingRig(**options)
     rig.join(app)
@@ -360,12 +360,8 @@ def test_replies_are_counted_by_themselves() -> None:
     rig = PassingRig(f"pass={HOP}")
     rig.receive(request("INVITE"))
     reply = reply_to(rig.to()[0])
-    for data in (
-        reply,
-        reply.replace(b"CSeq: 1 ", b"CSeq: 2 "),
-        reply_to(request("INVITE")),
-        b"SIP/2.0 200 OK\r\n\r\n",
-    ):
+    forged = reply.replace(b"CSeq: 1 ", b"CSeq: 2 ")
+    for data in (reply, forged, reply_to(request("INVITE")), b"SIP/2.0 200 OK\r\n\r\n"):
         rig.receive(data, source=NEXT)
     assert rig.shown() == {"forwarded": 1}
     dropped = {"forged": 1, "not-ours": 1, "bad-reply": 1}
@@ -415,7 +411,7 @@ def test_where_the_connection_is_gone_a_reply_takes_a_new_one_or_none() -> None:
 
 @pytest.mark.parametrize(
     ("hop", "size", "by_tcp"),
-    [("sip:10.0.0.5", 900, False), ("sip:10.0.0.5", 1_400, True), ("sip:10.0.0.5;transport=udp", 1_400, False)],
+    [("sip:10.0.0.5", 700, False), ("sip:10.0.0.5", 1_400, True), ("sip:10.0.0.5;transport=udp", 1_400, False)],
 )
 def test_a_long_request_goes_by_tcp_where_that_is_taken(hop: str, size: int, by_tcp: bool) -> None:
     rig = PassingRig(f"pass={hop}")

@@ -36,15 +36,16 @@ class FakeWays:
             return None
         if transport != "udp":
             found = self.dialled.get((transport, host, port))
-            return found and Way(found, Hop(found.name, host, port, found.connection), (host, port))
-        own = [each for each in self.listeners if each.name.startswith("udp:")]
+            return None if found is None else Way(found, Hop(found.name, host, port, found.connection), (host, port))
+        own: list[Listener] = [each for each in self.listeners if each.name.startswith("udp:")]
         by_id = [each for each in own if listener_id(each.name) == prefer]
         listener = (by_id or ([near] if near.name.startswith("udp:") else own))[0]
         return Way(listener, Hop(listener.name, host, port), (host, port))
 
     def standing(self, connection: bytes) -> Way | None:
         found = self.standing_now.get(connection)
-        return found and Way(found, Hop(found.name, "192.0.2.1", 40_000, connection), ("192.0.2.1", 40_000))
+        peer = ("192.0.2.1", 40_000)
+        return None if found is None else Way(found, Hop(found.name, *peer, connection), peer)
 
 
 class PassingRig(Rig):
