@@ -11,14 +11,13 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slbroker.bus.choice import ANY, DEFAULT_POOL
+from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
 from slbroker.bus.jobs import Job
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
 from slbroker.errors import Drop, EnvelopeError, NoWhere, Unreachable
-from slbroker.settings.dispatch import ONWARD
 from slbroker.sip.message import Source
 from slbroker.sip.parser import BadRequest, parse
 from slbroker.sip.reply import build_reply

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from slbroker.proxy.nexthop import Group, NextHop
 
 DEFAULT_POOL: Final = "default"
+ONWARD: Final = "pass"  # what a policy says where requests without an answer go on to the next hop
 
 
 class Choice(NamedTuple):

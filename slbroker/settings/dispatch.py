@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from slbroker.bus.choice import ONWARD
 from slbroker.bus.routes import Route, read_pool
 from slbroker.errors import ConfigError
 from slbroker.listen import parse_listen_address
@@ -14,7 +15,6 @@ from slbroker.sip.retryafter import RetryAfter
 
 MAX_SERVER: Final = 128  # characters of a Server header: it goes into every reply
 _SILENCE: Final = "drop"
-ONWARD: Final = "pass"
 _match_percent = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII).fullmatch
 
 
