@@ -223,8 +223,8 @@ class Worker(BusService):
         if not link.is_told_of_forwarding:
             link.is_told_of_forwarding = True
             logger.error(
-                "%s %.200r: %s lets it go on, and %s forwards nothing: say --pass or --groups there, or use a slbroker "
-                "that forwards; 500 in its place (this is said once)",
+                "%s %.200r: %s lets it go on, and %s forwards nothing: it, or an edge behind it, is of an older "
+                "slbroker; 500 in its place (this is said once)",
                 item.method.decode(errors="replace"), item.message.uri, self.responder.name_of(item), link.name,
             )  # fmt: skip
         return (self.responder.apologise(item),)

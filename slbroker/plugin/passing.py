@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from slbroker.errors import ConfigError
 from slbroker.plugin.arguments import as_several
 from slbroker.plugin.contact import one_uri
 from slbroker.proxy.decision import MAX_TO, Forward
 from slbroker.proxy.edits import Edits
-from slbroker.proxy.nexthop import parse_next_hop
+from slbroker.proxy.nexthop import read_where
 from slbroker.sip.uri import Uri
 
 if TYPE_CHECKING:
     from slbroker.plugin.arguments import Words
     from slbroker.plugin.reply import Headers
-
-TARGET: Final = "target"
-GROUP: Final = "group:"
 
 
 def going_on(
@@ -47,30 +43,17 @@ def changes(uri: str | Uri | None, remove: Words, replace: Headers | None, add: 
     return edits if edits.words() else None
 
 
-@lru_cache(maxsize=1_024)
 def check_next_hop(to: str) -> None:
     """Raise ValueError for what is no next hop."""
-    if to == TARGET:
-        return
-    if to.startswith(GROUP):
-        number = to.removeprefix(GROUP)
-        if not (number.isascii() and number.isdigit() and len(number) <= 9):
-            raise ValueError(f"next hop {to!r:.80}: write group:1, with the number that the list of groups has")
-        return
     if len(to) > MAX_TO:
         raise ValueError(f"next hop {to!r:.80}...: it has more than {MAX_TO} characters")
     try:
-        parse_next_hop(to)
+        read_where(to)
         to.encode()
     except ConfigError as error:
         raise ValueError(str(error)) from None
     except UnicodeEncodeError:
         raise ValueError(f"next hop {to!r:.80}: it is no text") from None
-
-
-def is_plain_hop(to: str) -> bool:
-    """Return whether a next hop names a place itself: no group, not what the request says, not what the edge has."""
-    return bool(to) and to != TARGET and not to.startswith(GROUP)
 
 
 def _uri(uri: str | Uri) -> bytes:

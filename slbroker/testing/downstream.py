@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.listen import default_port, parse_listen_address
-from slbroker.plugin.passing import is_plain_hop
 from slbroker.plugin.reply import Reply
 from slbroker.proxy.flow import Seals
 from slbroker.proxy.forward import Forwarder, Hop
 from slbroker.proxy.names import OurNames
-from slbroker.proxy.nexthop import parse_next_hop
+from slbroker.proxy.nexthop import NextHop, read_where
 from slbroker.proxy.returns import Arrival
 from slbroker.recording import NOTHING
 from slbroker.sip.message import Source
@@ -78,9 +77,8 @@ class Downstream:
 
 def _hop(to: str, source: Source) -> Hop:
     """Return a hop, by an address of ours with its transport."""
-    transport, host, port = source.transport, SOMEWHERE, None
-    if is_plain_hop(to):
-        named = parse_next_hop(to)
+    transport, host, port, named = source.transport, SOMEWHERE, None, read_where(to)
+    if isinstance(named, NextHop):
         transport = named.transport or ("tls" if named.secure else "udp")
         port = named.port
         host = named.host if _is_numeric(named.host) else SOMEWHERE

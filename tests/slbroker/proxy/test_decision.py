@@ -164,7 +164,7 @@ def test_maps_of_any_bytes_are_maps_or_garbage(data: bytes) -> None:
 
 
 def test_single_headers_are_told_of_too() -> None:
-    places = [Change(b"-", b"x", 1), Change(b"=", b"x", 0, b"new"), Change(b">", b"", 0, b"Y: 1")]
+    places = [Change(b"-", b"x-y", 1), Change(b"=", b"x-y", 0, b"new"), Change(b">", b"", 0, b"Y: 1")]
     made = Edits(places=places, hops=7, rr_params=b";a=b")
-    said = "forward to sip:gw, - x, = new, + Y: 1, Max-Forwards at most 7, Record-Route with ;a=b"
+    said = "forward to sip:gw, - x-y, = new, + Y: 1, Max-Forwards at most 7, Record-Route with ;a=b"
     assert tell_forward(Forward("sip:gw", made)) == said
