@@ -21,7 +21,7 @@ _WIDTH: Final = 24  # of a counter's name
 # Tables among the figures, and what their rows are called: "dropped: keepalive".
 _TABLES: Final = {
     "dropped": "dropped:", "connections": "connections", "closed": "closed:", "shadow": "shadow",
-    "memory": "memory",
+    "memory": "memory", "replies": "replies", "replies dropped": "replies dropped:",
 }  # fmt: skip
 
 
@@ -56,7 +56,9 @@ def stats(settings: StatsSettings) -> int:
         for figures in processes:
             for line in describe(figures):
                 click.echo(line)
-    wrong = [figures for figures in processes if figures.get("unaccounted")]
+    wrong = [
+        figures for figures in processes if figures.get("unaccounted") or figures.get("replies", {}).get("unaccounted")
+    ]
     for figures in wrong:
         click.echo(f"slbroker: {figures['name']} does not add up; please report it as a bug", err=True)
     return Exit.FAILURE if wrong else Exit.OK
@@ -81,7 +83,7 @@ def describe(figures: Mapping[str, Any]) -> Iterator[str]:
 def _describe_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
     for what, value in table.items():
         if isinstance(value, dict):
-            yield from _describe_table(what, value)
+            yield from _describe_table(f"{name} {what}" if f"{name} {what}" in _TABLES else what, value)
         else:
             yield f"  {f'{_TABLES.get(name, name)} {what}':<{_WIDTH}} {value}"
 
