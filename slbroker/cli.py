@@ -12,6 +12,7 @@ if not {"run", "edge", "handler", "broker", "record"}.isdisjoint(sys.argv[1:]):
 
 import click
 
+from slbroker.commands.alive import alive
 from slbroker.commands.author import explain, new, replay
 from slbroker.commands.broker import broker
 from slbroker.commands.forget import forget
@@ -31,7 +32,7 @@ def cli() -> None:
     """Answer SIP requests statelessly: a light edge, your Python handlers, a message queue between them."""
 
 
-for command in (run, edge, handler, broker, keys, ping, stats, forget, check, new, record, replay, explain):
+for command in (run, edge, handler, broker, keys, ping, alive, stats, forget, check, new, record, replay, explain):
     cli.add_command(command)
 
 

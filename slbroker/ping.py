@@ -7,7 +7,7 @@ import secrets
 import ssl
 import time
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from slbroker.errors import ConfigError, Exit, NoAnswerError
 from slbroker.listen import SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
@@ -17,6 +17,10 @@ from slbroker.wire import Place, StreamWire, UdpWire, Wire, look_up
 
 T1 = 0.5  # seconds; RFC 3261 17.1.2.2: an unanswered request is repeated after T1, 2*T1, 4*T1, 4 s at most
 T2 = 4.0
+
+NOT_2XX: Final = range(300, 700)  # somebody is there, and does not want us: what most understand by failure
+SERVER_FAILURES: Final = range(500, 600)  # what an edge says by itself that has no handler, or whose handlers have gone
+NO_STATUS: Final = range(0)
 
 _match_target = re.compile(
     r"(?:(sips?):)?(?:[^@\s]+@)?"  # scheme, user
@@ -164,17 +168,19 @@ class Pinger:
 class Tally:
     """What became of several pings."""
 
-    def __init__(self, *, any_answer: bool = False) -> None:
-        """`any_answer`: one that is not 2xx will do, too."""
-        self._any_answer = any_answer
+    def __init__(self, refused: range = NOT_2XX) -> None:
+        """`refused` are the statuses that do not do."""
+        self._statuses = refused
         self._asked = 0
         self._refused = 0  # answered, and not with 2xx
+        self._failed = 0  # ... and not with what will do
         self._seconds: list[float] = []
 
     def answered(self, pong: Pong) -> None:
         """Count an answer."""
         self._asked += 1
         self._refused += not 200 <= pong.response.status <= 299
+        self._failed += pong.response.status in self._statuses
         self._seconds.append(pong.seconds)
 
     def unanswered(self) -> None:
@@ -183,10 +189,10 @@ class Tally:
 
     @property
     def exit_code(self) -> Exit:
-        """Return NO_ANSWER where one got none, REFUSED where one was not 2xx and has to be, else OK."""
+        """Return NO_ANSWER where one got none, REFUSED where one got an answer that does not do, else OK."""
         if self._asked > len(self._seconds):
             return Exit.NO_ANSWER
-        return Exit.REFUSED if self._refused and not self._any_answer else Exit.OK
+        return Exit.REFUSED if self._failed else Exit.OK
 
     def __str__(self) -> str:
         words = f"{self._asked} asked, {len(self._seconds)} answered, {self._refused} of these not with 2xx"

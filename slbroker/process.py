@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker.errors import UserError
+from slbroker.herald import Outside
 from slbroker.loop import Loop
 from slbroker.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from slbroker.herald import Herald
+    from slbroker.supervisor import Parent
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +48,19 @@ class Service(Protocol):
         """Return what the process is busy with, for the line that says what an end waits for; called in a thread."""
 
 
-def run_service(service: Service, lifeline: int | None = None) -> None:
-    """Run `service` until SIGTERM or SIGINT, or until `lifeline`, a pipe from the parent, is closed; then drain it.
+def run_service(service: Service, parent: Parent | None = None, alive_file: Path | None = None) -> None:
+    """Run `service` until SIGTERM or SIGINT, or until its `parent` is gone; then drain it.
 
-    A second signal ends the process at once; but one that has a parent leaves that to it: Ctrl-C and systemd signal
+    The parent is told that it serves, and that its loop turns; else systemd is, and `alive_file` is touched. A second
+    signal ends the process at once; but one that has a parent leaves that to it: Ctrl-C and systemd signal
     parent and children alike, and the parent tells its children too. SIGHUP reloads. Raises what `start` raises.
     """
     calls = _Calls(service)
     with Signals(
-        calls.stop, calls.reload, service.patience, service.waits_for, has_parent=lifeline is not None
+        calls.stop, calls.reload, service.patience, service.waits_for, has_parent=parent is not None
     ) as signals:  # all around the loop, whose end may wait for a plugin's threads
-        _run_loop(_run(service, lifeline, calls, signals))
+        herald = parent or Outside(os.environ, alive_file)
+        _run_loop(_run(service, parent.lifeline if parent else None, calls, signals, herald))
 
 
 def _run_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -108,7 +116,7 @@ class _Calls:
                 self._loop.call_soon_threadsafe(call)
 
 
-async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: Signals) -> None:
+async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: Signals, herald: Herald) -> None:
     loop, stopping = asyncio.get_running_loop(), calls.stopping
     calls.use(loop)
 
@@ -117,16 +125,30 @@ async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: S
         loop.remove_reader(lifeline)
         stopping.set()
 
+    ticker: asyncio.TimerHandle | None = None
+
+    def beat() -> None:
+        nonlocal ticker
+        herald.beat()
+        ticker = loop.call_later(herald.interval, beat)
+
     try:
         if not await _start(service, stopping):
             return
         signals.ready()
+        herald.begun()
+        if herald.interval:
+            beat()
         if lifeline is not None:
             loop.add_reader(lifeline, orphaned)
         await stopping.wait()
         logger.info("stopping: what was begun is finished first")
+        herald.ends()
         await service.drain()
     finally:
+        if ticker is not None:
+            ticker.cancel()
+            herald.ended()
         service.close()
 
 

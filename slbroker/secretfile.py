@@ -42,7 +42,9 @@ def read(path: StrPath, what: str, remedy: str, *, readable: bool = False) -> by
     except ValueError as error:
         raise KeyFileError(f"{what} {path} {error}; name one made by: {remedy}") from None
     mode, trusted = found.mode, readable or found.is_mounted or _is_provided(Path(path))
-    for_our_group = os.geteuid() != 0 == found.owner and found.group in {os.getegid(), *os.getgroups()}
+    # That root has given a file to another group counts for root, too: who rotates a service's ring has to read it.
+    is_ours = found.group in {os.getegid(), *os.getgroups()}
+    for_our_group = found.owner == 0 and (is_ours if os.geteuid() else not is_ours)
     if mode & (0o022 if trusted else 0o037 if for_our_group else 0o077):
         mend = "go-w" if trusted else "o=,g-w" if for_our_group else "600"
         here = shlex.quote(os.fspath(path))
@@ -99,13 +101,15 @@ def _read(path: Path) -> _Found:
 def write_new(path: Path, content: bytes, mode: int = 0o600, like: Path | None = None) -> None:
     """Create `path` with `mode` (less the umask) from its first moment on, and with the owner of `like`, if any.
 
+    If that is root's, and its group may read it, so may it the new one.
+
     Raises FileExistsError, OSError.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if like is not None and like.exists() and (owner := like.stat()).st_uid != os.geteuid():
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            if like is not None and like.exists():
+                _make_like(descriptor, like.stat())
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -115,8 +119,18 @@ def write_new(path: Path, content: bytes, mode: int = 0o600, like: Path | None =
     sync_directory(path)
 
 
+def _make_like(descriptor: int, like: os.stat_result) -> None:
+    if like.st_uid != os.geteuid():
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    elif like.st_gid != os.getegid():
+        with contextlib.suppress(PermissionError):  # a group that we are not in
+            os.fchown(descriptor, -1, like.st_gid)
+    if like.st_uid == 0 == os.geteuid():
+        os.fchmod(descriptor, 0o600 | stat.S_IMODE(like.st_mode) & stat.S_IRGRP)
+
+
 def replace(path: Path, content: bytes) -> None:
-    """Replace the file at `path` all at once, with mode 0600 and its owner; raises OSError.
+    """Replace the file at `path` all at once, with mode 0600 (root's also 0640, as it was) and owner; raises OSError.
 
     A mount of this single file shows the file that was there when it was mounted, whatever has its name now. So that
     one gets the content too, and it alone if `path` is such a mount itself, whose name Linux gives to no other file.

@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
 from slbroker.errors import Exit, UserError
+from slbroker.herald import Outside
 from slbroker.signals import terminal_is_gone
 
 logger = logging.getLogger(__name__)
 
 _report: Final = struct.Struct("=iIQ")  # whose it is, by process id, what it says, and a number
-_WEARY, _READY = range(2)
+_WEARY, _READY, _BEGUN, _ALIVE = range(4)
 _MOST_REPORTS: Final = 256  # read at once
 
 
@@ -35,6 +36,7 @@ class Parent:
 
     lifeline: int
     _reports: int
+    interval: float = 0.0  # seconds between two signs of life, 0.0 where nobody wants them
 
     def is_weary(self, served: int) -> None:
         """Say that this process has served so many requests, which is enough; it serves on until it is told to stop."""
@@ -43,6 +45,20 @@ class Parent:
     def is_ready(self) -> None:
         """Say that this process serves."""
         self._say(_READY, 0)
+
+    def begun(self) -> None:
+        """Say that this process has started; that edges have welcomed it is another matter."""
+        self._say(_BEGUN, 0)
+
+    def beat(self) -> None:
+        """Say that its loop turns."""
+        self._say(_ALIVE, 0)
+
+    def ends(self) -> None:
+        """Say nothing: the parent knows best."""
+
+    def ended(self) -> None:
+        """Say nothing: the parent will see."""
 
     def _say(self, word: int, number: int) -> None:
         with contextlib.suppress(OSError):  # it is gone, which the lifeline tells
@@ -76,6 +92,8 @@ class Child:
     due: float = field(default=0.0)  # when to start it (again)
     served: int = 0  # requests, of one that has said that they are enough
     successor: int = 0  # its process id
+    has_begun: bool = False  # once
+    heard: float | None = None  # when it has last shown that its loop turns; None before it has
 
 
 def preflight(program: Callable[[], None]) -> int:
@@ -111,8 +129,15 @@ def _be(program: Callable[[], None]) -> NoReturn:
 class Supervisor:
     """Keeps its children running until it is told to stop."""
 
-    def __init__(self, programs: Sequence[tuple[str, Program]], stop_time: float = STOP_TIME) -> None:
-        """`programs` are (title for the log, what to run), started in that order; `stop_time` in seconds."""
+    def __init__(
+        self, programs: Sequence[tuple[str, Program]], stop_time: float = STOP_TIME, herald: Outside | None = None
+    ) -> None:
+        """`programs` are (title for the log, what to run), started in that order; `stop_time` in seconds.
+
+        The `herald` is told when all have begun, and goes on hearing that they live: one that hangs is killed.
+        """
+        self._herald = herald or Outside({})
+        self._looked = self._told = 0.0
         self._stop_time = stop_time
         self._children = [Child(title, program) for title, program in programs]
         self._lifeline, self._keep = os.pipe()
@@ -126,15 +151,18 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         fcntl.fcntl(self._reports, fcntl.F_SETOWN, os.getpid())  # who gets SIGIO when there is something to read
         fcntl.fcntl(self._reports, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+        os.set_blocking(self._said, False)  # a parent that is held up must hold up no child
         while self._stop_by is None or any(self._pids()):
             self._start_due()
             received = signal.sigtimedwait(_SIGNALS, self._patience())
             self._listen()
             self._reap()
+            self._watch(time.monotonic())
             if received is not None:
                 self._on_signal(signal.Signals(received.si_signo))
             if self._stop_by is not None and time.monotonic() > self._stop_by:
                 self._signal_all(signal.SIGKILL)
+        self._herald.ended()
         return self._result
 
     def _start_due(self) -> None:
@@ -160,11 +188,15 @@ class Supervisor:
         os.close(self._keep)
         os.close(self._reports)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        _be(lambda: program(Parent(self._lifeline, self._said)))
+        _be(lambda: program(Parent(self._lifeline, self._said, self._herald.interval)))
 
     def _patience(self) -> float:
         """Return for how many seconds there is nothing to do but wait."""
         now = time.monotonic()
+        patience = self._wait_for_children(now)
+        return min(patience, self._herald.interval) if self._herald.interval else patience
+
+    def _wait_for_children(self, now: float) -> float:
         if self._stop_by is not None:
             return max(0.01, self._stop_by - now)
         wanted = [child for child in self._children if not child.pid or (child.served and not child.successor)]
@@ -183,6 +215,37 @@ class Supervisor:
                             child.served = number
                         elif word == _READY and pid == child.successor and self._stop_by is None:
                             self._replace(child)
+                        elif word in (_BEGUN, _ALIVE) and pid == child.pid:
+                            self._hear(child, word)
+
+    def _hear(self, child: Child, word: int) -> None:
+        child.heard = time.monotonic()
+        if word == _BEGUN and not child.has_begun:
+            child.has_begun = True
+            if all(each.has_begun for each in self._children):
+                self._herald.begun()
+
+    def _watch(self, now: float) -> None:
+        """Say that we live, and end children that have not said so for too long, to be started again."""
+        interval, patience = self._herald.interval, self._herald.patience
+        if not interval:
+            return
+        paused = now - self._looked > 2 * interval + 1.0  # we were, and so they were
+        self._looked = now
+        if now - self._told >= interval:
+            self._told = now
+            self._herald.beat()
+        for child in self._children:
+            if not child.pid or child.heard is None or self._stop_by is not None:
+                continue
+            if paused:
+                child.heard = now
+            elif now - child.heard > patience:
+                logger.error(
+                    "%s: process %d has hung for %.0f s, and is killed", child.title, child.pid, now - child.heard
+                )
+                child.heard = None
+                _signal(child.pid, signal.SIGKILL)
 
     def _replace(self, child: Child) -> None:
         """Let the successor of a child be it, and the one that was it leave."""
@@ -193,6 +256,7 @@ class Supervisor:
         self._leaving[child.pid] = child.title
         _signal(child.pid, signal.SIGTERM)
         child.pid, child.successor, child.served, child.pause = child.successor, 0, 0, FIRST_PAUSE
+        child.heard = time.monotonic()
 
     # What becomes of them -----------------------------------------------------------------------------------------
 
@@ -221,6 +285,7 @@ class Supervisor:
             child.successor = 0
         else:
             child.pid, child.successor, child.served = child.successor, 0, 0  # which is ready, or soon will be
+            child.heard = None
         if self._stop_by is None:
             self._start_again(child, code, f"process {pid} ended {how}", was_successor=was_successor)
 
@@ -253,6 +318,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stop_by = time.monotonic() + self._stop_time
+        self._herald.ends()
         self._signal_all(signal.SIGTERM)
 
     def _signal_all(self, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""What a checkout offers beside the command: `make run`, and the container's question whether its edge is alive."""
+"""What a checkout offers beside the command: `make run`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.errors import Exit
-from slbroker.keys import create as create_keys
 from tests.support.peers import free_udp_port, require_peer
-from tests.support.processes import ROOT, Process, child_environment, run_slbroker
+from tests.support.processes import ROOT, Process, child_environment
 from tests.support.timing import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Start
 
 VENV = Path(sys.prefix)
 pytestmark = pytest.mark.skipif(not (VENV / "bin" / "slbroker").exists(), reason="slbroker is not in an environment")
@@ -73,35 +71,3 @@ def test_what_make_run_says_to_try_works_as_it_stands() -> None:
             )  # fmt: skip
             assert (asked.returncode, asked.stderr) == (Exit.OK, "")
             assert asked.stdout.startswith(f"200 OK from sip:127.0.0.1:{port} in ")
-
-
-# compose/ -------------------------------------------------------------------------------------------------------
-
-
-def health_check(port: int) -> tuple[str, ...]:
-    """What Docker asks the edge's container, at this port."""
-    found = re.search(r"test: \[CMD, slbroker, (.*)\]", (ROOT / "compose" / "compose.yaml").read_text())
-    assert found is not None
-    words = shlex.split(found[1].replace(", ", " "))
-    assert "sip:127.0.0.1:5060" in words
-    return tuple(word.replace(":5060", f":{port}") for word in words)
-
-
-def test_a_container_is_healthy_as_long_as_its_edge_answers(start_slbroker: Start, tmp_path: Path) -> None:
-    create_keys(tmp_path / "ring")
-    env = {"SLBROKER_BUS": f"ipc://{tmp_path}/bus", "SLBROKER_KEYS": str(tmp_path / "ring")}
-    edge = start_slbroker("edge", "--listen", "udp:127.0.0.1:0", env=env)
-    port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
-    alone = run_slbroker(*health_check(port))
-    assert (alone.wait(), alone.output[:4]) == (Exit.OK, "503 ")
-    plugin = tmp_path / "busy.py"
-    plugin.write_text(
-        "from slbroker import Handlers\napp = Handlers()\napp.otherwise(lambda request: request.reply(486))\n"
-    )
-    start_slbroker("handler", "--plugin", str(plugin), env=env).wait_for("handler ready")
-    edge.wait_for("joins pool")
-    refused = run_slbroker(*health_check(port))
-    assert (refused.wait(), refused.output[:4]) == (Exit.OK, "486 ")
-    assert run_slbroker("ping", f"sip:127.0.0.1:{port}").wait() == Exit.REFUSED
-    assert edge.stop() == Exit.OK
-    assert run_slbroker(*health_check(port)).wait() == Exit.NO_ANSWER

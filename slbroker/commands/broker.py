@@ -30,5 +30,5 @@ def _serve(settings: BrokerSettings) -> int:
     from slbroker import process
     from slbroker.broker.service import BrokerService
 
-    process.run_service(BrokerService(settings))
+    process.run_service(BrokerService(settings), alive_file=settings.alive_file)
     return Exit.OK

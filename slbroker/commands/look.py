@@ -14,7 +14,7 @@ import click
 from slbroker.commands import options
 from slbroker.commands.serve import try_listen
 from slbroker.commands.stats import StatsSettings
-from slbroker.errors import BindError, NoAnswerError, PluginError, UserError
+from slbroker.errors import BindError, NoAnswerError, PluginError, UsageError, UserError
 from slbroker.listen import SECURE, ListenAddress
 from slbroker.option import Whole, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, any_security
@@ -43,6 +43,8 @@ class PingSettings:
     insecure: bool = option("--insecure", bool, default=False, help="Ping a TLS server whatever its certificate.")
     any_answer: bool = option("--any-answer", bool, default=False,
         help="End with 0 for any answer: whether somebody is there, and no more.")
+    ready: bool = option("--ready", bool, default=False,
+        help="End with 0 for any answer but 5xx: whether a handler answers. An edge that has none says 503.")
 
 
 @frozen(kw_only=True)
@@ -69,10 +71,12 @@ def ping(uri: str, settings: PingSettings) -> int:
     \b
     The exit code is 0 for 2xx, 7 for another answer such as 503, 6 for none.
     """
-    from slbroker.ping import Pinger, Tally
+    from slbroker.ping import NO_STATUS, NOT_2XX, SERVER_FAILURES, Pinger, Tally
     from slbroker.tls import client_context
 
-    tally = Tally(any_answer=settings.any_answer)
+    if settings.any_answer and settings.ready:
+        raise UsageError("--any-answer and --ready: which one?")
+    tally = Tally(NO_STATUS if settings.any_answer else SERVER_FAILURES if settings.ready else NOT_2XX)
     context = client_context(settings.tls_ca, settings.tls_cert, settings.tls_key, insecure=settings.insecure)
     with Pinger(uri, context) as pinger:
         try:

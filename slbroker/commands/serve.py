@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from slbroker.bus.routes import stands_for
 from slbroker.commands import options
 from slbroker.errors import ConfigError, Exit, PluginError, UsageError
+from slbroker.herald import Outside
 from slbroker.listen import SECURE, advertise, parse_listen_address
 from slbroker.option import shared
 from slbroker.settings.bus import refuse_open
@@ -63,7 +65,7 @@ def run(settings: RunSettings) -> Callable[[], int]:
             programs = [_edge_program(edge_settings)]
             programs += [_handler_program(handler_settings, number) for number in range(settings.workers)]
             _say_hello(listen, settings.workers, settings.plugin)
-            return Supervisor(programs, _stop_time(edge_settings)).run()
+            return Supervisor(programs, _stop_time(edge_settings), Outside(os.environ)).run()
 
     return serve
 
@@ -193,7 +195,7 @@ def _serve_edge(settings: EdgeSettings) -> int:
         _edge_program(shared(EdgeSettings, settings, process=number), memory.of_process(number))
         for number in range(settings.processes)
     ]
-    return Supervisor(programs, _stop_time(settings)).run()
+    return Supervisor(programs, _stop_time(settings), Outside(os.environ, settings.alive_file)).run()
 
 
 def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) -> None:
@@ -234,7 +236,7 @@ def _serve_handlers(settings: HandlerSettings) -> int:
         return code
     # How long an edge waits for an answer, only the workers are told: they bound their own end.
     programs = [_handler_program(settings, number) for number in range(settings.workers)]
-    return Supervisor(programs, LONGEST_TIMEOUT).run()
+    return Supervisor(programs, LONGEST_TIMEOUT, Outside(os.environ, settings.alive_file)).run()
 
 
 def _edge_program(
@@ -244,7 +246,7 @@ def _edge_program(
         from slbroker.process import run_service
         from slbroker_edge.service import EdgeService
 
-        run_service(EdgeService(settings, memory), parent.lifeline if parent else None)
+        run_service(EdgeService(settings, memory), parent, settings.alive_file)
 
     return f"edge {settings.process}", program
 
@@ -256,7 +258,7 @@ def _handler_program(settings: HandlerSettings, number: int = 0) -> tuple[str, C
         from slbroker_handlers.worker import Worker
 
         source = PluginSource(settings.plugin, number)
-        run_service(Worker(settings, source.load(), source, parent), parent.lifeline if parent else None)
+        run_service(Worker(settings, source.load(), source, parent), parent, settings.alive_file)
 
     return f"handler {number}", program
 

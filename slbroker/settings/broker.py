@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from slbroker.bus.address import BusAddress
 from slbroker.option import also, frozen, option, part
 from slbroker.settings.bus import ADDRESS, BusSecurity, server_security
@@ -30,5 +32,6 @@ class BrokerSettings:
         help="Address to bind for handlers, which are told it as --bus.", example="tcp://127.0.0.1:5592")
     security: BusSecurity | None = part(BusSecurity, server_security, default=None, without=("server_keys",))
     insecure_bus: bool = also(EdgeSettings, "insecure_bus", default=False)
+    alive_file: Path | None = also(EdgeSettings, "alive_file", default=None)
     relay: RelaySettings = RelaySettings()
 # fmt: on

@@ -98,6 +98,9 @@ class EdgeSettings:
         help="Edge processes that share the SIP ports (SO_REUSEPORT);"
         " number n has its bus n ports higher, or at PATH.n.",
         kw_only=True)
+    alive_file: Path | None = option("--alive-file", File(folder=False), default=None, kw_only=True,
+        help="Touch this file every 5 s while the process works on: for slbroker alive, a container's probe.",
+        example="/run/slbroker/alive")
     ack_window: float = option("--ack-window", Number(0, 3600, "s"), default=32.0,
         help="Seconds after a reply during which ACKs are absorbed; 2 is what the sl module has.")
     # For a look that is put off; `slbroker.loop` waits so long and not up to the next millisecond. SIP's T1 is 500 ms.

@@ -87,6 +87,7 @@ class HandlerSettings:
     max_requests: int = option("--max-requests", Whole(0, 1_000_000_000), default=0,
         help="Requests, give or take a tenth, after which a handler process leaves: its successor serves first."
         " A handler without --workers ends with 0, to be started again. 0: never.", kw_only=True)
+    alive_file: Path | None = also(EdgeSettings, "alive_file", default=None, kw_only=True)
     credit: int = option("--credit", Whole(1, 65_536), default=128,
         help="Requests each worker takes at once from each edge. One whose handlers block asks for fewer by itself:"
         " what it answers in half a second.")

@@ -138,6 +138,18 @@ def test_rotating_as_root_keeps_the_owner(path: Path) -> None:
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (12_345, 23_456, 0o600)
 
 
+@as_root
+@pytest.mark.parametrize(("mode", "after"), [(0o640, 0o640), (0o440, 0o640), (0o600, 0o600)])
+def test_rotating_as_root_keeps_the_group_that_may_read(path: Path, mode: int, after: int) -> None:
+    """root:slbroker 0640, as Debian has files of services: the service reads the ring after a rotation, too."""
+    keys.create(path)
+    os.chown(path, 0, 23_456)
+    path.chmod(mode)
+    keys.rotate_file(path, NOW)
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, 23_456, after)
+
+
 def test_errors_hold_no_secrets(path: Path) -> None:
     ring = keys.create(path)
     path.write_text(path.read_text() + "}")

@@ -161,7 +161,8 @@ def test_the_exit_code_says_whether_it_is_well(status: str, code: int) -> None:
     with server(lambda data, _number: [reply(data, status)]) as port:
         process = run_slbroker("ping", f"sip:127.0.0.1:{port}")
         any_will_do = run_slbroker("ping", f"sip:127.0.0.1:{port}", "--any-answer")
-    assert (process.wait(), any_will_do.wait()) == (code, 0)
+        ready = run_slbroker("ping", f"sip:127.0.0.1:{port}", "--ready")
+    assert (process.wait(), any_will_do.wait(), ready.wait()) == (code, 0, 7 if status.startswith("5") else 0)
     assert process.output.startswith(f"{status} from sip:127.0.0.1:{port} in ")
 
 

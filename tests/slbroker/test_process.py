@@ -11,6 +11,7 @@ import pytest
 
 from slbroker.errors import BindError, KeyFileError
 from slbroker.process import run_service
+from slbroker.supervisor import Parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,13 +103,13 @@ def test_a_signal_that_comes_while_it_starts_is_not_lost() -> None:
 def test_a_child_leaves_that_to_its_parent(lifeline: tuple[int, Callable[[], None]], number: signal.Signals) -> None:
     """Ctrl-C and systemd signal the whole group, and the parent tells its children once more."""
     service = FakeService(kill(number), kill(*STOP))
-    run_service(service, lifeline[0])
+    run_service(service, Parent(lifeline[0], -1))
     assert service.asked == ["start", "drain", "close"]
 
 
 def test_a_child_whose_parent_has_gone_drains(lifeline: tuple[int, Callable[[], None]]) -> None:
     service = FakeService(lifeline[1])
-    run_service(service, lifeline[0])
+    run_service(service, Parent(lifeline[0], -1))
     assert service.asked == ["start", "drain", "close"]
 
 

@@ -1,0 +1,98 @@
+"""Signs of life, for whoever started this process and may start it again: it serves, its loop turns, it ends.
+
+He is systemd (sd_notify(3), `Type=notify` and `WatchdogSec=`), the parent of several processes, or somebody who looks
+at a file: a container engine's probe, which has no other way into a handler. With none of them nothing is done.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+BEAT: Final = 5.0  # seconds between two signs of life, where nobody wants them oftener
+PATIENCE: Final = 30.0  # seconds without one after which a process hangs; more than the slowest handler should block
+
+
+class Herald(Protocol):
+    """Whom we tell."""
+
+    @property
+    def interval(self) -> float:
+        """Return the seconds between two beats, 0.0 where nobody listens for them."""
+
+    def begun(self) -> None:
+        """Say that we serve."""
+
+    def beat(self) -> None:
+        """Say that the loop turns."""
+
+    def ends(self) -> None:
+        """Say that we have been told to stop; until the end is there, beats go on."""
+
+    def ended(self) -> None:
+        """Say no more."""
+
+
+class Outside:
+    """Tells systemd and the file, as far as there are such."""
+
+    def __init__(self, environment: Mapping[str, str], file: Path | None = None) -> None:
+        """`environment` is what systemd has set, if it has: NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID."""
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        self._file = file
+        self.patience = PATIENCE if file else 0.0
+        watched = environment.get("WATCHDOG_USEC", "")
+        if self._address and watched.isdecimal() and environment.get("WATCHDOG_PID", "") in ("", str(os.getpid())):
+            self.patience = int(watched) / 1e6
+        self.interval = min(BEAT, self.patience / 4)
+
+    def begun(self) -> None:
+        """Say that we serve."""
+        self._tell("READY=1")
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that the loop turns."""
+        if self.interval:
+            self._tell("WATCHDOG=1")
+        if self._file is not None:
+            with suppress(OSError):  # a full disk is no reason to end; that the file grows old says it
+                self._file.touch(0o600)
+                os.utime(self._file)
+
+    def ends(self) -> None:
+        """Say that we have been told to stop."""
+        self._tell("STOPPING=1")
+
+    def ended(self) -> None:
+        """Say no more: who is gone in order leaves no file that grows old."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.unlink()
+
+    def _tell(self, words: str) -> None:
+        if self._address[:1] not in ("/", "@"):
+            return
+        # A socket each time: seldom needed, and one that is kept has to be told of systemd's new one.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.setblocking(False)
+            sock.sendto(
+                words.encode(), self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
+            )
+
+
+def age(file: Path, now: float) -> float | None:
+    """Return for how many seconds nothing was heard of the process that touches `file`, None where there is none.
+
+    `now` is in unix seconds.
+    """
+    try:
+        return max(0.0, now - file.stat().st_mtime)
+    except OSError:
+        return None

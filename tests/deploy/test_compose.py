@@ -1,0 +1,184 @@
+"""compose/: what the containers are told, tried with what is in them; under a real engine: `make containers`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from slbroker.errors import Exit
+from slbroker.keys import create as create_keys
+from tests.deploy.files import COMPOSE, ignored, read_yaml, seconds, version
+from tests.support.processes import ROOT, run_slbroker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Start
+
+DOCKERFILE = (COMPOSE / "Dockerfile").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = read_yaml(COMPOSE / "compose.yaml")["services"]
+    return found
+
+
+# Health ---------------------------------------------------------------------------------------------------------
+
+
+def words_of(check: dict[str, Any], port: int) -> tuple[str, ...]:
+    """What Docker asks a container, at this port."""
+    kind, program, *words = check["test"]
+    assert (kind, program) == ("CMD", "slbroker")
+    assert "sip:127.0.0.1:5060" in words
+    return tuple(word.replace(":5060", f":{port}") for word in words)
+
+
+def test_an_edge_is_healthy_when_a_handler_answers_and_not_before(
+    start_slbroker: Start, tmp_path: Path, services: dict[str, Any]
+) -> None:
+    create_keys(tmp_path / "ring")
+    env = {"SLBROKER_BUS": f"ipc://{tmp_path}/bus", "SLBROKER_KEYS": str(tmp_path / "ring")}
+    edge = start_slbroker("edge", "--listen", "udp:127.0.0.1:0", env=env)
+    port = int(edge.wait_for("edge ready").rpartition("udp:127.0.0.1:")[2].partition(",")[0])
+    ready = words_of(services["edge1"]["healthcheck"], port)
+    lives = tuple("--any-answer" if word == "--ready" else word for word in ready)
+    alone = run_slbroker(*ready)
+    assert (alone.wait(), alone.output[:4]) == (Exit.REFUSED, "503 ")
+    assert run_slbroker(*lives).wait() == Exit.OK, "an outage of handlers is no reason to start edges again"
+    plugin = tmp_path / "busy.py"
+    plugin.write_text(
+        "from slbroker import Handlers\napp = Handlers()\napp.otherwise(lambda request: request.reply(486))\n"
+    )
+    handler = start_slbroker("handler", "--plugin", str(plugin), env=env)
+    handler.wait_for("handler ready")
+    edge.wait_for("joins pool")
+    served = run_slbroker(*ready)
+    assert (served.wait(), served.output[:4]) == (Exit.OK, "486 ")
+    assert handler.stop() == Exit.OK
+    assert run_slbroker(*ready).wait() == Exit.REFUSED
+    assert edge.stop() == Exit.OK
+    assert (run_slbroker(*ready).wait(), run_slbroker(*lives).wait()) == (Exit.NO_ANSWER, Exit.NO_ANSWER)
+
+
+def test_the_image_asks_by_the_file_that_every_role_touches() -> None:
+    """Liveness alone, since Swarm kills what is unhealthy."""
+    file = re.search(r"SLBROKER_ALIVE_FILE=(\S+)", DOCKERFILE)
+    assert file is not None
+    assert file[1].startswith("/dev/shm/"), "which is each container's own, and can be written whatever is read-only"
+    assert re.search(r'^HEALTHCHECK .* CMD \["slbroker", "alive"\]$', DOCKERFILE, re.MULTILINE)
+
+
+# Ends -----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_killed_while_it_drains(services: dict[str, Any]) -> None:
+    """The grace is longer than what `patience()` of each kind allows itself."""
+    notice = float(services["edge1"]["environment"]["SLBROKER_DRAIN_NOTICE"])
+    handler_timeout, margins, hooks = 5.0, 6.0, 10.0
+    least = {
+        "edge1": notice + handler_timeout + margins,
+        "edge2": notice + handler_timeout + margins,
+        "broker": handler_timeout + margins,
+        "handler": handler_timeout + 1.0 + hooks,
+    }
+    for name, time in least.items():
+        assert seconds(services[name]["stop_grace_period"]) > time, name
+
+
+def test_every_service_that_stays_has_limits_and_logs_that_end(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert {"memory", "pids", "cpus"} <= limits.keys(), name
+        assert {"max-size", "max-file"} <= service["logging"]["options"].keys(), name
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+
+
+# Keys and users -------------------------------------------------------------------------------------------------
+
+
+def test_the_ring_is_seen_through_its_directory(services: dict[str, Any]) -> None:
+    """A file that is mounted by itself stays what it was when the path gets another."""
+    for name in ("edge1", "edge2", "handler"):
+        service = services[name]
+        ring = service["environment"]["SLBROKER_KEYS"]
+        mounts = [volume.rpartition("}")[2].split(":")[1:] or volume.split(":")[1:] for volume in service["volumes"]]
+        assert [ring.rpartition("/")[0], "ro"] in mounts, name
+        assert "secrets" not in service
+
+
+def test_a_ring_is_made_where_there_is_none_and_one_that_is_there_stays(
+    services: dict[str, Any], start_program: Start, tmp_path: Path
+) -> None:
+    """What the service `ring` runs, as whoever the others run as."""
+    ring = services["ring"]
+    (command,) = ring["command"]
+    assert ring["user"] == services["edge1"]["user"]
+    assert ring["entrypoint"] == ["sh", "-c"]
+    (tmp_path / "slbroker").write_text(f'#!/bin/sh\nexec {sys.executable} -m slbroker "$@"\n')
+    (tmp_path / "slbroker").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    made: list[bytes] = []
+    for _ in range(2):
+        started = start_program(*ring["entrypoint"], command.replace("/keys/", f"{tmp_path}/"), env=env)
+        assert started.wait() == Exit.OK
+        made.append((tmp_path / "slbroker.ring").read_bytes())
+    assert made[0] == made[1]
+    assert (tmp_path / "slbroker.ring").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_user_is_a_number_and_has_no_account() -> None:
+    """`runAsNonRoot` refuses a name; useradd fails for a number that is taken, such as root's, who may build it."""
+    users = re.findall(r"^USER (\S+)$", DOCKERFILE, re.MULTILINE)
+    assert users == ["1001:0", "$UID:$UID"]
+    assert re.search(r"^ARG UID=1000$", DOCKERFILE, re.MULTILINE)
+    assert "useradd" not in DOCKERFILE
+
+
+# Images ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_git_no_secret_and_nothing_built_gets_into_an_image_whichever_builder_reads() -> None:
+    assert not (COMPOSE / "Dockerfile.dockerignore").exists(), "the classic builder does not look there"
+    for path in (
+        ".git/config", ".venv/bin/pip", "tests/conftest.py", "docs/design.md",
+        "slbroker.ring", "compose/slbroker.ring", "slbroker/slbroker.ring", "edge/a/b.ring",
+        "edge.key_secret", "handlers/edge.key_secret", "handlers/examples/key.pem",
+        "slbroker/__pycache__/cli.pyc", "slbroker/sip/_parser.c", "slbroker/sip/_parser.cpython-311.so",
+    ):  # fmt: skip
+        assert ignored(path), path
+    for path in ("setup.py", "pyproject.toml", "LICENSE", "README.md", "slbroker/cli.py", "slbroker/sip/_parser.pyx",
+                 "slbroker/skeleton/plugin.py.in", "compose/kamailio.cfg", "compose/constraints.txt"):  # fmt: skip
+        assert not ignored(path), path
+
+
+def test_what_the_dockerfile_copies_is_not_ignored() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    names = [name for words in copied for name in words.split() if name != "."]
+    assert len(names) > 2
+    for name in names:
+        assert (ROOT / name).is_file()
+        assert not ignored(name)
+
+
+def test_an_image_names_its_version_and_what_it_was_made_of(services: dict[str, Any]) -> None:
+    assert 'org.opencontainers.image.version="$VERSION"' in DOCKERFILE
+    assert 'org.opencontainers.image.revision="$REVISION"' in DOCKERFILE
+    for name, service in services.items():
+        assert service["build"]["args"]["VERSION"] == version(), name
+        assert service["image"].rstrip("}").endswith(f":{version()}"), name
+    pinned = re.findall(r"^(\w+)==[\d.]+$", (COMPOSE / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    assert pinned == ["click", "msgpack", "pyzmq", "websockets"]
+    assert "--constraint /constraints.txt" in DOCKERFILE
+
+
+def test_kamailio_s_list_has_the_edges(services: dict[str, Any]) -> None:
+    edges = {name: service for name, service in services.items() if name.startswith("edge")}
+    listed = re.findall(r"^1 sip:([\d.]+):5060$", (COMPOSE / "dispatcher.list").read_text("utf-8"), re.MULTILINE)
+    assert listed == [service["networks"]["sip"]["ipv4_address"] for service in edges.values()]
