@@ -22,6 +22,7 @@ def steps(*parts: str) -> str:
     return "\n".join(step.strip() for part in parts for step in part.split(","))
 
 
+MOST_OPEN: Final = 20_000  # calls at a time
 BEGIN: Final = "INVITE +sdp ->, <- 180, <- 200 +sdp, ACK ->"
 END: Final = "BYE ->, <- 200"
 # By the user whom the caller calls.
@@ -69,33 +70,41 @@ class Outcome:
 
 
 class Sides:
-    """Callees that wait, one for each ladder, at ports of their own; then callers, all at once."""
+    """Callees that wait, one for each ladder, at ports of their own; then callers, all at once.
 
-    def __init__(self, start: Start, folder: Path, far: End, calls: int, ladders: Mapping[str, str] = LADDERS) -> None:
+    Each makes so many `calls`, for `seconds` at most. `answered` is False where no callee is to hear of them.
+    """
+
+    def __init__(
+        self, start: Start, folder: Path, far: End, calls: int, ladders: Mapping[str, str] = LADDERS,
+        *, seconds: float = 15, answered: bool = True,
+    ) -> None:  # fmt: skip
         self._start = start
         self._folder = folder
         self._calls = calls
+        self._seconds = seconds
         self._files = {user: Ladder(text, user).write(folder) for user, text in ladders.items()}
         self.ports = {user: free_udp_port(far.host) for user in ladders}
-        self._callees = {user: self._run(user, CALLEE, far, port) for user, port in self.ports.items()}
+        there = self.ports if answered else {}
+        self._callees = {user: self._run(user, CALLEE, far, port) for user, port in there.items()}
         self._callers: dict[str, Process] = {}
 
     def begin(self, port: int, near: End, rate: int) -> None:
         """Let a caller for each ladder make so many of its calls a second, to a port of the near side."""
         for user in self.ports:
-            more = (f"{bracketed(near.host)}:{port}", "-r", str(rate))
+            more = (f"{bracketed(near.host)}:{port}", "-r", str(rate), "-l", str(MOST_OPEN))
             self._callers[user] = self._run(user, CALLER, near, free_udp_port(near.host), *more)
 
-    def finish(self, seconds: float = 40) -> dict[str, Outcome]:
+    def finish(self) -> dict[str, Outcome]:
         """Wait for all; how each ended."""
         return {
-            f"{user} {name}": self._outcome(user, name, process, seconds)
+            f"{user} {name}": self._outcome(user, name, process)
             for name, running in ((CALLER, self._callers), (CALLEE, self._callees))
             for user, process in running.items()
         }
 
     def _run(self, user: str, name: str, end: End, port: int, *more: str) -> Process:
-        limits = {"-timeout": f"{within(35):.0f}s", "-recv_timeout": f"{within(20) * 1000:.0f}"}
+        limits = {"-timeout": f"{within(self._seconds + 20):.0f}s", "-recv_timeout": f"{within(20) * 1000:.0f}"}
         return self._start(
             require_peer("sipp"), *more, *("-sf", str(self._files[user][name]), "-m", str(self._calls)),
             *("-t", end.transport, "-i", end.host, "-p", str(port), "-bind_local", "-cp", str(free_udp_port())),
@@ -107,9 +116,9 @@ class Sides:
     def _errors(self, user: str, name: str) -> Path:
         return self._folder / f"{user}-{name}.errors"
 
-    def _outcome(self, user: str, name: str, process: Process, seconds: float) -> Outcome:
+    def _outcome(self, user: str, name: str, process: Process) -> Outcome:
         try:
-            status = process.wait(seconds)
+            status = process.wait(self._seconds + 25)
         except AssertionError:
             status = process.stop()
         errors = self._errors(user, name)

@@ -30,6 +30,8 @@ REASONS: Final = {
 }  # fmt: skip
 EXTRA: Final = {
     "sdp": "Content-Type: application/sdp",
+    "web": "Content-Type: application/sdp",
+    "webhold": "Content-Type: application/sdp",
     "reliable": "Require: 100rel\nRSeq: 1",
     "supported": "Supported: 100rel, timer",
     "contact": "Contact: <sip:carol@192.0.2.1:5070;transport=udp>, <sip:dave@192.0.2.2>;q=0.5",
@@ -40,7 +42,11 @@ EXTRA: Final = {
 }
 SDP: Final = "v=0\no=sipp 1 1 IN IP[local_ip_type] [local_ip]\ns=-\nc=IN IP[local_ip_type] [local_ip]\nt=0 0\n" \
     "m=audio 49170 RTP/AVP 0 8"  # fmt: skip
-BODIES: Final = {"sdp": SDP, "text": "Hello, or not?"}
+# What a browser takes for an answer to its offer of audio, at a port where nobody listens.
+WEB: Final = "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\na=group:BUNDLE 0\n" \
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=mid:0\na=ice-ufrag:abcd\na=ice-pwd:abcdefghijklmnopqrstuvwx\n" \
+    "a=setup:active\na=rtcp-mux\na=rtpmap:111 opus/48000/2\na=fingerprint:sha-256 " + ":".join(["AB"] * 32)  # fmt: skip
+BODIES: Final = {"sdp": SDP, "web": f"{WEB}\na=sendrecv", "webhold": f"{WEB}\na=recvonly", "text": "Hello, or not?"}
 FIRST: Final = ("INVITE", "SUBSCRIBE", "OPTIONS", "MESSAGE", "REGISTER")  # that the far side keeps Via and From of
 
 _match_step = re.compile(
@@ -80,7 +86,7 @@ class Side:
     def send(self, text: str, *, again: bool) -> None:
         """Write a message."""
         lines = "\n".join(f"      {line}".rstrip() for line in text.split("\n"))
-        retrans = ' retrans="500"' if again else ""
+        retrans = ' retrans="2000"' if again else ""
         self.parts.append(f"  <send{retrans}><![CDATA[\n{lines}\n  ]]></send>")
 
     def receive(self, what: str, actions: str = "") -> None:

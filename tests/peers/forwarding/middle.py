@@ -106,8 +106,9 @@ def _answers(port: int) -> bool:
 def start_forwarding(
     start: Start, folder: Path, hops: Mapping[str, str], way: Way, options: Sequence[str] = ()
 ) -> Edge:
-    """An edge with a route for each user, and no worker."""
+    """An edge with a route for each user, and no worker; what a callee sends goes back to its caller."""
     routes = [word for user, hop in hops.items() for word in ("--route", f"pass={hop} user={user}")]
+    routes += ["--route", f"pass={next(iter(hops.values()))} user=alice"]
     listens = list(dict.fromkeys((way.near_listen, way.far_listen)))
     bus = free_bus_address("ipc", folder)
     return start_edge(start, new_keys(folder), bus, listens, (*routes, "--record-route", *options))
