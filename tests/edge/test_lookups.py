@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,8 @@ from slbroker_edge import lookups
 from slbroker_edge.lookups import Lookups
 
 if TYPE_CHECKING:
+    import pytest
+
     from slbroker.proxy.locate import Answer, Search
 
 TRANSPORTS = ("udp", "tcp", "tls")

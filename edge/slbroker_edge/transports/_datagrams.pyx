@@ -7,6 +7,7 @@ process has one thread, so letting go of it only costs.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_CheckExact
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_CheckExact
+from libc.errno cimport errno
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset, strlen
 from posix.uio cimport iovec
@@ -15,7 +16,7 @@ import _socket
 
 from slbroker.sip.grammar import MAX_DATAGRAM
 from slbroker.twins import definition
-from slbroker_edge.transports.datagrams import asked_in, control_bytes
+from slbroker_edge.transports.datagrams import TOLD, TRIES, asked_in, control_bytes
 
 cdef extern from "<Python.h>":
     bint PyUnicode_IS_ASCII(object text)
@@ -208,11 +209,24 @@ cdef inline bint is_number(object number, long long most):
     return type(number) is int and 0 <= number <= most
 
 
+cdef bint told[256]  # errors that may be another datagram's
+for _at in range(256):
+    told[_at] = _at in TOLD
+cdef int TRIES_OF_ONE = TRIES
+
+
 cdef int flush(int fd, mmsghdr *messages, int count) noexcept:
-    """Send `count` datagrams and return how many were taken. A call stops at one that is refused: go on behind it."""
-    cdef int at = 0, taken = 0, got
+    """Send `count` datagrams and return how many were taken. A call stops at one that is refused: go on behind it.
+
+    But for an error that an earlier one has met: the same is sent again.
+    """
+    cdef int at = 0, taken = 0, tries = 1, got
     while at < count:
         got = sendmmsg(fd, messages + at, count - at, MSG_DONTWAIT)
+        if got < 0 and tries < TRIES_OF_ONE and errno < 256 and told[errno]:
+            tries += 1
+            continue
+        tries = 1
         taken += max(got, 0)
         at += max(got, 1)
     return taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,14 @@ _PKTINFO: Final = struct.Struct("=I4s4s")  # struct in_pktinfo: interface, our a
 _PKTINFO6: Final = struct.Struct("=16sI")  # struct in6_pktinfo: address, interface
 _CMSGHDR: Final = struct.Struct("@Nii")  # struct cmsghdr: length with the data that follows, level, type
 MAPPED: Final = b"\x00" * 10 + b"\xff\xff"  # RFC 4291 2.5.5.2: before an IPv4 address
+
+# A socket that has ICMP errors told (`errorqueue`) says each once, as the failure of the call that comes next, whoever
+# that is for; and that call sends nothing. So it is made again, so often at most: more errors may have come meanwhile.
+TOLD: Final = frozenset((
+    errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EOPNOTSUPP,
+    errno.EMSGSIZE, errno.EPROTO, errno.EACCES,
+))  # fmt: skip
+TRIES: Final = 8
 
 
 def asked_of(control: Sequence[tuple[int, int, bytes]]) -> bytes:
@@ -100,14 +109,20 @@ def send_batch(sock: socket.socket, items: Sequence[tuple[bytes, Address]]) -> i
 
     A datagram that the kernel refuses (unreachable, too long, no buffer space) is passed over: UDP promises no more.
     """
-    sent = 0
-    for data, address in items:
+    return sum([_is_taken(sock, data, [], address) for data, address in items])
+
+
+def _is_taken(sock: socket.socket, data: bytes, control: list[tuple[int, int, bytes]], address: Address) -> bool:
+    """Send one datagram; return whether the kernel took it."""
+    for _ in range(TRIES):
         try:
-            sock.sendto(data, address)
-        except OSError:
-            continue
-        sent += 1
-    return sent
+            sock.sendmsg([data], control, 0, address)
+        except OSError as error:
+            if error.errno not in TOLD:
+                return False
+        else:
+            return True
+    return False
 
 
 @compiled_or_pure("slbroker_edge.transports._datagrams")
@@ -137,11 +152,4 @@ def send_asked(sock: socket.socket, items: Sequence[tuple[bytes, Address]], aske
     if not asked:
         return send_batch(sock, items)
     control = [control_of(asked)]
-    sent = 0
-    for data, address in items:
-        try:
-            sock.sendmsg([data], control, 0, address)
-        except OSError:
-            continue
-        sent += 1
-    return sent
+    return sum([_is_taken(sock, data, control, address) for data, address in items])
