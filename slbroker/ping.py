@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from slbroker.errors import ConfigError, Exit, NoAnswerError
 from slbroker.listen import SECURE, TRANSPORTS, WEBSOCKETS, ListenAddress, default_port
 from slbroker.sip.grammar import MAX_PORT
+from slbroker.sip.pingrequest import ping_request
 from slbroker.sip.response import Response, parse_response
 from slbroker.wire import Place, StreamWire, UdpWire, Wire, look_up
 
@@ -150,19 +151,8 @@ class Pinger:
     def _request(self, wire: Wire, call_id: str) -> bytes:
         host, port = wire.here
         here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        lines = (
-            f"OPTIONS {self.uri} SIP/2.0",
-            f"Via: SIP/2.0/{self.target.transport.upper()} {here};rport;branch=z9hG4bK{secrets.token_hex(8)}",
-            "Max-Forwards: 70",
-            f"From: <sip:ping@{here}>;tag={secrets.token_hex(4)}",
-            f"To: <{self.uri}>",
-            f"Call-ID: {call_id}",
-            "CSeq: 1 OPTIONS",
-            f"Contact: <sip:ping@{here}>",
-            "User-Agent: slbroker ping",
-            "Content-Length: 0",
-        )
-        return "\r\n".join((*lines, "", "")).encode(errors="surrogateescape")
+        via = f"SIP/2.0/{self.target.transport.upper()} {here};rport;branch=z9hG4bK{secrets.token_hex(8)}"
+        return ping_request("OPTIONS", self.uri, via, f"sip:ping@{here}", call_id, f"sip:ping@{here}")
 
 
 class Tally:

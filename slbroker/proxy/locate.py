@@ -89,12 +89,12 @@ def locate(hop: NextHop, supported: Container[str], key: bytes) -> Search:
     `supported` are the transports that we have.
     """
     name = hop.host
-    if _is_numeric(name) or hop.port is not None:  # 4.1: no NAPTR, no SRV
+    if is_numeric(name) or hop.port is not None:  # 4.1: no NAPTR, no SRV
         transport = hop.transport or ("tls" if hop.secure else "udp")
         if transport not in supported:
             return []
         port = default_port(transport) if hop.port is None else hop.port
-        hosts = [name] if _is_numeric(name) else (yield from _addresses(name, key))
+        hosts = [name] if is_numeric(name) else (yield from _addresses(name, key))
         return [Place(transport, host, port, name) for host in hosts][:MAX_PLACES]
     services = yield from _services(hop, supported)
     places: list[Place] = []
@@ -146,7 +146,7 @@ def _by_srv(transport: str, srv_name: str, name: str, key: bytes) -> Generator[Q
         target = record.target.rstrip(".")
         if not target or not 0 < record.port <= MAX_PORT:  # RFC 2782: "." says that the service is not there
             continue
-        hosts = [target] if _is_numeric(target) else (yield from _addresses(target, key))
+        hosts = [target] if is_numeric(target) else (yield from _addresses(target, key))
         places += [Place(transport, host, record.port, name) for host in hosts]
         if len(places) >= MAX_PLACES:
             break
@@ -171,7 +171,7 @@ def _name_of(record: Srv) -> bytes:
 def _addresses(name: str, key: bytes) -> Generator[Query, Answer, list[str]]:
     """Ask for a name's addresses; return those that are some: of the family that came first in front, by a hash."""
     answer = yield Query("address", name)
-    hosts = [one for one in answer[:MAX_RECORDS] if isinstance(one, str) and _is_numeric(one)]
+    hosts = [one for one in answer[:MAX_RECORDS] if isinstance(one, str) and is_numeric(one)]
     families = list(dict.fromkeys(":" in host for host in hosts))
     ordered: list[str] = []
     for family in families:
@@ -179,7 +179,8 @@ def _addresses(name: str, key: bytes) -> Generator[Query, Answer, list[str]]:
     return ordered
 
 
-def _is_numeric(host: str) -> bool:
+def is_numeric(host: str) -> bool:
+    """Return whether a host is an address, and no name that has to be looked up."""
     if ":" not in host and not _is_ipv4_like(host):
         return False
     try:
