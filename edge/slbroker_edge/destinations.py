@@ -18,7 +18,7 @@ from slbroker.proxy.nexthop import Group
 from slbroker_edge.members import REST, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from slbroker.proxy.groups import Algorithm, Destination
     from slbroker.proxy.locate import Place
@@ -213,8 +213,9 @@ class Destinations:
         if self._resting:
             self._resting = {key: until for key, until in self._resting.items() if until > now}
 
-    def forget(self) -> None:
-        """Forget what was known of members: there are others now."""
+    def use(self, groups: Mapping[int, Sequence[Destination]]) -> None:
+        """Have these groups from now on; the states of those that stay are kept."""
+        self.members.use(groups)
         self._fixed = {key: found for key, found in self._fixed.items() if found and found[0].member is None}
         self._keys, self._targets = {}, {}
 

@@ -47,8 +47,8 @@ class _Waiting:
 class Lookups:
     """The answers that one process has, and who waits for more."""
 
-    def __init__(self, ask: Callable[[Query], None]) -> None:
-        """`ask` sends a question off; what comes of it is told by `answered` or `unanswered`, now or later."""
+    def __init__(self, ask: Callable[[Query, float], None]) -> None:
+        """`ask` sends a question off, at a time; `answered` or `unanswered` is told what comes of it, now or later."""
         self._ask = ask
         self._kept: dict[Query, _Kept] = {}
         self._asked: dict[Query, list[_Waiting]] = {}
@@ -104,11 +104,11 @@ class Lookups:
         except StopIteration as found:
             waiting.then(found.value)
             return
-        if not self._waits(waiting, query):
+        if not self._waits(waiting, query, now):
             search.close()
             waiting.then([])
 
-    def _waits(self, waiting: _Waiting, query: Query) -> bool:
+    def _waits(self, waiting: _Waiting, query: Query, now: float) -> bool:
         """Have a search wait for the answer to a question; return False where there is no room for that."""
         others = self._asked.get(query)
         if len(self._waiting) >= MAX_WAITING or (others is None and len(self._asked) >= MAX_QUESTIONS):
@@ -119,7 +119,7 @@ class Lookups:
             others.append(waiting)
         else:
             self._asked[query] = [waiting]
-            self._ask(query)
+            self._ask(query, now)
         return True
 
     def _keep(self, query: Query, kept: _Kept) -> None:

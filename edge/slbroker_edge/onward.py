@@ -99,11 +99,27 @@ USUAL: Final = Order()
 Outcome: TypeAlias = Reject | Drop | None
 
 
+def _not_ours(_data: bytes, _now: float) -> bool:
+    """Stand in for who asks something of his own."""
+    return False
+
+
 class Forwarding:
     """The forwarding part of one edge process."""
 
-    def __init__(self, settings: ForwardSettings, seals: Seals, checks: Checks, places: Places, ways: Ways) -> None:
-        """`checks` are what a request has passed that goes to handlers; Require is for who answers it (16.3)."""
+    def __init__(
+        self,
+        settings: ForwardSettings,
+        seals: Seals,
+        checks: Checks,
+        places: Places,
+        ways: Ways,
+        heard: Callable[[bytes, float], bool] = _not_ours,
+    ) -> None:
+        """`checks` are what a request has passed that goes to handlers; Require is for who answers it (16.3).
+
+        `heard` takes a reply to what we have asked ourselves, and returns whether it is one.
+        """
         self.replies = Replies()
         self.pending = 0  # requests whose destination is being looked up
         self.send_failures = 0  # messages that the kernel refused
@@ -113,6 +129,7 @@ class Forwarding:
         self.checks = replace(checks, names=checks.names - {"require"})
         self._places = places
         self._ways = ways
+        self._heard = heard
         self._domains = [matcher(domain) for domain in settings.domains]
         self._names = OurNames((), settings.aliases)
         self._known: set[str] = set()  # listen addresses that are among the names
@@ -255,7 +272,7 @@ class Forwarding:
         try:
             back = backward(data, self._forwarder.seals)
         except Drop as drop:
-            self.replies.drop(drop.cause)
+            self.replies.drop("ping" if drop.cause == "not-ours" and self._heard(data, now) else drop.cause)
             return
         way = self._way_of_flow(back.flow, listener, now)
         if way is None:

@@ -180,7 +180,7 @@ def _naptr(record: Any) -> Naptr:
 
 
 def _library() -> Any:
-    """Return dnspython; raise ConfigError where it is not installed. Few edges need it, so it is no dependency of all."""
+    """Return dnspython; raise ConfigError where it is not installed: few edges need it."""
     try:
         import dns.asyncresolver  # noqa: PLC0415
         import dns.exception  # noqa: PLC0415

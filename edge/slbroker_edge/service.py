@@ -27,9 +27,9 @@ from slbroker.tls import server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
-from slbroker_edge.destinations import Destinations
 from slbroker_edge.edge import Edge
 from slbroker_edge.filterfile import FilterFile
+from slbroker_edge.nexthops import NextHops
 from slbroker_edge.onward import Forwarding
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.buffers import BufferWatch
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from slbroker.bus.sockets import BusSocket
     from slbroker.listen import ListenAddress
     from slbroker.settings.edge import EdgeSettings
+    from slbroker_edge.destinations import Candidate
     from slbroker_edge.filtermemory import FilterMemory
+    from slbroker_edge.onward import Way
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
 
@@ -74,10 +76,20 @@ class EdgeService(BusService):
         self._tell_keys()
         self._listeners: list[UdpListener] = []
         outgoing = Outgoing(self._listeners, self._standing)
+        self._ping_listeners = self._listeners if settings.processes == 1 else []
+        self._ways_of_pings = Outgoing(self._ping_listeners, self._standing)
+        self._hops = NextHops(settings.groups, settings.hops, self._way_of_ping, self._turn)
         self.edge.forwarding = self._forwarding = Forwarding(
-            settings.forwarding, self._make_seals(), settings.checks, Destinations(), outgoing
+            settings.forwarding,
+            self._make_seals(),
+            settings.checks,
+            self._hops.destinations,
+            outgoing,
+            self._hops.pinger.heard,
         )
-        self._forwarding.is_used |= self.edge.routes.has_hops
+        self._hears_errors = False  # of ICMP
+        self._groups_watch = Watch((self._hops.file,) if self._hops.file else (), time.monotonic())
+        self._forwarding.is_used |= bool(settings.hops) or settings.groups.file is not None
         self._readers: list[PacedReader] = []
         self._stream_reader: PacedReader | None = None
         self._streams: Streams | None = None
@@ -119,12 +131,15 @@ class EdgeService(BusService):
         if self._links is not None:
             brokers = load_keys(settings.brokers, settings.security)
             self._links.open(self._context, brokers, self._pools())
-        for listener in self._listeners:
+        self._open_ping_listeners()
+        for listener in {*self._listeners, *self._ping_listeners}:
             take = partial(self._on_datagrams, listener)
             self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=settings.gather))
         if self._streams is not None:
             take = partial(self._on_streams, self._streams)
             self._stream_reader = PacedReader(loop, self._streams.fileno(), take, most=EVENTS, interval=settings.gather)
+        if self._hops.file is not None:
+            self.follow(self._groups_watch, self._hops.reload)
         self._buffers = BufferWatch([listener.udp for listener in self._listeners])
         self.begin()
         logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(names), bus, twins.WORDS)
@@ -146,6 +161,21 @@ class EdgeService(BusService):
             raise ConfigError(f"{address} has no certificate: name it with --tls-cert FILE and --tls-key FILE")
         return self._streams.listen(address.transport, sock, self._maker(address.transport), address.advertised)
 
+    def _open_ping_listeners(self) -> None:
+        """Have pings leave from ports of their own where processes share theirs: the answers come to who has asked."""
+        settings = self.settings
+        if settings.processes > 1 and settings.groups.file is not None and settings.groups.ping_interval:
+            udp = {address._replace(port=0) for address in settings.listen if address.transport == "udp"}
+            for address in udp:
+                sock = open_socket(address, share_port=False, freebind=settings.freebind)
+                self._ping_listeners.append(listener_on(sock))
+
+    def _way_of_ping(self, candidate: Candidate, now: float) -> Way | None:
+        """Return how a ping leaves."""
+        if self._ping_listeners is not self._listeners and candidate.place.transport == "udp":
+            candidate = candidate._replace(socket="")  # which has another port
+        return self._ways_of_pings.way_to(candidate, None, now)
+
     def _standing(self, name: bytes) -> Connection | None:
         return self._streams.standing(name) if self._streams is not None else None
 
@@ -166,10 +196,28 @@ class EdgeService(BusService):
 
     def _on_datagrams(self, listener: UdpListener) -> int:
         """Take a batch; return how many there were."""
-        count = listener.take(self.edge, time.monotonic())
+        now = time.monotonic()
+        count = listener.take(self.edge, now)
         if count:
             self._turn()
+        elif self._hears_errors:
+            self._read_errors(listener, now)
         return count
+
+    def _read_errors(self, listener: UdpListener, now: float) -> None:
+        """Hear which next hops ICMP says are gone."""
+        for address in listener.unreachable():
+            self._hops.destinations.unreachable(address[0], address[1], now)
+
+    def _hear_errors(self, now: float) -> None:
+        """Hear of ICMP errors from the first request on that has gone on: who only answers has no use for them."""
+        listeners = {*self._listeners, *self._ping_listeners}
+        if not self._hears_errors:
+            self._hears_errors = True
+            for listener in listeners:
+                listener.hear_errors()
+        for listener in listeners:
+            self._read_errors(listener, now)
 
     def _on_streams(self, streams: Streams) -> int:
         """Take what connections have brought; return how many had something."""
@@ -222,6 +270,9 @@ class EdgeService(BusService):
             self._buffers.look(now)
         if pause := self._pauses.note(now):
             self.edge.dispatcher.make_up(pause, now)
+        if self._forwarding.is_used:
+            self._hear_errors(now)
+            self._hops.look(now)
         self.edge.expire(now)
         self._turn()
 
@@ -245,6 +296,7 @@ class EdgeService(BusService):
             "name": self.name,
             **self.edge.fates.figures(self.edge.in_flight),
             **({"replies": self._forwarding.figures()} if self._forwarding.is_used else {}),
+            **({"groups": groups} if (groups := self._hops.figures()) else {}),
             "kernel_drops": self._buffers.dropped if self._buffers is not None else 0,
             "send_failures": self.edge.send_failures,
             "bad_answers": self.edge.bad_answers,
@@ -267,6 +319,8 @@ class EdgeService(BusService):
         """Read the key ring again; raise KeyFileError, and keep the old one, when it cannot be read."""
         self._reload_tls()
         self.reload_clients()
+        self._groups_watch.look()
+        read_again(self._hops.reload)
         self._take_ring()
 
     def _take_ring(self) -> None:
@@ -324,8 +378,9 @@ class EdgeService(BusService):
         """Close everything; log what became of the messages."""
         for reader in self._readers:
             reader.stop()
-        for listener in self._listeners:
+        for listener in {*self._listeners, *self._ping_listeners}:
             listener.close()
+        self._hops.close()
         if self._stream_reader is not None:
             self._stream_reader.stop()
         if self._streams is not None:

@@ -70,10 +70,13 @@ def describe(figures: Mapping[str, Any]) -> Iterator[str]:
     for name, value in figures.items():
         if name in _TABLES:
             yield from _describe_table(name, value)
-        elif name not in ("name", "kind", "pools", "edges", "workers"):
+        elif name not in ("name", "kind", "pools", "edges", "workers", "groups"):
             yield f"  {name:<{_WIDTH}} {value}"
     for name, pool in figures.get("pools", {}).items():
         yield f"  pool {name}: {pool['workers']} workers, {pool['open']} open, {pool['waiting']} waiting"
+    for group, members in figures.get("groups", {}).items():
+        for member in members:
+            yield f"  group {group} {_words(member)}"
     for edge in figures.get("edges", ()):
         yield f"  edge {_words(edge)}"
     for worker in figures.get("workers", ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.address import BusAddress, default_bus
 from slbroker.errors import ConfigError
@@ -13,8 +13,12 @@ from slbroker.settings.bus import ADDRESS, BrokerAccess, BusSecurity, broker_acc
 from slbroker.settings.connections import StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.settings.forwarding import USUAL_FORWARDING, ForwardSettings
+from slbroker.settings.groups import USUAL_GROUPS, GroupSettings
 from slbroker.sip.grammar import MAX_DATAGRAM, is_token
 from slbroker.sip.validate import DEFAULT, NAMES, USUAL, Checks
+
+if TYPE_CHECKING:
+    from slbroker.proxy.nexthop import Group, NextHop
 
 ALL: Final = "all"
 _CHECKS: Final = OneOf({name: name for name in (*NAMES, ALL)})
@@ -109,8 +113,15 @@ class EdgeSettings:
     dispatch: DispatchSettings = part(DispatchSettings, default=DispatchSettings())
     policies: Policies = part(Policies, Policies, default=USUAL_POLICIES)
     forwarding: ForwardSettings = part(ForwardSettings, default=USUAL_FORWARDING)
+    groups: GroupSettings = part(GroupSettings, default=USUAL_GROUPS)
     tls: TlsSettings | None = part(TlsSettings, tls_settings, default=None)
     streams: StreamSettings = part(StreamSettings, default=StreamSettings())
     checks: Checks = part(CheckChoice, _checks, default=USUAL)
     process: int = 0
+
+    @property
+    def hops(self) -> tuple[NextHop | Group, ...]:
+        """The next hops that options name."""
+        named = (self.forwarding.hop, *(route.choice.hop for route in self.policies.routes))
+        return tuple(hop for hop in named if hop is not None)
 # fmt: on

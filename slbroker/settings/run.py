@@ -11,6 +11,7 @@ from slbroker.settings.connections import StreamSettings, TlsSettings, tls_setti
 from slbroker.settings.dispatch import DispatchSettings, Policies
 from slbroker.settings.edge import CheckChoice, EdgeSettings
 from slbroker.settings.forwarding import ForwardSettings
+from slbroker.settings.groups import GroupSettings
 from slbroker.settings.handler import HandlerSettings, PluginChoice, plugin_or_bundled
 
 
@@ -36,6 +37,7 @@ class RunSettings:
     dispatch: DispatchSettings = part(DispatchSettings)
     policies: Policies = part(Policies, without=("routes", "shadow"))
     forwarding: ForwardSettings = part(ForwardSettings)
+    groups: GroupSettings = part(GroupSettings)
     tls: TlsSettings | None = part(TlsSettings, tls_settings)
     streams: StreamSettings = part(StreamSettings)
     checks: CheckChoice = part(CheckChoice)

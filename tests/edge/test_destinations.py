@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from slbroker.proxy.groups import Algorithm, read_groups
 from slbroker.proxy.health import ProbingMode, Rules
-from slbroker.proxy.locate import Query
 from slbroker.proxy.nexthop import Group, NextHop, parse_next_hop
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
@@ -22,6 +21,8 @@ from tests.support.sip import request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from slbroker.proxy.locate import Query
 
 SOURCE = Source("192.0.2.1", 5060, "udp:192.0.2.7:5060")
 THREE = "1 sip:10.0.0.1\n1 sip:10.0.0.2\n1 sip:10.0.0.3"
@@ -49,16 +50,16 @@ class Site:
         self.there.hurry = lambda target, _now: self.hurried.append(target)
         self.now = 0.0
 
-    def _ask(self, query: Query) -> None:
+    def _ask(self, query: Query, _now: float) -> None:
         self.asked.append(query)
         if query.kind == "address" and query.name in self.names:
             self.lookups.answered(query, self.names[query.name], 1.0, self.now)
         else:
             self.lookups.answered(query, [], 1.0, self.now)
 
-    def find(self, where: NextHop | Group | str = Group(1), call_id: str = "a", **more: str) -> list[Candidate]:  # noqa: B008
+    def find(self, where: NextHop | Group | str = Group(1), call_id: str = "a") -> list[Candidate]:  # noqa: B008
         found: list[list[Candidate]] = []
-        message = parse(request("OPTIONS", call_id=call_id, **more))
+        message = parse(request("OPTIONS", call_id=call_id))
         hop = parse_next_hop(where) if isinstance(where, str) else where
         self.there.find(hop, message, SOURCE, self.now, found.append)
         assert len(found) == 1
@@ -204,8 +205,7 @@ def test_a_list_that_is_read_again_keeps_the_states_of_the_lines_that_stay() -> 
     site.there.unreachable("10.0.0.1", 5060, 0.0)
     site.find(Group(2))
     assert site.letters() == ["IP", "AX", "IP"]
-    site.members.use(read_groups("1 sip:10.0.0.1 0 5 weight=9\n1 sip:10.0.0.2 4\n3 sip:10.0.0.3"))
-    site.there.forget()
+    site.there.use(read_groups("1 sip:10.0.0.1 0 5 weight=9\n1 sip:10.0.0.2 4\n3 sip:10.0.0.3"))
     assert site.letters() == ["IP", "DX", "AX"]
     assert (site.hosts(), site.hosts(Group(2)), site.hosts(Group(3))) == ([], [], ["10.0.0.3"])
     site.there.unreachable("10.0.0.3", 5060, 0.0)

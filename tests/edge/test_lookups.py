@@ -27,7 +27,7 @@ class Site:
     def __init__(self) -> None:
         self.asked: list[Query] = []
         self.found: list[list[Place]] = []
-        self.lookups = Lookups(self.asked.append)
+        self.lookups = Lookups(lambda query, _now: self.asked.append(query))
 
     def run(self, uri: str, now: float, key: bytes = b"call") -> None:
         self.lookups.run(search(uri, key), now, self.found.append)
@@ -153,7 +153,7 @@ def test_strangers_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_answer_at_once_is_as_good() -> None:
     found: list[list[Place]] = []
-    known = Lookups(lambda query: known.answered(query, ["192.0.2.5"], 0.0, 0.0))
+    known = Lookups(lambda query, now: known.answered(query, ["192.0.2.5"], 0.0, now))
     known.run(search("sip:gw.example.com:5060"), 0.0, found.append)
     assert (hosts(found[0]), known.waiting) == (["192.0.2.5"], 0)
 

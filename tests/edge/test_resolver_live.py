@@ -54,7 +54,7 @@ class Asking:
 
     async def _places(self, uri: str, key: bytes, times: int) -> list[Place]:
         resolver = Resolver(self._servers, HostsFile(self.hosts))
-        lookups: Lookups = Lookups(lambda query: resolver.ask(query, lookups))
+        lookups: Lookups = Lookups(lambda query, _now: resolver.ask(query, lookups))
         for _ in range(times):
             found: asyncio.Future[list[Place]] = asyncio.get_running_loop().create_future()
             search = locate(parse_next_hop(uri), ("udp", "tcp", "tls"), key)
@@ -131,7 +131,7 @@ def test_records_and_how_long_they_are_good(
 ) -> None:
     found = asking.answer(kind, name)
     assert found is not None
-    assert (sorted(found[0]), found[1]) == (answer, ttl)  # type: ignore[type-var]
+    assert (sorted(found[0]), found[1]) == (answer, ttl)
 
 
 def test_an_answer_too_long_for_udp_comes_by_tcp(server: DnsServer, asking: Asking) -> None:

@@ -108,9 +108,9 @@ class DnsServer:
             response.answer.append(dns.rrset.from_rdata_list(name, rdataset.ttl, list(rdataset)))
             if found is not None:
                 return
-            name = rdataset[0].target  # type: ignore[attr-defined]
+            name = rdataset[0].target
             node = self._zone.get_node(name)
         if not self.without_soa:
-            soa = self._zone.get_rrset(self._zone.origin, dns.rdatatype.SOA)
+            soa = self._zone.get_rrset("@", dns.rdatatype.SOA)
             assert soa is not None
             response.authority.append(soa)

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from slbroker.proxy.flow import Seals, listener_id
 from slbroker.proxy.forward import Hop
+from slbroker.proxy.groups import Algorithm
+from slbroker.proxy.health import Rules
 from slbroker.settings.dispatch import Policies, read_route
 from slbroker.settings.forwarding import ForwardSettings
 from slbroker.sip.validate import USUAL
 from slbroker_edge.destinations import Destinations
+from slbroker_edge.lookups import Lookups
+from slbroker_edge.members import Members
 from slbroker_edge.onward import Forwarding, Way
 from tests.support.edge import RING, FakeListener, Rig
 
@@ -48,6 +52,12 @@ class FakeWays:
         return None if found is None else Way(found, Hop(found.name, *peer, connection), peer)
 
 
+def destinations() -> Destinations:
+    """Next hops without groups, and without a DNS."""
+    lookups: Lookups = Lookups(lambda query, now: lookups.unanswered(query, now))
+    return Destinations(lookups, Members(Rules(), pings=False), Algorithm.CALL_ID, ("udp", "tcp", "tls"))
+
+
 class PassingRig(Rig):
     """A rig that forwards; `routes` as people write them, `options` those of ForwardSettings."""
 
@@ -56,7 +66,7 @@ class PassingRig(Rig):
         self.ways = FakeWays(self.listener)
         seals = Seals(RING.current, RING.accepted(0.0), RING.all_keys())
         self.forwarding = self.edge.forwarding = Forwarding(
-            ForwardSettings(**options), seals, USUAL, Destinations(("udp", "tcp", "tls")), self.ways
+            ForwardSettings(**options), seals, USUAL, destinations(), self.ways
         )
         self.forwarding.is_used |= self.edge.routes.has_hops
 

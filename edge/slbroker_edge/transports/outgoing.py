@@ -30,11 +30,11 @@ class Outgoing:
         self._listeners = listeners
         self._standing = standing
 
-    def way_to(self, candidate: Candidate, near: Listener, now: float, prefer: bytes = b"") -> Way | None:
+    def way_to(self, candidate: Candidate, near: Listener | None, now: float, prefer: bytes = b"") -> Way | None:
         """Return how to send to a candidate; None where there is no such way, or no room.
 
-        `near` is where the message came in, which it leaves by, too, where that can be; before it comes the listener
-        whose `flow.listener_id` is `prefer`.
+        `near` is where the message came in, which it leaves by, too, where that can be, None for one of our own; before
+        it comes the listener whose `flow.listener_id` is `prefer`.
         """
         place = candidate.place
         if place.transport != "udp":
@@ -53,7 +53,7 @@ class Outgoing:
         host, port = found.address[:2]
         return Way(found, Hop(found.name, host, port, connection), found.address)
 
-    def _choose(self, wanted: str, host: str, near: Listener, now: float, prefer: bytes) -> Listener | None:
+    def _choose(self, wanted: str, host: str, near: Listener | None, now: float, prefer: bytes) -> Listener | None:
         if wanted:
             return next((each for each in self._reaching(host) if each.name.partition(" ")[0] == wanted), None)
         if prefer:
@@ -61,7 +61,7 @@ class Outgoing:
                 found = each.of_id(prefer)
                 if found is not None:
                     return found
-        if near.name.startswith("udp:") and can_reach(near.name, host):
+        if near is not None and near.name.startswith("udp:") and can_reach(near.name, host):
             return near
         own = source_for(host, int(now / LOOK_AGAIN))
         reaching = self._reaching(host)

@@ -13,6 +13,7 @@ from slbroker.proxy.flow import listener_id
 from slbroker_edge.transports.binding import is_everywhere, name_of, open_socket
 from slbroker_edge.transports.buffers import Udp
 from slbroker_edge.transports.datagrams import MAPPED, asked_for, receive_asked, receive_batch, send_asked, send_batch
+from slbroker_edge.transports.errorqueue import tell_errors, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,14 @@ class UdpListener:
     def of_id(self, wanted: bytes) -> UdpListener | AskedAddress | None:
         """Return what has this `flow.listener_id`, None where nothing here has it."""
         return self if listener_id(self.name) == wanted else None
+
+    def hear_errors(self) -> None:
+        """Have the kernel keep what ICMP says of datagrams of ours, for `unreachable`, which is to be called then."""
+        tell_errors(self._socket)
+
+    def unreachable(self) -> list[Address]:
+        """Return the addresses that datagrams of ours have not reached."""
+        return unreachable(self._socket)
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address; return how many the kernel took."""
