@@ -26,22 +26,12 @@ CALLED = {
 }
 
 
-# The pure part of forwarding, which edge, bus, plugins and KSR will call. Each line goes when they do.
-UNFINISHED = {
-    "slbroker.proxy.groups.read_groups",
-    "slbroker.proxy.groups.read_algorithm",
-    "slbroker.proxy.health.counted_statuses",
-    "slbroker.proxy.health.Health.of_flags",
-    "slbroker.proxy.health.Health.is_pinged",
-}
-
-
 def test_all_that_is_defined_is_used_by_the_product() -> None:
     packages = (ROOT / "slbroker", ROOT / "edge/slbroker_edge", ROOT / "handlers/slbroker_handlers")
     told = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     twins = [file for package in packages for kind in ("*.pyx", "*.pxd") for file in package.rglob(kind)]
     others = "\n".join(file.read_text(encoding="utf-8") for file in (*told, *twins))
-    assert set(unused(read_tree(*packages).modules, others)) == {*CALLED, *UNFINISHED}
+    assert set(unused(read_tree(*packages).modules, others)) == set(CALLED)
 
 
 @pytest.mark.parametrize(

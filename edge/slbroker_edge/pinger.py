@@ -54,7 +54,6 @@ class Pinger:
         token: Callable[[], str],
     ) -> None:
         """`way_to` says how a ping leaves, at a time; `token` returns characters that nobody can guess."""
-        self.sent = 0
         self._settings = settings
         self._destinations = destinations
         self._way_to = way_to
@@ -109,7 +108,6 @@ class Pinger:
             repeat_at = now + (self._patience if reliable else T1)
             self._pings[call_id] = _Ping(target, candidate, way, data, now + self._patience, repeat_at, T1)
             way.listener.send([(data, way.address)])
-            self.sent += 1
 
     def _request(self, target: Target, way: Way, call_id: str) -> bytes:
         via = f"{via_of(way.hop.listen).decode()};rport;branch={_BRANCH}{self._token()}"
@@ -136,8 +134,3 @@ class Pinger:
         else:
             self._destinations.missed(ping.candidate, now, f"{response.status} to {self._settings.ping_method}")
         return True
-
-    def forget(self, candidate: Candidate) -> None:
-        """Await no answer from a place any more: it is known not to be there."""
-        for call_id in [each for each, ping in self._pings.items() if ping.candidate.place == candidate.place]:
-            del self._pings[call_id]
