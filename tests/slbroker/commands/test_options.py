@@ -33,7 +33,8 @@ OPTIONS = [
 
 SAMPLES = {
     "--gather": "0.01", "--retry-after": "7-9", "--ws-origin": "https://phone.example.com", "--route": "pool=premium",
-    "--listen": "udp:[::1]:5099",
+    "--listen": "udp:[::1]:5099", "--pass": "sip:10.0.0.5", "--group-by": "ruri", "--ping-from": "sip:ping@example.com",
+    "--ping-reply-codes": "class=2", "--resolver": "127.0.0.1:5353",
 }  # fmt: skip
 
 
