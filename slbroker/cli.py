@@ -7,7 +7,7 @@ import sys
 
 from slbroker.signals import hold_hangups
 
-if not {"run", "edge", "handler", "broker", "record"}.isdisjoint(sys.argv[1:]):
+if not {"run", "edge", "handler", "broker", "monitor", "record"}.isdisjoint(sys.argv[1:]):
     hold_hangups()  # before all that takes time: who is told to reload while it starts must not end
 
 import click
@@ -18,8 +18,10 @@ from slbroker.commands.broker import broker
 from slbroker.commands.forget import forget
 from slbroker.commands.keys import keys
 from slbroker.commands.look import check, ping
+from slbroker.commands.monitor import monitor
 from slbroker.commands.options import complaint
 from slbroker.commands.record import record
+from slbroker.commands.rpc import rpc
 from slbroker.commands.serve import edge, handler, run
 from slbroker.commands.stats import stats
 from slbroker.commands.variables import unknown_variables
@@ -32,7 +34,9 @@ def cli() -> None:
     """Answer SIP requests statelessly: a light edge, your Python handlers, a message queue between them."""
 
 
-for command in (run, edge, handler, broker, keys, ping, alive, stats, forget, check, new, record, replay, explain):
+for command in (
+    run, edge, handler, broker, monitor, rpc, keys, ping, alive, stats, forget, check, new, record, replay, explain,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -6,10 +6,12 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
@@ -19,6 +21,7 @@ from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
 from slbroker.errors import ConfigError
+from slbroker.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +62,8 @@ class BusService:
         self._ticker: asyncio.TimerHandle | None = None
         if self._zap is not None:
             self.follow(self._zap.watch, self._zap.reload)
+        self._since = clock()
+        self.reloads = 0  # times that files were read again, well or not
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -108,6 +113,15 @@ class BusService:
         """Do what time brings."""
         raise NotImplementedError
 
+    def life(self) -> dict[str, Any]:
+        """Return what statistics say of every process; `uptime` in seconds, `resident` in bytes."""
+        return {
+            "version": VERSION,
+            "uptime": round(self._clock() - self._since, 3),
+            "reloads": self.reloads,
+            **({"resident": resident} if (resident := _resident()) else {}),
+        }
+
     # Ending -----------------------------------------------------------------------------------------------------
 
     def reload_clients(self) -> None:
@@ -132,6 +146,15 @@ class BusService:
             self._zap.close()
         end_context(self._context)
         return self._ticker is not None
+
+
+def _resident() -> int:
+    """Return how many bytes of memory this process has in RAM, 0 where that is not told."""
+    try:
+        with Path("/proc/self/statm").open("rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def read_again(read: Callable[[], object], kept: str = "the old one stays in use") -> bool:

@@ -41,7 +41,7 @@ class Mac:
     As a tag it has `prefix` before its 24 hex digits.
     """
 
-    __slots__ = ("_keyed", "_prefix")
+    __slots__ = ("_keyed", "_prefix", "refused", "verified")
 
     def __init__(self, secret: bytes, person: bytes, prefix: bytes = b"") -> None:
         """`secret` has 32 bytes, `person` at most 16: the same secret used elsewhere gives other hashes.
@@ -53,6 +53,7 @@ class Mac:
         # The hash with the key already in it; a copy costs a tenth of keying anew.
         self._keyed = hashlib.blake2b(key=secret, digest_size=12, person=person)
         self._prefix = prefix
+        self.verified = self.refused = 0  # tags that were, and were not, its own when somebody looked: for statistics
 
     def tag(self, call_id: bytes, from_tag: bytes, cseq: int) -> bytes:
         """Return the prefix and the MAC of Call-ID, From tag and CSeq number; the texts go in behind their lengths.
@@ -82,7 +83,12 @@ def unsigned(acks: Sequence[Ack], macs: Mapping[bytes, Mac], start: int, stop: i
         reading = ack[0]
         tag = reading.to_tag
         mac = macs.get(tag[start:stop])
-        if mac is None or not mac.matches(tag, reading.call_id, reading.from_tag, reading.cseq):
+        if mac is None:
+            rest.append(ack)
+        elif mac.matches(tag, reading.call_id, reading.from_tag, reading.cseq):
+            mac.verified += 1
+        else:
+            mac.refused += 1
             rest.append(ack)
     return rest
 
@@ -117,7 +123,25 @@ class Signer:
         Takes any bytes and any number, and never raises. The time taken tells nothing about the right MAC.
         """
         mac = self._macs.get(tag[_KEY_ID])
-        return mac is not None and 0 <= cseq <= MAX_CSEQ and mac.matches(tag, call_id, from_tag, cseq)
+        if mac is None or not 0 <= cseq <= MAX_CSEQ:
+            return False
+        matches = mac.matches(tag, call_id, from_tag, cseq)
+        mac.verified += matches
+        mac.refused += not matches
+        return matches
+
+    def count_on(self, former: Signer) -> None:
+        """Count on from what the one before has counted, for the keys that both have."""
+        for key_id, mac in former._macs.items():
+            if key_id in self._macs:
+                self._macs[key_id].verified += mac.verified
+                self._macs[key_id].refused += mac.refused
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Return, by key id, how many tags were verified with it, and how many that named it were refused."""
+        return {
+            key_id.decode(): {"verified": mac.verified, "refused": mac.refused} for key_id, mac in self._macs.items()
+        }
 
 
 def _mac_of(key: Key) -> Mac:

@@ -1,1 +1,3 @@
-cdef int post(object request, object listener, object reply_to, bytes reply, dict outbox, dict arming) except -1
+from cpython.array cimport array
+
+cdef int post(object request, object listener, object reply_to, bytes reply, dict outbox, dict arming, array tally) except -1

@@ -1,5 +1,6 @@
 """The twin of `recall`: finds what is remembered by the bytes of a request as it is packed, and answers from them."""
 
+from cpython.array cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject, PyObject_Hash
@@ -75,21 +76,26 @@ cdef class Recall:
         self.wanted_methods = methods
         self.wants_all = b"" in methods
 
-    def say(self, list jobs not None, double now, Mac mac not None, Repeats repeats, dict outbox not None, dict arming not None):
+    def say(
+        self, list jobs not None, double now, Mac mac not None, Repeats repeats, dict outbox not None,
+        dict arming not None, array tally=None,
+    ):
         """Do what `recall.Recall.say` does."""
         cdef Py_ssize_t at
         cdef list rest = None
         cdef Job job
         for at in range(len(jobs)):
             job = <Job?>jobs[at]
-            if self.say_one(job, now, mac, repeats, outbox, arming):
+            if self.say_one(job, now, mac, repeats, outbox, arming, tally):
                 if rest is None:
                     rest = jobs[:at]
             elif rest is not None:
                 rest.append(job)
         return jobs if rest is None else rest
 
-    cdef bint say_one(self, Job job, double now, Mac mac, Repeats repeats, dict outbox, dict arming) except -1:
+    cdef bint say_one(
+        self, Job job, double now, Mac mac, Repeats repeats, dict outbox, dict arming, array tally
+    ) except -1:
         cdef object reading = job.reading, method = <object>PyTuple_GET_ITEM(reading, METHOD), key
         cdef PyObject *found = PyDict_GetItem(self.tables, method)
         cdef PyObject *kept
@@ -119,7 +125,7 @@ cdef class Recall:
                 if repeats is not None and repeats.used and repeats.has(job):
                     return False
                 table.said += 1
-                self.answer(job, reading, headers, <bytes>kept, mac, outbox, arming)
+                self.answer(job, reading, headers, <bytes>kept, mac, outbox, arming, tally)
                 return True
         self.miss(job, method, seen)
         return False
@@ -134,7 +140,7 @@ cdef class Recall:
         return PyDict_GetItem(table.young, key)
 
     cdef int answer(
-        self, Job job, object reading, Input headers, bytes kept, Mac mac, dict outbox, dict arming
+        self, Job job, object reading, Input headers, bytes kept, Mac mac, dict outbox, dict arming, array tally
     ) except -1:
         cdef const char *line = PyBytes_AS_STRING(kept) + HEAD
         cdef unsigned short line_length
@@ -153,7 +159,7 @@ cdef class Recall:
                 <uint32_t><object>PyTuple_GET_ITEM(reading, CSEQ))
         reply = write_reply(
             headers, status, status_line, Text(line + line_length, PyBytes_GET_SIZE(kept) - HEAD - line_length), tag)
-        post(reading, job.listener, job.reply_to, reply, outbox, arming)
+        post(reading, job.listener, job.reply_to, reply, outbox, arming, tally)
         self.replied += 1
         return 0
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.dispatcher import Cause, Dispatcher
 from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
-from slbroker.bus.jobs import Job
+from slbroker.bus.jobs import Job, observe
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
+from slbroker.counting import Clock, new_tally, tally_figures
 from slbroker.errors import Drop, EnvelopeError, NoWhere, Unreachable
 from slbroker.sip.message import Source
 from slbroker.sip.parser import BadRequest, parse
@@ -73,6 +74,8 @@ class Edge:
         self._desk = Shadowed(dispatcher, self.shadow) if self.shadow else dispatcher  # where requests are given
         self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
         self.fates = Fates()
+        self.tally = new_tally()  # of the replies by method and status
+        self.clock = Clock()
         self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
         self.forwarding: Forwarding | None = None  # set by who has sockets for it
         self.send_failures = 0  # replies that the kernel refused
@@ -186,7 +189,7 @@ class Edge:
     ) -> list[Job]:
         """Answer the requests for which a decision is remembered; return the others."""
         mac = self.ack_filter.signer.mac
-        return remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming)
+        return remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming, self.tally)
 
     def _turn_away(self, job: Job) -> bool:
         """Answer an OPTIONS with 503, unless it repeats one in flight; return whether this was one."""
@@ -325,6 +328,7 @@ class Edge:
         if self.dispatcher.memos or self.dispatcher.restaffed:
             self._hear_of_workers(now)
         if ended:
+            observe(ended, now, self.clock.places, self.clock.sums)
             self._answer_all(ended, now)
 
     def _hear_of_workers(self, now: float) -> None:
@@ -352,7 +356,7 @@ class Edge:
         self._repeats.end_all(ended)
         at = 0
         while True:
-            posted = post_replies(ended, at, self._outbox, self._arming)
+            posted = post_replies(ended, at, self._outbox, self._arming, self.tally)
             self.fates.replied += posted - at
             if posted == len(ended):
                 return
@@ -406,7 +410,7 @@ class Edge:
             self._fail(job, now)
 
     def _post(self, request: Reading | Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
-        post(request, listener, reply_to, reply, self._outbox, self._arming)
+        post(request, listener, reply_to, reply, self._outbox, self._arming, self.tally)
 
     # Replies of our own -----------------------------------------------------------------------------------------
 
@@ -468,6 +472,14 @@ class Edge:
         """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
         pending = self.forwarding.pending if self.forwarding is not None else 0
         return self._desk.in_flight + len(self.dispatcher.ended) + pending
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was counted of replies by method and status, of times by stage, of To-tags by key."""
+        return {
+            "codes": tally_figures(self.tally),
+            "seconds": self.clock.figures(),
+            "tags": self.ack_filter.signer.figures(),
+        }
 
     # Replies go out ---------------------------------------------------------------------------------------------
 

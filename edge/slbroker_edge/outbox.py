@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from slbroker.counting import place_of
 from slbroker.twins import compiled_or_pure
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
 
     from slbroker.bus.envelope import Answer
@@ -25,26 +27,29 @@ def post_replies(
     start: int,
     outbox: dict[Any, list[tuple[bytes, Any]]],
     arming: dict[Any, list[Dialog]],
+    tally: array[int] | None = None,
 ) -> int:
     """Put replies into the outboxes of their listeners, from `ended[start]` to the first answer that is anything else.
 
     Return where that is, or the end. For final replies to INVITE the listener gets an entry in `arming`, in which are
-    those with the peer's own To-tag.
+    those with the peer's own To-tag. Each is counted in `tally` (`slbroker.counting`).
     """
     for at in range(start, len(ended)):
         job, answer = ended[at]
         if job.asks or type(answer) is not bytes or len(answer) > MAX_REPLY or not match_status_line(answer):
             return at
-        post(job.reading, job.listener, job.reply_to, answer, outbox, arming)
+        post(job.reading, job.listener, job.reply_to, answer, outbox, arming, tally)
     return len(ended)
 
 
 def post(
     request: Any, listener: Any, reply_to: Any, reply: bytes,
-    outbox: dict[Any, list[tuple[bytes, Any]]], arming: dict[Any, list[Dialog]],
+    outbox: dict[Any, list[tuple[bytes, Any]]], arming: dict[Any, list[Dialog]], tally: array[int] | None = None,
 ) -> None:  # fmt: skip
     """Put one reply into the outbox of its listener; `request` is what it answers."""
     outbox.setdefault(listener, []).append((reply, reply_to))
+    if tally is not None:
+        tally[place_of(request.method, reply)] += 1
     if request.method == b"INVITE" and reply[8:9] != b"1":
         with_own_tag = arming.setdefault(listener, [])
         if request.to_tag:

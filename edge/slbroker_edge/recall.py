@@ -17,6 +17,8 @@ from slbroker.twins import compiled_or_pure
 from slbroker_edge.outbox import post
 
 if TYPE_CHECKING:
+    from array import array
+
     from slbroker.bus.jobs import Job
     from slbroker.sip.reading import Dialog
     from slbroker.totag import Mac
@@ -84,15 +86,18 @@ class Recall:
         repeats: Repeats[Job] | None,
         outbox: dict[Any, list[tuple[bytes, Any]]],
         arming: dict[Any, list[Dialog]],
+        tally: array[int] | None = None,
     ) -> list[Job]:
         """Answer those of `jobs` for which a decision is remembered, as `outbox.post_replies` does; return the others.
 
         They are `jobs` itself where none is. One that repeats a request in flight (of `repeats`) is among them.
         """
-        rest = [job for job in jobs if not self._say_one(job, now, mac, repeats, outbox, arming)]
+        rest = [job for job in jobs if not self._say_one(job, now, mac, repeats, outbox, arming, tally)]
         return jobs if len(rest) == len(jobs) else rest
 
-    def _say_one(self, job: Job, now: float, mac: Mac, repeats: Repeats[Job] | None, outbox: Any, arming: Any) -> bool:
+    def _say_one(
+        self, job: Job, now: float, mac: Mac, repeats: Repeats[Job] | None, outbox: Any, arming: Any, tally: Any
+    ) -> bool:
         reading, tables = job.reading, self.tables.get(job.reading.method, ())
         request = unpack_request(reading.packed) if tables else None
         seen = 0
@@ -126,7 +131,7 @@ class Recall:
             has_tag = status <= 100 or message.to_tag
             tag = b"" if has_tag else mac.tag(reading.call_id, reading.from_tag, reading.cseq)
             reply = join_reply(line, message.headers, status, tag, tail)
-            post(reading, job.listener, job.reply_to, reply, outbox, arming)
+            post(reading, job.listener, job.reply_to, reply, outbox, arming, tally)
             self.replied += 1
             return True
         self._miss(job, seen)

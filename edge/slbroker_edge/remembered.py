@@ -20,6 +20,7 @@ from slbroker_edge.outbox import match_status_line
 from slbroker_edge.recall import Recall, Table, pack_decision
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Iterable, Iterator
 
     from slbroker.bus.envelope import Answer
@@ -73,6 +74,7 @@ class Remembered:
         repeats: Repeats[Job] | None,
         outbox: dict[Any, list[tuple[bytes, Any]]],
         arming: dict[Any, list[Dialog]],
+        tally: array[int] | None = None,
     ) -> list[Job]:
         """Do as `Recall.say` for requests that a pool is to have."""
         recall = self.pools.get(pool)
@@ -81,7 +83,7 @@ class Remembered:
         if now > self._filled:
             self._fill(now)
         replied, dropped = recall.replied, recall.dropped
-        rest = recall.say(jobs, now, mac, repeats, outbox, arming)
+        rest = recall.say(jobs, now, mac, repeats, outbox, arming, tally)
         if rest is not jobs:
             replied, dropped = recall.replied - replied, recall.dropped - dropped
             self._fates.replied += replied

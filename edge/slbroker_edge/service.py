@@ -291,12 +291,14 @@ class EdgeService(BusService):
 
     def figures(self) -> dict[str, object]:
         """Return the statistics of this process."""
-        dispatcher = self.edge.dispatcher
+        dispatcher, ring, now = self.edge.dispatcher, self._ring_file.ring, time.monotonic()
         return {
             "name": self.name,
+            **self.life(),
             **self.edge.fates.figures(self.edge.in_flight),
             **({"replies": self._forwarding.figures()} if self._forwarding.is_used else {}),
             **({"groups": groups} if (groups := self._hops.figures()) else {}),
+            **self.edge.figures(),
             "kernel_drops": self._buffers.dropped if self._buffers is not None else 0,
             "send_failures": self.edge.send_failures,
             "bad_answers": self.edge.bad_answers,
@@ -306,12 +308,19 @@ class EdgeService(BusService):
             "lost_workers": dispatcher.lost,
             **({"shadow": self.edge.shadow.figures()} if self.edge.shadow is not None else {}),
             **({"memory": self.edge.remembered.figures()} if self.edge.remembered is not None else {}),
-            "pools": {name: pool.figures() for name, pool in dispatcher.pools.items()},
-            **({"connections": self._streams.figures()} if self._streams is not None else {}),
+            "pools": {name: pool.figures() | pool.demand(now) for name, pool in dispatcher.pools.items()},
+            "batches": dispatcher.batches.figures(),
+            "keys": {"signs": ring.current.label, "known": sorted(Labels.of(ring, time.time()).keys or ())},
+            "brokers": [str(address) for address in self.settings.brokers.addresses],
+            **({"connections": self._connections()} if self._streams is not None else {}),
             "inner": twins.KIND,
             "processes": self.settings.processes,
             "workers": dispatcher.figures(),
         }
+
+    def _connections(self) -> dict[str, object]:
+        assert self._streams is not None
+        return {**self._streams.figures(), "transports": dict(self._streams.transports())}
 
     # Ending -----------------------------------------------------------------------------------------------------
 
@@ -324,8 +333,11 @@ class EdgeService(BusService):
         self._take_ring()
 
     def _take_ring(self) -> None:
+        self.reloads += 1
         self._ring_file.load_again()
-        self.edge.ack_filter.signer = self._make_signer()
+        signer = self._make_signer()
+        signer.count_on(self.edge.ack_filter.signer)
+        self.edge.ack_filter.signer = signer
         self._forwarding.use_keys(self._make_seals())
         self._tell_keys()
 

@@ -33,6 +33,9 @@ class Owner(Protocol):
     def meet(self, link: Link) -> None:
         """Take note that the edge has welcomed us, or says something new of itself."""
 
+    def figures(self) -> dict[str, Any]:
+        """Return what statistics say of the worker."""
+
     def part(self, link: Link, parted: str, now: float) -> None:
         """Take note that the edge has gone; `parted` says how."""
 
@@ -75,6 +78,8 @@ class Link:
         logger.warning("no edge is reached at %s: %s", self.address, fault)
 
     def _on_turn(self) -> None:
+        if self.membership.is_asked:
+            self.membership.tell(self._owner.figures())
         self.flush(time.monotonic())
         if self.membership.edge is not self._welcome and self.membership.standing is Standing.MEMBER:
             self._welcome = self.membership.edge

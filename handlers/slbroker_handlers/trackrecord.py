@@ -23,7 +23,7 @@ STEP: Final = 1.5  # a record is told anew when there is so much more of it, or 
 class Spell:
     """Requests that have been served since this was last taken in: how many were slow, and what others were long."""
 
-    __slots__ = ("long", "other", "slow", "squares")
+    __slots__ = ("long", "other", "slow", "squares", "times")
 
     def __init__(self) -> None:
         self.clear()
@@ -34,9 +34,11 @@ class Spell:
         self.long = 0.0  # seconds of those that are longer than LONG ...
         self.squares = 0.0  # ... squared one by one
         self.other = 0.0  # seconds of those that say nothing of how quick the others are
+        self.times: list[float] = []  # seconds of each of those that are longer than LONG
 
     def note(self, seconds: float, *, interrupted: bool = False) -> None:
         """Take in a request that took longer than LONG."""
+        self.times.append(seconds)
         if interrupted:
             self.other += seconds
         elif seconds > SLOW:

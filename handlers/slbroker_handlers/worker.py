@@ -17,6 +17,7 @@ from slbroker.bus.packing import LONG
 from slbroker.bus.packing import as_words as words_of
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
+from slbroker.counting import Spread
 from slbroker.plugin.responder import Responder
 from slbroker.service import DRAIN_MARGIN, BusService, unique_name
 from slbroker_handlers.calls import Calls
@@ -90,6 +91,7 @@ class Worker(BusService):
         super().__init__(TICK, pauses=Pauses(logging.DEBUG), clock=lambda: time.monotonic())
         self._pace = Pace(settings.credit)
         self._track_record = TrackRecord()
+        self._spent = Spread()  # seconds that requests took, those that await something left out
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
@@ -264,9 +266,34 @@ class Worker(BusService):
         """
         watch.slow += begun
         self._track_record.note(done + begun, seconds, watch)
+        self._note_time(done, seconds, watch)
         if watch.slow:
             self._tell_record()
         watch.clear()
+
+    def _note_time(self, done: int, seconds: float, watch: Stopwatch) -> None:
+        """Count how long requests took: each that was long by itself, the others of a turn as long as their mean."""
+        short = done - len(watch.times)
+        for time_of_one in watch.times:
+            self._spent.note(time_of_one)
+        if short > 0:
+            self._spent.note(max(0.0, seconds - sum(watch.times)) / short, short)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what statistics say of this worker."""
+        hello = self._hello
+        return {
+            "name": hello["name"],
+            **self.life(),
+            "inner": twins.KIND,
+            "plugin": str(self.settings.plugin),
+            "served": self._tenure.served,
+            "errors": self.responder.errors,
+            "open": self._open_requests(),
+            "edges": self._edges,
+            "keys": {"signs": hello.get("signs", ()), "known": hello.get("keys", ())},
+            "seconds": self._spent.figures(),
+        }
 
     def _tell_record(self) -> None:
         record = self._track_record.news(self._edges)
@@ -304,6 +331,7 @@ class Worker(BusService):
 
     def _take_keys(self) -> None:
         """Read the key ring again, sign with it, and tell the edges; raise KeyFileError, and keep the old, if bad."""
+        self.reloads += 1
         self._keys.load_again()
         self.responder.use_keys(*self._keys.make())
         if self._keys.changed():

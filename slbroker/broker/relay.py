@@ -21,7 +21,7 @@ from slbroker.errors import EnvelopeError
 from slbroker.settings.broker import RelaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from slbroker.broker.batches import Batch
     from slbroker.bus.account import Offer
@@ -38,8 +38,14 @@ class Sent(NamedTuple):
 class Relay(Roster[BatchAccount, BatchPool, None]):
     """One broker process without its sockets: to its workers an edge, to its edges (`Edges`) a worker."""
 
-    def __init__(self, name: str, first_id: int, settings: RelaySettings | None = None) -> None:
-        """`first_id` (below 2^63) should be random, so that an answer to a broker's former life matches nothing."""
+    def __init__(
+        self, name: str, first_id: int, settings: RelaySettings | None = None, life: Callable[[], dict[str, Any]] = dict
+    ) -> None:
+        """`first_id` (below 2^63) should be random, so that an answer to a broker's former life matches nothing.
+
+        `life` is asked for what statistics say of the process.
+        """
+        self.life = life
         self.settings = settings or RelaySettings()
         self.edges = Edges(self._offer_of)
         self.table = Table(first_id)
@@ -62,6 +68,7 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
                 self._bad(identity, sorted(envelope.read_batches(info)), now)
             elif head.kind is Kind.STATS:
                 self.edges.say(identity, Kind.FIGURES, self.statistics())
+                self._ask_workers(now)
             else:
                 self.edges.hear(head.kind, identity, info, now)
                 self.announce(now, **self.edges.terms())
@@ -259,6 +266,7 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
         return {
             "name": self.name,
             "kind": "broker",
+            **self.life(),
             **self.table.figures(self.in_flight),
             "waiting": self.waiting,
             "late_answers": self.late,

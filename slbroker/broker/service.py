@@ -37,7 +37,7 @@ class BrokerService(BusService):
     def __init__(self, settings: BrokerSettings) -> None:
         super().__init__(TICK, settings.security)
         self.settings = settings
-        self.relay = Relay(unique_name(), secrets.randbits(62), settings.relay)
+        self.relay = Relay(unique_name(), secrets.randbits(62), settings.relay, self.life)
         self._edges: BusSocket | None = None
         self._workers: BusSocket | None = None
 
@@ -91,6 +91,7 @@ class BrokerService(BusService):
 
     def reload(self) -> None:
         """Read again whose keys are known; on an error, which says which file, keep the old ones."""
+        self.reloads += 1
         self.reload_clients()
 
     async def drain(self) -> None:

@@ -1,11 +1,13 @@
 """The twin of `jobs`, and of what `account` does with a turn's answers."""
 
+from cpython.array cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
 from cpython.object cimport PyObject
 
 from slbroker.bus.msgpack cimport Input, append, begin, put_array, put_bytes, put_head, take_array, take_data, take_number
 
+from slbroker.counting import BOUNDS as _BOUNDS, STAGES as _STAGES
 from slbroker.twins import definition
 
 cdef enum:
@@ -120,3 +122,45 @@ def settle(body, dict held not None, Py_ssize_t most, list memos not None):
                 memos.append((<object>job, answer, memo))
             del held[number]
     return ended, strangers
+
+
+cdef enum:
+    STAGES = 3
+    PLACES = 16  # with a bound each
+cdef double bounds[PLACES]
+for _at, _bound in enumerate(_BOUNDS):
+    bounds[_at] = _bound
+if len(_BOUNDS) != PLACES or len(_STAGES) != STAGES:
+    raise ImportError("_jobs.pyx has another number of places than counting.py")
+
+
+cdef inline Py_ssize_t place_of(double seconds) noexcept:
+    cdef Py_ssize_t at = 0
+    while at < PLACES and bounds[at] < seconds:
+        at += 1
+    return at
+
+
+def observe(list ended not None, double now, array places not None, array sums not None):
+    """Do what `jobs.observe` does; jobs that went out together have the same times."""
+    cdef Job job
+    cdef double given = -1, queued = -1
+    cdef Py_ssize_t in_queue = 0, at_worker = 0, in_all = 0
+    if (
+        places.ob_descr.typecode != c"Q" or sums.ob_descr.typecode != c"d"
+        or len(places) != STAGES * (PLACES + 1) or len(sums) != STAGES
+    ):
+        raise ValueError("that is no clock")
+    for pair in ended:
+        job = (<tuple?>pair)[0]
+        if job.given != given or job.queued != queued:
+            given, queued = job.given, job.queued
+            in_queue = place_of(given - queued)
+            at_worker = PLACES + 1 + place_of(now - given)
+            in_all = 2 * (PLACES + 1) + place_of(now - queued)
+        places.data.as_ulonglongs[in_queue] += 1
+        places.data.as_ulonglongs[at_worker] += 1
+        places.data.as_ulonglongs[in_all] += 1
+        sums.data.as_doubles[0] += given - queued
+        sums.data.as_doubles[1] += now - given
+        sums.data.as_doubles[2] += now - queued

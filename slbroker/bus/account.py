@@ -110,7 +110,7 @@ class Account(ABC):
 
     __slots__ = (
         "answered", "batch", "credit", "fill", "generation", "heard", "identity", "is_broker", "labels", "leaving",
-        "name", "open", "pool", "record", "remembers", "strikes", "takes", "ticket", "workers",
+        "name", "open", "pool", "record", "remembers", "strikes", "takes", "ticket", "told", "workers",
     )  # fmt: skip
     open: dict[Any, Any]  # what it has been given and has not answered, the oldest first
 
@@ -127,6 +127,7 @@ class Account(ABC):
         self.strikes = 0  # answers to what it was never given
         self.ticket = 0  # of its entry among those of its pool that have credit
         self.leaving = False
+        self.told: dict[str, Any] = {}  # its own figures, as it told them last
 
     def update(self, offer: Offer) -> None:
         """Take over what the worker offers now: a reloaded plugin takes other methods, a broker has more workers."""
@@ -180,7 +181,7 @@ class Account(ABC):
 
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of the worker."""
-        behind = {"workers": self.workers} if self.workers > 1 else {}
+        behind = {"workers": self.workers} if self.workers > 1 or self.is_broker else {}
         return {
             "name": self.name,
             "pool": self.pool,
@@ -188,6 +189,8 @@ class Account(ABC):
             "open": self.held,
             "answered": self.answered,
             **behind,
+            **({"broker": True} if self.is_broker else {}),
+            **({"told": self.told} if self.told else {}),
         }
 
 

@@ -19,6 +19,7 @@ from slbroker.bus.jobs import JobT, number_jobs
 from slbroker.bus.losses import shown
 from slbroker.bus.pool import JobPool
 from slbroker.bus.roster import Roster
+from slbroker.counting import SIZES, Spread
 from slbroker.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.settings = settings
         self.pools[DEFAULT_POOL] = JobPool(DEFAULT_POOL)
         self.retried = 0  # jobs given to a further worker
+        self.batches = Spread(SIZES)  # how many items went out together
         self.ended: list[tuple[JobT, Cause]] = []
         self.memos: list[tuple[JobT, Answer, bytes]] = []  # answers that may be remembered
         self.restaffed: set[str] = set()  # pools to which workers have come, or from which they have gone
@@ -127,6 +129,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
                     # By its id a broker can say what became of a batch.
                     batch_id = next(self._batches).to_bytes(8, "big") if account.is_broker else b""
                     account.give(batch, now, batch_id)
+                    self.batches.note(len(batch))
                     self.outgoing.append((account.identity, envelope.encode_jobs(batch, batch_id)))
         outgoing, self.outgoing = self.outgoing, []
         return outgoing

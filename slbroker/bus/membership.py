@@ -48,6 +48,7 @@ class Membership:
         self.edge: dict[str, Any] = {}  # the map of the edge's WELCOME
         self.garbage = 0
         self.parted = ""  # why the edge that had welcomed us does not know us any more: for the log, which clears it
+        self.is_asked = False  # for our figures; `tell` answers
         self.hears_itself = False  # a HELLO came, which workers say: we are connected to ourselves
         self._understands_close = False  # whether the edge takes answers that close a connection
         self._hello = hello
@@ -122,6 +123,8 @@ class Membership:
                 self._batches.clear()
                 self._repeated.clear()
             self._part("was started again, or had lost us", self._last_hello + HELLO_INTERVAL)  # no faster than ever
+        elif kind is Kind.STATS:
+            self.is_asked = True
         elif kind is Kind.HELLO:
             self.hears_itself = True
         elif kind is Kind.GOODBYE:  # one that comes back under its address hears us
@@ -141,6 +144,12 @@ class Membership:
     def offer(self) -> None:
         """Say HELLO again to an edge that knows us: the map has changed. One that does not is greeted in any case."""
         self._offer_is_due = True
+
+    def tell(self, figures: dict[str, Any]) -> None:
+        """Answer an edge that has asked for our figures."""
+        self.is_asked = False
+        if self.standing is Standing.MEMBER:
+            self._outgoing.append(envelope.encode(Kind.FIGURES, figures))
 
     def answer(self, number: int, answer: Answer, *memo: bytes) -> None:
         """Answer one request; `send` puts the answers of a turn into one envelope, or few.

@@ -15,6 +15,7 @@ import heapq
 import math
 from abc import ABC, abstractmethod
 from collections import Counter, deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from slbroker.bus.account import Account, JobAccount
@@ -269,6 +270,12 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
     def figures(self) -> dict[str, Any]:
         """Return what the statistics show of the pool."""
         return {"workers": len(self.accounts), "waiting": len(self), "open": self.open}
+
+    def demand(self, now: float) -> dict[str, Any]:
+        """Return what all its workers may hold together, and for how many seconds the first that waits has waited."""
+        oldest = min((job.queued for job in (*islice(self.waiting, 1), *self.picky)), default=now)
+        credit = sum(account.credit for account in self.accounts.values() if not account.leaving)
+        return {"credit": credit, "oldest": max(0.0, now - oldest)}
 
 
 def _pop_fitting(takers: list[Taker[JobT]], job: JobT) -> JobAccount[JobT] | None:

@@ -34,6 +34,8 @@ MAX_SHUNNED: Final = 4_096  # connections remembered as not worth listening to
 # Answers to what it was never given that a worker is forgiven, beyond its credit: one that was held for gone and came
 # back may still answer what it had, from our former life even.
 MAX_STRIKES: Final = 1_000
+MAX_TOLD: Final = 8_192  # bytes of a worker's figures
+ASK_AGAIN: Final = 0.5  # seconds between two times that workers are asked for them
 OTHER_KEYS: Final = (
     "worker %(peer)s signs with a key that is not known {} (%(keys)s): ACKs to its replies are let through, not"
     " absorbed; %(advice)s"
@@ -66,6 +68,7 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
         self._leaving = False
         self._timing = settings
         self._next_heartbeat = -math.inf
+        self._asked_workers = -math.inf
         self._welcome = {"edge": name, "heartbeat": settings.heartbeat, **welcome}
         self._names: dict[str, AccountT] = {}  # of the workers that are not behind a broker
         self._shunned: dict[bytes, None] = {}  # connections, the oldest first
@@ -89,6 +92,8 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
         head: Head | None = None
         try:
             head = envelope.decode_head(frames)
+            if head.kind is Kind.FIGURES and len(frames[1]) > MAX_TOLD:
+                raise EnvelopeError("FIGURES of a worker that are too long")
             if head.kind is Kind.REPLIES:
                 return self._replies(identity, head, frames[1], now)
             self._control(head.kind, identity, envelope.decode_info(frames[1]), now)
@@ -112,6 +117,9 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
                 self._goodbye(identity, now)
             case Kind.STATS:
                 self.asked.append(identity)
+                self._ask_workers(now)
+            case Kind.FIGURES if identity in self.workers:
+                self.workers[identity].told = info
             case _:
                 raise EnvelopeError(f"{kind.name} is not a worker's to say")
 
@@ -119,6 +127,14 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
         """Log what a worker does; `words` begin with its pool."""
         level = logging.WARNING if cause == "losses" else logging.INFO
         self._losses.tell(level, cause, now, f"worker %s {words}", shown(account.name), shown(account.pool), *arguments)
+
+    def _ask_workers(self, now: float) -> None:
+        """Have the workers tell their figures, for whoever asks next: nobody waits for them, and one may be busy."""
+        if now - self._asked_workers >= ASK_AGAIN:
+            self._asked_workers = now
+            for account in self.workers.values():
+                if not account.is_broker:
+                    self._say(account.identity, Kind.STATS)
 
     def _recognise(self, identity: bytes, now: float) -> AccountT | None:
         """Return whose sign of life this is; ask WHO it is where there is no account."""

@@ -31,10 +31,17 @@ OWN = {
     "RelaySettings.heartbeat", "RelaySettings.liveness", "RelaySettings.max_wait", "RelaySettings.offer_interval",
     "RelaySettings.max_waiting_bytes",
 }  # fmt: skip
-ARGUMENTS = {"ping": ["sip:h"], "replay": ["requests"], "record": ["requests"]}
+ARGUMENTS = {"ping": ["sip:h"], "replay": ["requests"], "record": ["requests"], "rpc": ["sl.stats"]}
 NEEDED = {"edge": ["--keys", "ring"], "handler": ["--keys", "ring"], "record": ["--keys", "ring"]}
-GOOD = {"--retry-after": "7-9", "--server": "Example SBC", "--pool": "premium"}  # where the default is the example
+GOOD = {
+    "--http": "[::1]:80",
+    "--url": "https://m:1/RPC",
+    "--retry-after": "7-9",
+    "--server": "Example SBC",
+    "--pool": "premium",
+}  # where the default is the example
 BAD = {
+    "host:port": "8080", "url": "ftp://m",
     "proto:host:port": "udp:5060:5060", "[proto:]host[:port]": "a:b:c", "ipc:///path|tcp://host:port": "nowhere",
     "scheme://host": "phone", "'pool=NAME WORD=...'": "pool=a colour=red", "pool[:percent]": "a:101",
     "seconds|from-to|off": "soon", "text|off": "a\x07b", "tag": "a,b", "name": "a/b",

@@ -26,7 +26,7 @@ PAGE: Final = ROOT / "docs" / "options.md"
 EXAMPLE: Final = ROOT / "docs" / "slbroker.toml"
 _WIDTH: Final = 116
 _MADE: Final = "Made by `python -m tests.support.optionpages` from the classes in slbroker/settings: edit those."
-ROOMS: Final = ("edge", "dispatch", "forwarding", "groups", "connections", "bus", "handler", "broker", "run")
+ROOMS: Final = ("edge", "dispatch", "forwarding", "groups", "connections", "bus", "handler", "broker", "run", "monitor")
 COMMANDS: Final = {name: each for name, each in cli.commands.items() if not isinstance(each, click.Group)}
 
 

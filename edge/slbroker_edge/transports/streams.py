@@ -13,6 +13,7 @@ import secrets
 import select
 import socket
 import struct
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -234,6 +235,10 @@ class Streams:
             "refused": self._refused,
             "closed": dict(self._closed),
         }
+
+    def transports(self) -> dict[str, int]:
+        """Return how many connections are open, by transport."""
+        return Counter(connection.name.partition(":")[0] for connection in self._connections.values())
 
 
 @lru_cache(maxsize=1_024)

@@ -237,7 +237,7 @@ def test_answers_to_what_was_never_asked_of_that_worker_are_counted(desk: Desk) 
         envelope.encode(Kind.WELCOME),
         envelope.encode(Kind.REQUESTS),
         envelope.encode(Kind.WHO),
-        envelope.encode(Kind.FIGURES),
+        envelope.encode(Kind.LOST),
     ],
 )
 @pytest.mark.parametrize("name", ["a", "stranger"])

@@ -35,6 +35,7 @@ SAMPLES = {
     "--gather": "0.01", "--retry-after": "7-9", "--ws-origin": "https://phone.example.com", "--route": "pool=premium",
     "--listen": "udp:[::1]:5099", "--pass": "sip:10.0.0.5", "--group-by": "ruri", "--ping-from": "sip:ping@example.com",
     "--ping-reply-codes": "class=2", "--resolver": "127.0.0.1:5353",
+    "--http": "127.0.0.1:8099", "--url": "https://127.0.0.1/RPC",
 }  # fmt: skip
 
 
@@ -70,7 +71,9 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         seen: dict[str, Any] = {}
         monkeypatch.setattr(COMMANDS[name], "callback", lambda **values: seen.update(values))
         needed = ["--keys", "ring"] if name in ("edge", "handler", "record") else []
-        arguments = {"ping": ["sip:h"], "replay": ["requests"], "record": ["requests"]}.get(name, [])
+        arguments = {"ping": ["sip:h"], "rpc": ["sl.stats"], "replay": ["requests"], "record": ["requests"]}.get(
+            name, []
+        )
         cli.main([name, *needed, *words, *arguments], standalone_mode=False)
         return seen
 

@@ -1,0 +1,202 @@
+"""What a statistic is: a metric with a name, a kind and labels, and its values at one moment.
+
+Whatever process told them, values are looked at as a stranger's: a number is a number or is left out, a label is short
+and printable, and there are only so many of them. So no peer and no worker can make a scrape grow.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+MAX_LABEL: Final = 80  # characters of a label's value
+MAX_VALUES: Final = 200  # of one label in one process; further ones are counted together, as OTHER
+OTHER: Final = "other"
+
+
+class Kind(Enum):
+    """How a metric behaves, in Prometheus' words."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Distribution(NamedTuple):
+    """How many values were up to each of `bounds` and above the one before, and, at the end, above all; their sum."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+Value: TypeAlias = float | Distribution
+Row: TypeAlias = tuple[tuple[str, ...], Value]  # the values of the labels, and the metric's
+
+
+class Metric(NamedTuple):
+    """One row of the table. `read` takes what a process told, and yields the values of `labels` with a value each.
+
+    A counter's name ends in `_total`; times are in seconds and sizes in bytes.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], Iterable[Row]]
+
+    def rows(self, figures: Mapping[str, Any]) -> list[Row]:
+        """Return what a process told of this, labels made fit to be shown."""
+        rows: dict[tuple[str, ...], Value] = {}
+        for labels, value in self.read(figures):
+            shown = tuple(map(fit, labels))
+            if shown not in rows and len(rows) >= MAX_VALUES:
+                shown = (OTHER,) * len(labels)
+            before = rows.get(shown)
+            rows[shown] = value if before is None else _add(before, value)
+        return list(rows.items())
+
+
+class Family(NamedTuple):
+    """A metric and its values, labels of the process included, at one moment."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...]
+    rows: list[Row]
+
+
+def fit(text: object) -> str:
+    """Return a label's value as it may be shown: printable ASCII, and not long."""
+    short = str(text)[:MAX_LABEL]
+    return short if short.isascii() and short.isprintable() else ascii(short)[1:-1][:MAX_LABEL]
+
+
+def number(value: object) -> float | None:
+    """Return a value if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a value if it is a map, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def maps(value: object) -> list[Mapping[str, Any]]:
+    """Return the maps in a list, none where it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list | tuple) else []
+
+
+def _add(one: Value, other: Value) -> Value:
+    if isinstance(one, Distribution) and isinstance(other, Distribution):
+        counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+        return Distribution(one.bounds, counts, one.sum + other.sum)
+    assert not isinstance(one, Distribution)
+    assert not isinstance(other, Distribution)
+    return one + other
+
+
+# How values are read from what a process told -------------------------------------------------------------------
+
+
+def one(*path: str) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads one number, at the end of a path of keys."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        for key in path[:-1]:
+            figures = mapping(figures.get(key))
+        value = number(figures.get(path[-1]))
+        if value is not None:
+            yield (), value
+
+    return read
+
+
+def several(*keys: str) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads several numbers, whose keys are the values of a label."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        for key in keys:
+            value = number(figures.get(key))
+            if value is not None:
+                yield (key,), value
+
+    return read
+
+
+def by_key(*path: str) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads a map of numbers at the end of a path."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        for key in path:
+            figures = mapping(figures.get(key))
+        for name, told in figures.items():
+            value = number(told)
+            if value is not None:
+                yield (name,), value
+
+    return read
+
+
+def by_two(key: str) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads a map of maps of numbers."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        for first, told in mapping(figures.get(key)).items():
+            for second, value in mapping(told).items():
+                if (known := number(value)) is not None:
+                    yield (first, second), known
+
+    return read
+
+
+def each(key: str, field: str) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads one number of each map in a map."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        for name, told in mapping(figures.get(key)).items():
+            value = number(mapping(told).get(field))
+            if value is not None:
+                yield (name,), value
+
+    return read
+
+
+def spread(key: str, bounds: tuple[float, ...]) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads how something is spread (`slbroker.counting.Spread`)."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        found = _distribution(figures.get(key), bounds)
+        if found is not None:
+            yield (), found
+
+    return read
+
+
+def spreads(key: str, bounds: tuple[float, ...]) -> Callable[[Mapping[str, Any]], Iterator[Row]]:
+    """Return what reads a map of such."""
+
+    def read(figures: Mapping[str, Any]) -> Iterator[Row]:
+        for name, told in mapping(figures.get(key)).items():
+            found = _distribution(told, bounds)
+            if found is not None:
+                yield (name,), found
+
+    return read
+
+
+def _distribution(told: object, bounds: tuple[float, ...]) -> Distribution | None:
+    counts, total = mapping(told).get("counts"), number(mapping(told).get("sum"))
+    if not isinstance(counts, list | tuple) or len(counts) != len(bounds) + 1 or total is None:
+        return None
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        return None
+    return Distribution(bounds, tuple(counts), total)

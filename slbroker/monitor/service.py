@@ -1,0 +1,131 @@
+"""The monitor's process: the gathering and an HTTP server on one asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from slbroker.errors import BindError
+from slbroker.monitor.gathering import Gathering
+from slbroker.monitor.web import make_app
+from slbroker.service import BusService
+from slbroker.tls import server_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from slbroker.settings.monitor import MonitorSettings
+
+logger = logging.getLogger(__name__)
+
+GRACE: Final = 1  # seconds that requests which are served have to end in; streams never do
+HARD_END: Final = 3.0  # ... after which connections are cut off, TLS ones that nobody reads from included
+CONNECTIONS: Final = 256  # at once; further ones get 503
+KEEP_ALIVE: Final = 30  # seconds that a connection may be silent between requests
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, with the signals left to us."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do not."""
+        yield
+
+
+class Monitor(BusService):
+    """One monitor process. `start`, then `drain` and `close`; `reload` reads certificate and key again."""
+
+    def __init__(self, settings: MonitorSettings, token: bytes | None) -> None:
+        super().__init__(settings.interval)
+        self.settings = settings
+        self._token = token
+        self._gathering: Gathering | None = None
+        self._socket: socket.socket | None = None
+        self._server: Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._context_of_tls = server_context(settings.tls) if settings.tls else None
+
+    async def start(self) -> None:
+        """Bind and begin to ask; raise BindError when the address cannot be had."""
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what a client does is no fault of ours to log
+        settings = self.settings
+        self._socket = _bind(settings)
+        self._gathering = Gathering(self._context, settings)
+        app = make_app(self._gathering, self._token, is_local=settings.http.is_loopback)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", server_header=False,
+            timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE, limit_concurrency=CONNECTIONS,
+            proxy_headers=False,
+        )  # fmt: skip
+        config.load()
+        config.ssl = self._context_of_tls
+        self._server = Server(config)
+        self._serving = asyncio.create_task(self._server.serve([self._socket]))
+        while not self._server.started and not self._serving.done():
+            await asyncio.sleep(0.01)
+        self.begin()
+        scheme, port = "https" if settings.tls else "http", self._socket.getsockname()[1]
+        where = settings.http._replace(port=port)
+        logger.info("monitor ready: %s://%s, asking %s", scheme, where, ", ".join(map(str, settings.bus)))
+
+    def look(self, now: float) -> None:
+        """Ask everybody."""
+        if self._gathering is not None:
+            self._gathering.tick(now)
+
+    def reload(self) -> None:
+        """Read certificate and key again; raise ConfigError, and keep the old ones, when they cannot be read."""
+        self.reloads += 1
+        if self.settings.tls is not None and self._context_of_tls is not None:
+            server_context(self.settings.tls)
+            self._context_of_tls.load_cert_chain(self.settings.tls.certificate, self.settings.tls.key)
+            logger.info("certificate %s loaded again", self.settings.tls.certificate)
+
+    async def drain(self) -> None:
+        """Let requests that are served end, and cut off what never would."""
+        if self._server is None or self._serving is None:
+            return
+        if self._gathering is not None:
+            self._gathering.end()
+        self._server.should_exit = True
+        _done, late = await asyncio.wait((self._serving,), timeout=HARD_END)
+        for task in late:
+            self._server.force_exit = True
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((task,), timeout=0.5)
+
+    def patience(self) -> float:
+        """Return for how many seconds the end may be waited for."""
+        return HARD_END + 1.0
+
+    def waits_for(self) -> str:
+        """Return what an end waits for."""
+        return "open HTTP connections"
+
+    def close(self) -> None:
+        """Close everything."""
+        if self._gathering is not None:
+            self._gathering.close()
+        if self._socket is not None:
+            self._socket.close()
+        if self.end():
+            logger.info("monitor stopped")
+
+
+def _bind(settings: MonitorSettings) -> socket.socket:
+    host, port = settings.http
+    try:
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(where)
+    except OSError as error:
+        raise BindError(f"cannot listen on {settings.http}: {error.strerror}") from error
+    return sock

@@ -1,0 +1,150 @@
+"""What the monitor serves over HTTP, and to whom."""
+
+from __future__ import annotations
+
+import json
+import time
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from slbroker.monitor.exposition import expose
+from slbroker.monitor.mi import OpenSips
+from slbroker.monitor.rpc import Kamailio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from slbroker.monitor.gathering import Gathering
+
+MAX_BODY: Final = 65_536  # bytes of a request
+OPEN: Final = ("/healthz", "/readyz")  # for who asks whether all is well, and may hold no secret
+LOCAL_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]"]
+
+
+class Bearer:
+    """Lets those in who have the token."""
+
+    def __init__(self, app: ASGIApp, token: bytes) -> None:
+        self._app = app
+        self._token = b"Bearer " + token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not compare_digest(given, self._token):
+                refusal = PlainTextResponse("a token is wanted: Authorization: Bearer TOKEN\n", 401)
+                refusal.headers["WWW-Authenticate"] = "Bearer"
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class Pages:
+    """The paths, each a view of what is gathered."""
+
+    def __init__(self, gathering: Gathering) -> None:
+        self._gathering = gathering
+        self._known = gathering.known
+        started = time.time()
+        self._kamailio = Kamailio(lambda: self._known.counters().kamailio(), started)
+        self._opensips = OpenSips(lambda: self._known.counters().opensips(), started)
+
+    def routes(self) -> list[Route]:
+        """Return what is served."""
+        return [
+            Route("/metrics", self._metrics),
+            Route("/healthz", self._health),
+            Route("/readyz", self._readiness),
+            Route("/RPC", self._rpc, methods=["POST", "PUT"]),
+            Route("/mi", self._mi, methods=["POST"]),
+            Route("/figures", self._figures),
+            Route("/events", self._events),
+        ]
+
+    async def _metrics(self, request: Request) -> Response:
+        families = self._known.families(time.monotonic())
+        body, kind = expose(families, self._known.counters().kamailio(), request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": kind})
+
+    async def _health(self, _request: Request) -> Response:
+        return _verdict(self._known.ailments(time.monotonic()))
+
+    async def _readiness(self, _request: Request) -> Response:
+        return _verdict(self._known.hindrances(time.monotonic()))
+
+    async def _rpc(self, request: Request) -> Response:
+        body = await _body(request)
+        if body is None:
+            return PlainTextResponse("too long\n", 413)
+        status, _reason, answer = self._kamailio.answer(body)
+        return Response(answer, status, media_type="application/json")
+
+    async def _mi(self, request: Request) -> Response:
+        body = await _body(request)
+        if body is None:
+            return PlainTextResponse("too long\n", 413)
+        answer = self._opensips.answer(body)
+        return Response(answer, 200 if answer else 204, media_type="application/json")
+
+    async def _figures(self, _request: Request) -> Response:
+        return JSONResponse(self._snapshot())
+
+    async def _events(self, _request: Request) -> Response:
+        return StreamingResponse(self._stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        """Yield what is known, anew whenever somebody has told something (text/event-stream)."""
+        while not self._gathering.is_ending:
+            yield b"data: " + json.dumps(self._snapshot()).encode() + b"\n\n"
+            await self._gathering.news.wait()
+
+    def _snapshot(self) -> dict[str, object]:
+        now = time.monotonic()
+        return {
+            "processes": [
+                {
+                    "address": each.address,
+                    "kind": "broker" if each.is_broker else "edge",
+                    "up": each.is_up(now, self._known.patience),
+                    "figures": each.figures,
+                }
+                for each in self._known.processes.values()
+            ],
+            "healthz": self._known.ailments(now),
+            "readyz": self._known.hindrances(now),
+        }
+
+
+def _verdict(faults: list[str]) -> Response:
+    return PlainTextResponse("".join(f"{fault}\n" for fault in faults) or "ok\n", 503 if faults else 200)
+
+
+async def _body(request: Request) -> bytes | None:
+    """Return the body of a request, None for one that is too long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return body
+
+
+def make_app(gathering: Gathering, token: bytes | None, *, is_local: bool) -> Starlette:
+    """Return the application. Without a token and for this machine alone no other name of it is served.
+
+    So no page of another site can have a browser look for it by a name of its own (DNS rebinding).
+    """
+    middleware = [Middleware(Bearer, token=token)] if token is not None else []
+    if is_local and token is None:
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS))
+    return Starlette(routes=Pages(gathering).routes(), middleware=middleware)
