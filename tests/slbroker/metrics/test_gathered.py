@@ -71,8 +71,8 @@ anything = st.recursive(
     max_leaves=12,
 )
 keys = st.sampled_from(
-    ["name", "received", "dropped", "codes", "replies", "seconds", "batches", "tags", "pools", "workers", "edges", "connections",
-     "shadow", "keys", "memory", "kind", "processes", "brokers"]
+    ["name", "received", "dropped", "codes", "replies", "seconds", "batches", "tags", "pools", "workers", "edges",
+     "connections", "shadow", "keys", "memory", "kind", "processes", "brokers"]
 )  # fmt: skip
 
 
