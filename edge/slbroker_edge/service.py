@@ -23,7 +23,7 @@ from slbroker.listen import SECURE
 from slbroker.proxy.flow import Seals
 from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
-from slbroker.tls import server_context
+from slbroker.tls import client_context, server_context
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
@@ -36,11 +36,14 @@ from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.outgoing import Outgoing
 from slbroker_edge.transports.pacing import PacedReader
+from slbroker_edge.transports.pool import MAX_DIALLED, Pool
 from slbroker_edge.transports.streams import EVENTS, Streams
 from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 
 if TYPE_CHECKING:
+    import ssl
+
     from slbroker.bus.jobs import Job
     from slbroker.bus.sockets import BusSocket
     from slbroker.listen import ListenAddress
@@ -75,9 +78,10 @@ class EdgeService(BusService):
         self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
         self._tell_keys()
         self._listeners: list[UdpListener] = []
-        outgoing = Outgoing(self._listeners, self._standing)
+        self._pool = Pool(self._make_streams, self._trust, self._not_reached)
+        outgoing = Outgoing(self._listeners, self._standing, self._pool)
         self._ping_listeners = self._listeners if settings.processes == 1 else []
-        self._ways_of_pings = Outgoing(self._ping_listeners, self._standing)
+        self._ways_of_pings = Outgoing(self._ping_listeners, self._standing, self._pool)
         self._hops = NextHops(settings.groups, settings.hops, self._way_of_ping, self._turn)
         self.edge.forwarding = self._forwarding = Forwarding(
             settings.forwarding,
@@ -121,6 +125,8 @@ class EdgeService(BusService):
         settings = self.settings
         loop = asyncio.get_running_loop()
         room = self._make_room()
+        if settings.next_hop_tls.signers is not None:
+            self._trust()  # what is wrong with it is said now
         names = [self._listen(address, room) for address in settings.listen]
         for name in names:
             self._forwarding.is_ours(name)
@@ -136,8 +142,7 @@ class EdgeService(BusService):
             take = partial(self._on_datagrams, listener)
             self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=settings.gather))
         if self._streams is not None:
-            take = partial(self._on_streams, self._streams)
-            self._stream_reader = PacedReader(loop, self._streams.fileno(), take, most=EVENTS, interval=settings.gather)
+            self._read_streams(self._streams)
         if self._hops.file is not None:
             self.follow(self._groups_watch, self._hops.reload)
         self._buffers = BufferWatch([listener.udp for listener in self._listeners])
@@ -146,7 +151,8 @@ class EdgeService(BusService):
 
     def _make_room(self) -> Room:
         has_streams = any(address.transport != "udp" for address in self.settings.listen)
-        return make_room(MAX_WORKERS, self.settings.streams.connections if has_streams else 0)
+        most = self.settings.streams.connections
+        return make_room(MAX_WORKERS, most if has_streams else min(most, MAX_DIALLED))
 
     def _listen(self, address: ListenAddress, room: Room) -> str:
         """Bind one address; return its name, with the port that it got."""
@@ -175,6 +181,27 @@ class EdgeService(BusService):
         if self._ping_listeners is not self._listeners and candidate.place.transport == "udp":
             candidate = candidate._replace(socket="")  # which has another port
         return self._ways_of_pings.way_to(candidate, None, now)
+
+    def _read_streams(self, streams: Streams) -> None:
+        """Read from connections from now on."""
+        loop, take = asyncio.get_running_loop(), partial(self._on_streams, streams)
+        self._stream_reader = PacedReader(loop, streams.fileno(), take, most=EVENTS, interval=self.settings.gather)
+
+    def _make_streams(self) -> Streams:
+        """Return the connections of this process, where nothing listens for any, too: requests may leave by some."""
+        if self._streams is None:
+            self._streams = Streams(self.edge, self.settings.streams, MAX_DIALLED)
+            self._read_streams(self._streams)
+        return self._streams
+
+    def _trust(self) -> ssl.SSLContext:
+        """Return how next hops are trusted; raises ConfigError."""
+        hops, own = self.settings.next_hop_tls, self.settings.tls
+        pair = (own.certificate, own.key) if own is not None else (None, None)
+        return client_context(hops.signers, *pair, insecure=hops.insecure)
+
+    def _not_reached(self, candidate: Candidate, now: float, why: str) -> None:
+        self._hops.destinations.failed(candidate, now, why)
 
     def _standing(self, name: bytes) -> Connection | None:
         return self._streams.standing(name) if self._streams is not None else None
@@ -350,6 +377,7 @@ class EdgeService(BusService):
 
         def read() -> None:
             tls.context = server_context(files)
+            self._pool.trust_anew()
 
         if read_again(read):
             logger.info("certificate %s loaded again", files.certificate)

@@ -42,6 +42,18 @@ class TlsSettings:
 
 
 @frozen()
+class NextHopTls:
+    """How next hops are trusted that are reached over TLS; the edge shows the certificate of --tls-cert."""
+
+    signers: Path | None = option("--next-hop-ca", File(), default=None,
+        help="Certificates in PEM of those who may sign a TLS next hop's; without it those that this system trusts.",
+        param="next_hop_ca", example="ca.pem")
+    insecure: bool = option("--next-hop-insecure", bool, default=False,
+        help="Take any certificate from TLS next hops: on a network where nobody else can answer for them.",
+        param="next_hop_insecure")
+
+
+@frozen()
 class StreamSettings:
     """What connections to one edge process (TCP, TLS, WebSocket) may do together; times in seconds."""
 

@@ -10,7 +10,7 @@ from slbroker.errors import ConfigError
 from slbroker.listen import TRANSPORTS, ListenAddress, parse_advertised, parse_listen_address, split_addresses
 from slbroker.option import File, Number, OneOf, Whole, Word, frozen, option, part
 from slbroker.settings.bus import ADDRESS, BrokerAccess, BusSecurity, broker_access, server_security
-from slbroker.settings.connections import StreamSettings, TlsSettings, tls_settings
+from slbroker.settings.connections import NextHopTls, StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.settings.forwarding import USUAL_FORWARDING, ForwardSettings
 from slbroker.settings.groups import USUAL_GROUPS, GroupSettings
@@ -115,6 +115,7 @@ class EdgeSettings:
     forwarding: ForwardSettings = part(ForwardSettings, default=USUAL_FORWARDING)
     groups: GroupSettings = part(GroupSettings, default=USUAL_GROUPS)
     tls: TlsSettings | None = part(TlsSettings, tls_settings, default=None)
+    next_hop_tls: NextHopTls = part(NextHopTls, default=NextHopTls())
     streams: StreamSettings = part(StreamSettings, default=StreamSettings())
     checks: Checks = part(CheckChoice, _checks, default=USUAL)
     process: int = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from slbroker.bus.address import BusAddress
 from slbroker.listen import ListenAddress
 from slbroker.option import also, frozen, part
-from slbroker.settings.connections import StreamSettings, TlsSettings, tls_settings
+from slbroker.settings.connections import NextHopTls, StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import DispatchSettings, Policies
 from slbroker.settings.edge import CheckChoice, EdgeSettings
 from slbroker.settings.forwarding import ForwardSettings
@@ -39,6 +39,7 @@ class RunSettings:
     forwarding: ForwardSettings = part(ForwardSettings)
     groups: GroupSettings = part(GroupSettings)
     tls: TlsSettings | None = part(TlsSettings, tls_settings)
+    next_hop_tls: NextHopTls = part(NextHopTls)
     streams: StreamSettings = part(StreamSettings)
     checks: CheckChoice = part(CheckChoice)
 # fmt: on

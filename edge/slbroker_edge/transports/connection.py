@@ -131,7 +131,7 @@ class Connection:
             self._unanswered += sum([not message.startswith((b"ACK ", b"SIP/")) for message in messages])
             hub.edge.take([(message, address) for message in messages], self, hub.now)
         if framer.begun is None:
-            self.due = hub.now + hub.settings.idle
+            self.due = hub.now + self._quiet()
         else:
             self.due = framer.begun + hub.settings.deadline
         if framer.held != held and not hub.holds(framer.held - held):
@@ -142,6 +142,10 @@ class Connection:
             self._put(PONG * pings)
         if framer.fault is not None and self.fd >= 0:
             self._refuse(framer.fault)
+
+    def _quiet(self) -> float:
+        """Return for how many seconds it may be silent."""
+        return self._hub.settings.idle
 
     def _refuse(self, fault: Fault) -> None:
         """Say what is wrong, where that can be said, and end: nobody knows where the next message begins."""
@@ -216,11 +220,16 @@ class Connection:
         if self._ending:
             self._part()
         elif self._framer.begun is None:
-            self.due = self._hub.now + self._hub.settings.idle
+            self.due = self._hub.now + self._quiet()
         else:
             self._framer.begun = self._hub.now  # the pause was ours
 
     # The end ----------------------------------------------------------------------------------------------------
+
+    @property
+    def serves(self) -> bool:
+        """Return whether more can be sent by it: it is open, and is not to end."""
+        return self.fd >= 0 and not self._ending
 
     @property
     def unsent(self) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slbroker_edge.destinations import Candidate
     from slbroker_edge.listener import Listener
     from slbroker_edge.transports.connection import Connection
+    from slbroker_edge.transports.pool import Pool
     from slbroker_edge.transports.udp import UdpListener
 
 MAX_WAYS: Final = 4_096  # remembered; what leaves goes to few peers, or back to many
@@ -25,10 +26,13 @@ LOOK_AGAIN: Final = 10.0  # seconds between two looks at the kernel's routes to 
 class Outgoing:
     """The UDP sockets of an edge, and its connections, as what messages leave by."""
 
-    def __init__(self, listeners: Sequence[UdpListener], standing: Callable[[bytes], Connection | None]) -> None:
-        """`standing` returns a connection by its name; `listeners` may become more."""
+    def __init__(
+        self, listeners: Sequence[UdpListener], standing: Callable[[bytes], Connection | None], pool: Pool
+    ) -> None:
+        """`standing` returns a connection by its name, `pool` makes some; `listeners` may become more."""
         self._listeners = listeners
         self._standing = standing
+        self._pool = pool
 
     def way_to(self, candidate: Candidate, near: Listener | None, now: float, prefer: bytes = b"") -> Way | None:
         """Return how to send to a candidate; None where there is no such way, or no room.
@@ -37,11 +41,12 @@ class Outgoing:
         it comes the listener whose `flow.listener_id` is `prefer`.
         """
         place = candidate.place
-        if place.transport != "udp":
-            return None
         address = address_of(place.host, place.port)
         if address is None:
             return None
+        if place.transport != "udp":
+            made = self._pool.connection(candidate, address, now)
+            return None if made is None else Way(made, Hop(made.name, place.host, place.port, made.connection), address)
         listener = self._choose(candidate.socket, place.host, near, now, prefer)
         return None if listener is None else Way(listener, Hop(listener.name, place.host, place.port), address)
 

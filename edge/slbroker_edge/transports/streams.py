@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import os
 import secrets
 import select
 import socket
@@ -17,8 +18,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from slbroker_edge.transports.binding import name_of, namer
-from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, Connection
+from slbroker_edge.transports.binding import is_everywhere, name_of, namer
+from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, WRITE, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,8 @@ class Streams:
         self.turn = 0
         self.label = secrets.token_hex(5).encode()
         self._numbered = 0
+        self._dialled = 0
+        self._listening: list[tuple[socket.socket, str, str]] = []
         self._most = min(most, settings.connections)
         self._epoll = select.epoll()
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], str], MakeConnection]] = {}
@@ -76,6 +79,7 @@ class Streams:
     def listen(self, transport: str, sock: socket.socket, make: MakeConnection, advertised: str = "") -> str:
         """Accept connections from `sock`; return its name in Kamailio's form. `advertised` is as `name_of` has it."""
         self._listeners[sock.fileno()] = (sock, namer(transport, sock, advertised), make)
+        self._listening.append((sock, advertised, transport))
         self._epoll.register(sock.fileno(), READ)
         return name_of(transport, *sock.getsockname()[:2], advertised)
 
@@ -124,12 +128,51 @@ class Streams:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
                 sock.close()
 
-    def _add(self, connection: Connection) -> None:
+    def dial(self, address: Address, own: str, make: Callable[[socket.socket], Connection], now: float) -> Connection:
+        """Return a connection to an address that `make` makes of a socket, on its way; `own` is our host, "" any one.
+
+        Raises OSError where it cannot be had, which is known at once.
+        """
+        if len(self._connections) >= self._most:
+            raise OSError(errno.EMFILE, f"{self._most} connections are open (--tcp-connections)")
+        self.now = now
+        sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if own:
+                sock.bind((own, 0))
+            error = sock.connect_ex(address)
+            if error not in (0, errno.EINPROGRESS):
+                raise OSError(error, os.strerror(error))
+        except OSError:
+            sock.close()
+            raise
+        source = _source_of(address[0])
+        self._sources[source] = self._sources.get(source, 0) + 1
+        self._dialled += 1
+        connection = make(sock)
+        self._add(connection, WRITE)
+        return connection
+
+    def name_for(self, transport: str, sock: socket.socket) -> str:
+        """Return the listen address that our Via names on a connection which we have made.
+
+        Peers connect to it when this one is gone. Where nothing listens on that transport it is the connection's own.
+        """
+        host, port = sock.getsockname()[:2]
+        for listener, advertised, listens in self._listening:
+            at, its_port = listener.getsockname()[:2]
+            if listens == transport and listener.family == sock.family and (is_everywhere(listener) or at == host):
+                return name_of(transport, host, its_port, advertised)
+        return name_of(transport, host, port)
+
+    def _add(self, connection: Connection, events: int = READ) -> None:
         self._numbered += 1
         connection.number = self._numbered
         self._connections[connection.fd] = connection
         try:
-            self._epoll.register(connection.fd, READ)
+            self._epoll.register(connection.fd, events)
         except OSError as error:  # the kernel watches no more for this user
             connection.close(LIMIT)
             self._pause(error)
@@ -217,6 +260,7 @@ class Streams:
         for listener, _, _ in self._listeners.values():
             listener.close()
         self._listeners.clear()
+        self._listening.clear()
         for connection in list(self._connections.values()):
             connection.stop()
 
@@ -228,10 +272,11 @@ class Streams:
         self._epoll.close()
 
     def figures(self) -> dict[str, Any]:
-        """Return the counters: accepted == open + all of closed."""
+        """Return the counters: accepted and dialled == open + all of closed."""
         return {
             "open": len(self._connections),
             "accepted": self._accepted,
+            **({"dialled": self._dialled} if self._dialled else {}),
             "refused": self._refused,
             "closed": dict(self._closed),
         }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import socket
 
     from slbroker.sip.reading import Address
+    from slbroker_edge.transports.connection import Hub
     from slbroker_edge.transports.streams import Streams
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class TlsConnection(Connection):
 
     __slots__ = ("_makers", "_shaking", "_tls")
 
-    def __init__(self, sock: socket.socket, address: Address, name: str, hub: Streams, makers: TlsConnections) -> None:
+    def __init__(self, sock: socket.socket, address: Address, name: str, hub: Hub, makers: TlsConnections) -> None:
         super().__init__(sock, address, name, hub)
         self.due = hub.now + hub.settings.deadline
         self._makers = makers
@@ -66,22 +67,29 @@ class TlsConnection(Connection):
     def _shake(self) -> None:
         try:
             if self._tls is None:
-                self._tls = self._makers.context.wrap_socket(
-                    self._sock, server_side=True, do_handshake_on_connect=False
-                )
-                self._sock = self._tls
+                self._tls = self._sock = self._wrap()
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             self._hub.watch(self.fd, READ)
         except ssl.SSLWantWriteError:
             self._hub.watch(self.fd, WRITE)
         except (OSError, ValueError) as error:
-            logger.debug("TLS handshake with %s failed: %s", self.address[0], error)
-            self.close(HANDSHAKE)
+            self._refused(error)
         else:
-            self._shaking = False
-            self.due = self._hub.now + self._hub.settings.idle
-            self._watch()
+            self._shaken()
+
+    def _wrap(self) -> ssl.SSLSocket:
+        return self._makers.context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+
+    def _refused(self, error: Exception) -> None:
+        logger.debug("TLS handshake with %s failed: %s", self.address[0], error)
+        self.close(HANDSHAKE)
+
+    def _shaken(self) -> None:
+        """Go on, now that the handshake is done."""
+        self._shaking = False
+        self.due = self._hub.now + self._quiet()
+        self._watch()
 
     def _read(self, room: int) -> bytes | None:
         try:
