@@ -27,6 +27,7 @@ from slbroker.plugin.passing import going_on
 from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.ruletable import RuleTable
+from slbroker.plugin.undecided import let_be
 from slbroker.plugin.users import UserFile
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ if TYPE_CHECKING:
 
 _REDIRECT: Final = 302
 _find_other = re.compile(r"\{\w*\}").search
+_ANYBODY: Final = Handlers()
 _CONDITIONS: Final = ("user", "domain", "source", "transport", "header")
 
 
-def load_rules(path: Path) -> Handlers:
-    """Return the plugin that the file at `path` describes; raise PluginError, one line that names the key at fault."""
+def load_rules(path: Path, *, at_edge: bool = False) -> Handlers:
+    """Return the plugin that the file at `path` describes; raise PluginError, one line that names the key at fault.
+
+    `at_edge`: it decides nothing of what no rule of its is for (`undecided`), and ACKs and CANCELs pass the hooks, too.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -50,13 +55,14 @@ def load_rules(path: Path) -> Handlers:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PluginError(f"plugin {path}: {error}") from error
     try:
-        return _read(RuleTable(content), path.parent)
+        return _read(RuleTable(content), path.parent, at_edge=at_edge)
     except ValueError as error:
         raise PluginError(f"plugin {path}: {error}") from error
 
 
-def _read(file: RuleTable, folder: Path) -> Handlers:
+def _read(file: RuleTable, folder: Path, *, at_edge: bool) -> Handlers:
     """Return the plugin; what stands before the rules is asked in this order, whatever the file's own is."""
+    answers_pings = file.has("keepalive")
     app = Handlers(**file.given(default_code=int, default_reason=str, errors=str, keepalive=bool))
     for name, make in _HOOKS.items():
         if table := file.table(name):
@@ -69,7 +75,17 @@ def _read(file: RuleTable, folder: Path) -> Handlers:
         app.otherwise(_named(_handler(otherwise), otherwise.path), **_remember(otherwise))
         otherwise.finish()
     file.finish()
+    if at_edge:
+        app.on("ACK", "CANCEL")(let_be)  # behind the rules for them: the hooks see them all
+        if not app.has_otherwise:
+            app.otherwise(_answer_pings if answers_pings and app.settings.keepalive else let_be)
     return app
+
+
+def _answer_pings(request: Request) -> Any:
+    """Answer what asks whether this server is there, as a plugin without a word of its own does; nothing else."""
+    reply: Any = _ANYBODY.find(request)(request)
+    return reply if reply.status == 200 else let_be(request)
 
 
 def _remember(table: RuleTable) -> dict[str, float]:
