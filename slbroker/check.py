@@ -51,6 +51,7 @@ def looks(load: Callable[[str], str], bind: Callable[..., str]) -> Mapping[str, 
         "bus-server-key": lambda path, _: _describe_server(path),
         "broker-key": lambda path, _: _describe_server(path),
         "record": lambda path, _: _check_folder(path),
+        "rules": lambda path, _: _check_rules(path),
     }
 
 
@@ -68,6 +69,13 @@ def _check_folder(path: Path) -> str:
     if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ConfigError(f"{path} cannot be written")
     return f"{path} can be written"
+
+
+def _check_rules(path: Path) -> str:
+    from slbroker.plugin.rulefile import load_rules  # noqa: PLC0415 - nobody else here runs plugins
+
+    app = load_rules(path, at_edge=True)
+    return f"{path} can be read, rules for {', '.join(method.decode() for method in app.methods)}"
 
 
 def _check_libzmq() -> str:

@@ -57,12 +57,14 @@ class Fates:
 class Replies:
     """Counters of the replies that came to an edge from those to whom it forwards."""
 
-    __slots__ = ("dropped", "forwarded", "received")
+    __slots__ = ("asked", "dropped", "forwarded", "received")
 
     def __init__(self) -> None:
         self.received = 0
+        self.asked = 0  # workers are being asked what is to become of them
         self.forwarded = 0  # sent back where the request came from
-        self.dropped: dict[str, int] = {}  # by cause: bad-reply, not-ours, forged, no-via (`proxy.backward`), gone
+        # By cause: bad-reply, not-ours, forged, no-via (`proxy.backward`), gone, handler.
+        self.dropped: dict[str, int] = {}
 
     def drop(self, cause: str) -> None:
         """Count one reply that goes nowhere."""
@@ -70,6 +72,7 @@ class Replies:
 
     def figures(self) -> dict[str, Any]:
         """Return the counters by name; `unaccounted` is as in `Fates`."""
-        unaccounted = self.received - self.forwarded - sum(self.dropped.values())
+        unaccounted = self.received - self.forwarded - sum(self.dropped.values()) - self.asked
         counters = {"received": self.received, "forwarded": self.forwarded, "dropped": dict(self.dropped)}
-        return counters | {"unaccounted": unaccounted}
+        asked = {"in_flight": self.asked} if self.asked else {}
+        return counters | asked | {"unaccounted": unaccounted}

@@ -74,9 +74,18 @@ NOT_AN_EDGES = ("slbroker.plugin", "slbroker.broker", "slbroker.commands", "slbr
 MOST_OF_AN_EDGE = 45  # modules of ours that the edge without its sockets may load; what it does is to be found in few
 
 
+RULES = "slbroker_edge.rules"  # runs a rule file at the edge, with what workers run it with; loaded where one is named
+
+
 def strangers(tree: Tree) -> list[str]:
-    """The chains by which modules of the edge, types aside, reach what is not an edge's."""
-    return [chain for module in tree.under("slbroker_edge") for chain in impurities(tree, module, NOT_AN_EDGES)]
+    """The chains by which modules of the edge, types aside, reach what is not an edge's; of `RULES` only if in haste.
+
+    That one module may, and it is to be imported in a function.
+    """
+    of_edge = [module for module in tree.under("slbroker_edge") if module != RULES]
+    chains = [chain for module in of_edge for chain in impurities(tree, module, NOT_AN_EDGES)]
+    hasty = [str(i) for i in tree.imports if is_under(i.target, RULES) and not (i.deferred or i.typing)]
+    return [chain for chain in chains if f" {RULES} ->" not in chain] + hasty
 
 
 # KEMI's rooms: the modules of KSR stand on the variables, both on the files beside them, and none knows what is above.
@@ -251,7 +260,9 @@ SOUND = {
     "slbroker_edge/remembered.py": "from slbroker_edge import recall",
     "slbroker_edge/repeats.py": "",
     "slbroker_edge/reader.py": "from slbroker.sip import parser",
-    "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter",
+    "slbroker_edge/rules.py": "from slbroker.plugin import Handlers",
+    "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter\n"
+    "def rules():\n    from slbroker_edge.rules import RuleFile",
     "slbroker_handlers/worker.py": "from slbroker.bus.link import WorkerEnd",
     "slbroker_handlers/kemi/__init__.py": "",
     "slbroker_handlers/kemi/call.py": "",
@@ -329,6 +340,12 @@ def test_a_sound_tree_passes(tmp_path: Path) -> None:
         ("slbroker_edge/ackfilter.py", "from slbroker.plugin import Handlers", "slbroker.plugin -> asyncio"),
         ("slbroker_edge/service.py", "from slbroker.plugin import Reply", "slbroker_edge.service -> slbroker.plugin"),
         ("slbroker_edge/service.py", "def f():\n    from slbroker.broker import relay", "service -> slbroker.broker"),
+        (
+            "slbroker_edge/service.py",
+            "from slbroker_edge.rules import RuleFile",
+            "service:1 imports slbroker_edge.rules",
+        ),
+        ("slbroker_edge/edge.py", "from slbroker_edge import rules", "slbroker_edge.edge"),
         ("slbroker/bus/link.py", "from slbroker.broker import relay", "slbroker.bus.link -> slbroker.broker.relay"),
         ("slbroker_edge/edge.py", "import time", "slbroker_edge.edge -> time"),
         ("slbroker/bus/envelope.py", "from .dispatcher import Open", "ring slbroker.bus."),

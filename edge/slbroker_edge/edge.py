@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.dispatcher import Cause, Dispatcher
-from slbroker.bus.envelope import FILTERED_ACK, unpack_request, without_close
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY, unpack_request, without_close
 from slbroker.bus.jobs import Job, observe
 from slbroker.bus.losses import Losses, shown
 from slbroker.bus.routes import Routes
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Ack, Address, Dialog, Reading
     from slbroker_edge.ackfilter import AckFilter
+    from slbroker_edge.asking import Asking
     from slbroker_edge.listener import Listener
     from slbroker_edge.onward import Forwarding, Order, Outcome
     from slbroker_edge.remembered import Remembered
@@ -52,6 +53,13 @@ logger = logging.getLogger(__name__)
 # (`proxy.branch`), and of the tokens in its Record-Route and Path (`proxy.flow`).
 SIGNED_VIA = b"z9hG4bKs1"
 SIGNED_ROUTE = b":f1"
+
+
+class Rules(Protocol):
+    """What decides before all others; `rules.RuleFile` is it."""
+
+    def sift(self, jobs: list[Job]) -> tuple[list[Job], list[tuple[Job, Answer]]]:
+        """Return the requests of which nothing is decided, in their order, and the others with what is."""
 
 
 class Edge:
@@ -78,6 +86,8 @@ class Edge:
         self.clock = Clock()
         self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
         self.forwarding: Forwarding | None = None  # set by who has sockets for it
+        self.rules: Rules | None = None  # set where a rule file decides before all others
+        self.asking: Asking | None = None  # made when the first worker comes that is to be asked of replies
         self.send_failures = 0  # replies that the kernel refused
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._repeats: Repeats[Job] = Repeats(is_repeat)
@@ -119,12 +129,15 @@ class Edge:
         rest = self.ack_filter.absorb(acks, now)
         self.fates.absorbed += len(acks) - len(rest)
         for ack, data, address in rest:
-            self._let_through(ack, data, address, listener, now)
+            if self.rules is None or not self._end_by_rules(data, address, listener, now):
+                self._let_through(ack, data, address, listener, now)
 
     def _pass_on(self, ack: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
         """Give an ACK, absorbed or not, to a worker that has asked for such."""
         choice = self.routes.choose(ack, listener.name, address[0])
         absorbed = self.ack_filter.absorbs(ack, now)
+        if not absorbed and self.rules is not None and self._end_by_rules(data, address, listener, now):
+            return
         asks = FILTERED_ACK if absorbed else b"ACK"
         if self.dispatcher.takes(asks, choice):
             whole = read_ack(data, address, listener.name, self.checks, asks)
@@ -150,10 +163,28 @@ class Edge:
         else:
             self.fates.drop(outcome.cause if isinstance(outcome, Drop) else "ack")
 
+    def _end_by_rules(self, data: bytes, address: Address, listener: Listener, now: float) -> bool:
+        """Return whether an ACK that nobody absorbs has met its end in a rule."""
+        whole = read_ack(data, address, listener.name, self.checks)
+        return not self._decide([Job(whole, b"ACK", ANY, len(data), listener, address, data=data)], now)
+
+    def _decide(self, jobs: list[Job], now: float) -> list[Job]:
+        """Do what the rule file decides of requests; return those of which it decides nothing."""
+        assert self.rules is not None
+        rest, decided = self.rules.sift(jobs)
+        spoken: list[tuple[Job, Answer]] = [(job, answer) for job, answer in decided if answer is not None]
+        if len(spoken) < len(decided):
+            self.fates.drop("rules", len(decided) - len(spoken))
+        if spoken:
+            self._carry_out(spoken, now)
+        return rest
+
     def _hand_out(self, jobs: list[Job], now: float) -> None:
         """Give requests that workers get unasked to the dispatcher, those left out that repeat one in flight."""
         if self.draining:
             jobs = [job for job in jobs if not self._turn_away(job)]
+        if self.rules is not None:
+            jobs = self._decide(jobs, now)
         if self.policies.routes:
             for job in jobs:
                 job.choice = self.routes.choose(job.reading, job.listener.name, job.reply_to[0])
@@ -202,12 +233,12 @@ class Edge:
     def _take_alone(self, one: Job | Drop | BadRequest, address: Address, listener: Listener, now: float) -> None:
         """Take what has its own way: what is dropped, what is answered here, replies, and a CANCEL."""
         if isinstance(one, Drop):
-            if one.cause != "response" or not self._take_reply(one.data, listener, now):
+            if one.cause != "response" or not self._take_reply(one.data, address, listener, now):
                 self.fates.drop(one.cause)
         elif isinstance(one, BadRequest):
             if one.status != 420 or not self._take_as_proxy(one.data, address, listener, now):
                 self._reply_bad(one, address, listener)
-        else:
+        elif self.rules is None or self._decide([one], now):
             one.choice = self.routes.choose(one.reading, listener.name, address[0])
             if not self.dispatcher.takes(one.asks, one.choice):
                 if not self._send_on(one, now):
@@ -228,13 +259,16 @@ class Edge:
         self._hand_out(jobs, now)
         return True
 
-    def _take_reply(self, data: bytes, listener: Listener, now: float) -> bool:
+    def _take_reply(self, data: bytes, address: Address, listener: Listener, now: float) -> bool:
         """Send a reply back; return False where this edge has nothing to do with any."""
         forwarding = self.forwarding
         if forwarding is None or not forwarding.cares_for(data, SIGNED_VIA):
             return False
         self.fates.received -= 1  # replies have a law of their own
-        forwarding.take_reply(data, listener, now)
+        if self.asking is None or self.asking.choice is None:
+            forwarding.take_reply(data, listener, now)
+        else:
+            self.asking.take(data, address, listener, now, self._desk.submit)
         return True
 
     # Requests go on ---------------------------------------------------------------------------------------------
@@ -336,6 +370,8 @@ class Edge:
         dispatcher = self.dispatcher
         restaffed, dispatcher.restaffed = dispatcher.restaffed, set()
         memos, dispatcher.memos = dispatcher.memos, []
+        if restaffed and self.forwarding is not None:
+            self._hear_who_asks(self.forwarding)
         if self.shadow is not None:  # its copies are to be compared with what workers say
             return
         for name in restaffed:
@@ -352,8 +388,20 @@ class Edge:
             for job, answer, memo in memos:
                 self.remembered.learn(job.last_worker.pool, job, answer, memo, now)
 
+    def _hear_who_asks(self, forwarding: Forwarding) -> None:
+        if self.asking is None and self.dispatcher.takes(FORWARDED_REPLY, self._anywhere):
+            from slbroker_edge.asking import Asking  # noqa: PLC0415 - few edges have a use for it
+
+            self.asking = Asking(forwarding, self._losses)
+        if self.asking is not None:
+            self.asking.look(self.dispatcher, self._anywhere.pools)
+
     def _answer_all(self, ended: list[tuple[Job, Answer]], now: float) -> None:
         self._repeats.end_all(ended)
+        self._carry_out(ended, now)
+
+    def _carry_out(self, ended: list[tuple[Job, Answer]], now: float) -> None:
+        """Do what was decided of requests."""
         at = 0
         while True:
             posted = post_replies(ended, at, self._outbox, self._arming, self.tally)
@@ -364,6 +412,8 @@ class Edge:
             at = posted + 1
             if job.asks == FILTERED_ACK:
                 self.fates.absorbed += 1  # it was, whatever its handler says
+            elif job.asks == FORWARDED_REPLY:
+                self._let_back(job, answer, now)
             elif isinstance(answer, dict):
                 self._follow(job, answer, now)
             elif job.asks == b"ACK":
@@ -399,6 +449,11 @@ class Edge:
         else:
             self._refuse_answer(job, "how worker %s has it go on cannot be; 500 in its place", now)
 
+    def _let_back(self, job: Job, answer: Answer, now: float) -> None:
+        assert self.asking is not None
+        if not self.asking.end(job, answer, now):
+            self.bad_answers += 1
+
     def _refuse_answer(self, job: Job, line: str, now: float) -> None:
         """Let a request fail whose worker has answered what cannot be sent; `line` says so of the worker."""
         self.bad_answers += 1
@@ -430,6 +485,8 @@ class Edge:
                 self.fates.drop("ack")
             elif job.asks == FILTERED_ACK:
                 self.fates.absorbed += 1
+            elif job.asks == FORWARDED_REPLY:
+                self._let_back(job, {}, now)  # as it came
             elif cause is Cause.NO_ANSWER:
                 self._fail(job, now)
             else:
@@ -470,7 +527,8 @@ class Edge:
     @property
     def in_flight(self) -> int:
         """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
-        pending = self.forwarding.pending if self.forwarding is not None else 0
+        forwarding = self.forwarding
+        pending = forwarding.pending - forwarding.replies.asked if forwarding is not None else 0  # which are no requests
         return self._desk.in_flight + len(self.dispatcher.ended) + pending
 
     def figures(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from slbroker.proxy.forward import MAX_UDP_REQUEST, Forwarder
 from slbroker.proxy.locate import Place
 from slbroker.proxy.names import OurNames
 from slbroker.proxy.nexthop import Group, Said, next_hop_of, read_where
+from slbroker.proxy.passage import amended
 from slbroker.proxy.returns import Arrival
 from slbroker.sip.parser import parse
 from slbroker.sip.slerrors import SlError, error_text
@@ -34,6 +35,8 @@ from slbroker_edge.destinations import Candidate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slbroker.bus.envelope import Answer
+    from slbroker.proxy.backward import Backward
     from slbroker.proxy.edits import Edits
     from slbroker.proxy.flow import Flow, Seals
     from slbroker.proxy.forward import Hop, Onward
@@ -267,13 +270,28 @@ class Forwarding:
 
     def take_reply(self, data: bytes, listener: Listener, now: float) -> None:
         """Send a reply back where the request came from that it answers; or count why it goes nowhere."""
+        back = self.read_reply(data, now)
+        if back is not None:
+            self.send_back(back, listener, now)
+
+    def read_reply(self, data: bytes, now: float) -> Backward | None:
+        """Take a reply in, of which `send_back` or `replies.drop` says what becomes; None for one that goes nowhere."""
         self.is_used = True
         self.replies.received += 1
         try:
-            back = backward(data, self._forwarder.seals)
+            return backward(data, self._forwarder.seals)
         except Drop as drop:
             self.replies.drop("ping" if drop.cause == "not-ours" and self._heard(data, now) else drop.cause)
-            return
+            return None
+
+    def amend(self, data: bytes, answer: Answer) -> Backward:
+        """Return a reply as a worker's answer has it. Raises as `passage.amended`, EnvelopeError for what is no map."""
+        if not isinstance(answer, dict):
+            raise EnvelopeError("no map says what becomes of a reply")
+        return amended(data, self._forwarder.seals, answer)
+
+    def send_back(self, back: Backward, listener: Listener, now: float) -> None:
+        """Send a reply, which came by `listener`, where the request came from that it answers."""
         way = self._way_of_flow(back.flow, listener, now)
         if way is None:
             self.replies.drop("gone")

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from slbroker import twins
+from slbroker.authnonce import NonceKeys
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.keycheck import Labels
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from slbroker_edge.destinations import Candidate
     from slbroker_edge.filtermemory import FilterMemory
     from slbroker_edge.onward import Way
+    from slbroker_edge.rules import RuleFile
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
 
@@ -94,6 +96,8 @@ class EdgeService(BusService):
         self._hears_errors = False  # of ICMP
         self._groups_watch = Watch((self._hops.file,) if self._hops.file else (), time.monotonic())
         self._forwarding.is_used |= bool(settings.hops) or settings.groups.file is not None
+        self._rules = self._load_rules(signer)
+        self.edge.rules = self._rules
         self._readers: list[PacedReader] = []
         self._stream_reader: PacedReader | None = None
         self._streams: Streams | None = None
@@ -110,6 +114,17 @@ class EdgeService(BusService):
     def _make_signer(self) -> Signer:
         ring = self._ring_file.ring
         return Signer(ring.current, ring.accepted(time.time()))
+
+    def _load_rules(self, signer: Signer) -> RuleFile | None:
+        if self.settings.rules is None:
+            return None
+        from slbroker_edge.rules import RuleFile  # noqa: PLC0415 - it brings along what runs plugins
+
+        return RuleFile(self.settings.rules, signer, self._make_nonces())
+
+    def _make_nonces(self) -> NonceKeys:
+        ring = self._ring_file.ring
+        return NonceKeys(ring.current, ring.accepted(time.time()))
 
     def _make_seals(self) -> Seals:
         ring = self._ring_file.ring
@@ -134,6 +149,8 @@ class EdgeService(BusService):
         self._bus = self.bind(bus, self._on_envelope, self._on_bus, self._on_revoked)
         self.follow(self._ring_file.watch, self._take_ring)
         self.follow(self._tls_watch, self._reload_tls)
+        if self._rules is not None:
+            self.follow(Watch((self._rules.path,), time.monotonic()), self._rules.load_again)
         if self._links is not None:
             brokers = load_keys(settings.brokers, settings.security)
             self._links.open(self._context, brokers, self._pools())
@@ -357,6 +374,8 @@ class EdgeService(BusService):
         self.reload_clients()
         self._groups_watch.look()
         read_again(self._hops.reload)
+        if self._rules is not None:
+            self._rules.load_again()
         self._take_ring()
 
     def _take_ring(self) -> None:
@@ -366,6 +385,8 @@ class EdgeService(BusService):
         signer.count_on(self.edge.ack_filter.signer)
         self.edge.ack_filter.signer = signer
         self._forwarding.use_keys(self._make_seals())
+        if self._rules is not None:
+            self._rules.use_keys(self.edge.ack_filter.signer, self._make_nonces())
         self._tell_keys()
 
     def _reload_tls(self) -> None:

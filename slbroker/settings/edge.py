@@ -114,6 +114,9 @@ class EdgeSettings:
     policies: Policies = part(Policies, Policies, default=USUAL_POLICIES)
     forwarding: ForwardSettings = part(ForwardSettings, default=USUAL_FORWARDING)
     groups: GroupSettings = part(GroupSettings, default=USUAL_GROUPS)
+    rules: Path | None = option("--rules", File(folder=False), default=None,
+        help="Rule file, as handlers run them (TOML), that decides first: what it answers, drops or forwards reaches no"
+        " route and no worker.", kw_only=True, example="edge.toml")
     tls: TlsSettings | None = part(TlsSettings, tls_settings, default=None)
     next_hop_tls: NextHopTls = part(NextHopTls, default=NextHopTls())
     streams: StreamSettings = part(StreamSettings, default=StreamSettings())

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from slbroker import Handlers
 from slbroker.authnonce import NonceKeys
 from slbroker.bus.choice import ANY
 from slbroker.bus.jobs import Job
 from slbroker.errors import PluginError
+from slbroker.proxy.nexthop import read_hop
 from slbroker.sip.validate import USUAL
 from slbroker_edge.reader import read_ack, read_turn
 from slbroker_edge.rules import RuleFile
 from tests.support.edge import PEER, RING, SIGNER, FakeListener
+from tests.support.forwarding import headers
+from tests.support.passing import PassingRig
 from tests.support.sip import read_reply, request
 
 if TYPE_CHECKING:
@@ -172,3 +176,56 @@ def test_a_worker_with_the_same_file_still_answers_everything(tmp_path: Path) ->
     response = Client(load_rules(tmp_path / "edge.toml")).request("MESSAGE")
     assert response is not None
     assert response.status == 405
+
+
+# In an edge ---------------------------------------------------------------------------------------------------------
+
+
+def site(folder: Path, *routes: str, text: str = RULES, **options: Any) -> PassingRig:
+    rig = PassingRig(*routes, **options)
+    rig.edge.rules = rules(folder, text)
+    return rig
+
+
+def test_with_no_worker_and_no_python_the_shield_answers_drops_and_passes(tmp_path: Path) -> None:
+    rig = site(tmp_path, "pass=sip:10.0.0.9")
+    rig.receive(request("INVITE", "sip:9001@example.com"))
+    assert [read_reply(reply).status for reply in rig.replies] == [403]
+    (to,) = headers(rig.replies[0], b"to")
+    rig.receive(request("ACK", "sip:9001@example.com", to=to.partition(b": ")[2]))
+    rig.receive(request("OPTIONS", user_agent="sipvicious scanner"), request("ACK", user_agent="scanner", call_id="x"))
+    rig.receive(request("CANCEL", user_agent="scanner"))
+    rig.receive(request("INVITE", "sip:030@example.com"))
+    rig.receive(request("MESSAGE"))
+    assert len(rig.to(("10.0.0.5", 5060))) == 1, "what a rule lets go on goes where the rule says"
+    assert len(rig.to(("10.0.0.9", 5060))) == 1, "and what none decides goes by its route"
+    assert rig.shown() == {"replied": 1, "absorbed": 1, "forwarded": 2, "dropped": {"rules": 3}}
+
+
+def test_handlers_see_only_what_no_rule_decides(tmp_path: Path) -> None:
+    rig = site(tmp_path)
+    app = Handlers()
+    app.on("INVITE", "ACK", "CANCEL")(lambda request: request.reply(480))
+    worker = rig.join(app)
+    rig.receive(request("INVITE", "sip:9001@example.com", call_id="1"), request("INVITE", call_id="2"))
+    rig.receive(request("ACK", "sip:030@example.com"), request("ACK", call_id="3"), request("CANCEL", call_id="4"))
+    assert worker.asked == 3
+    assert len(rig.to(("10.0.0.5", 5060))) == 1
+    assert sorted(read_reply(data).status for data, address in rig.listener.sent if address == PEER) == [403, 480, 480]
+
+
+def test_a_draining_edge_still_turns_dispatchers_away(tmp_path: Path) -> None:
+    rig = site(tmp_path, text="keepalive = true")
+    rig.edge.draining = True
+    rig.receive(request("OPTIONS", "sip:192.0.2.7:5060"))
+    assert [read_reply(reply).status for reply in rig.replies] == [503]
+
+
+def test_a_rule_that_names_no_next_hop_goes_by_pass_or_fails_as_everything_does(tmp_path: Path) -> None:
+    text = '[otherwise]\nforward = ""'
+    rig = site(tmp_path, text=text, hop=read_hop("sip:10.0.0.5"))
+    rig.receive(request("MESSAGE"))
+    assert len(rig.to()) == 1
+    alone = site(tmp_path, text=text)
+    alone.receive(request("MESSAGE"))
+    assert [read_reply(reply).status for reply in alone.replies] == [500]
