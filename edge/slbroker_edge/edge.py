@@ -295,7 +295,7 @@ class Edge:
             fates.drop(outcome.cause)
         elif job.asks == b"ACK":
             fates.drop("ack")
-        elif isinstance(outcome, NoWhere) and job.asks and job.last_worker is None:
+        elif isinstance(outcome, NoWhere) and job.asks:
             fates.drop("cancel")
         elif isinstance(outcome, NoWhere):
             self._losses.request(

@@ -222,6 +222,8 @@ class Worker(BusService):
         words = answer.words if isinstance(answer, Kept) else (answer,)
         if type(words[0]) is not dict or link.membership.forwards:
             return words
+        if not words[0] and item.method in (b"ACK", b"CANCEL"):  # as if no worker had asked for it
+            return (None,)
         if not link.is_told_of_forwarding:
             link.is_told_of_forwarding = True
             logger.error(

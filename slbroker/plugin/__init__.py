@@ -14,11 +14,12 @@ from slbroker.plugin.rate import RateLimit
 from slbroker.plugin.registration import Binding, bindings
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
-from slbroker.proxy.decision import Forward
+from slbroker.proxy.decision import Amended, Forward
 from slbroker.sip.slerrors import SlError
 
 __all__ = [
     "DROP",
+    "Amended",
     "Binding",
     "Decision",
     "Digest",

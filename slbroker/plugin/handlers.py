@@ -16,6 +16,7 @@ from slbroker.plugin.remembering import Remembering, deciding
 from slbroker.plugin.reply import DROP, Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
+from slbroker.proxy.decision import Forward
 from slbroker.sip.grammar import METHODS
 from slbroker.sip.uri import text
 
@@ -253,7 +254,10 @@ class Handlers:
     # Finding ----------------------------------------------------------------------------------------------------
 
     def find(self, request: Request) -> Handler:
-        """Return what answers `request`; there is always something. ACK and CANCEL never fall to `otherwise`."""
+        """Return what answers `request`; there is always something.
+
+        ACK and CANCEL never fall to `otherwise`: what no handler matches of these goes where the edge's --pass leads.
+        """
         method = request.item.method
         handler = self._direct.get(method)
         if handler is not None:
@@ -300,7 +304,7 @@ class Handlers:
         name = self.remembering.name
         self._rest = rest = name(self._hooked(self._otherwise or self._refuse), self.remembering.by_otherwise)
         direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
-        direct[FORWARDED_REPLY] = _let_pass
+        direct |= {b"ACK": _let_on, b"CANCEL": _let_on, FORWARDED_REPLY: _let_pass}
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
             hooked = [
@@ -385,6 +389,11 @@ class Handlers:
 
 def _drop(_request: Request) -> Drop:
     return DROP
+
+
+def _let_on(_request: Request) -> Forward:
+    """Decide of an ACK or a CANCEL that none of its plugin's handlers is for: what an edge does with those unasked."""
+    return Forward()
 
 
 def _let_pass(_request: Request) -> Any:

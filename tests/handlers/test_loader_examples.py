@@ -43,10 +43,11 @@ def final(response: Response | None) -> Response:
 def test_every_example_can_be_loaded() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert {
-        "blocklist", "httplookup", "keepalive", "kemi_redirect", "redirect", "redirect_table", "registrar"
+        "blocklist", "forward", "httplookup", "keepalive", "kemi_redirect", "redirect", "redirect_table", "registrar"
     } <= names  # fmt: skip
     for name in names:
-        assert example(name).replies("OPTIONS")
+        client = example(name)
+        assert client.replies("OPTIONS") or client.forwarded
     for rules in EXAMPLES.glob("*.toml"):
         assert Client(load_plugin(str(rules))).replies("OPTIONS")
 
@@ -56,6 +57,26 @@ def test_bundled(method: str, status: int) -> None:
     response = final(Client(load_plugin(BUNDLED)).request(method))
     assert response.status == status
     assert response.first("Accept") == ("application/sdp" if status == 200 else None)
+
+
+def test_forward() -> None:
+    client = example("forward")
+    assert final(client.request("INVITE", "sip:900123@example.com")).status == 403
+    for method in ("INVITE", "ACK", "CANCEL"):
+        assert client.request(method, "sip:030123@example.com", {"X-Internal": "1"}) is None
+        sent = client.forwarded
+        assert sent is not None
+        assert (sent.to, sent.uri) == ("sip:trunk.example.com;transport=tcp", "sip:+4930123@trunk.example.com")
+        assert "X-Internal" not in sent.headers
+        assert ("Record-Route" in sent.headers) == (method == "INVITE")
+        client.request(method, "sip:alice@example.com")
+        assert client.forwarded is not None
+        assert client.forwarded.to == ""
+    client.request("INVITE", "sip:030123@example.com")
+    busy = final(client.forwarded_reply(503, headers={"Retry-After": "60", "Server": "trunk"}))
+    assert (busy.status, busy.first("Retry-After"), busy.first("Server")) == (500, None, "trunk")
+    ringing = final(client.forwarded_reply(180, headers={"Server": "trunk"}))
+    assert (ringing.status, ringing.first("Server")) == (180, None)
 
 
 def test_keepalive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

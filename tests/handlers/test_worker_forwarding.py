@@ -116,6 +116,22 @@ def test_at_an_edge_that_forwards_nothing_it_is_500_and_one_line_that_says_why(
     assert "edge e at ipc:///run/bus forwards nothing: it, or an edge behind it, is of an older slbroker" in line
 
 
+def test_acks_and_cancels_that_nobody_has_a_word_for_are_as_if_unasked_there(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = Handlers()
+    few.on("ACK", "CANCEL", user="0*")(lambda request: request.forward("sip:10.0.0.5"))
+    worker.responder.use_app(few)
+    old, new = link_to(), link_to(forwards=True)
+    for link in (old, new):
+        worker.take(link, batch("ACK", "CANCEL"))
+        link.flush(0.0)
+    assert answers_of(old) == {0: None, 1: None}
+    assert answers_of(new) == {0: {}, 1: {}}
+    assert caplog.messages == []
+    assert worker.responder.errors == 0
+
+
 def test_each_such_edge_is_told_of_by_itself(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         worker.take(link_to(), batch("INVITE"))
