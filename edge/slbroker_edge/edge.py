@@ -528,7 +528,7 @@ class Edge:
     def in_flight(self) -> int:
         """Return how many messages have not met their fate; those the dispatcher has just given up are among them."""
         forwarding = self.forwarding
-        pending = forwarding.pending - forwarding.replies.asked if forwarding is not None else 0  # which are no requests
+        pending = forwarding.pending - forwarding.replies.asked if forwarding is not None else 0
         return self._desk.in_flight + len(self.dispatcher.ended) + pending
 
     def figures(self) -> dict[str, Any]:
