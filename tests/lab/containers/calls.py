@@ -1,0 +1,75 @@
+"""Docker's commands shown as they run, and calls through Kamailio or an edge, each of which has to be answered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.peers.phone import Phone, Reply
+
+
+def docker(*words: str, cwd: Path, env: dict[str, str] | None = None, quiet: bool = False) -> str:
+    """Run `docker WORDS`, show it, and return what it says; end with that where it fails."""
+    begun = time.monotonic()
+    ran = subprocess.run(["docker", *words], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if not quiet:
+        say(f"$ docker {' '.join(words)}  [{time.monotonic() - begun:.1f} s]")
+    if ran.returncode:
+        sys.exit(f"docker {' '.join(words)}\n{ran.stdout}{ran.stderr}\nended with {ran.returncode}")
+    return ran.stdout
+
+
+def say(words: str) -> None:
+    """Show a line at once."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+class Caller:
+    """Calls, one after the other, and counts."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        self.made = 0
+        self.repeated = 0  # requests that were sent again because nothing had come: lost on the way
+        self.slowest = 0.0
+
+    def calls(self, count: int, patience: float = 1.0) -> None:
+        """Make calls, each answered 404 within so many seconds, with its ACK; end for one that is not."""
+        self.slowest = 0.0
+        for _ in range(count):
+            self.call(patience)
+        say(f"-- {count} calls answered, the slowest in {self.slowest * 1000:.0f} ms")
+
+    def call(self, patience: float) -> None:
+        """Make one; INVITE is repeated after 0.5 s, as UDP wants it (RFC 3261 17.1.1.2)."""
+        call, begun = self._phone.call(), time.monotonic()
+        pause, reply = 0.5, self._ask(call.request("INVITE"), min(0.5, patience))
+        while reply is None or reply.status < 200 or reply["Call-ID"] != call.call_id:
+            if time.monotonic() - begun > patience:
+                sys.exit(f"call {call.call_id} got nothing within {patience} s")
+            if reply is None:
+                self.repeated += 1
+                pause = min(2 * pause, 4.0)
+            reply = self._ask(call.request("INVITE") if reply is None else b"", min(pause, patience))
+        if reply.status != 404:
+            sys.exit(f"call {call.call_id} got {reply.status} {reply.reason}")
+        self._phone.send(call.ack(reply["To"]))
+        self.slowest = max(self.slowest, time.monotonic() - begun)
+        self.made += 1
+
+    def _ask(self, request: bytes, seconds: float) -> Reply | None:
+        """Send what there is to send; return what comes within so many seconds, None where nobody has the port now."""
+        begun = time.monotonic()
+        try:
+            if request:
+                self._phone.send(request)
+            return self._phone.receive(seconds)
+        except ConnectionRefusedError:
+            time.sleep(max(0.0, begun + seconds - time.monotonic()))
+            return None
