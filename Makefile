@@ -156,6 +156,10 @@ interop: phones ## real phones of Debian, PyPI and npm against slbroker: 20 minu
 calls: setup ## SIPp's calls for 10 s each, where `make test` has 3
 	@SLBROKER_TEST_CALLS=10 SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/peers/test_sipp.py tests/peers/test_digest.py $(ARGS)
 
+forward-calls: setup ## 1,000 calls a second for 30 s through a forwarding edge, and through an edge and Kamailio; a tenth is refused
+	@echo "Leave the machine alone until it has ended."
+	@SLBROKER_TEST_FORWARD=30 SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/peers/forwarding/test_rate.py -s $(ARGS)
+
 load: setup ## 2,000 requests a second to handlers that wait for an HTTP server, for SQLite; one that sleeps for 30 s
 	@SLBROKER_TEST_LOAD=2000 $(BIN)/pytest tests/handlers/test_load_live.py -s $(ARGS)
 

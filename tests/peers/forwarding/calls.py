@@ -109,6 +109,7 @@ class Sides:
             require_peer("sipp"), *more, *("-sf", str(self._files[user][name]), "-m", str(self._calls)),
             *("-t", end.transport, "-i", end.host, "-p", str(port), "-bind_local", "-cp", str(free_udp_port())),
             *(word for limit in limits.items() for word in limit), "-timeout_error", "-nostdin", "-max_socket", "1000",
+            *("-buff_size", "4000000"),  # it has 64 KiB otherwise, and loses what comes while it does not run for 20 ms
             *("-trace_err", "-error_file", str(self._errors(user, name))),
             cwd=self._folder,
         )  # fmt: skip

@@ -82,7 +82,7 @@ def _start_kamailio(start: Start, run: Path, hops: Mapping[str, str], near: str,
     listens = {address: free_udp_port() for address in dict.fromkeys((near, far))}
     sides = [f"{which}={address}:{listens[address]}" for which, address in (("NEAR", near), ("FAR", far))]
     process = start(
-        require_peer("kamailio"), "-f", str(config), "-DD", "-E", *("-m", "16", "-M", "4"),
+        require_peer("kamailio"), "-f", str(config), "-DD", "-E", *("-m", "256", "-M", "8"),
         *("-w", str(run), "-Y", str(run)),
         *("-A", sides[0], *(("-A", sides[1]) if far != near else ())), *(("-A", "WITH_TM") if stateful else ()),
         cwd=run,
