@@ -32,16 +32,16 @@ MAX_HOPS: Final = 255  # RFC 3261 20.22
 
 _ZERO_SAYS: Final = ("uri", "hops")  # what says something even if it is nothing
 _find_line_end = re.compile(rb"[\r\n\x00]").search
-# RFC 3261 25.1, uri-parameters
+# RFC 3261 25.1, uri-parameters; whether bytes are such
 _PARAM: Final = rb"[0-9A-Za-z_.!~*'()\[\]/:&+$%-]+"
-_are_params = re.compile(rb"(?:;%b(?:=%b)?){0,16}" % (_PARAM, _PARAM)).fullmatch
+are_params = re.compile(rb"(?:;%b(?:=%b)?){0,16}" % (_PARAM, _PARAM)).fullmatch
 _match_line = re.compile(rb"([^:\s]++)[ \t]*+:[^\r\n\x00]*+").fullmatch
 
 
 class Edits:
     """Changes to one message, checked when they are given.
 
-    `uri` is the Request-URI; `places` are single headers that change (`places`), `remove` names of headers that go,
+    `uri` is the Request-URI; `remove` are names of headers that go, `places` single headers that change (`places`),
     `replace` headers of which one stays, in the first one's place, or at the end where there was none, and `add`
     headers that come at the end, all in this order. `hops` is what Max-Forwards is at most; `rr_params` stand in the
     URIs of our Record-Route, where there is one: b";nat=yes". Raises ValueError, with words for who wrote it.
@@ -71,7 +71,7 @@ class Edits:
             _check_uri(uri)
         if hops is not None and not 0 <= hops <= MAX_HOPS:
             raise ValueError(f"Max-Forwards is a number from 0 to {MAX_HOPS}, not {hops}")
-        if not _are_params(rr_params):
+        if not are_params(rr_params):
             raise ValueError(f"{rr_params!r:.80} are no parameters of a URI, such as ;nat=yes")
         given = [line for _, line in (*self.replace, *self.add)] + [change.text for change, _ in self.places]
         if len(given) + len(self.remove) > MAX_EDITS or sum(map(len, given)) + len(uri or b"") > MAX_EDITED:
@@ -92,13 +92,13 @@ class Edits:
 
     def apply(self, head: Head) -> None:
         """Change the headers of `head`."""
+        for name in self.remove:
+            for at in reversed(head.find_all(name)):
+                head.delete(at)
         if self.places:
             make_changes(self.places, head)
         if self.hops is not None:
             _limit_hops(head, self.hops)
-        for name in self.remove:
-            for at in reversed(head.find_all(name)):
-                head.delete(at)
         for name, line in self.replace:
             found = head.find_all(name)
             if not found:

@@ -171,7 +171,7 @@ def _cut_last(head: Head, routes: list[tuple[int, int, int, Address]]) -> None:
 
 
 def _to_strict(head: Head, uri: bytes) -> None:
-    """Take the first Route away, and put the Request-URI behind the last one."""
+    """Take the first Route away, and put the Request-URI behind the last one: behind all headers, as Kamailio does."""
     routes = [(at, *found) for at in head.find_all(b"route") for found in elements(head.lines[at])]
-    head.insert(routes[-1][0] + 1, b"route", b"Route: <%b>" % uri)
+    head.append(b"route", b"Route: <%b>" % uri)
     _cut_first(head, routes, 1)

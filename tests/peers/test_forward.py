@@ -164,7 +164,7 @@ def comparable(data: bytes) -> bytes:
         name = line.partition(b":")[0].lower()
         if name in (b"via", b"v"):
             via, comma, rest = line.partition(b",")
-            head, *params = re.sub(rb";(branch=z9hG4bK(?=s1|[0-9a-f]{4}\.)[^;]*|flow=[^;]*)", b"", via).split(b";")
+            head, *params = re.sub(rb";(branch=z9hG4bK(?=s1|[0-9a-f]{1,4}\.)[^;]*|flow=[^;]*)", b"", via).split(b";")
             lines.append(b";".join((head, *sorted(params))) + comma + rest)
         elif name in (b"record-route", b"path"):
             lines.append(re.sub(rb"(?<=sip:)f1[^@]*@|;hop=[^;>]*", b"", line))

@@ -12,6 +12,7 @@ from slbroker.sip.message import Message, Source, pairs, write_request
 from slbroker.sip.reply import MAX_REMEMBERED_PHRASE
 from slbroker.sip.slerrors import SlError
 from slbroker.sip.uri import text
+from slbroker_handlers.kemi.draft import Passage
 from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.uris import UriParts, read_address, split_uri
 from slbroker_handlers.kemi.xavps import empty_lists
@@ -19,6 +20,7 @@ from slbroker_handlers.kemi.xavps import empty_lists
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from slbroker.proxy.decision import Forward
     from slbroker.sip.credentials import Credentials
     from slbroker_handlers.kemi.memory import State
     from slbroker_handlers.kemi.values import Xval
@@ -57,14 +59,14 @@ class Call:
 
     `uri` is the Request-URI, and `headers` are the names and values, as the script has changed them; `branches` are
     further targets, with their q. Flags are bit fields. `replies` are what the script has sent so far; `on_reply` is
-    told of each.
+    told of each. `passage` is what it wants of the request if that goes on, `forwarded` the decision that it does.
     """
 
     __slots__ = (
-        "_by_name", "_xavps", "avps", "branch_flags", "branch_notes", "branches", "changed", "checked", "closes",
-        "destination", "error", "flags", "has_transaction", "headers", "iterators", "line_iterators", "message",
-        "number", "on_reply", "replies", "reply_body", "reply_headers", "request", "sanity", "script_flags", "source",
-        "state", "uri", "xflags",
+        "_by_name", "_passage", "_xavps", "avps", "branch_flags", "branch_notes", "branches", "changed", "checked",
+        "closes", "destination", "error", "flags", "forwarded", "has_transaction", "headers", "iterators",
+        "line_iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request",
+        "sanity", "script_flags", "source", "state", "uri", "xflags",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +84,7 @@ class Call:
         self.reply_headers: tuple[tuple[str, str], ...] = ()
         self.reply_body = b""
         self.closes = False  # whether the connection is closed behind the replies made from now on
+        self.forwarded: Forward | None = None  # the decision that the request goes on
 
     def look(self) -> None:
         """Read the request, and begin with nothing set."""
@@ -100,6 +103,7 @@ class Call:
         self.branch_notes: dict[tuple[int, str], str | None] = {}  # what a script has set of $(branch(name)[n])
         self.avps: dict[str, list[Xval]] = {}
         self._xavps: dict[str, Lists] | None = None
+        self._passage: Passage | None = None
         self.iterators: dict[str, int] = {}
         # The lines that each iterator over those of SDP or body goes through, and where it is.
         self.line_iterators: dict[tuple[str, str], tuple[list[str], int]] = {}
@@ -117,6 +121,13 @@ class Call:
         if self._xavps is None:
             self._xavps = empty_lists()
         return self._xavps
+
+    @property
+    def passage(self) -> Passage:
+        """Return what the script wants of the request if it goes on; made when something first asks."""
+        if self._passage is None:
+            self._passage = Passage()
+        return self._passage
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -178,6 +189,10 @@ class Call:
             headers[places[0] + 1] = value
         else:
             headers += (name, value)
+        self.show(headers)
+
+    def show(self, headers: Sequence[bytes]) -> None:
+        """Let the script see these headers, names and values, from now on."""
         self.headers = headers
         self._by_name = None
 

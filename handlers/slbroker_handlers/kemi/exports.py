@@ -23,8 +23,10 @@ logger = script_logger(__name__)
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
-# What `partial` says of a function that is a proxy's.
-FORWARDED: Final = "it changes the request that is forwarded, and nothing is forwarded here"
+# What `partial` says of a function that changes what is forwarded, and may not change all that Kamailio lets it.
+LEFT_ALONE: Final = "-1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*"
+# ... and of one that would change the body.
+BODY_STAYS: Final = "the body goes on as it came: answered as if it had been changed"
 # ... and of one that asks for a transaction.
 NO_TRANSACTIONS: Final = "there are no transactions: as Kamailio answers where it holds none"
 # ... and of one that counts.

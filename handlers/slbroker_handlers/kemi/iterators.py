@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from slbroker.sip.grammar import title
 from slbroker.sip.uri import text
-from slbroker_handlers.kemi.exports import FORWARDED, Module
+from slbroker_handlers.kemi.exports import BODY_STAYS, Module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,4 +60,4 @@ def declare(module: Module, kind: str, of: str, lines_in: Callable[[Call], list[
         f"{own}_append(name: str, line: str)": "Put text behind the line.",
         f"{own}_insert(name: str, line: str)": "Put text before the line.",
     }
-    module.answer(1, changes, partial=FORWARDED)
+    module.answer(1, changes, partial=BODY_STAYS)

@@ -49,6 +49,7 @@ class State:
         self.probability = FIRST_PROBABILITY  # of cfgutils' rand_event, in percent
         self.requests = 0
         self.unsupported: Counter[str] = Counter()  # calls that cannot work here
+        self.on_send: Callable[..., object] | None = None  # is told of a call whose request goes on
         self._said: set[str] = set()
 
     def table(self, name: str) -> Table:

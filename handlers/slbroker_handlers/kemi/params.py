@@ -18,6 +18,7 @@ NUMBERS: Final = {
     "pike.remove_latency": 120,  # seconds
     "pike.reqs_density_per_unit": 30,
     "pike.sampling_time_unit": 2,  # seconds
+    "rr.append_fromtag": 1,
 }
 TEXTS: Final = {
     "permissions.peer_tag_avp": "",

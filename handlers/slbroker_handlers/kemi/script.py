@@ -26,7 +26,7 @@ from slbroker.plugin.watched import WatchingRequest
 from slbroker.settings.handler import KEMI
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.beforekemi import ROUTER_UNTIL, LegacyMessage, install_router
-from slbroker_handlers.kemi.call import Call, active, begin, begin_call, end, stand_by
+from slbroker_handlers.kemi.call import MIN_FINAL, Call, active, begin, begin_call, end, stand_by
 from slbroker_handlers.kemi.check.childinit import does_more_than_log
 from slbroker_handlers.kemi.check.mentions import find_helpers, find_uses
 from slbroker_handlers.kemi.check.mistakes import find_legacy, find_slips
@@ -39,6 +39,7 @@ from slbroker_handlers.kemi.watchedcall import begin_watched
 if TYPE_CHECKING:
     from slbroker.plugin import Decision
     from slbroker.plugin.reply import Drop
+    from slbroker.proxy.decision import Forward
 
 logger = logging.getLogger(__name__)
 
@@ -331,9 +332,24 @@ class Script:
             finally:
                 end()
             replies = call.replies
+            if call.forwarded is not None:
+                return self._going_on(call, call.forwarded)
             return replies[0] if len(replies) == 1 else replies or DROP
 
         return answer
+
+    def _going_on(self, call: Call, forward: Forward) -> Decision:
+        """Return what is decided of a request that goes on; the peer gets a final reply of the script's in its place.
+
+        A stateless proxy sends no provisional ones (RFC 3261 16.11).
+        """
+        final = next((reply for reply in call.replies if reply.status >= MIN_FINAL), None)
+        if call.replies:
+            logger.warning(
+                "%s: it replied %d to a request that goes on: %s", self.path, call.replies[0].status,
+                "only the reply is sent" if final is not None else "it only goes on",
+            )  # fmt: skip
+        return forward if final is None else final
 
     def hear_ack(self, request: Request) -> Drop:
         """Tell the script of an ACK that an edge has absorbed; to its functions it is an ACK as any other."""

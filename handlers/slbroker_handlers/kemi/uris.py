@@ -28,6 +28,11 @@ _match_quoted = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL).match
 PROTOCOL_NUMBERS: Final = {"udp": 1, "tcp": 2, "tls": 3, "sctp": 4, "ws": 5, "wss": 6}
 
 
+def in_brackets(host: str) -> str:
+    """Return an address as a URI has it."""
+    return f"[{host}]" if ":" in host else host
+
+
 class UriParts(NamedTuple):
     """A URI in parts; "" for each that is not there. `params` begins with ";", `headers` with "?".
 

@@ -36,7 +36,7 @@ def test_every_module_was_asked() -> None:
         for node in ast.walk(ast.parse(observation.expression))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)
     }
-    assert set(MODULES) - asked == {"", "sl", "uuid", "regex", "statistics", "counters", "x", "sdpops", "pvtpl"}
+    assert set(MODULES) - asked == {"", "sl", "uuid", "regex", "statistics", "counters", "x", "sdpops", "pvtpl", "path"}
 
 
 def test_what_works_here_is_declared_as_in_kamailio() -> None:

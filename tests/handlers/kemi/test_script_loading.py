@@ -142,21 +142,21 @@ def test_check_reads_the_modules_that_a_script_imports(tmp_path: Path) -> None:
     (tmp_path / "kemi_package" / "__init__.py").write_text("from . import inner\nimport KSR\nKSR.info('x')\n")
     (tmp_path / "kemi_package" / "inner.py").write_text("import KSR\n\ndef never():\n    KSR.tm.t_relay()\n")
     (tmp_path / "kemi_helper.py").write_text(
-        "import KSR\n\ndef go():\n    KSR.rr.loose_route()\n    KSR.pv.sget('a')\n"
+        "import KSR\n\ndef go():\n    KSR.registrar.lookup()\n    KSR.pv.sget('a')\n"
     )
-    (tmp_path / "unused.py").write_text("import KSR\nKSR.rr.record_route()\n")
+    (tmp_path / "unused.py").write_text("import KSR\nKSR.registrar.save()\n")
     name = write(tmp_path, route("kemi_helper.go()", before="import kemi_helper, kemi_package.inner, json"))
     found = examine(name)
     assert [(entry.title, entry.lines, entry.others) for entry in found.missing] == [
-        ("KSR.rr.loose_route", (), ("kemi_helper.py:4",))
+        ("KSR.registrar.lookup", (), ("kemi_helper.py:4",))
     ]
     assert [(entry.title, entry.others) for entry in found.unknown] == [("KSR.pv.sget", ("kemi_helper.py:5",))]
     assert [(entry.title, entry.others) for entry in found.unreached] == [
         ("KSR.tm.t_relay", ("kemi_package/inner.py:4",))
     ]
     assert [(entry.title, entry.others) for entry in found.whole] == [("KSR.info", ("kemi_package/__init__.py:3",))]
-    assert "KSR.rr.loose_route  kemi_helper.py:4: nothing is forwarded" in found.text()
-    with pytest.raises(PluginError, match=r"kemi_helper\.py:4: KSR\.rr\.loose_route"):
+    assert "KSR.registrar.lookup  kemi_helper.py:4: there is no location service" in found.text()
+    with pytest.raises(PluginError, match=r"kemi_helper\.py:4: KSR\.registrar\.lookup"):
         load_script(name)
 
 
@@ -208,7 +208,7 @@ def test_functions_without_a_class_are_the_other_flavour(tmp_path: Path, caplog:
             "import KSR\ndef mod_init():\n    KSR.tm.t_relay()\n",
             "script.py:3: KSR.tm.t_relay: there are no transactions",
         ),
-        (route("KSR.rr.loose_route()\nKSR.tm.t_relay()"), "1 more functions"),
+        (route("KSR.registrar.lookup()\nKSR.tm.t_relay()"), "1 more functions"),
         (route("KSR.sl.sned_reply(1, 'x')"), "no Kamailio up to 6.1 has such a function; is it spelt right?"),
     ],
 )

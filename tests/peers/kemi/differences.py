@@ -25,11 +25,6 @@ DIFFERENCES: Final = (
         r"UnicodeDecodeError",
     ),
     Difference(r"'\$oz'", "Kamailio 5.6 has no such variable; it is the scheme of $ou", r"^None$"),
-    Difference(
-        r"nathelper\.fix_nated_contact\(\)",
-        "behind set_contact_alias Kamailio refuses to change Contact again; here neither changes it",
-        r"-1",
-    ),
     Difference(r"seturi\('sip:a@h:'\)", "a colon without a port is no URI here (RFC 3261 25.1)"),
     Difference(r"%zz", "what is no escape is refused; Kamailio decodes it to something", r"'Ab c"),
     Difference(

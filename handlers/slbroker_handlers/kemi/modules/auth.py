@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slbroker.auth import MD5, ha1, is_right
+from slbroker.errors import Reject
 from slbroker.plugin.reply import header_lines
-from slbroker.sip.credentials import Credentials, digests
+from slbroker.sip.credentials import Credentials, digests, parse_credentials
 from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.passage import named
 from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.uris import split_uri
 from slbroker_handlers.kemi.variables.access import put
@@ -198,7 +200,16 @@ def _challenge(call: Call, realm: str, flags: int, *, proxy: bool) -> int:
     return call.reply(401, "Unauthorized", [("WWW-Authenticate", value)])
 
 
-@auth.export(partial="the request is not forwarded, so nothing is taken out of it")
+@auth.export
 def consume_credentials(call: Call) -> int:
-    """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were."""
-    return -1 if call.checked is None else 1
+    """Take the credentials that were judged out of the request that goes on: 1, -1 where none were."""
+    if call.checked is None:
+        return -1
+    for name in (b"authorization", b"proxy-authorization"):
+        for line in named(call, name):
+            try:
+                is_judged = parse_credentials(line.value) == call.checked
+            except Reject:
+                continue
+            line.gone = line.gone or is_judged
+    return 1

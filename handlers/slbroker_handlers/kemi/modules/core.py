@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
+from slbroker_handlers.kemi.addresses import read_ip
 from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.flags import changed, is_flag
 from slbroker_handlers.kemi.ourselves import PROTOCOLS, is_ours, is_own, is_own_uri
+from slbroker_handlers.kemi.passage import go_on
 from slbroker_handlers.kemi.scriptlog import LEVELS, write_log
+from slbroker_handlers.kemi.uris import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.uris import UriParts
 
 core = Module("")
 
@@ -23,7 +28,7 @@ LETTERS: Final = {
     "G": "GET", "D": "DELETE", "T": "POST", "V": "PUT",
 }  # fmt: skip
 METHODS: Final = (*LETTERS.values(), "INFO")
-_NO_FORWARDING: Final = "there is no forwarding here: nothing comes of it"
+_EDGE_CONNECTS: Final = "the edge keeps its connections itself: nothing comes of it"
 
 
 def _add_tests(tests: dict[str, tuple[str, Callable[[Call], bool]]], partial: str = "") -> None:
@@ -208,7 +213,7 @@ def isbiflagset(call: Call, flag: int, branch: int) -> bool:
     return is_flag(flag) and bool(call.branch_flags.get(branch, 0) >> flag & 1)
 
 
-@core.export(partial="nothing is forwarded, so the flag serves the script alone")
+@core.export(partial="there are no branches, so the flag serves the script alone")
 def setbflag(call: Call, flag: int) -> bool:
     """Set a flag of the first branch."""
     return setbiflag(call, flag, 0)
@@ -248,22 +253,65 @@ def sethost(call: Call, host: str) -> bool:
     return call.set_host(host)
 
 
-@core.export(partial=_NO_FORWARDING)
+@core.export
 def setdsturi(call: Call, uri: str) -> bool:
-    """Set the destination URI."""
-    call.destination = uri
+    """Set the destination URI, to which the request goes when it goes on; "" is none."""
+    call.destination = uri or None
     return True
 
 
-@core.export(partial=_NO_FORWARDING)
+@core.export
 def resetdsturi(call: Call) -> bool:
     """Forget the destination URI."""
     call.destination = None
     return True
 
 
-_add_tests({"isdsturiset": ("there is a destination URI", lambda call: call.destination is not None)}, _NO_FORWARDING)
+_add_tests({"isdsturiset": ("there is a destination URI", lambda call: call.destination is not None)})
 
+# Going on -------------------------------------------------------------------------------------------------------
+
+_ONCE: Final = (
+    "it goes on when the route has ended, once: a second call is -1; the edge looks the name up then, and the script is"
+    " told 1; sips means TLS"
+)
+
+
+@core.export(partial=_ONCE)
+def forward(call: Call) -> int:
+    """Let the request go on, statelessly, to the destination URI or else to the Request-URI: 1; -1 for no SIP URI."""
+    return go_on(call)
+
+
+@core.export(partial=_ONCE)
+def forward_uri(call: Call, uri: str) -> int:
+    """Let the request go on to `uri`; as `forward` where that is ""."""
+    return go_on(call, uri)
+
+
+def _next_hop_is(test: Callable[[UriParts], bool]) -> Callable[[Call], bool]:
+    return lambda call: (parts := split_uri(call.next_hop)) is not None and test(parts)
+
+
+def _is_ip4(host: str) -> bool:
+    return isinstance(read_ip(host), IPv4Address)
+
+
+def _goes_over(*transports: str) -> Callable[[Call], bool]:
+    return _next_hop_is(lambda parts: (parts.param("transport") or "").lower() in transports)
+
+
+_add_tests({
+    **{
+        f"to_{name}": (f"the next hop's URI names {' or '.join(transports).upper()}", _goes_over(*transports))
+        for name, transports in {
+            "UDP": ("udp",), "TCP": ("tcp",), "TLS": ("tls",), "WS": ("ws",), "WSS": ("wss",), "SCTP": ("sctp",),
+            "WSX": ("ws", "wss"),
+        }.items()
+    },
+    "to_IPv4": ("the next hop is an IPv4 address", _next_hop_is(lambda parts: _is_ip4(parts.host))),
+    "to_IPv6": ("the next hop is an IPv6 address", _next_hop_is(lambda parts: parts.host.startswith("["))),
+})  # fmt: skip
 
 # What becomes of replies ----------------------------------------------------------------------------------------
 
@@ -277,7 +325,7 @@ def set_reply_close(call: Call) -> bool:
 
 @core.export
 def set_drop(_call: Call) -> None:
-    """Drop the message when the route ends. A request is not forwarded anyway, and replies are sent all the same."""
+    """Drop a reply when its route ends. A request that goes on, and replies of ours, leave all the same."""
 
 
 core.answer(
@@ -293,5 +341,5 @@ core.answer(
         "set_forward_close()": "Close the connection when the request was forwarded.",
         "set_forward_no_connect()": "Open no connection to forward the request.",
     },
-    partial=_NO_FORWARDING,
+    partial=_EDGE_CONNECTS,
 )

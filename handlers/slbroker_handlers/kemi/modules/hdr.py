@@ -1,4 +1,4 @@
-"""KSR.hdr: headers by name, and headers for the replies."""
+"""KSR.hdr: headers by name, those of the replies, and those of the request that goes on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 from slbroker.plugin.reply import header_lines
-from slbroker_handlers.kemi.exports import FORWARDED, Module
+from slbroker.sip.grammar import canonical_name
+from slbroker_handlers.kemi.exports import LEFT_ALONE, Module
 from slbroker_handlers.kemi.expressions import holds
+from slbroker_handlers.kemi.passage import first_place, named, put_lines, remove_named
 from slbroker_handlers.kemi.remembering import remembering
 from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.values import pick
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.draft import Line
     from slbroker_handlers.kemi.values import Xval
 
 logger = script_logger(__name__)
@@ -81,16 +84,60 @@ def _read_lines(text: str) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
-hdr.answer(
-    1,
-    {
-        "append(text: str)": "Put a header behind the others.",
-        "append_after(text: str, name: str)": "Put a header behind another one.",
-        "insert(text: str)": "Put a header before the others.",
-        "insert_before(text: str, name: str)": "Put a header before another one.",
-        "remove(name: str)": "Take headers out.",
-        "rmappend(name: str, text: str)": "Take headers out and put another one behind the rest.",
-        "rminsert(name: str, text: str)": "Take headers out and put another one before the rest.",
-    },
-    partial=FORWARDED,
-)
+# What is forwarded ----------------------------------------------------------------------------------------------
+
+
+def _named(call: Call, name: str) -> list[Line]:
+    return named(call, canonical_name(name.encode(errors="surrogateescape")))
+
+
+def _behind(call: Call, name: str) -> list[bytes]:
+    found = _named(call, name)
+    return found[0].behind if found else call.passage.draft.tail
+
+
+def _before(call: Call, name: str) -> list[bytes]:
+    found = _named(call, name)
+    return found[0].before if found else first_place(call)
+
+
+@hdr.export(partial=LEFT_ALONE)
+def append(call: Call, text: str) -> int:
+    """Put header lines behind the others."""
+    return put_lines(call, "hdr.append", text, lambda: call.passage.draft.tail)
+
+
+@hdr.export(partial=LEFT_ALONE)
+def append_after(call: Call, text: str, name: str) -> int:
+    """Put header lines behind the first header called `name`, behind all where there is none."""
+    return put_lines(call, "hdr.append_after", text, lambda: _behind(call, name))
+
+
+@hdr.export(partial=LEFT_ALONE)
+def insert(call: Call, text: str) -> int:
+    """Put header lines before the others."""
+    return put_lines(call, "hdr.insert", text, lambda: first_place(call))
+
+
+@hdr.export(partial=LEFT_ALONE)
+def insert_before(call: Call, text: str, name: str) -> int:
+    """Put header lines before the first header called `name`, before all where there is none."""
+    return put_lines(call, "hdr.insert_before", text, lambda: _before(call, name))
+
+
+@hdr.export(partial=LEFT_ALONE)
+def remove(call: Call, name: str) -> int:
+    """Take the headers with a name out: 1, whether there are some or not."""
+    return remove_named(call, "hdr.remove", canonical_name(name.encode(errors="surrogateescape")))
+
+
+@hdr.export(partial=LEFT_ALONE)
+def rmappend(call: Call, name: str, text: str) -> int:
+    """Take headers out and put other lines behind the rest."""
+    return append(call, text) if remove(call, name) > 0 else -1
+
+
+@hdr.export(partial=LEFT_ALONE)
+def rminsert(call: Call, name: str, text: str) -> int:
+    """Take headers out and put other lines before the rest."""
+    return insert(call, text) if remove(call, name) > 0 else -1

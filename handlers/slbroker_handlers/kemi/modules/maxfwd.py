@@ -31,15 +31,20 @@ def process_maxfwd(call: Call, limit: int) -> int:
         return -1
     hops = _read(call)
     if hops is None:
-        call.set_header(_NAME, b"%d" % limit)
+        _set(call, limit)
         return 2
     if hops < 0:
         return -2
     if not hops:
         return -1
     most = call.state.params.numbers["maxfwd.max_limit"]
-    call.set_header(_NAME, b"%d" % min(hops - 1, most))
+    _set(call, min(hops - 1, most))
     return 1
+
+
+def _set(call: Call, hops: int) -> None:
+    call.set_header(_NAME, b"%d" % hops)
+    call.passage.hops = hops
 
 
 @maxfwd.export

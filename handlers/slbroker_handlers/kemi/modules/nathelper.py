@@ -1,4 +1,4 @@
-"""KSR.nathelper: is the client behind NAT? And an alias in the Request-URI. What it does for proxies is lost here."""
+"""KSR.nathelper: is the client behind NAT? And where it is, in Contact and in the Request-URI."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from slbroker.sip.address import parse_address_list
 from slbroker.sip.uri import text
 from slbroker.sip.vialist import parse_vias
 from slbroker_handlers.kemi.addresses import read_ip
-from slbroker_handlers.kemi.exports import FORWARDED, Module
-from slbroker_handlers.kemi.uris import split_uri
+from slbroker_handlers.kemi.contacts import change_contacts, host_end
+from slbroker_handlers.kemi.exports import Module
+from slbroker_handlers.kemi.uris import PROTOCOL_NUMBERS, in_brackets, split_uri
 from slbroker_handlers.kemi.variables.access import put
 from slbroker_handlers.kemi.variables.headers import CONTACTS_IN_ORDER
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from slbroker.sip.vialist import Via
     from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.contacts import Entry
     from slbroker_handlers.kemi.uris import UriParts
 
 nathelper = Module("nathelper")
@@ -119,33 +121,96 @@ def nat_uac_test(call: Call, tests: int) -> int:
 # What is forwarded or registered --------------------------------------------------------------------------------
 
 
-@nathelper.export(partial=FORWARDED)
+def _which(call: Call) -> int:
+    """Return which address of the first Contact header is changed."""
+    return 0 if call.state.release >= CONTACTS_IN_ORDER else -1
+
+
+def _source_alias(call: Call) -> str:
+    return f";alias={in_brackets(call.source.host)}~{call.source.port}~{PROTOCOL_NUMBERS[call.local.transport]}"
+
+
+def _change_once(call: Call, what: str, make: Callable[[Entry, UriParts], str]) -> int:
+    """Change the Contact that is judged, unless another of these functions has."""
+    if call.passage.has_contact:
+        return -1
+    result = change_contacts(call, f"nathelper.{what}", make, _which(call))
+    call.passage.has_contact = result > 0
+    return result
+
+
+@nathelper.export
 def set_contact_alias(call: Call) -> int:
-    """Put where the request came from into Contact: 1, or -1 where there is no URI in it."""
-    return 1 if _contacts(call) else -1
+    """Put where the request came from into Contact: 1, or -1 where there is no SIP URI in it, or the second time."""
+    alias = _source_alias(call)
+    return _change_once(call, "set_contact_alias", lambda entry, _: entry.with_params(alias, len(entry.uri)))
 
 
-@nathelper.export(partial=FORWARDED)
+@nathelper.export
+def set_contact_alias_trim(call: Call) -> int:
+    """Put where the request came from into Contact, in the place of another alias."""
+    alias = _source_alias(call)
+
+    def make(entry: Entry, parts: UriParts) -> str:
+        uri = entry.uri if parts.param("alias") is None else parts.without_param("alias")
+        return entry._replace(uri=uri).with_params(alias, len(uri))
+
+    return _change_once(call, "set_contact_alias_trim", make)
+
+
+@nathelper.export
 def fix_nated_contact(call: Call) -> int:
-    """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it."""
-    return 1 if _contacts(call) else -1
+    """Put where the request came from in the place of Contact's host and port: 1, or -1 as set_contact_alias."""
+    host, port = in_brackets(call.source.host), str(call.source.port)
+    return _change_once(
+        call, "fix_nated_contact", lambda entry, parts: entry.with_uri(str(parts._replace(host=host, port=port)))
+    )
 
 
-@nathelper.export(partial=FORWARDED)
+@nathelper.export
 def add_contact_alias(call: Call) -> int:
     """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one."""
     contact = _judged_contact(call)
     if contact is None:
         return _without_contact(call)
     is_here = _address(contact.host) == _address(call.source.host) and int(contact.port or 5060) == call.source.port
-    return 2 if is_here else 1
+    if is_here and (contact.param("transport") or "").lower() == call.local.transport:
+        return 2
+    return _add_alias(call, _source_alias(call))
 
 
-@nathelper.export(partial=FORWARDED)
+@nathelper.export
 def add_contact_alias_addr(call: Call, host: str, port: str, proto: str) -> int:
-    """Put a place into Contact."""
-    del host, port, proto
-    return 1 if _contacts(call) else _without_contact(call)
+    """Put a place into Contact: 1; -1 for no transport."""
+    if not _contacts(call):
+        return _without_contact(call)
+    number = PROTOCOL_NUMBERS.get(proto.lower())
+    return _add_alias(call, f";alias={host}~{port}~{number}") if number is not None else -1
+
+
+def _add_alias(call: Call, alias: str) -> int:
+    return change_contacts(
+        call,
+        "nathelper.add_contact_alias",
+        lambda entry, parts: entry.with_params(alias, host_end(entry.uri, parts)),
+        _which(call),
+    )
+
+
+@nathelper.export
+def add_rcv_param(call: Call, where: int) -> int:
+    """Put where the request came from into each Contact, as received: a parameter of the header, with 1 of the URI."""
+    transport = call.local.transport
+    source = f"sip:{in_brackets(call.source.host)}:{call.source.port}"
+    source += f";transport={transport}" if transport != "udp" else ""
+
+    def make(entry: Entry, _parts: UriParts) -> str:
+        if where:
+            return entry.with_uri(f"{entry.uri};received={source}")
+        own = entry.behind.rstrip(", \t")
+        return f'{entry.before}{entry.uri}{own};received="{source}"{entry.behind[len(own) :]}'
+
+    return change_contacts(call, "nathelper.add_rcv_param", make, None)
 
 
 @nathelper.export
@@ -162,7 +227,7 @@ def _without_contact(call: Call) -> int:
     return -1 if call.first(b"contact") is not None else 2
 
 
-@nathelper.export(partial="it changes the Request-URI and $du as in Kamailio, and nothing is forwarded")
+@nathelper.export
 def handle_ruri_alias(call: Call) -> int:
     """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad."""
     parts = call.parts

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker_handlers.kemi import iterators
-from slbroker_handlers.kemi.exports import FORWARDED, Module
+from slbroker_handlers.kemi.exports import BODY_STAYS, Module
 from slbroker_handlers.kemi.sdp import STATIC, lines_of, sdp_of, streams_of
 from slbroker_handlers.kemi.variables.access import put
 
@@ -161,7 +161,7 @@ iterators.declare(sdpops, "sdp", "SDP", _lines)
 # The forwarded request ------------------------------------------------------------------------------------------
 
 
-@sdpops.export(partial=FORWARDED)
+@sdpops.export(partial=BODY_STAYS)
 def remove_media(call: Call, media: str) -> int:
     """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP."""
     return sdp_with_media(call, media)
@@ -172,14 +172,14 @@ def _declare_lost(name: str) -> None:
         del listed, media
         return 0 if sdp_of(call) is not None else -1
 
-    sdpops.add(name, lose, "Take something out of the SDP: 0, -1 without SDP.", partial=FORWARDED)
+    sdpops.add(name, lose, "Take something out of the SDP: 0, -1 without SDP.", partial=BODY_STAYS)
 
 
 for _name in ("keep_codecs_by_id", "keep_codecs_by_name", "remove_codecs_by_id", "remove_codecs_by_name"):
     _declare_lost(_name)
 
 
-@sdpops.export(partial=FORWARDED)
+@sdpops.export(partial=BODY_STAYS)
 def remove_line_by_prefix(call: Call, prefix: str, media: str) -> int:
     """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP."""
     streams = _streams(call)

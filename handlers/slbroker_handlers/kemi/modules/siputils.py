@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from slbroker.sip.grammar import canonical_name
 from slbroker.sip.uri import text
-from slbroker_handlers.kemi.exports import FORWARDED, Module
+from slbroker_handlers.kemi.contacts import change_contacts
+from slbroker_handlers.kemi.exports import Module
 from slbroker_handlers.kemi.ourselves import is_ours
 from slbroker_handlers.kemi.uris import read_address, split_uri
 
@@ -52,11 +53,23 @@ def contact_param_check(call: Call, name: str) -> int:
     return _truth(parts is not None and parts.param(name) is not None)
 
 
-@siputils.export(partial=FORWARDED)
+@siputils.export(partial="Contact goes on as it came: answered as if it had been changed")
 def contact_param_encode_alias(call: Call, name: str, saddr: str) -> int:
     """Put an alias into Contact: 1, -1 where there is no URI in it."""
     del name, saddr
     return _truth(split_uri(read_address(call.first(b"contact")).uri))
+
+
+@siputils.export
+def contact_param_rm(call: Call, name: str) -> int:
+    """Take a parameter out of the URI of each Contact: 1, whether it is there or not."""
+    change_contacts(
+        call,
+        "siputils.contact_param_rm",
+        lambda entry, parts: entry.with_uri(parts.without_param(name)) if parts.param(name) is not None else None,
+        None,
+    )
+    return 1
 
 
 @siputils.export

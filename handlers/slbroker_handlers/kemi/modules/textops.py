@@ -1,4 +1,4 @@
-"""KSR.textops: search in requests and texts; the body of replies; changes of the request, which are lost here."""
+"""KSR.textops: search in requests and texts; the body of replies; the headers of the request that goes on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.reply import header_lines
-from slbroker.sip.grammar import title
+from slbroker.sip.grammar import canonical_name, title
 from slbroker.sip.media import media_type
 from slbroker.sip.uri import text
-from slbroker_handlers.kemi.exports import FORWARDED, Module
-from slbroker_handlers.kemi.expressions import read_expression, search, substitute
+from slbroker_handlers.kemi.exports import BODY_STAYS, LEFT_ALONE, Module
+from slbroker_handlers.kemi.expressions import holds, read_expression, search, substitute
+from slbroker_handlers.kemi.passage import lines_to_leave, named, remove_lines, remove_named, set_value
 from slbroker_handlers.kemi.scriptlog import script_logger
 from slbroker_handlers.kemi.variables.access import put
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.draft import Line
 
 logger = script_logger(__name__)
 
@@ -276,7 +278,78 @@ def subst_user(call: Call, expression: str) -> int:
     return 1
 
 
-# The forwarded request: what would be done is lost, and answered as if it had been done -------------------------
+# Headers of the request that goes on ----------------------------------------------------------------------------
+
+
+def _canonical(name: str) -> bytes:
+    return canonical_name(name.encode(errors="surrogateescape"))
+
+
+@textops.export(partial=LEFT_ALONE)
+def remove_hf(call: Call, name: str) -> int:
+    """Take the headers with a name out: 1, whether there are some or not."""
+    return remove_named(call, "textops.remove_hf", _canonical(name))
+
+
+@textops.export(partial=f"{_PYTHON}; headers have their long names; {LEFT_ALONE}")
+def remove_hf_re(call: Call, expression: str) -> int:
+    """Take the headers out whose name matches, in any case: 1, -1 where none does."""
+    return _remove_matching(call, "textops.remove_hf_re", expression, None)
+
+
+@textops.export(partial=f"{_PYTHON}; headers have their long names; {LEFT_ALONE}")
+def remove_hf_exp(call: Call, matching: str, but: str) -> int:
+    """Take the headers out whose name matches one expression and not the other: 1, -1 where none does."""
+    return _remove_matching(call, "textops.remove_hf_exp", matching, but)
+
+
+def _remove_matching(call: Call, what: str, matching: str, but: str | None) -> int:
+    wanted = read_expression(matching, re.IGNORECASE)
+    unwanted = read_expression(but, re.IGNORECASE) if but is not None else None
+    if wanted is None or (but is not None and unwanted is None):
+        return -1
+
+    def is_meant(line: Line) -> bool:
+        name = text(title(line.name))
+        return wanted.search(name) is not None and not (unwanted is not None and unwanted.search(name))
+
+    return 1 if remove_lines(what, filter(is_meant, lines_to_leave(call))) else -1
+
+
+@textops.export(partial=LEFT_ALONE)
+def remove_hf_idx(call: Call, name: str, index: int) -> int:
+    """Take the header at `index` of those with a name out, from the end when that is negative: 1; 2 without one."""
+    found = named(call, _canonical(name))
+    if not -len(found) <= index < len(found):
+        return 2
+    return 1 if remove_lines("textops.remove_hf_idx", [found[index]]) else -1
+
+
+@textops.export(partial=f"operators eq, ne, sw, in, re; {_PYTHON}; {LEFT_ALONE}")
+def remove_hf_match(call: Call, name: str, operator: str, value: str) -> int:
+    """Take those headers with a name out whose value fits: 1; -1 where none does, -2 without such a header."""
+    found = named(call, _canonical(name))
+    if not found:
+        return -2
+    fitting = [line for line in found if holds(operator, text(line.value), value)]
+    return 1 if remove_lines("textops.remove_hf_match", fitting) else -1
+
+
+@textops.export(partial=f"{_PYTHON}; {LEFT_ALONE}")
+def subst_hf(call: Call, name: str, expression: str, which: str) -> int:
+    """Change a header by /expression/replacement/flags: f the first, l the last, a any of them: 1, -1 if none is."""
+    found = named(call, _canonical(name))
+    changed = False
+    for line in {"f": found[:1], "l": found[-1:]}.get(which[:1], found):
+        value = substitute(expression, text(line.latest))
+        if value is not None:
+            changed = set_value("textops.subst_hf", line, value) or changed
+    return 1 if changed else -1
+
+
+# What would be done is lost, and answered as if it had been done ------------------------------------------------
+
+_AS_IT_CAME: Final = f"{_PYTHON}; the text goes on as it came: answered as if it had been changed"
 
 
 def _add_search(name: str, where: Callable[[Call], str]) -> None:
@@ -285,7 +358,7 @@ def _add_search(name: str, where: Callable[[Call], str]) -> None:
         return _search_in(where(call), expression, re.MULTILINE)
 
     says = "Return 1 when the expression matches, so that something would be changed, else -1."
-    textops.add(name, replace, says, partial=FORWARDED)
+    textops.add(name, replace, says, partial=_AS_IT_CAME)
 
 
 for _name, _where in {
@@ -295,44 +368,26 @@ for _name, _where in {
     _add_search(_name, _where)
 
 
-@textops.export(partial=FORWARDED)
+@textops.export(partial=BODY_STAYS)
 def replace_body_str(call: Call, old: str, by: str, mode: str) -> int:
     """Return 1, -1 without a body."""
     del old, by, mode
     return 1 if call.message.body else -1
 
 
-@textops.export(partial=FORWARDED)
-def remove_hf_re(_call: Call, expression: str) -> int:
-    """Take the headers out whose name matches: 1; -1 for what is no expression."""
-    return 1 if read_expression(expression) else -1
-
-
-@textops.export(partial=FORWARDED)
-def remove_hf_exp(_call: Call, matching: str, but: str) -> int:
-    """Take the headers out whose name matches one expression and not the other: 1; -1 for what is no expression."""
-    return 1 if read_expression(matching) and read_expression(but) else -1
-
-
-@textops.export(partial=FORWARDED)
+@textops.export(partial=_AS_IT_CAME)
 def subst(call: Call, expression: str) -> int:
     """Return 1 when /expression/replacement/flags would change something, else -1."""
     return 1 if substitute(expression, _whole(call)) is not None else -1
 
 
-@textops.export(partial=FORWARDED)
+@textops.export(partial=BODY_STAYS)
 def subst_body(call: Call, expression: str) -> int:
     """Return 1 when /expression/replacement/flags would change the body, else -1."""
     return 1 if substitute(expression, _body(call)) is not None else -1
 
 
-@textops.export(partial=FORWARDED)
-def subst_hf(call: Call, name: str, expression: str, which: str) -> int:
-    """Return 1 when /expression/replacement/flags would change a header: f the first, l the last, a any; else -1."""
-    return 1 if any(substitute(expression, value) is not None for value in call.some(name, which)) else -1
-
-
-@textops.export(partial=FORWARDED)
+@textops.export(partial=BODY_STAYS)
 def set_body(_call: Call, body: str, content_type: str) -> int:
     """Give the request a body: 1, -1 for an empty one or no type."""
     return 1 if body and content_type else -1
@@ -341,10 +396,8 @@ def set_body(_call: Call, body: str, content_type: str) -> int:
 textops.answer(
     1,
     {
-        "remove_hf(name: str)": "Take the headers with a name out: 1, whether there are some or not.",
-        "remove_hf_match(old: str, by: str, mode: str)": "Return 1.",
         "replace_str(old: str, by: str, mode: str)": "Return 1.",
         "replace_hdrs_str(old: str, by: str, mode: str)": "Return 1.",
     },
-    partial=FORWARDED,
+    partial=_AS_IT_CAME,
 )

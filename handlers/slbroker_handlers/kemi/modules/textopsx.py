@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi import iterators
-from slbroker_handlers.kemi.exports import FORWARDED, Module
+from slbroker_handlers.kemi.exports import BODY_STAYS, LEFT_ALONE, Module
+from slbroker_handlers.kemi.passage import lines_to_leave, put_lines, remove_lines
 from slbroker_handlers.kemi.sdp import lines_of
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
+    from slbroker_handlers.kemi.draft import Line
     from slbroker_handlers.kemi.values import Xval
 
 textopsx = Module("textopsx")
@@ -105,16 +107,53 @@ def hf_iterator_hbody(call: Call, name: str) -> Xval:
     return iterators.header_at(call, name)[1]
 
 
+def _line_at(call: Call, name: str) -> Line | None:
+    at = call.iterators.get(name, -1)
+    lines = lines_to_leave(call)
+    return lines[at] if 0 <= at < len(lines) else None
+
+
+@textopsx.export(partial=LEFT_ALONE)
+def hf_iterator_append(call: Call, name: str, text: str) -> int:
+    """Put header lines behind the header that the iterator is at."""
+    line = _line_at(call, name)
+    return put_lines(call, "textopsx.hf_iterator_append", text, lambda: line.behind) if line is not None else -1
+
+
+@textopsx.export(partial=LEFT_ALONE)
+def hf_iterator_insert(call: Call, name: str, text: str) -> int:
+    """Put header lines before the header that the iterator is at."""
+    line = _line_at(call, name)
+    return put_lines(call, "textopsx.hf_iterator_insert", text, lambda: line.before) if line is not None else -1
+
+
+@textopsx.export(partial=LEFT_ALONE)
+def hf_iterator_rm(call: Call, name: str) -> int:
+    """Take the header out that the iterator is at."""
+    line = _line_at(call, name)
+    return 1 if line is not None and remove_lines("textopsx.hf_iterator_rm", [line]) else -1
+
+
+@textopsx.export
+def msg_apply_changes(call: Call) -> int:
+    """Let the script see what it has changed of the headers; the Request-URI counts as that which came."""
+    call.show(call.passage.draft.apply(call.message.headers))
+    if call.passage.hops is not None:
+        call.set_header(b"max-forwards", b"%d" % call.passage.hops)
+    if call.changed:
+        call.message = call.message._replace(uri=call.uri.encode(errors="surrogateescape"))
+    return 1
+
+
 iterators.declare(textopsx, "bl", "body", lambda call: lines_of(text(call.message.body)))
+textopsx.answer(1, {"remove_body()": "Take the body out."}, partial=BODY_STAYS)
 textopsx.answer(
     1,
     {
-        "msg_apply_changes()": "Let the script see what it has changed in the request.",
-        "remove_body()": "Take the body out.",
         "append_hf_value(name: str, value: str)": "Put a value behind those of a header.",
         "insert_hf_value(name: str, value: str)": "Put a value before those of a header.",
         "include_hf_value(name: str, value: str)": "Put a value into a header unless it is there.",
         "exclude_hf_value(name: str, value: str)": "Take a value out of a header.",
     },
-    partial=FORWARDED,
+    partial="the header goes on as it came: answered as if it had been changed",
 )

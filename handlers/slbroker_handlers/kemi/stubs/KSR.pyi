@@ -11,7 +11,7 @@ Xval: TypeAlias = Any  # str, int or None, as the pseudo-variable is
 Text: TypeAlias = str | Any  # str, or None where there is none
 
 def add_local_rport() -> bool:
-    """Ask for rport in the own Via. Here: there is no forwarding here: nothing comes of it."""
+    """Ask for rport in the own Via. Here: the edge keeps its connections itself: nothing comes of it."""
 def crit(message: str, /) -> None:
     """Log at level critical."""
 def dbg(message: str, /) -> None:
@@ -20,6 +20,10 @@ def err(message: str, /) -> None:
     """Log at level error."""
 def force_rport() -> bool:
     """Send the reply to the port that the request came from. Here: the edge decides by the Via where the reply goes: rport is honoured where the client asked for it."""
+def forward() -> int:
+    """Let the request go on, statelessly, to the destination URI or else to the Request-URI: 1; -1 for no SIP URI. Here: it goes on when the route has ended, once: a second call is -1; the edge looks the name up then, and the script is told 1; sips means TLS."""
+def forward_uri(uri: str, /) -> int:
+    """Let the request go on to `uri`; as `forward` where that is "". Here: it goes on when the route has ended, once: a second call is -1; the edge looks the name up then, and the script is told 1; sips means TLS."""
 def get_debug() -> int:
     """Return the log level. Here: always 2, Kamailio's level for info."""
 def info(message: str, /) -> None:
@@ -113,7 +117,7 @@ def isbflagset(flag: int, /) -> bool:
 def isbiflagset(flag: int, branch: int, /) -> bool:
     """Return whether a flag of a branch is set."""
 def isdsturiset() -> bool:
-    """Return whether there is a destination URI. Here: there is no forwarding here: nothing comes of it."""
+    """Return whether there is a destination URI."""
 def isflagset(flag: int, /) -> bool:
     """Return whether a flag of the request is set."""
 def issflagset(flag: int, /) -> bool:
@@ -127,27 +131,27 @@ def resetbflag(flag: int, /) -> bool:
 def resetbiflag(flag: int, branch: int, /) -> bool:
     """Clear a flag of a branch."""
 def resetdsturi() -> bool:
-    """Forget the destination URI. Here: there is no forwarding here: nothing comes of it."""
+    """Forget the destination URI."""
 def resetflag(flag: int, /) -> bool:
     """Clear a flag of the request."""
 def resetsflag(flag: int, /) -> bool:
     """Clear a script flag."""
 def set_drop() -> None:
-    """Drop the message when the route ends. A request is not forwarded anyway, and replies are sent all the same."""
+    """Drop a reply when its route ends. A request that goes on, and replies of ours, leave all the same."""
 def set_forward_close() -> bool:
-    """Close the connection when the request was forwarded. Here: there is no forwarding here: nothing comes of it."""
+    """Close the connection when the request was forwarded. Here: the edge keeps its connections itself: nothing comes of it."""
 def set_forward_no_connect() -> bool:
-    """Open no connection to forward the request. Here: there is no forwarding here: nothing comes of it."""
+    """Open no connection to forward the request. Here: the edge keeps its connections itself: nothing comes of it."""
 def set_reply_close() -> bool:
     """Close the connection when a reply that is made from now on was sent."""
 def set_reply_no_connect() -> bool:
     """Open no connection to send the reply; the edge never does."""
 def setbflag(flag: int, /) -> bool:
-    """Set a flag of the first branch. Here: nothing is forwarded, so the flag serves the script alone."""
+    """Set a flag of the first branch. Here: there are no branches, so the flag serves the script alone."""
 def setbiflag(flag: int, branch: int, /) -> bool:
     """Set a flag of a branch."""
 def setdsturi(uri: str, /) -> bool:
-    """Set the destination URI. Here: there is no forwarding here: nothing comes of it."""
+    """Set the destination URI, to which the request goes when it goes on; "" is none."""
 def setflag(flag: int, /) -> bool:
     """Set a flag of the request, 0 to 31."""
 def sethost(host: str, /) -> bool:
@@ -158,6 +162,24 @@ def seturi(uri: str, /) -> bool:
     """Change the Request-URI; a 3xx reply then leads there."""
 def setuser(user: str, /) -> bool:
     """Change the user of the Request-URI; "" takes it out."""
+def to_IPv4() -> bool:
+    """Return whether the next hop is an IPv4 address."""
+def to_IPv6() -> bool:
+    """Return whether the next hop is an IPv6 address."""
+def to_SCTP() -> bool:
+    """Return whether the next hop's URI names SCTP."""
+def to_TCP() -> bool:
+    """Return whether the next hop's URI names TCP."""
+def to_TLS() -> bool:
+    """Return whether the next hop's URI names TLS."""
+def to_UDP() -> bool:
+    """Return whether the next hop's URI names UDP."""
+def to_WS() -> bool:
+    """Return whether the next hop's URI names WS."""
+def to_WSS() -> bool:
+    """Return whether the next hop's URI names WSS."""
+def to_WSX() -> bool:
+    """Return whether the next hop's URI names WS OR WSS."""
 def warn(message: str, /) -> None:
     """Log at level warning."""
 
@@ -173,7 +195,7 @@ class _auth:
         """Set a pseudo-variable to a WWW-Authenticate header, with its line end, for append_to_reply. Here: MD5 only; nonces are signed with the key ring and expire after auth.nonce_expire seconds."""
     @staticmethod
     def consume_credentials() -> int:
-        """Take the credentials that were judged out of the request that is forwarded: 1, -1 where none were. Here: the request is not forwarded, so nothing is taken out of it."""
+        """Take the credentials that were judged out of the request that goes on: 1, -1 where none were."""
     @staticmethod
     def has_credentials(realm: str, /) -> int:
         """Return 1 when the request has digest credentials for a realm."""
@@ -289,10 +311,10 @@ class _counters:
 class _hdr:
     @staticmethod
     def append(text: str, /) -> int:
-        """Put a header behind the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put header lines behind the others. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def append_after(text: str, name: str, /) -> int:
-        """Put a header behind another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put header lines behind the first header called `name`, behind all where there is none. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def append_to_reply(text: str, /) -> int:
         """Put header lines, each with its line end, into every reply to this request that is made from now on."""
@@ -316,10 +338,10 @@ class _hdr:
         """Return the value of the header at `index`, from the end when that is negative, "<null>" where there is none."""
     @staticmethod
     def insert(text: str, /) -> int:
-        """Put a header before the others. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put header lines before the others. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def insert_before(text: str, name: str, /) -> int:
-        """Put a header before another one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put header lines before the first header called `name`, before all where there is none. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def is_present(name: str, /) -> int:
         """Return 1 when the request has such a header, else -1."""
@@ -328,13 +350,13 @@ class _hdr:
         """Return whether the first (f), the last (l), one (o) or all (a) such headers match, in any case. Here: operators eq, ne, sw, in; "re" takes Python's regular expressions, where Kamailio 5.6 matches none."""
     @staticmethod
     def remove(name: str, /) -> int:
-        """Take headers out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the headers with a name out: 1, whether there are some or not. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def rmappend(name: str, text: str, /) -> int:
-        """Take headers out and put another one behind the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take headers out and put other lines behind the rest. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def rminsert(name: str, text: str, /) -> int:
-        """Take headers out and put another one before the rest. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take headers out and put other lines before the rest. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
 
 class _htable:
     @staticmethod
@@ -689,19 +711,22 @@ class _maxfwd:
 class _nathelper:
     @staticmethod
     def add_contact_alias() -> int:
-        """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put where the request came from into Contact, if that names another place: 1; 2 where it names this one."""
     @staticmethod
     def add_contact_alias_addr(host: str, port: str, proto: str, /) -> int:
-        """Put a place into Contact. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put a place into Contact: 1; -1 for no transport."""
+    @staticmethod
+    def add_rcv_param(where: int, /) -> int:
+        """Put where the request came from into each Contact, as received: a parameter of the header, with 1 of the URI."""
     @staticmethod
     def fix_nated_contact() -> int:
-        """Put where the request came from in Contact's place: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put where the request came from in the place of Contact's host and port: 1, or -1 as set_contact_alias."""
     @staticmethod
     def fix_nated_register() -> int:
         """Note where a REGISTER came from, for the location service. Here: nothing is registered here: always 1."""
     @staticmethod
     def handle_ruri_alias() -> int:
-        """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad. Here: it changes the Request-URI and $du as in Kamailio, and nothing is forwarded."""
+        """Move ;alias=HOST~PORT~PROTOCOL of the Request-URI to the destination URI: 1; 2 without one, -1 when it is bad."""
     @staticmethod
     def is_rfc1918(address: str, /) -> int:
         """Return 1 for a private IPv4 address: RFC 1918, or RFC 6598."""
@@ -713,7 +738,18 @@ class _nathelper:
         """Set a pseudo-variable to the place that ;alias=HOST~PORT~PROTOCOL in Contact names, as a URI; -1 without one."""
     @staticmethod
     def set_contact_alias() -> int:
-        """Put where the request came from into Contact: 1, or -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put where the request came from into Contact: 1, or -1 where there is no SIP URI in it, or the second time."""
+    @staticmethod
+    def set_contact_alias_trim() -> int:
+        """Put where the request came from into Contact, in the place of another alias."""
+
+class _path:
+    @staticmethod
+    def add_path() -> int:
+        """Put a Path into the REGISTER that goes on. Here: the edge's own, signed, which leads back to where the REGISTER came from; in REGISTER alone."""
+    @staticmethod
+    def add_path_received() -> int:
+        """Put a Path in that says where the REGISTER came from. Here: as add_path: its token says that."""
 
 class _permissions:
     @staticmethod
@@ -1006,6 +1042,47 @@ class _regex:
     def pcre_match(subject: str, expression: str, /) -> int:
         """Return 1 when the expression matches in a text, in any case. Here: a Python regular expression; Kamailio's are PCRE."""
 
+class _rr:
+    @staticmethod
+    def add_rr_param(params: str, /) -> int:
+        """Put parameters such as ;nat=yes into our Record-Route, before it is made or behind: 1; -1 for what are none. Here: the edge's own, signed: in requests that may set up a dialog, and not in ACK, CANCEL and REGISTER."""
+    @staticmethod
+    def check_route_param(expression: str, /) -> int:
+        """Return 1 when a regular expression matches in the parameters of the Route of ours, in any case, else -1."""
+    @staticmethod
+    def is_direction(direction: str, /) -> int:
+        """Return 1 for "downstream", as the request that set up the dialog, or "upstream"; else -1, and -6 for no word."""
+    @staticmethod
+    def loose_route() -> int:
+        """Follow Route: 1; -1 where there is none, -3 where none is left and the request is outside a dialog. Here: the edge takes the Routes that name it off whether this is called or not; --kemi-param core.alias names others of ours."""
+    @staticmethod
+    def loose_route_mode(mode: int, /) -> int:
+        """Follow Route as loose_route does, whatever the mode. Here: the edge takes the Routes that name it off whether this is called or not; --kemi-param core.alias names others of ours."""
+    @staticmethod
+    def loose_route_preloaded() -> int:
+        """Follow Route: 1 outside a dialog where no Route but ours is there, else -1. Here: the edge takes the Routes that name it off whether this is called or not; --kemi-param core.alias names others of ours."""
+    @staticmethod
+    def next_hop_route() -> int:
+        """Return -1. Here: always -1; loose_route sets the destination URI."""
+    @staticmethod
+    def record_route() -> int:
+        """Have the later requests of the dialog come through us: 1, -1 the second time. Here: the edge's own, signed: in requests that may set up a dialog, and not in ACK, CANCEL and REGISTER."""
+    @staticmethod
+    def record_route_advertised_address(address: str, /) -> int:
+        """Put a Record-Route with this address in. Here: as it is written, with no token: where the address leads, later requests go."""
+    @staticmethod
+    def record_route_params(params: str, /) -> int:
+        """Have the later requests of the dialog come through us, with these parameters in Record-Route. Here: the edge's own, signed: in requests that may set up a dialog, and not in ACK, CANCEL and REGISTER."""
+    @staticmethod
+    def record_route_preset(address: str, second: str, /) -> int:
+        """Put a Record-Route with this address in, and another one: 1, -1 where there is one of ours already. Here: as it is written, with no token: where the address leads, later requests go."""
+    @staticmethod
+    def record_route_preset_one(address: str, /) -> int:
+        """Put a Record-Route with this address in. Here: as it is written, with no token: where the address leads, later requests go."""
+    @staticmethod
+    def remove_record_route() -> int:
+        """Take our Record-Route off again. Here: what it would take off is not put in."""
+
 class _sanity:
     @staticmethod
     def sanity_check(checks: int, uris: int, /) -> int:
@@ -1020,22 +1097,22 @@ class _sanity:
 class _sdpops:
     @staticmethod
     def keep_codecs_by_id(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take something out of the SDP: 0, -1 without SDP. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def keep_codecs_by_name(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take something out of the SDP: 0, -1 without SDP. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def remove_codecs_by_id(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take something out of the SDP: 0, -1 without SDP. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def remove_codecs_by_name(listed: str, media: str, /) -> int:
-        """Take something out of the SDP: 0, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take something out of the SDP: 0, -1 without SDP. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def remove_line_by_prefix(prefix: str, media: str, /) -> int:
-        """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the lines out that begin so, of all streams or those of a kind: how many there are, -1 without SDP. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def remove_media(media: str, /) -> int:
-        """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the streams of a kind out: 1, 0 without one, -1 for a body that is no SDP. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def sdp_content() -> int:
         """Return 1 when the request has SDP, alone or as a part of its body."""
@@ -1053,19 +1130,19 @@ class _sdpops:
         """Set an $avp to the first line that begins so: 1, -1 without one, -2 without a body."""
     @staticmethod
     def sdp_iterator_append(name: str, line: str, /) -> int:
-        """Put text behind the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put text behind the line. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def sdp_iterator_end(name: str, /) -> int:
         """Stop going through the lines."""
     @staticmethod
     def sdp_iterator_insert(name: str, line: str, /) -> int:
-        """Put text before the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put text before the line. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def sdp_iterator_next(name: str, /) -> int:
         """Go to the next line; -1 behind the last one."""
     @staticmethod
     def sdp_iterator_rm(name: str, /) -> int:
-        """Take the line out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the line out. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def sdp_iterator_start(name: str, /) -> int:
         """Begin to go through the lines of the SDP."""
@@ -1115,7 +1192,10 @@ class _siputils:
         """Return 1 when the URI in Contact has this parameter, else -1."""
     @staticmethod
     def contact_param_encode_alias(name: str, saddr: str, /) -> int:
-        """Put an alias into Contact: 1, -1 where there is no URI in it. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put an alias into Contact: 1, -1 where there is no URI in it. Here: Contact goes on as it came: answered as if it had been changed."""
+    @staticmethod
+    def contact_param_rm(name: str, /) -> int:
+        """Take a parameter out of the URI of each Contact: 1, whether it is there or not."""
     @staticmethod
     def has_totag() -> int:
         """Return 1 when To has a tag: the request is inside a dialog."""
@@ -1247,52 +1327,55 @@ class _textops:
         """Set a pseudo-variable to a group of the first match, 0 for all of it: 1, -2 where nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
     @staticmethod
     def remove_hf(name: str, /) -> int:
-        """Take the headers with a name out: 1, whether there are some or not. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the headers with a name out: 1, whether there are some or not. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def remove_hf_exp(matching: str, but: str, /) -> int:
-        """Take the headers out whose name matches one expression and not the other: 1; -1 for what is no expression. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the headers out whose name matches one expression and not the other: 1, -1 where none does. Here: a Python regular expression; Kamailio's are POSIX extended; headers have their long names; -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
-    def remove_hf_match(old: str, by: str, mode: str, /) -> int:
-        """Return 1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+    def remove_hf_idx(name: str, index: int, /) -> int:
+        """Take the header at `index` of those with a name out, from the end when that is negative: 1; 2 without one. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
+    @staticmethod
+    def remove_hf_match(name: str, operator: str, value: str, /) -> int:
+        """Take those headers with a name out whose value fits: 1; -1 where none does, -2 without such a header. Here: operators eq, ne, sw, in, re; a Python regular expression; Kamailio's are POSIX extended; -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def remove_hf_re(expression: str, /) -> int:
-        """Take the headers out whose name matches: 1; -1 for what is no expression. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the headers out whose name matches, in any case: 1, -1 where none does. Here: a Python regular expression; Kamailio's are POSIX extended; headers have their long names; -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def replace(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_all(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_body(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_body_all(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_body_atonce(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_body_str(old: str, by: str, mode: str, /) -> int:
-        """Return 1, -1 without a body. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1, -1 without a body. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_hdrs(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_hdrs_str(old: str, by: str, mode: str, /) -> int:
-        """Return 1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def replace_str(old: str, by: str, mode: str, /) -> int:
-        """Return 1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def search(expression: str, /) -> int:
         """Return 1 when the expression matches in the request, in any case; ^ and $ are those of lines. Here: a Python regular expression; Kamailio's are POSIX extended; headers have their long names there, and the top Via is stamped."""
     @staticmethod
     def search_append(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def search_append_body(expression: str, by: str, /) -> int:
-        """Return 1 when the expression matches, so that something would be changed, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when the expression matches, so that something would be changed, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def search_body(expression: str, /) -> int:
         """Return 1 when the expression matches in the body, in any case. Here: a Python regular expression; Kamailio's are POSIX extended."""
@@ -1304,7 +1387,7 @@ class _textops:
         """Return 1 when the expression matches in a text, in any case; -2 when that is empty or the expression broken. Here: a Python regular expression; Kamailio's are POSIX extended."""
     @staticmethod
     def set_body(body: str, content_type: str, /) -> int:
-        """Give the request a body: 1, -1 for an empty one or no type. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Give the request a body: 1, -1 for an empty one or no type. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def set_reply_body(body: str, content_type: str, /) -> int:
         """Put a body into every reply to this request that is made from now on. Here: a second body for one reply is refused whole (-1); Kamailio still adds its Content-Type."""
@@ -1328,13 +1411,13 @@ class _textops:
         """Return where a text has another one, in any case."""
     @staticmethod
     def subst(expression: str, /) -> int:
-        """Return 1 when /expression/replacement/flags would change something, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when /expression/replacement/flags would change something, else -1. Here: a Python regular expression; Kamailio's are POSIX extended; the text goes on as it came: answered as if it had been changed."""
     @staticmethod
     def subst_body(expression: str, /) -> int:
-        """Return 1 when /expression/replacement/flags would change the body, else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Return 1 when /expression/replacement/flags would change the body, else -1. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def subst_hf(name: str, expression: str, which: str, /) -> int:
-        """Return 1 when /expression/replacement/flags would change a header: f the first, l the last, a any; else -1. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Change a header by /expression/replacement/flags: f the first, l the last, a any of them: 1, -1 if none is. Here: a Python regular expression; Kamailio's are POSIX extended; -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def subst_uri(expression: str, /) -> int:
         """Change the Request-URI by /expression/replacement/flags; -1 when nothing matches. Here: a Python regular expression; Kamailio's are POSIX extended."""
@@ -1348,22 +1431,22 @@ class _textops:
 class _textopsx:
     @staticmethod
     def append_hf_value(name: str, value: str, /) -> int:
-        """Put a value behind those of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put a value behind those of a header. Here: the header goes on as it came: answered as if it had been changed."""
     @staticmethod
     def bl_iterator_append(name: str, line: str, /) -> int:
-        """Put text behind the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put text behind the line. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def bl_iterator_end(name: str, /) -> int:
         """Stop going through the lines."""
     @staticmethod
     def bl_iterator_insert(name: str, line: str, /) -> int:
-        """Put text before the line. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put text before the line. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def bl_iterator_next(name: str, /) -> int:
         """Go to the next line; -1 behind the last one."""
     @staticmethod
     def bl_iterator_rm(name: str, /) -> int:
-        """Take the line out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the line out. Here: the body goes on as it came: answered as if it had been changed."""
     @staticmethod
     def bl_iterator_start(name: str, /) -> int:
         """Begin to go through the lines of the body."""
@@ -1378,13 +1461,16 @@ class _textopsx:
         """Change the status code of a reply that is forwarded. Here: always -1: SIP replies never come to a handler."""
     @staticmethod
     def exclude_hf_value(name: str, value: str, /) -> int:
-        """Take a value out of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take a value out of a header. Here: the header goes on as it came: answered as if it had been changed."""
     @staticmethod
     def fnmatch(subject: str, pattern: str, /) -> int:
         """Return 0 when a shell pattern matches, else -1."""
     @staticmethod
     def fnmatch_ex(subject: str, pattern: str, flags: str, /) -> int:
         """Return 0 when a shell pattern matches, else -1. Here: with the flag i in any case, where Kamailio 5.6 matches nothing; other flags change nothing."""
+    @staticmethod
+    def hf_iterator_append(name: str, text: str, /) -> int:
+        """Put header lines behind the header that the iterator is at. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def hf_iterator_end(name: str, /) -> int:
         """Stop going through the headers."""
@@ -1395,11 +1481,17 @@ class _textopsx:
     def hf_iterator_hname(name: str, /) -> Text:
         """Return the name of the header that the iterator is at, None when it is at none. Here: the long name."""
     @staticmethod
+    def hf_iterator_insert(name: str, text: str, /) -> int:
+        """Put header lines before the header that the iterator is at. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
+    @staticmethod
     def hf_iterator_next(name: str, /) -> int:
         """Go to the next header; -1 behind the last one."""
     @staticmethod
     def hf_iterator_prev(name: str, /) -> int:
         """Go to the header before; -1 before the first one."""
+    @staticmethod
+    def hf_iterator_rm(name: str, /) -> int:
+        """Take the header out that the iterator is at. Here: -1 for what a proxy leaves alone: Via, From, To, Call-ID, CSeq, Max-Forwards, Content-*."""
     @staticmethod
     def hf_iterator_start(name: str, /) -> int:
         """Begin to go through the headers."""
@@ -1408,16 +1500,16 @@ class _textopsx:
         """Return 1 when a header that lists values with commas has this one, in any case."""
     @staticmethod
     def include_hf_value(name: str, value: str, /) -> int:
-        """Put a value into a header unless it is there. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put a value into a header unless it is there. Here: the header goes on as it came: answered as if it had been changed."""
     @staticmethod
     def insert_hf_value(name: str, value: str, /) -> int:
-        """Put a value before those of a header. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Put a value before those of a header. Here: the header goes on as it came: answered as if it had been changed."""
     @staticmethod
     def msg_apply_changes() -> int:
-        """Let the script see what it has changed in the request. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Let the script see what it has changed of the headers; the Request-URI counts as that which came."""
     @staticmethod
     def remove_body() -> int:
-        """Take the body out. Here: it changes the request that is forwarded, and nothing is forwarded here."""
+        """Take the body out. Here: the body goes on as it came: answered as if it had been changed."""
 
 class _tm:
     @staticmethod
@@ -1559,12 +1651,14 @@ ipops: _ipops
 kx: _kx
 maxfwd: _maxfwd
 nathelper: _nathelper
+path: _path
 permissions: _permissions
 pike: _pike
 pv: _pv
 pvtpl: _pvtpl
 pvx: _pvx
 regex: _regex
+rr: _rr
 sanity: _sanity
 sdpops: _sdpops
 siputils: _siputils
