@@ -166,7 +166,7 @@ load: setup ## 2,000 requests a second to handlers that wait for an HTTP server,
 simulate: setup ## how far does this go: the tables of docs/scale.md, from a simulation; ARGS="--crowd" adds real sockets
 	@$(BIN)/python tests/lab/simulation/simulate.py $(ARGS)
 
-VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION = $(shell sed -n 's/^VERSION.* = "\(.*\)"/\1/p' slbroker/version.py)
 IMAGE ?= slbroker
 # Of the engine that `make containers` brings with it: 1 GB, and two minutes the first time.
 ENGINE ?= build/engine

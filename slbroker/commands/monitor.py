@@ -47,5 +47,5 @@ def _serve(settings: MonitorSettings, token: bytes | None) -> int:
         raise ConfigError(f"the monitor needs {error.name}: pip install 'slbroker[monitor]'") from error
     from slbroker.process import run_service
 
-    run_service(Monitor(settings, token))
+    run_service(Monitor(settings, token), alive_file=settings.alive_file)
     return Exit.OK

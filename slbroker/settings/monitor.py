@@ -63,4 +63,5 @@ class MonitorSettings:
         help="File with a token of 16 characters or more, which who looks has to send: Authorization: Bearer TOKEN.",
         example="monitor.token")
     tls: TlsSettings | None = part(TlsSettings, tls_settings, default=None)
+    alive_file: Path | None = also(EdgeSettings, "alive_file", default=None)
 # fmt: on

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from fnmatch import translate
 from typing import Any
 
@@ -43,12 +42,6 @@ def seconds(duration: str) -> float:
     units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
     assert re.fullmatch(r"(\d+(?:ms|[hms]))+", duration), duration
     return sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)(ms|[hms])", duration))
-
-
-def version() -> str:
-    """Return slbroker's version."""
-    found: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    return found
 
 
 def ignored(path: str) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from slbroker.errors import Exit
 from slbroker.keys import create as create_keys
-from tests.deploy.files import COMPOSE, ignored, read_yaml, seconds, version
+from slbroker.version import VERSION
+from tests.deploy.files import COMPOSE, ignored, read_yaml, seconds
 from tests.support.processes import ROOT, run_slbroker
 
 if TYPE_CHECKING:
@@ -127,11 +129,14 @@ def test_a_ring_is_made_where_there_is_none_and_one_that_is_there_stays(
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     made: list[bytes] = []
     for _ in range(2):
-        started = start_program(*ring["entrypoint"], command.replace("/keys/", f"{tmp_path}/"), env=env)
+        started = start_program(
+            *ring["entrypoint"], command.replace("/keys/", f"{tmp_path}/").replace("/monitor/", f"{tmp_path}/"), env=env
+        )
         assert started.wait() == Exit.OK
-        made.append((tmp_path / "slbroker.ring").read_bytes())
+        made.append((tmp_path / "slbroker.ring").read_bytes() + (tmp_path / "token").read_bytes())
     assert made[0] == made[1]
-    assert (tmp_path / "slbroker.ring").stat().st_mode & 0o777 == 0o600
+    for name in ("slbroker.ring", "token"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_the_user_is_a_number_and_has_no_account() -> None:
@@ -172,11 +177,22 @@ def test_an_image_names_its_version_and_what_it_was_made_of(services: dict[str, 
     assert 'org.opencontainers.image.version="$VERSION"' in DOCKERFILE
     assert 'org.opencontainers.image.revision="$REVISION"' in DOCKERFILE
     for name, service in services.items():
-        assert service["build"]["args"]["VERSION"] == version(), name
-        assert service["image"].rstrip("}").endswith(f":{version()}"), name
-    pinned = re.findall(r"^(\w+)==[\d.]+$", (COMPOSE / "constraints.txt").read_text("utf-8"), re.MULTILINE)
-    assert pinned == ["click", "msgpack", "pyzmq", "websockets"]
-    assert "--constraint /constraints.txt" in DOCKERFILE
+        assert service["build"]["args"]["VERSION"] == VERSION, name
+        assert service["image"].rstrip("}").endswith(f":{VERSION}"), name
+    assert DOCKERFILE.count(f"VERSION={VERSION}") == 1, "in the example"
+
+
+def test_every_library_in_the_image_is_of_a_version_that_is_named() -> None:
+    extras = re.search(r"--constraint /constraints.txt \"/src\[([\w,]+)\]\"", DOCKERFILE)
+    assert extras is not None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in extras[1].split(","):
+        wanted += project["optional-dependencies"][extra]
+    names = {re.split(r"[^\w-]", each)[0] for each in wanted}
+    lines = [line for line in (COMPOSE / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines), "no hosts, no ranges"
+    assert names <= {line.partition("==")[0] for line in lines}
 
 
 def test_kamailio_s_list_has_the_edges(services: dict[str, Any]) -> None:

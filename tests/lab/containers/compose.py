@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from typing import Any, Final
+from urllib.request import urlopen
 
 from tests.lab.containers.calls import Caller, docker, say
 from tests.peers.phone import Phone
@@ -64,6 +65,9 @@ def main() -> None:
         phone.wait_for_server(60.0)
         caller = Caller(phone)
         caller.calls(200)
+
+        with urlopen("http://127.0.0.1:8080/readyz", timeout=10.0) as answer:
+            say(f"-- the monitor's /readyz: {answer.status} {answer.read().decode().strip()}")
 
         say("The ring, rotated twice, with calls before, between and after:")
         for _ in range(2):
