@@ -7,6 +7,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tests.lab.bench import forwarding
 from tests.lab.bench.kamailio import kemi_name, native_name
 from tests.lab.bench.measure import OPEN_WINDOW, Case
 from tests.lab.bench.report import COLUMNS, ratios, spread
@@ -27,6 +28,10 @@ ONE, TWO, SIXTEEN = (slbroker_name("compiled", number) for number in (1, 2, 16))
 ONE_AT_ONCE: Final = slbroker_name("compiled", 1, *AT_ONCE)
 REMEMBERED: Final = slbroker_name("remembered, compiled", 1)
 REMEMBERED_AT_ONCE: Final = slbroker_name("remembered, compiled", 1, *AT_ONCE)
+PASS: Final = forwarding.edge_name("compiled")
+FORWARD_WORKERS: Final = tuple(forwarding.workers_name("compiled", number) for number in (1, 2))
+FORWARD_NATIVE, FORWARD_KEMI = forwarding.native_name(CHILDREN), forwarding.kemi_name(CHILDREN)
+FORWARDED: Final = Case("OPTIONS", 128, forwarded=True)
 PURE: Final = slbroker_name("pure", 1)
 BASE_AT_ONCE, BASE_SIXTEEN = slbroker_name("BASE", 1, *AT_ONCE), slbroker_name("BASE", 16)
 NATIVE, KEMI = native_name(CHILDREN), kemi_name(CHILDREN)
@@ -67,6 +72,8 @@ GOALS: Final = (
     Goal("through a worker: CPU / Kamailio native", (ONE, TWO), CPU, NATIVE, 0.6, (OPTIONS, INVITE)),
     Goal("through a worker: CPU / Kamailio KEMI", (ONE, TWO), CPU, KEMI, 0.35, (OPTIONS, INVITE)),
     Goal("through a worker: CPU / C echo", (ONE, TWO), CPU, C_ECHO, 3.0, (OPTIONS, INVITE)),
+    Goal("forwarded by a route: CPU / Kamailio forward()", (PASS,), CPU, FORWARD_NATIVE, 0.8, (FORWARDED,)),
+    Goal("forwarded by a worker: CPU / Kamailio KSR.forward()", FORWARD_WORKERS, CPU, FORWARD_KEMI, 0.5, (FORWARDED,)),
     Goal("pure Python: CPU / Kamailio native", (PURE,), CPU, NATIVE, 1.0, (OPTIONS, INVITE)),
 )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.lab.bench.processes import READY_SECONDS, Server, SubjectError, machine_busy
+from tests.lab.bench.processes import BACK_END, READY_SECONDS, Server, SubjectError, machine_busy
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -78,14 +78,19 @@ class Load:
 
 
 class Case(NamedTuple):
-    """What is asked of a subject: a method, so many requests in flight, or, in an open loop, so many a second."""
+    """What is asked of a subject: a method, so many requests in flight, or, in an open loop, so many a second.
+
+    `forwarded` says that what is asked is passed on to a back end, and the answer passed back.
+    """
 
     method: str
     window: int
     rate: int = 0
+    forwarded: bool = False
 
     def __str__(self) -> str:
-        return f"{self.method}, {self.rate:,} a second" if self.rate else f"{self.method}, {self.window:,} in flight"
+        said = f"{self.rate:,} a second" if self.rate else f"{self.window:,} in flight"
+        return f"{self.method}{' forwarded' if self.forwarded else ''}, {said}"
 
 
 @dataclass(frozen=True)
@@ -227,7 +232,9 @@ def loaded(tools: Tools, server: Server, port: int, method: str, plan: Plan) -> 
     if load.ok == 0:
         raise SubjectError(f"none of {load.sent} requests was answered")
     cpu = {role: after[role] - before[role] for role in before}
-    return Sample(load, cpu, max(0.0, busy - sum(cpu.values()) - load.cpu_s))
+    other = max(0.0, busy - sum(cpu.values()) - load.cpu_s)
+    cpu.pop(BACK_END, None)
+    return Sample(load, cpu, other)
 
 
 def measure(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:

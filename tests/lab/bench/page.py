@@ -18,12 +18,12 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.lab.bench import plots, results
-from tests.lab.bench.goals import KEMI, NATIVE, goals_table
+from tests.lab.bench.goals import FORWARD_KEMI, FORWARD_NATIVE, KEMI, NATIVE, goals_table
 from tests.lab.bench.measure import oddities
 from tests.lab.bench.report import COLUMNS, as_markdown, generator_note, ratios
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.lab.bench.measure import Sample
     from tests.lab.bench.report import Results, Samples, Table
@@ -37,7 +37,7 @@ LONGEST: Final = 140  # characters of a line of the page
 
 def blocks(run: Run) -> dict[str, str]:
     """Return what belongs between the marks, by their names: closed, open, goals, as far as the run has them."""
-    closed = {case: by_subject for case, by_subject in run.results.items() if not case.rate}
+    closed = {case: by_subject for case, by_subject in run.results.items() if not case.rate and not case.forwarded}
     opened = {case: by_subject for case, by_subject in run.results.items() if case.rate}
     found = {}
     if closed:
@@ -47,6 +47,9 @@ def blocks(run: Run) -> dict[str, str]:
         picture = ["![CPU and latency of every subject](open.png)"] * plots.possible()
         parts = [about(run, opened), *picture, as_markdown(open_table(opened)), *unanswered(opened)]
         found["open"] = "\n\n".join(parts)
+    forwarded = {case: by_subject for case, by_subject in run.results.items() if case.forwarded}
+    if forwarded:
+        found["forward"] = "\n\n".join([about(run, forwarded), as_markdown(forward_table(forwarded))])
     goals = goals_table(run.results)
     if goals:
         found["goals"] = as_markdown(goals)
@@ -68,12 +71,20 @@ def closed_table(cases: Results, window: int) -> Table:
     return [head, *rows(chosen, lambda by_subject, name: closed_cells(by_subject, name))]
 
 
-def closed_cells(by_subject: Samples, name: str) -> list[str]:
-    """Return the cells of a subject in one case; edge and workers in brackets."""
+def closed_cells(by_subject: Samples, name: str, to: Sequence[str] = (NATIVE, KEMI)) -> list[str]:
+    """Return the cells of a subject in one case, with ratios `to` others; edge and workers in brackets."""
     rounds = by_subject.get(name, {})
     parts = [figure(rounds, part) for part in ("edge", "workers")]
     cost = figure(rounds, "CPU us/request") + (f" ({' + '.join(parts)})" if "-" not in parts else "")
-    return [cost, *(ratio(by_subject, name, to) for to in (NATIVE, KEMI)), figure(rounds, "requests/s", "{:,.0f}")]
+    return [cost, *(ratio(by_subject, name, other) for other in to), figure(rounds, "requests/s", "{:,.0f}")]
+
+
+def forward_table(cases: Results) -> Table:
+    """Return a row for each subject: CPU, its ratios to Kamailio's forward() and requests/s."""
+    head = ["forwarded"]
+    for case in cases:
+        head += [f"{case.method}, {case.window:,} in flight: CPU us", "/ forward()", "/ KSR.forward()", "requests/s"]
+    return [head, *rows(cases, lambda by_subject, name: closed_cells(by_subject, name, (FORWARD_NATIVE, FORWARD_KEMI)))]
 
 
 def open_table(cases: Results) -> Table:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.lab.bench.rounds import Row
     from tests.lab.bench.rows import Lineup
 
-LOOPS = ("closed", "open")
+LOOPS = {"closed": "closed loop", "open": "open loop", "forward": "closed loop, forwarded to a back end"}
 
 
 def run(
@@ -70,7 +70,7 @@ def describe_ours() -> str:
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
 @click.option("--seconds", default=2.5, show_default=True, type=click.FloatRange(0.1, 600), help="Of each measurement.")
 @click.option("--warmup", default=0.5, show_default=True, type=click.FloatRange(0, 60), help="Seconds before it.")
-@click.option("--only", type=click.Choice(LOOPS), help="That loop alone; both by default.")
+@click.option("--only", type=click.Choice(list(LOOPS)), help="That one alone; all by default.")
 @click.option("--window", multiple=True, type=click.IntRange(1, 8192), help="In flight; repeatable; 128 and 1024.")
 @click.option("--rate", multiple=True, type=click.IntRange(1), help="A second; repeatable; 1000, 5000 and 20000.")
 @click.option(
@@ -102,11 +102,13 @@ def main(
     def choose(found: Lineup) -> list[Row]:
         closed = rows.closed_rows(found, method or rows.METHODS, window or rows.WINDOWS)
         opened = rows.open_rows(found, method or rows.METHODS[:1], rate or rows.RATES)
-        return rows.choose((closed if only != "open" else []) + (opened if only != "closed" else []), subject)
+        forward = rows.forward_rows(found)
+        chosen = {"closed": closed, "open": opened, "forward": forward}
+        return rows.choose(chosen[only] if only else [*closed, *opened, *forward], subject)
 
     plan = Plan(seconds, warmup)
     bench, notes, finished = run(plan, rounds, wanted_base, choose)
-    loop = f"{only or 'closed and open'} loop"
+    loop = LOOPS[only] if only else "closed and open loop"
     about = [
         describe_machine(),
         describe_ours(),

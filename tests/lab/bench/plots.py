@@ -52,7 +52,7 @@ def reach(rounds: Mapping[int, Sample], column: str) -> tuple[list[float], list[
 
 def draw_all(results: Results, folder: Path) -> list[Path]:
     """Draw what there is of a run into `folder`: peers.png of the closed loop, open.png of the open one."""
-    closed = [case for case in results if not case.rate and measured(results[case])]
+    closed = [case for case in results if not case.rate and not case.forwarded and measured(results[case])]
     closed = [case for case in closed if case.window == min(each.window for each in closed)]
     opened = [case for case in results if case.rate and measured(results[case])]
     drawn = []

@@ -23,6 +23,9 @@ STOP_SECONDS = 5.0
 
 POLL_SECONDS = 0.02
 
+BACK_END = "back end"
+"""The role of who answers behind a subject that forwards: it is the same for all, and its CPU is not theirs."""
+
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 

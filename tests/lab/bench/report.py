@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from tests.lab.bench import forwarding
 from tests.lab.bench.kamailio import checked_name, kemi_name, native_name
 from tests.lab.bench.measure import oddities
 from tests.lab.bench.subjects import C_ECHO
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     Figure = Callable[[Sample], float | None]
     Table = Sequence[Sequence[str]]
 
-REFERENCES = (native_name(2), checked_name(2), kemi_name(2), C_ECHO)
+REFERENCES = (
+    native_name(2), checked_name(2), kemi_name(2), C_ECHO,
+    forwarding.native_name(2), forwarding.checked_name(2), forwarding.kemi_name(2),
+)  # fmt: skip
 """What the others are compared with, as far as it was measured."""
 
 COLUMNS: dict[str, Figure] = {

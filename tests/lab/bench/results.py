@@ -52,7 +52,7 @@ def read(file: Path) -> Run:
         if content["shape"] != SHAPE:
             raise ResultsError(f"{file} is of shape {content['shape']}, this reads {SHAPE}: measure again")
         results = {
-            Case(case["method"], case["window"], case["rate"]): {
+            Case(case["method"], case["window"], case["rate"], case.get("forwarded", False)): {
                 name: {int(number): sample_of(sample) for number, sample in rounds.items()}
                 for name, rounds in case["subjects"].items()
             }

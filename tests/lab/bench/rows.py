@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tests.lab.bench import kamailio, opensips
+from tests.lab.bench import forwarding, kamailio, opensips
 from tests.lab.bench.measure import EXPECTED, OPEN_WINDOW, Case
 from tests.lab.bench.processes import SubjectError
 from tests.lab.bench.rounds import Row
@@ -100,6 +100,22 @@ def closed_rows(found: Lineup, methods: Sequence[str] = METHODS, windows: Sequen
     if found.base:
         rows += [Row(slbroker(found.base.kind, number, base=found.base), few) for number in (1, 16)]
     return rows
+
+
+def forward_rows(found: Lineup, windows: Sequence[int] = WINDOWS[:1]) -> list[Row]:
+    """Return who forwards an OPTIONS to the C echo, and its reply back, in a closed loop."""
+    cases = [Case("OPTIONS", window, forwarded=True) for window in windows]
+    subjects = []
+    if found.kamailio:
+        subjects.append(forwarding.native(found.kamailio, CHILDREN, found.echo))
+        subjects.append(forwarding.native(found.kamailio, CHILDREN, found.echo, checked=True))
+    if found.kamailio and found.kemi:
+        subjects.append(forwarding.kemi(found.kamailio, CHILDREN, found.echo))
+    if found.kind:
+        subjects += [forwarding.slbroker(found.kind, workers, found.echo) for workers in (0, 1, 2)]
+    if found.kind == "compiled":
+        subjects.append(forwarding.slbroker("pure", 0, found.echo))
+    return [Row(subject, cases) for subject in subjects]
 
 
 def open_rows(found: Lineup, methods: Sequence[str] = METHODS[:1], rates: Sequence[int] = RATES) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.bench import kamailio
+from tests.lab.bench import forwarding, kamailio
 from tests.lab.bench.measure import Case, Plan, measure, measure_all, oddities, serving
 from tests.lab.bench.outside import Outside, reachable
 from tests.lab.bench.processes import Program, process_tree, still_runs
@@ -83,9 +83,24 @@ def test_several_cases_are_measured_between_one_start_and_end(tools: Tools) -> N
 
     cases = [Case("OPTIONS", 8), Case("INVITE", 8), Case("OPTIONS", 256, 300)]
     samples = list(measure_all(tools, Subject("echo", programs), cases, SHORT))
-    asked = [(sample.load.method, sample.load.window, sample.load.rate) for sample in samples]
+    asked = [Case(sample.load.method, sample.load.window, int(sample.load.rate)) for sample in samples]
     assert asked == cases
     assert len(starts) == 1
+
+
+@pytest.mark.parametrize(("workers", "roles"), [(0, ["edge"]), (1, ["edge", "workers"])])
+def test_who_forwards_and_not_the_back_end(tools: Tools, workers: int, roles: list[str]) -> None:
+    check(tools, forwarding.slbroker("pure", workers, tools.echo), "OPTIONS", "200", roles)
+
+
+@pytest.mark.peer
+def test_kamailio_that_forwards(tools: Tools, tmp_path: Path) -> None:
+    program = require_peer("kamailio")
+    for checked in (False, True):
+        check(tools, forwarding.native(program, 1, tools.echo, checked=checked), "OPTIONS", "200", ["server"])
+    if not kamailio.runs_python(program, tmp_path):
+        missing_peer(kamailio.PYTHON_MISSING)
+    check(tools, forwarding.kemi(program, 1, tools.echo), "OPTIONS", "200", ["server"])
 
 
 def test_workers_start_together(tools: Tools) -> None:

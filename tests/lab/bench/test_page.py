@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from tests.lab.bench import page, plots, results
+from tests.lab.bench import forwarding, page, plots, results
 from tests.lab.bench.kamailio import native_name
 from tests.lab.bench.measure import Case
 from tests.lab.bench.test_report import sample_of
@@ -30,6 +30,7 @@ mine
 <!-- end -->
 end
 """
+FORWARD = "\n<!-- forward: by make -->\n<!-- end -->\n"
 GOALS = "\n<!-- goals: by make -->\n<!-- end -->\n"
 
 
@@ -70,6 +71,20 @@ def test_tables_come_between_the_marks_and_the_rest_stays(run: Path) -> None:
     assert written(text, run) == text
 
 
+def test_what_is_forwarded_has_a_table_of_its_own(run: Path) -> None:
+    whole, native, kemi = results.read(run), forwarding.native_name(2), forwarding.kemi_name(2)
+    case = Case("OPTIONS", 128, forwarded=True)
+    through = {native: samples(1.0), kemi: samples(4.0), forwarding.edge_name("compiled"): samples(0.8)}
+    results.write(results.Run(whole.date, whole.notes, {case: through}), run)
+    text = written(PAGE + FORWARD + GOALS, run)
+    assert "old" in text
+    assert "| **slbroker compiled, edge with pass=** | 16.0 (8.0 + 8.0) | 0.80 | 0.20 | 2,000 |" in text
+    assert (
+        "forwarded by a route: CPU / Kamailio forward() | OPTIONS forwarded, 128 in flight | 0.80 | at most 0.8 | yes |"
+        in text
+    )
+
+
 def test_what_a_run_has_not_stays(run: Path) -> None:
     whole = results.read(run)
     only = {case: {OURS: by_subject[OURS]} for case, by_subject in whole.results.items() if case.rate}
@@ -105,4 +120,4 @@ def test_no_run_is_one_line(tmp_path: Path) -> None:
 
 def test_the_page_of_this_project_has_all_marks() -> None:
     marks = [mark["name"] for mark in page.MARKED.finditer(page.PAGE.read_text("utf-8"))]
-    assert sorted(marks) == ["closed", "goals", "open"]
+    assert sorted(marks) == ["closed", "forward", "goals", "open"]

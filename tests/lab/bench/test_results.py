@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.bench.measure import Case
 from tests.lab.bench.results import ResultsError, Run, read, write
 from tests.lab.bench.test_report import CASE, OPEN, sample_of
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     none: dict[int, Sample] = {}
     some = {"a": {1: sample_of(1, {"edge": 0.5, "workers": 0.25}), 3: sample_of(2, {"edge": 1.0})}, "b": none}
-    run = Run("2026-11-29", ["2 CPUs"], {CASE: some, OPEN: {"a": none}})
+    forwarded = Case("OPTIONS", 128, forwarded=True)
+    run = Run("2026-11-29", ["2 CPUs"], {CASE: some, OPEN: {"a": none}, forwarded: some})
     write(run, tmp_path / "run.json")
     assert read(tmp_path / "run.json") == run
 

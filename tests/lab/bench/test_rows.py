@@ -12,7 +12,7 @@ from tests.lab.bench import opensips, rows
 from tests.lab.bench.base import Base
 from tests.lab.bench.kamailio import native_name
 from tests.lab.bench.measure import Case
-from tests.lab.bench.rows import Lineup, choose, closed_rows, open_rows, short_rows
+from tests.lab.bench.rows import Lineup, choose, closed_rows, forward_rows, open_rows, short_rows
 
 if TYPE_CHECKING:
     from tests.lab.bench.rounds import Row
@@ -27,7 +27,7 @@ def names(found: list[Row]) -> list[str]:
 
 
 def test_every_name_is_there_once() -> None:
-    for found in (closed_rows(EVERYTHING), open_rows(EVERYTHING)):
+    for found in (closed_rows(EVERYTHING), open_rows(EVERYTHING), forward_rows(EVERYTHING)):
         assert len(names(found)) == len(set(names(found)))
 
 
@@ -54,6 +54,21 @@ def test_what_is_not_there_is_not_measured() -> None:
     assert names(closed_rows(Lineup(FOLDER))) == ["C echo", "Python echo"]
     assert names(open_rows(Lineup(FOLDER))) == ["C echo"]
     assert "slbroker compiled, edge + 1 worker" not in names(closed_rows(Lineup(FOLDER, kind="pure")))
+
+
+def test_who_forwards() -> None:
+    found = forward_rows(EVERYTHING)
+    assert names(found) == [
+        "Kamailio forward(), 2 children",
+        "Kamailio forward() with Max-Forwards, 2 children",
+        "Kamailio KSR.forward(), 2 children",
+        "slbroker compiled, edge with pass=",
+        "slbroker compiled, edge + 1 worker that forwards",
+        "slbroker compiled, edge + 2 workers that forward",
+        "slbroker pure, edge with pass=",
+    ]
+    assert {str(case) for row in found for case in row.cases} == {"OPTIONS forwarded, 128 in flight"}
+    assert names(forward_rows(Lineup(FOLDER))) == []
 
 
 def test_the_short_form() -> None:
