@@ -97,7 +97,10 @@ cdef class Mac:
         return self.tag_of(text_of(call_id), text_of(from_tag), cseq)
 
     def matches(self, bytes tag not None, bytes call_id not None, bytes from_tag not None, cseq):
-        return compare_digest(tag, self.tag(call_id, from_tag, cseq))
+        cdef bint matches = compare_digest(tag, self.tag(call_id, from_tag, cseq))
+        self.verified += matches
+        self.refused += not matches
+        return matches
 
     cdef bytes tag_of(self, Text call_id, Text from_tag, uint32_t cseq):
         cdef Py_ssize_t size = 12 + call_id.length + from_tag.length, blocks = (size + BLOCK - 1) // BLOCK, block

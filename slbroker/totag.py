@@ -70,7 +70,10 @@ class Mac:
 
     def matches(self, tag: bytes, call_id: bytes, from_tag: bytes, cseq: int) -> bool:
         """Return whether `tag` is theirs, in a time that tells nothing about the right one; raises as `tag` does."""
-        return compare_digest(tag, self.tag(call_id, from_tag, cseq))
+        matches = compare_digest(tag, self.tag(call_id, from_tag, cseq))
+        self.verified += matches
+        self.refused += not matches
+        return matches
 
 
 def unsigned(acks: Sequence[Ack], macs: Mapping[bytes, Mac], start: int, stop: int) -> list[Ack]:
@@ -83,12 +86,7 @@ def unsigned(acks: Sequence[Ack], macs: Mapping[bytes, Mac], start: int, stop: i
         reading = ack[0]
         tag = reading.to_tag
         mac = macs.get(tag[start:stop])
-        if mac is None:
-            rest.append(ack)
-        elif mac.matches(tag, reading.call_id, reading.from_tag, reading.cseq):
-            mac.verified += 1
-        else:
-            mac.refused += 1
+        if mac is None or not mac.matches(tag, reading.call_id, reading.from_tag, reading.cseq):
             rest.append(ack)
     return rest
 
@@ -123,12 +121,7 @@ class Signer:
         Takes any bytes and any number, and never raises. The time taken tells nothing about the right MAC.
         """
         mac = self._macs.get(tag[_KEY_ID])
-        if mac is None or not 0 <= cseq <= MAX_CSEQ:
-            return False
-        matches = mac.matches(tag, call_id, from_tag, cseq)
-        mac.verified += matches
-        mac.refused += not matches
-        return matches
+        return mac is not None and 0 <= cseq <= MAX_CSEQ and mac.matches(tag, call_id, from_tag, cseq)
 
     def count_on(self, former: Signer) -> None:
         """Count on from what the one before has counted, for the keys that both have."""

@@ -268,12 +268,15 @@ class Worker(BusService):
         """
         watch.slow += begun
         self._track_record.note(done + begun, seconds, watch)
-        self._note_time(done, seconds, watch)
+        if watch.times:
+            self._note_times(done, seconds, watch)
+        elif done:
+            self._spent.note(seconds / done, done)
         if watch.slow:
             self._tell_record()
         watch.clear()
 
-    def _note_time(self, done: int, seconds: float, watch: Stopwatch) -> None:
+    def _note_times(self, done: int, seconds: float, watch: Stopwatch) -> None:
         """Count how long requests took: each that was long by itself, the others of a turn as long as their mean."""
         short = done - len(watch.times)
         for time_of_one in watch.times:

@@ -17,6 +17,7 @@ import pytest
 
 DEBIAN_PACKAGES = {
     "sipp": "sip-tester", "ip": "iproute2", "baresip": "baresip-core", "linphonec": "linphone-cli",
+    "promtool": "prometheus",
 }  # fmt: skip
 
 # Debian keeps kamailio where an ordinary user's PATH does not look.

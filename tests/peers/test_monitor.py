@@ -1,0 +1,277 @@
+"""The monitor beside a running cluster: what Prometheus sees of a SIPp run, and what happens when somebody dies."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from slbroker.tls import client_context
+from tests.peers.brokers import free_bus_address, new_keys, start_edge, start_handler
+from tests.peers.monitor import Monitor, ask, start_monitor
+from tests.peers.sipp import run_sipp
+from tests.support.peers import free_tcp_port, require_peer
+from tests.support.processes import ROOT
+from tests.support.timing import until, within
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Start
+    from tests.peers.conftest import Deployment
+    from tests.support.certificates import Authority
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(180))]
+
+PROMETHEUS = ROOT / "compose" / "prometheus"
+DASHBOARD = ROOT / "compose" / "grafana" / "slbroker.json"
+CALLS = 200
+
+
+class Prometheus:
+    """Debian's, scraping a monitor twice a second."""
+
+    def __init__(self, start: Start, monitor: Monitor, folder: Path) -> None:
+        port = free_tcp_port()
+        config = folder / "prometheus.yml"
+        target = monitor.url.removeprefix("http://")
+        config.write_text(
+            f"global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}\nrule_files: [{PROMETHEUS}/alerts.yml]\n"
+            f"scrape_configs: [{{job_name: slbroker, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        )
+        self._url = f"http://127.0.0.1:{port}"
+        self.process = start(
+            require_peer("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'prometheus'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        )  # fmt: skip
+        self.process.wait_for("Server is ready", 30)
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """What a query gives; fails for one that Prometheus refuses."""
+        said = ask(f"{self._url}/api/v1/query?query={quote(expression)}", None, {})
+        assert said.json["status"] == "success", (expression, said.text)
+        found: list[dict[str, Any]] = said.json["data"]["result"]
+        return found
+
+    def number(self, expression: str) -> float | None:
+        found = self.query(expression)
+        return float(found[0]["value"][1]) if found else None
+
+
+def check(*words: str, text: str = "") -> None:
+    """Run promtool; what it complains of fails."""
+    done = subprocess.run(
+        [require_peer("promtool"), "check", *words], input=text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+
+
+def test_prometheus_has_the_exact_counts_of_a_sipp_run(
+    start_slbroker: Start, start_program: Start, tmp_path: Path
+) -> None:
+    """Two edges, one of them with a broker, four workers; every query of the dashboard is one that it answers."""
+    keys, buses = new_keys(tmp_path), [f"ipc://{tmp_path}/{name}" for name in ("one", "two", "edges", "handlers")]
+    start_slbroker("broker", "--edges", buses[2], "--handlers", buses[3]).wait_for("broker ready")
+    edges = [
+        start_edge(start_slbroker, keys, buses[0]),
+        start_edge(start_slbroker, keys, buses[1], options=("--broker", buses[2])),
+    ]
+    for bus in (buses[0], buses[0], buses[3], buses[3]):
+        start_handler(start_slbroker, keys, bus).wait_for("handler ready")
+    monitor = start_monitor(start_slbroker, buses[0], buses[1])
+    prometheus = Prometheus(start_program, monitor, tmp_path)
+    until(lambda: monitor.get("/readyz").status == 200, 20, what="an edge and a broker with workers")
+    for number, edge in enumerate(edges):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        run = run_sipp(start_program, "invite_404_ack", edge.port, folder, calls=CALLS, rate=CALLS)
+        assert (run.failed, run.successful) == (0, CALLS), run.errors
+    told = [edge.wait_for_figures(in_flight=0) for edge in edges]
+    wanted = {
+        'sum(slbroker_edge_replies_total{method="INVITE",code="404"})': sum(each["replied"] for each in told),
+        "sum(slbroker_edge_received_total)": sum(each["received"] for each in told),
+        'sum(slbroker_edge_fates_total{fate="absorbed"})': sum(each["absorbed"] for each in told),
+        "sum(slbroker_edge_tags_verified_total)": sum(each["absorbed"] for each in told),
+        "sum(slbroker_worker_requests_total)": sum(each["replied"] for each in told),
+        "sum(slbroker_worker_handler_duration_seconds_count)": sum(each["replied"] for each in told),
+        'sum(slbroker_edge_request_duration_seconds_count{stage="whole"})': sum(each["replied"] for each in told),
+        "sum(slbroker_broker_taken_total)": told[1]["replied"],
+        "kamailio_sl_404_replies": sum(each["replied"] for each in told),
+        "kamailio_sl_received_ACKs": sum(each["absorbed"] for each in told),
+        "sum(slbroker_up)": 3,
+        "count(slbroker_worker_info)": 4,
+    }
+    assert wanted["kamailio_sl_404_replies"] >= 2 * CALLS
+    for expression, value in wanted.items():
+        until(lambda: prometheus.number(expression) == value, 20, what=f"{expression} {value}")  # noqa: B023
+    check("metrics", text=monitor.get("/metrics").text)
+    for expression in dashboard_expressions():
+        prometheus.query(expression.replace("$edge", ".*"))
+    alerts = ask(f"{prometheus._url}/api/v1/rules", None, {}).json["data"]["groups"][0]["rules"]
+    assert {(rule["name"], rule["health"]) for rule in alerts if rule["health"] != "ok"} == set()
+    names = set(metric_names(monitor))
+    used = set(used_names())
+    assert used - names == set(), "rules and dashboard use what there is"
+
+
+def dashboard_expressions() -> list[str]:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", ())]
+
+
+def metric_names(monitor: Monitor) -> list[str]:
+    """All names of samples; of one without any, its own."""
+    lines = monitor.get("/metrics").text.splitlines()
+    declared = [(line.split()[2], line.split()[3]) for line in lines if line.startswith("# TYPE")]
+    endings = {"histogram": ("_bucket", "_sum", "_count")}
+    return [name + ending for name, kind in declared for ending in endings.get(kind, ("",))]
+
+
+def used_names() -> list[str]:
+    texts = [*dashboard_expressions(), (PROMETHEUS / "alerts.yml").read_text()]
+    return [name for text in texts for name in re.findall(r"\bslbroker_[a-z_]+", text)]
+
+
+def test_rules_and_configuration_are_what_promtool_takes() -> None:
+    check("rules", str(PROMETHEUS / "alerts.yml"))
+    check("config", str(PROMETHEUS / "prometheus.yml"))
+
+
+# Somebody dies --------------------------------------------------------------------------------------------------
+
+
+def test_an_edge_that_hangs_is_told_apart_from_handlers_that_are_gone(
+    deployment: Deployment, start_slbroker: Start, tmp_path: Path
+) -> None:
+    monitor = start_monitor(start_slbroker, deployment.edge.bus)
+    until(lambda: (monitor.get("/healthz").status, monitor.get("/readyz").status) == (200, 200), 10)
+    edge = deployment.edge.process
+    edge.send(signal.SIGSTOP)
+    until(lambda: monitor.get("/healthz").status == 503, 15, what="an edge that is down")
+    assert "does not answer on the bus" in monitor.get("/healthz").text
+    assert list(monitor.metric("slbroker_up").values()) == [0]
+    edge.send(signal.SIGCONT)
+    until(lambda: monitor.get("/healthz").status == 200, 15, what="an edge that is back")
+
+
+def test_handlers_that_are_gone_leave_an_edge_healthy_and_not_ready(start_slbroker: Start, tmp_path: Path) -> None:
+    bus = free_bus_address("ipc", tmp_path)
+    start_edge(start_slbroker, new_keys(tmp_path), bus)
+    monitor = start_monitor(start_slbroker, bus)
+    until(lambda: monitor.get("/healthz").status == 200, 10)
+    assert (monitor.get("/readyz").status, monitor.get("/readyz").text) == (
+        503, f"edge {bus}: it has no handlers\n",
+    )  # fmt: skip
+
+
+def test_totals_outlive_an_edge(start_slbroker: Start, start_program: Start, tmp_path: Path) -> None:
+    keys, bus = new_keys(tmp_path), free_bus_address("ipc", tmp_path)
+    first = start_edge(start_slbroker, keys, bus)
+    start_handler(start_slbroker, keys, bus).wait_for("handler ready")
+    monitor = start_monitor(start_slbroker, bus)
+    run_sipp(start_program, "options", first.port, tmp_path, calls=20, rate=50)
+    replied = first.wait_for_figures(in_flight=0)["replied"]
+    until(lambda: monitor.metric("kamailio_sl_200_replies") == {"": replied}, 10)
+    first.process.send(signal.SIGKILL)
+    first.process.wait()
+    start_edge(start_slbroker, keys, bus)
+    until(lambda: monitor.get("/healthz").status == 200 and monitor.metric("slbroker_edge_received_total"), 15)
+    until(lambda: list(monitor.metric("slbroker_edge_received_total").values()) == [0.0], 15)
+    assert monitor.metric("kamailio_sl_200_replies") == {"": replied}
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_it_ends_within_five_seconds_whatever_is_open(
+    deployment: Deployment, start_slbroker: Start, authority: Authority, secure: bool
+) -> None:
+    """Streams, silent connections, half a request, somebody who never reads."""
+    pair = authority.issue("localhost")
+    tls = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)) if secure else ()
+    monitor = start_monitor(start_slbroker, deployment.edge.bus, options=tls)
+    host, port = monitor.url.partition("://")[2].rsplit(":", 1)
+    stream = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    opened = []
+    for said in (stream, stream, b"", b"GET /metrics HTTP/1.1\r\nHo", b"POST /RPC HTTP/1.1\r\nHost: localhost\r\n"
+                 b"Content-Length: 99\r\n\r\n{", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50):  # fmt: skip
+        raw = socket.create_connection((host, int(port)), timeout=within(5))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer = client_context(authority.certificate).wrap_socket(raw, server_hostname="localhost") if secure else raw
+        peer.sendall(said)
+        opened.append(peer)
+    assert opened[0].recv(15) == b"HTTP/1.1 200 OK"
+    time.sleep(0.5)
+    began = time.monotonic()
+    monitor.process.send(signal.SIGTERM)
+    assert monitor.process.wait(10) == 0
+    assert time.monotonic() - began < within(5)
+    assert "Traceback" not in monitor.process.log
+    for peer in opened:
+        peer.close()
+
+
+# Who may look ---------------------------------------------------------------------------------------------------
+
+
+def test_other_machines_need_a_token(deployment: Deployment, start_slbroker: Start, tmp_path: Path) -> None:
+    refused = start_slbroker("monitor", "--http", "0.0.0.0:0", "--bus", deployment.edge.bus)
+    assert refused.wait() == 3
+    assert "--token-file" in refused.log
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    options = ("--token-file", str(token))
+    monitor = start_monitor(start_slbroker, deployment.edge.bus, http="0.0.0.0:0", options=options)
+    url = monitor.url.replace("0.0.0.0", "127.0.0.1")
+    until(lambda: ask(f"{url}/healthz", None, {}).status == 200, 10)
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic 0123456789abcdef"}):
+        for path in ("/metrics", "/figures", "/RPC", "/events"):
+            assert ask(url + path, None, headers).status == 401
+    assert ask(f"{url}/metrics", None, {"Authorization": "Bearer 0123456789abcdef"}).status == 200
+    said = start_slbroker("rpc", "--url", f"{url}/RPC", *options, "core.uptime")
+    assert (said.wait(), said.output.splitlines()[0]) == (0, "{")
+
+
+def test_or_a_certificate(deployment: Deployment, start_slbroker: Start, authority: Authority) -> None:
+    pair = authority.issue("localhost")
+    options = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key), "--tls-ca", str(authority.certificate))
+    monitor = start_monitor(
+        start_slbroker, deployment.edge.bus, http="0.0.0.0:0", options=(*options, "--tls-verify-client")
+    )
+    url = monitor.url.replace("0.0.0.0", "localhost")
+    known = client_context(authority.certificate, pair.certificate, pair.key)
+    assert ask(f"{url}/metrics", None, {}, known).status == 200
+    with pytest.raises(OSError, match=r"(?i)certificate|reset|eof|closed"):
+        ask(f"{url}/metrics", None, {}, client_context(authority.certificate))
+
+
+def test_a_page_of_another_site_gets_nothing_by_a_name_of_its_own(
+    deployment: Deployment, start_slbroker: Start
+) -> None:
+    monitor = start_monitor(start_slbroker, deployment.edge.bus)
+    assert monitor.get("/metrics").status == 200
+    assert monitor.get("/metrics", Host="attacker.example:80").status == 400
+
+
+# Many -----------------------------------------------------------------------------------------------------------
+
+
+def test_methods_that_peers_make_up_add_no_series(deployment: Deployment, start_slbroker: Start) -> None:
+    monitor = start_monitor(start_slbroker, deployment.edge.bus)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        for at in range(500):
+            peer.sendto(
+                b"M%d sip:u%d@h SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK%d\r\n"
+                b"From: <sip:a@b>;tag=%d\r\nTo: <sip:a@b>\r\nCall-ID: c%d\r\nCSeq: 1 M%d\r\n\r\n" % ((at,) * 6),
+                ("127.0.0.1", deployment.edge.port),
+            )  # fmt: skip
+    received = deployment.edge.wait_for_figures(in_flight=0)["received"]
+    assert received > 100
+    until(lambda: sum(monitor.metric("slbroker_edge_received_total").values()) >= received, 10)
+    assert {labels.partition('method="')[2] for labels in monitor.metric("slbroker_edge_replies_total")} == {'other"'}
