@@ -25,7 +25,6 @@ cdef extern from *:
     void mix "slbroker_mix"(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t x, uint64_t y) noexcept  # 3.1
 
 cdef enum:
-    BLOCK = 128  # bytes
     BLOCKS = 8  # of the texts that most requests have; longer ones are put together on the heap
     DIGEST = 12  # bytes, as twice as many hex digits
     ROUNDS = 12
@@ -72,21 +71,36 @@ cdef void compress(uint64_t *state, const char *block, uint64_t length, bint las
         state[at] ^= v[at] ^ v[at + 8]
 
 
+cdef void begin_hash(uint64_t *state, int digest, int key, bytes person) except *:
+    """RFC 7693 2.5, 2.8: sizes of digest and key in bytes, one layer, and behind 48 bytes `person`."""
+    cdef uint64_t block[16]
+    cdef bytes head = bytes((digest, key, 1, 1))
+    cdef int at
+    memset(block, 0, BLOCK)
+    memcpy(block, PyBytes_AS_STRING(head), 4)
+    memcpy(&block[6], PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
+    for at in range(8):
+        state[at] = IV[at] ^ le64toh(block[at])
+
+
+cdef void write_hex(char *at, const uint64_t *state, int size) noexcept:
+    """Write the first bytes of a hash in hex digits."""
+    cdef int place
+    cdef uint64_t byte
+    for place in range(size):
+        byte = state[place >> 3] >> 8 * (place & 7)
+        at[2 * place] = HEX[byte >> 4 & 15]
+        at[2 * place + 1] = HEX[byte & 15]
+
+
 cdef class Mac:
 
     def __init__(self, bytes secret not None, bytes person not None, bytes prefix not None = b""):
         cdef uint64_t block[16]
-        cdef bytes head = bytes((DIGEST, len(secret), 1, 1))
-        cdef int at
         if len(secret) != 32 or len(person) > 16 or len(prefix) > 16:
             raise ValueError("a secret has 32 bytes, a personalisation and a prefix have 16 at most")
         self.prefix = prefix
-        # The parameter block (RFC 7693 2.5, 2.8): size of digest and key, one layer, and behind 48 bytes `person`.
-        memset(block, 0, BLOCK)
-        memcpy(block, PyBytes_AS_STRING(head), 4)
-        memcpy(&block[6], PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
-        for at in range(8):
-            self.keyed[at] = IV[at] ^ le64toh(block[at])
+        begin_hash(self.keyed, DIGEST, len(secret), person)
         memset(block, 0, BLOCK)
         memcpy(block, PyBytes_AS_STRING(secret), PyBytes_GET_SIZE(secret))
         compress(self.keyed, <const char *>block, BLOCK, False)  # never the last: a text of 12 bytes and more follows
@@ -110,15 +124,11 @@ cdef class Mac:
         cdef char *text = &room[0] if longer is None else PyBytes_AS_STRING(longer)
         cdef bytes tag = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(self.prefix) + 2 * DIGEST)
         cdef char *at = append(PyBytes_AS_STRING(tag), PyBytes_AS_STRING(self.prefix), PyBytes_GET_SIZE(self.prefix))
-        cdef uint64_t byte
         memset(text + (blocks - 1) * BLOCK, 0, BLOCK)
         put_bytes(append(put_bytes(append(put_bytes(
             text, call_id.length, 4), call_id.at, call_id.length), from_tag.length, 4), from_tag.at, from_tag.length), cseq, 4)
         memcpy(state, self.keyed, sizeof(state))
         for block in range(blocks):
             compress(state, text + block * BLOCK, BLOCK + min(size, (block + 1) * BLOCK), block == blocks - 1)
-        for block in range(DIGEST):
-            byte = state[block >> 3] >> 8 * (block & 7)
-            at[2 * block] = HEX[byte >> 4 & 15]
-            at[2 * block + 1] = HEX[byte & 15]
+        write_hex(at, state, DIGEST)
         return tag

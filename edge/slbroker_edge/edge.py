@@ -105,6 +105,9 @@ class Edge:
 
     def take(self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float) -> None:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
+        forwarding = self.forwarding
+        if forwarding is not None and forwarding.is_used and not self.draining:
+            datagrams = self._send_plain(forwarding, datagrams, listener, now)
         self.fates.received += len(datagrams)
         jobs, acks, alone = read_turn(datagrams, listener, self.checks)
         if acks:  # they answer what was replied to before, so they come before what is new
@@ -119,6 +122,15 @@ class Edge:
             self._hand_out(jobs[done:] if done else jobs, now)
         if self.dispatcher.ended:
             self._end(now)
+
+    def _send_plain(
+        self, forwarding: Forwarding, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float
+    ) -> Sequence[tuple[bytes, Address]]:
+        """Send on what is plain and no handler is to see; return the rest."""
+        rest, gone = forwarding.take_plain(datagrams, listener, self.routes, now)
+        self.fates.received += gone
+        self.fates.forwarded += gone
+        return rest
 
     def _absorb(self, acks: list[Ack], listener: Listener, now: float) -> None:
         """Absorb the ACKs to our replies, together where no worker anywhere has asked for any."""

@@ -114,6 +114,23 @@ class Routes:
                 return route.choice
         return ANY
 
+    def choose_early(self, method: bytes, listen: str, host: str) -> Choice | None:
+        """Return what `choose` would for any request of a method and a source, None where its URI makes a difference."""
+        for route in self._routes:
+            if route.user is not None or route.domain is not None:
+                if route._replace(user=None, domain=None).matches(Early(method), listen, host):
+                    return None
+            elif route.matches(Early(method), listen, host):
+                return route.choice
+        return ANY
+
+
+class Early(NamedTuple):
+    """What is known of a request before its Request-URI is looked at."""
+
+    method: bytes
+    uri: bytes = b""
+
 
 def _choose_any(_request: Routable, _listen: str, _host: str = "") -> Choice:
     return ANY

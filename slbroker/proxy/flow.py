@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from slbroker.keys import Key
 
-_VERSION: Final = b"f1"
+VERSION: Final = b"f1"
 _KEY_ID: Final = slice(2, 6)
 _MAC: Final = slice(6, 30)
 _FLOW: Final = 31  # where it begins
@@ -91,7 +91,7 @@ class Seal:
             key.id: hashlib.blake2b(key=key.secret, digest_size=12, person=person) for key in accepted.values()
         }
         self._own = hashlib.blake2b(key=current.secret, digest_size=12, person=person)
-        self._prefix = _VERSION + current.id
+        self._prefix = VERSION + current.id
 
     def token(self, flow: bytes, bound: bytes) -> bytes:
         """Return a token of `Flow.write`, for what it is bound to: `framed` parts."""
@@ -102,7 +102,7 @@ class Seal:
     def open(self, token: bytes, bound: bytes) -> bytes | None:
         """Return the flow of a token that was made for this; None for any other bytes. Never raises."""
         keyed = self._keyed.get(token[_KEY_ID])
-        if keyed is None or len(token) > MAX_TOKEN or token[:2] != _VERSION or token[_FLOW - 1 : _FLOW] != b"-":
+        if keyed is None or len(token) > MAX_TOKEN or token[:2] != VERSION or token[_FLOW - 1 : _FLOW] != b"-":
             return None
         flow = token[_FLOW:]
         state = keyed.copy()
@@ -121,9 +121,11 @@ class Seals:
     Build one by `Seals(ring.current, ring.accepted(now), ring.all_keys())`, and a new one when the ring is loaded.
     """
 
-    __slots__ = ("path", "route", "via")
+    __slots__ = ("accepted", "current", "path", "route", "via")
 
     def __init__(self, current: Key, accepted: Mapping[bytes, Key], kept: tuple[Key, ...] = ()) -> None:
+        self.current = current
+        self.accepted = accepted
         known = {key.id: key for key in kept} | dict(accepted)
         self.via = Seal(b"slbroker-via", current, accepted)
         self.route = Seal(b"slbroker-route", current, known)

@@ -21,3 +21,5 @@ cdef struct Parsed:  # an ordinary request
     Text branch  # with RFC 3261's cookie, empty without
 
 cdef tuple parse_ordinary(bytes data, Parsed *parsed)
+cdef const char *end_of_line(const char *line, const char *end) noexcept
+cdef bint read_tag(Text value, Text *tag) noexcept

@@ -77,7 +77,7 @@ cdef tuple parse_ordinary(bytes data, Parsed *parsed):
     return kept if read_headers(parsed) else None
 
 
-cdef inline const char *end_of_line(const char *line, const char *end) noexcept:
+cdef const char *end_of_line(const char *line, const char *end) noexcept:
     """Return the LF of the CRLF that ends a line which holds no other CR; NULL when it does not end so, or is folded."""
     cdef const char *newline = <const char *>memchr(line, c"\n", end - line)
     if newline == NULL or newline == line or (newline - 1)[0] != c"\r":
