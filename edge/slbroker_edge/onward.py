@@ -135,6 +135,7 @@ class Forwarding:
         self.send_failures = 0  # messages that the kernel refused
         # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
         self.is_used = settings.hop is not None or bool(settings.domains)
+        self.shows_replies = False  # whether somebody is to be asked of each: then all take the long way
         self._settings = settings
         self.checks = replace(checks, names=checks.names - {"require"})
         self._places = places
@@ -240,7 +241,7 @@ class Forwarding:
         for pair in datagrams:
             data, address = pair
             if data[:4] == b"SIP/":
-                back = plain.reply(data)
+                back = None if self.shows_replies else plain.reply(data)
                 way = back and (self._back.get(back[1]) or self._way_back(back[1], listener, now))
                 if not back or not way:
                     rest.append(pair)

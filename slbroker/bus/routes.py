@@ -115,7 +115,7 @@ class Routes:
         return ANY
 
     def choose_early(self, method: bytes, listen: str, host: str) -> Choice | None:
-        """Return what `choose` would for any request of a method and a source, None where its URI makes a difference."""
+        """Return what `choose` would for any request of a method and a source; None where its URI counts, too."""
         for route in self._routes:
             if route.user is not None or route.domain is not None:
                 if route._replace(user=None, domain=None).matches(Early(method), listen, host):
