@@ -126,8 +126,10 @@ class Edge:
     def _send_plain(
         self, forwarding: Forwarding, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float
     ) -> Sequence[tuple[bytes, Address]]:
-        """Send on what is plain and no handler is to see; return the rest."""
-        rest, gone = forwarding.take_plain(datagrams, listener, self.routes, now)
+        """Send on what is plain and nobody here is to see; return the rest."""
+        routes = self.routes if self.rules is None else None
+        replies_too = self.asking is None or self.asking.choice is None
+        rest, gone = forwarding.take_plain(datagrams, listener, routes, now, replies_too=replies_too)
         self.fates.received += gone
         self.fates.forwarded += gone
         return rest

@@ -135,7 +135,6 @@ class Forwarding:
         self.send_failures = 0  # messages that the kernel refused
         # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
         self.is_used = settings.hop is not None or bool(settings.domains)
-        self.shows_replies = False  # whether somebody is to be asked of each: then all take the long way
         self._settings = settings
         self.checks = replace(checks, names=checks.names - {"require"})
         self._places = places
@@ -227,21 +226,27 @@ class Forwarding:
     # Plain messages, which are nearly all ----------------------------------------------------------------------------
 
     def take_plain(
-        self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, routes: Routes, now: float
+        self,
+        datagrams: Sequence[tuple[bytes, Address]],
+        listener: Listener,
+        routes: Routes | None,
+        now: float,
+        *,
+        replies_too: bool,
     ) -> tuple[list[tuple[bytes, Address]], int]:
-        """Send on the plain ones of a turn (`proxy.plain`): replies, and requests that no handler is to see.
+        """Send on the plain ones of a turn (`proxy.plain`): replies, and requests that `routes` show to no handler.
 
-        Return the other datagrams, in their order, and how many requests went on.
+        Return the other datagrams, in their order, and how many requests went on. Without `routes` that is none.
         """
         self._forget_old(now)
         rest: list[tuple[bytes, Address]] = []
         plain, outbox, early, name = self._plain, self._outbox, self._early, listener.name
         requests = replies = 0
-        has_hops = routes.has_hops
+        has_hops = routes is not None and routes.has_hops
         for pair in datagrams:
             data, address = pair
             if data[:4] == b"SIP/":
-                back = None if self.shows_replies else plain.reply(data)
+                back = plain.reply(data) if replies_too else None
                 way = back and (self._back.get(back[1]) or self._way_back(back[1], listener, now))
                 if not back or not way:
                     rest.append(pair)
@@ -250,7 +255,7 @@ class Forwarding:
                 outbox.setdefault(way.listener, []).append((back[0], way.address))
                 continue
             lane = None
-            if has_hops and (end := data.find(b" ", 0, _LONGEST_METHOD)) > 0 and address[1]:
+            if routes is not None and has_hops and (end := data.find(b" ", 0, _LONGEST_METHOD)) > 0 and address[1]:
                 key = name, data[:end], address[0]
                 lane = early[key] if key in early else self._lane_for(key, listener, routes, now)
             sent = lane and plain.request(data, address, lane)
