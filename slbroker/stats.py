@@ -28,7 +28,7 @@ class Fates:
     def __init__(self) -> None:
         self.received = 0
         self.replied = 0  # answered by a handler, or by the edge because the request was malformed
-        self.remembered = 0  # of those replied to, and of those dropped: what a handler had decided was said again
+        self.remembered = 0  # of those replied to, dropped or forwarded: what a handler had decided was done again
         self.repeated = 0  # requests sent again while they were in flight: the one answer serves
         self.absorbed = 0  # ACKs that the filter recognised
         self.passed = 0  # ACKs let through to a handler

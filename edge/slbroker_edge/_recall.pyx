@@ -19,9 +19,9 @@ from slbroker_edge._outbox cimport post
 from slbroker_edge._repeats cimport Repeats
 
 from slbroker.sip.reading import Reading
-from slbroker_edge.recall import HEAD as _HEAD, SEEN as _SEEN
+from slbroker_edge.recall import GOES_ON as _GOES_ON, HEAD as _HEAD, SEEN as _SEEN
 
-cdef Py_ssize_t HEAD = _HEAD, SEEN = _SEEN
+cdef Py_ssize_t HEAD = _HEAD, SEEN = _SEEN, GOES_ON = _GOES_ON
 cdef Py_ssize_t METHOD, CALL_ID, FROM_TAG, TO_TAG, CSEQ, PACKED
 METHOD, CALL_ID, FROM_TAG, TO_TAG, CSEQ, PACKED = map(
     Reading._fields.index, ("method", "call_id", "from_tag", "to_tag", "cseq", "packed"))
@@ -52,7 +52,7 @@ cdef class Recall:
     cdef object wanted_methods
     cdef bint wants_all
     cdef public double tokens
-    cdef public list wanted
+    cdef public list wanted, onward
     cdef public Py_ssize_t replied, dropped, missed, moved, moved_bytes
     cdef uint64_t *seen
 
@@ -60,7 +60,7 @@ cdef class Recall:
         self.seen = <uint64_t *>calloc(SEEN, sizeof(uint64_t))
         if self.seen == NULL:
             raise MemoryError
-        self.tables, self.wanted = {}, []
+        self.tables, self.wanted, self.onward = {}, [], []
         self.wanted_methods = frozenset()
 
     def __dealloc__(self):
@@ -148,6 +148,9 @@ cdef class Recall:
         cdef bytes reply, tag = None
         cdef int status
         memcpy(&line_length, PyBytes_AS_STRING(kept) + sizeof(double), sizeof(line_length))
+        if line_length == GOES_ON:
+            self.onward.append((job, kept[HEAD:]))
+            return 0
         if not line_length:
             self.dropped += 1
             return 0

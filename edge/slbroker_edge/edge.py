@@ -234,7 +234,12 @@ class Edge:
     ) -> list[Job]:
         """Answer the requests for which a decision is remembered; return the others."""
         mac = self.ack_filter.signer.mac
-        return remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming, self.tally)
+        rest = remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming, self.tally)
+        if remembered.onward:
+            onward, remembered.onward = remembered.onward, []
+            for job, words in onward:
+                self._follow(job, words, now)
+        return rest
 
     def _turn_away(self, job: Job) -> bool:
         """Answer an OPTIONS with 503, unless it repeats one in flight; return whether this was one."""

@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 SEEN: Final = 65_536  # values that were looked for in vain lately: who comes again is worth remembering
 _head: Final = struct.Struct("=dH")  # in front of a decision: until when it is good, and how long its status line is
 HEAD: Final = _head.size
+GOES_ON: Final = 0xFFFF  # in the place of the length: behind it is no reply, but how the request goes on
 
 
 def pack_decision(expires: float, line: bytes, tail: bytes) -> bytes:
     """Return a decision as it is kept: status line and what follows the echoed headers; both b"" for silence."""
     return _head.pack(expires, len(line)) + line + tail
+
+
+def pack_onward(expires: float, words: bytes) -> bytes:
+    """Return the decision that requests go on, as it is kept; `words` are packed as they came over the bus."""
+    return _head.pack(expires, GOES_ON) + words
 
 
 def unpack_decision(kept: bytes) -> tuple[float, bytes, bytes]:
@@ -72,6 +78,7 @@ class Recall:
         self.methods: frozenset[bytes] = frozenset()  # of which workers have decisions remembered; b"" for all
         self.tokens = 0.0  # how many more requests may be marked as wanted, though nobody like them was here lately
         self.wanted: list[Job] = []  # what was decided of these is worth remembering
+        self.onward: list[tuple[Job, bytes]] = []  # requests that go on, and how
         self.replied = 0
         self.dropped = 0
         self.missed = 0  # requests of these methods for which nothing is remembered
@@ -124,6 +131,9 @@ class Recall:
             if repeats is not None and repeats.has(job):
                 return False
             table.said += 1
+            if _head.unpack_from(kept)[1] == GOES_ON:
+                self.onward.append((job, kept[HEAD:]))
+                return True
             if not line:
                 self.dropped += 1
                 return True

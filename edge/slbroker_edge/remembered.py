@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
 
 from slbroker.bus.envelope import unpack_request
 from slbroker.bus.memo import WANTED, Memo, unpack_memo
 from slbroker.errors import EnvelopeError
+from slbroker.proxy.decision import read_forward
 from slbroker.sip.grammar import METHODS
 from slbroker.sip.reply import join_reply
 from slbroker.totag import TAG_LENGTH
 from slbroker_edge.outbox import match_status_line
-from slbroker_edge.recall import Recall, Table, pack_decision
+from slbroker_edge.recall import Recall, Table, pack_decision, pack_onward
 
 if TYPE_CHECKING:
     from array import array
@@ -53,6 +57,7 @@ class Remembered:
         self.pools: dict[str, Recall] = {}
         self.evicted = 0  # decisions that made room for others
         self.refused = 0  # memos that could not be understood, or did not fit what came with them
+        self.onward: list[tuple[Job, dict[Any, Any]]] = []  # requests that go on, and how: for whoever sends them
         self._fates = fates
         self._generations: dict[str, frozenset[str]] = {}  # of the workers that were in a pool last
         self._deserted: dict[str, None] = {}  # pools whose workers have all gone, first those where that is longest ago
@@ -76,7 +81,7 @@ class Remembered:
         arming: dict[Any, list[Dialog]],
         tally: array[int] | None = None,
     ) -> list[Job]:
-        """Do as `Recall.say` for requests that a pool is to have."""
+        """Do as `Recall.say` for requests that a pool is to have; those that go on come to `onward`."""
         recall = self.pools.get(pool)
         if recall is None:
             return jobs
@@ -87,7 +92,10 @@ class Remembered:
         if rest is not jobs:
             replied, dropped = recall.replied - replied, recall.dropped - dropped
             self._fates.replied += replied
-            self._fates.remembered += replied + dropped
+            self._fates.remembered += replied + dropped + len(recall.onward)
+            if recall.onward:
+                self.onward += [(job, _words(packed)) for job, packed in recall.onward]
+                recall.onward = []
             if dropped:
                 self._fates.drop("handler", dropped)
         if recall.moved_bytes:
@@ -263,11 +271,23 @@ class Remembered:
         }
 
 
+@lru_cache(maxsize=512)
+def _words(packed: bytes) -> dict[Any, Any]:
+    words: dict[Any, Any] = msgpack.unpackb(packed, use_list=False)
+    return words
+
+
 def _decision(job: Job, answer: Answer, memo: Memo, now: float) -> bytes:
     """Return the decision that an answer holds; raise ValueError unless it would give the same answer again."""
     expires = now + memo.seconds
     if answer is None:
         return pack_decision(expires, b"", b"")
+    if isinstance(answer, dict):
+        read_forward(answer)
+        words: bytes = msgpack.packb(answer)
+        if len(words) > MAX_REPLY:
+            raise ValueError(f"its decision has more than {MAX_REPLY} bytes")
+        return pack_onward(expires, words)
     if type(answer) is not bytes or not match_status_line(answer):
         raise ValueError("the answer is not one reply")
     line, tail = answer[: answer.index(b"\r\n")], answer[-memo.tail :] if memo.tail else b""

@@ -60,16 +60,14 @@ class Keeping:
             self._tell(request, why)
             return answer
         self._in_vain.pop(request.handler, None)
-        return Kept(answer, pack_memo(Memo(float(seconds), fields_of(watch), 0 if answer is None else tail)))
+        return Kept(answer, pack_memo(Memo(float(seconds), fields_of(watch), tail if isinstance(answer, bytes) else 0)))
 
     def why_unfit(self, request: WatchingRequest, decision: object, answer: Answer) -> str:
         """Return why a decision is good for no other request, in words; "" where it is."""
         watch = request.watch
         if watch.unfit:
             return watch.unfit
-        if type(decision) is Forward:
-            return "it lets the request go on"
-        if decision is not DROP and (not isinstance(decision, Reply) or isinstance(answer, tuple)):
+        if decision is not DROP and (not isinstance(decision, Reply | Forward) or isinstance(answer, tuple)):
             return "it is several replies, or closes the connection"
         fields = fields_of(watch)
         if len(fields) > MAX_FIELDS or sum(map(len, fields)) > MAX_NAMES:
