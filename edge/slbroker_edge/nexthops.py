@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.errors import ConfigError
+from slbroker.filewatch import Watch
 from slbroker.proxy.groups import read_groups
 from slbroker.proxy.locate import is_numeric
 from slbroker.proxy.nexthop import Group
@@ -48,6 +50,7 @@ class NextHops:
         is missing that looks them up.
         """
         self.file = settings.file
+        self.watch = Watch((settings.file,) if settings.file is not None else (), time.monotonic())
         self._said = tuple(said)
         self._settings = settings
         self._on_turn = on_turn
@@ -80,6 +83,7 @@ class NextHops:
         """Read the list again. Raises ConfigError, and all stays as it was."""
         if self.file is None:
             return
+        self.watch.look()
         groups = self._read()
         if not all(is_numeric(hop.host) for hop in self._hops(groups)):
             self._load_resolver()

@@ -117,7 +117,8 @@ def test_udp_in_tcp_out_and_back(stack: ExitStack, start_slbroker: Start, tmp_pa
     server = StreamServer(stack)
     site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tcp")
     assert [site.call() for _ in range(20)] == ["SIP/2.0 200 OK"] * 20
-    assert site.connections() == {"open": 1, "accepted": 0, "dialled": 1, "refused": 0, "closed": {}}
+    found = site.connections()
+    assert (found["open"], found["accepted"], found["dialled"], found["closed"]) == (1, 0, 1, {})
     via = server.requests[0].split(b"\r\n")[1]
     own = server.connections[0].getpeername()[1]  # nothing listens on TCP here: it is the connection's own address
     assert via.startswith(b"Via: SIP/2.0/TCP 127.0.0.1:%d;branch=z9hG4bK" % own)

@@ -139,7 +139,7 @@ class Peer:
 
 
 def name_of(edge: EdgeService, number: int = 0) -> str:
-    return edge._listeners[number].name
+    return edge._sockets._listeners[number].name
 
 
 async def figures_of(bus: BusAddress) -> list[dict[str, Any]]:
