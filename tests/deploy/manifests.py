@@ -51,7 +51,8 @@ def identity(manifest: Manifest) -> tuple[str, str, str]:
 def merge(old: Any, new: Any) -> Any:
     """Return a strategic merge: maps by key, lists of named things by name."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: merge(old.get(key), value) for key, value in new.items()}}
+        merged = {**old, **{key: merge(old.get(key), value) for key, value in new.items()}}
+        return {key: value for key, value in merged.items() if value is not None}
     if isinstance(old, list) and isinstance(new, list) and all("name" in each for each in (*old, *new)):
         by_name = {each["name"]: each for each in old}
         for each in new:
@@ -159,8 +160,8 @@ def containers(manifest: Manifest) -> list[Manifest]:
     return found
 
 
-def environment(manifest: Manifest) -> dict[str, str]:
-    return {each["name"]: each.get("value", "") for each in containers(manifest)[0]["env"]}
+def environment(container: Manifest) -> dict[str, str]:
+    return {each["name"]: each.get("value", "") for each in container["env"]}
 
 
 def workload(manifests: list[Manifest], name: str) -> Manifest:
@@ -177,6 +178,8 @@ def amount(quantity: str) -> float:
 
 def selectors(manifest: Manifest) -> Iterator[dict[str, str]]:
     """Yield what a manifest selects pods by, wherever it does."""
+    if manifest["kind"] in ("ServiceMonitor", "HorizontalPodAutoscaler"):  # services, and series of a metric
+        return
     if manifest["kind"] == "Service":
         yield manifest["spec"]["selector"]
     for where, value in maps(manifest):
