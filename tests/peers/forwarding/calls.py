@@ -72,19 +72,20 @@ class Outcome:
 class Sides:
     """Callees that wait, one for each ladder, at ports of their own; then callers, all at once.
 
-    Each makes so many `calls`, for `seconds` at most. `answered` is False where no callee is to hear of them.
+    Each makes so many `calls`, for `seconds` at most. `answered` is False where no callee is to hear of them; `ports`
+    are the callees', where these have them already.
     """
 
     def __init__(
         self, start: Start, folder: Path, far: End, calls: int, ladders: Mapping[str, str] = LADDERS,
-        *, seconds: float = 15, answered: bool = True,
+        *, seconds: float = 15, answered: bool = True, ports: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
         self._start = start
         self._folder = folder
         self._calls = calls
         self._seconds = seconds
         self._files = {user: Ladder(text, user).write(folder) for user, text in ladders.items()}
-        self.ports = {user: free_udp_port(far.host) for user in ladders}
+        self.ports = dict(ports or {user: free_udp_port(far.host) for user in ladders})
         there = self.ports if answered else {}
         self._callees = {user: self._run(user, CALLEE, far, port) for user, port in there.items()}
         self._callers: dict[str, Process] = {}

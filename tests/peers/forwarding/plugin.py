@@ -21,6 +21,11 @@ def premium(request):
     return request.reply(403, "Forbidden")
 
 
+@app.on("OPTIONS", user="bob")
+def alive(request):
+    return request.reply(200)
+
+
 @app.otherwise
 def on(request):
     return request.forward(HOPS.get(request.uri.user, ""))
