@@ -17,7 +17,6 @@ from slbroker.bus.packing import LONG
 from slbroker.bus.packing import as_words as words_of
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
-from slbroker.counting import Spread
 from slbroker.plugin.responder import Responder
 from slbroker.service import DRAIN_MARGIN, BusService, unique_name
 from slbroker_handlers.calls import Calls
@@ -27,6 +26,7 @@ from slbroker_handlers.keys import Keys
 from slbroker_handlers.link import Link
 from slbroker_handlers.pace import Pace
 from slbroker_handlers.recorded import Recorded
+from slbroker_handlers.spent import Spent
 from slbroker_handlers.tenure import Tenure
 from slbroker_handlers.trackrecord import Stopwatch, TrackRecord
 from slbroker_handlers.turns import HOLD_REPLIES, LONG_TURN, Turns
@@ -91,7 +91,7 @@ class Worker(BusService):
         super().__init__(TICK, pauses=Pauses(logging.DEBUG), clock=lambda: time.monotonic())
         self._pace = Pace(settings.credit)
         self._track_record = TrackRecord()
-        self._spent = Spread()  # seconds that requests took, those that await something left out
+        self._spent = Spent()
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
@@ -268,21 +268,10 @@ class Worker(BusService):
         """
         watch.slow += begun
         self._track_record.note(done + begun, seconds, watch)
-        if watch.times:
-            self._note_times(done, seconds, watch)
-        elif done:
-            self._spent.note(seconds / done, done)
+        self._spent.take(done, seconds, watch.times)
         if watch.slow:
             self._tell_record()
         watch.clear()
-
-    def _note_times(self, done: int, seconds: float, watch: Stopwatch) -> None:
-        """Count how long requests took: each that was long by itself, the others of a turn as long as their mean."""
-        short = done - len(watch.times)
-        for time_of_one in watch.times:
-            self._spent.note(time_of_one)
-        if short > 0:
-            self._spent.note(max(0.0, seconds - sum(watch.times)) / short, short)
 
     def figures(self) -> dict[str, Any]:
         """Return what statistics say of this worker."""

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from slbroker.bus.address import BusAddress
 from slbroker.commands import options
+from slbroker.commands.describe import describe
 from slbroker.errors import Exit
 from slbroker.option import Number, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, client_security
 from slbroker.settings.edge import EdgeSettings
+from slbroker.settings.monitor import MonitorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from slbroker.query import Survey
 
-_WIDTH: Final = 24  # of a counter's name
-# Tables among the figures, and what their rows are called: "dropped: keepalive".
-_TABLES: Final = {
-    "dropped": "dropped:", "connections": "connections", "closed": "closed:", "shadow": "shadow",
-    "memory": "memory", "replies": "replies", "replies dropped": "replies dropped:",
-}  # fmt: skip
+TELLING: Final = 0.3  # seconds that workers have to tell their figures when nobody had asked before
 
 
 # fmt: off
@@ -33,7 +33,10 @@ class StatsSettings:
     bus: BusAddress = also(EdgeSettings, "bus")
     security: BusSecurity | None = part(BusSecurity, client_security, without=("clients",))
     timeout: float = option("--timeout", Number(0.01, 3600, "s"), default=5.0, help="Seconds to wait for an answer.")
-    as_json: bool = option("--json", bool, default=False, param="as_json", help="As JSON.")
+    as_json: bool = option("--json", bool, default=False, param="as_json",
+        help="As JSON, with all that there is; with --watch a line each time.")
+    watch: bool = option("--watch", bool, default=False, help="Again and again, with what has changed; Ctrl-C ends it.")
+    interval: float = also(MonitorSettings, "interval")
 # fmt: on
 
 
@@ -43,19 +46,37 @@ def stats(settings: StatsSettings) -> int:
 
     Fails when the counters of a process do not add up: every message received has one fate, or is in flight.
     """
-    from slbroker.query import survey
+    if not settings.watch:
+        return _show(settings, {})
+    import time
 
-    processes, silent = survey(settings.bus, settings.timeout, settings.security)
+    before: dict[str, Mapping[str, Any]] = {}
+    code: int = Exit.OK
+    with suppress(KeyboardInterrupt):  # that is how it ends
+        while True:
+            if not settings.as_json and sys.stdout.isatty():
+                click.clear()
+            code = _show(settings, before)
+            time.sleep(settings.interval)
+    return code
+
+
+def _show(settings: StatsSettings, before: dict[str, Mapping[str, Any]]) -> int:
+    """Show the figures once, and what has changed since `before`, which is brought up to date."""
+    processes, silent = _survey(settings)
     for address in silent:
         click.echo(f"slbroker: no answer from {address}", err=True)
     if settings.as_json:
         import json
 
-        click.echo(json.dumps({"edges": processes, "silent": [str(address) for address in silent]}, indent=2))
+        answer = {"edges": processes, "silent": [str(address) for address in silent]}
+        click.echo(json.dumps(answer, indent=None if settings.watch else 2))
     else:
         for figures in processes:
-            for line in describe(figures):
+            for line in describe(figures, before.get(figures["name"])):
                 click.echo(line)
+    before.clear()
+    before.update((figures["name"], figures) for figures in processes)
     wrong = [
         figures for figures in processes if figures.get("unaccounted") or figures.get("replies", {}).get("unaccounted")
     ]
@@ -64,34 +85,15 @@ def stats(settings: StatsSettings) -> int:
     return Exit.FAILURE if wrong else Exit.OK
 
 
-def describe(figures: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines that show the figures of one process."""
-    yield f"{figures.get('kind', 'edge')} {figures['name']}"
-    for name, value in figures.items():
-        if name in _TABLES:
-            yield from _describe_table(name, value)
-        elif name not in ("name", "kind", "pools", "edges", "workers", "groups"):
-            yield f"  {name:<{_WIDTH}} {value}"
-    for name, pool in figures.get("pools", {}).items():
-        yield f"  pool {name}: {pool['workers']} workers, {pool['open']} open, {pool['waiting']} waiting"
-    for group, members in figures.get("groups", {}).items():
-        for member in members:
-            yield f"  group {group} {_words(member)}"
-    for edge in figures.get("edges", ()):
-        yield f"  edge {_words(edge)}"
-    for worker in figures.get("workers", ()):
-        yield f"  worker {_words(worker)}"
+def _survey(settings: StatsSettings) -> Survey:
+    """Ask; and once more where that had workers tell their own figures, which nobody waits for."""
+    import time
 
+    from slbroker.query import survey
 
-def _describe_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
-    for what, value in table.items():
-        if isinstance(value, dict):
-            yield from _describe_table(f"{name} {what}" if f"{name} {what}" in _TABLES else what, value)
-        else:
-            yield f"  {f'{_TABLES.get(name, name)} {what}':<{_WIDTH}} {value}"
-
-
-def _words(row: Mapping[str, Any]) -> str:
-    """Return one row as words: its name, then the rest."""
-    words = {name: " ".join(value) if isinstance(value, list | tuple) else value for name, value in row.items()}
-    return f"{row['name']}: " + ", ".join(f"{name} {value}" for name, value in words.items() if name != "name")
+    found = survey(settings.bus, settings.timeout, settings.security)
+    rows = [row for figures in found.answers for row in figures.get("workers", ()) if not row.get("broker")]
+    if settings.watch or all("told" in row for row in rows):
+        return found
+    time.sleep(TELLING)
+    return survey(settings.bus, settings.timeout, settings.security)

@@ -72,6 +72,16 @@ class Family(NamedTuple):
     rows: list[Row]
 
 
+def within(found: Distribution, share: float) -> float:
+    """Return the bound below which at least that share of the values lie; math.inf where there is none, 0 for none."""
+    wanted, seen = share * sum(found.counts), 0
+    for bound, count in zip((*found.bounds, math.inf), found.counts, strict=True):
+        seen += count
+        if seen >= wanted:
+            return bound if seen else 0.0
+    return math.inf
+
+
 def fit(text: object) -> str:
     """Return a label's value as it may be shown: printable ASCII, and not long."""
     short = str(text)[:MAX_LABEL]
@@ -174,7 +184,7 @@ def spread(key: str, bounds: tuple[float, ...]) -> Callable[[Mapping[str, Any]],
     """Return what reads how something is spread (`slbroker.counting.Spread`)."""
 
     def read(figures: Mapping[str, Any]) -> Iterator[Row]:
-        found = _distribution(figures.get(key), bounds)
+        found = distribution(figures.get(key), bounds)
         if found is not None:
             yield (), found
 
@@ -186,14 +196,15 @@ def spreads(key: str, bounds: tuple[float, ...]) -> Callable[[Mapping[str, Any]]
 
     def read(figures: Mapping[str, Any]) -> Iterator[Row]:
         for name, told in mapping(figures.get(key)).items():
-            found = _distribution(told, bounds)
+            found = distribution(told, bounds)
             if found is not None:
                 yield (name,), found
 
     return read
 
 
-def _distribution(told: object, bounds: tuple[float, ...]) -> Distribution | None:
+def distribution(told: object, bounds: tuple[float, ...]) -> Distribution | None:
+    """Return what a process told of how something is spread, None for what is none."""
     counts, total = mapping(told).get("counts"), number(mapping(told).get("sum"))
     if not isinstance(counts, list | tuple) or len(counts) != len(bounds) + 1 or total is None:
         return None

@@ -58,7 +58,7 @@ class MonitorSettings:
         many=True)
     security: BusSecurity | None = part(BusSecurity, client_security, default=None, without=("clients",))
     interval: float = option("--interval", Number(0.1, 60, "s"), default=1.0,
-        help="Seconds between two times that figures are asked for, however many look.")
+        help="Seconds between two times that figures are asked for.")
     token: Path | None = option("--token-file", File(), default=None,
         help="File with a token of 16 characters or more, which who looks has to send: Authorization: Bearer TOKEN.",
         example="monitor.token")

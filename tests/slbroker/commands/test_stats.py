@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from slbroker.bus.address import parse_bus_address
-from slbroker.commands.stats import describe, stats
+from slbroker.commands.describe import describe
+from slbroker.commands.stats import stats
 from slbroker.errors import Exit
 from slbroker.query import Survey
 from slbroker.stats import Fates
