@@ -12,7 +12,7 @@ has gone.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from slbroker.errors import ConfigError, Drop, EnvelopeError, NoWhere, Reject, Unreachable
@@ -170,12 +170,10 @@ class Forwarding:
 
     def order_of(self, words: dict[Any, Any]) -> Order:
         """Return the order that a worker's decision says. Raises EnvelopeError for what cannot be."""
-        decision = read_forward(words)
         try:
-            decided = read_where(decision.to)
-        except ConfigError as error:
-            raise EnvelopeError(str(error)) from None
-        return Order(decided, None, decision.edits, decision.record_route, decision.path)
+            return _order_of(tuple(words.items()))
+        except TypeError:  # what has no hash is a key that we do not know, or no word at all
+            return _read_order(words)
 
     def goes_on(self, routed: NextHop | Group | None) -> bool:
         """Return whether requests go on that match a route with this hop, or whose handlers say no more than that."""
@@ -448,6 +446,20 @@ class Forwarding:
     def figures(self) -> dict[str, object]:
         """Return what became of replies, and what is on its way."""
         return self.replies.figures()
+
+
+@lru_cache(maxsize=512)
+def _order_of(words: tuple[tuple[Any, Any], ...]) -> Order:
+    return _read_order(dict(words))
+
+
+def _read_order(words: dict[Any, Any]) -> Order:
+    decision = read_forward(words)
+    try:
+        decided = read_where(decision.to)
+    except ConfigError as error:
+        raise EnvelopeError(str(error)) from None
+    return Order(decided, None, decision.edits, decision.record_route, decision.path)
 
 
 def _may_be_tcp(where: NextHop | Group, candidate: Candidate) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from slbroker.errors import ConfigError
@@ -25,14 +26,21 @@ def going_on(
     """Return the decision that a request goes on; raise ValueError for what cannot be."""
     if type(to) is not str:
         raise ValueError(f"a next hop is text such as 'sip:10.0.0.5:5060', not {to!r:.80}")
-    if to:
-        check_next_hop(to)
     for name, flag in (("record_route", record_route), ("path", path)):
         if flag is not None and type(flag) is not bool:
             raise ValueError(f"{name}={flag!r:.80} is neither True, False nor None")
+    plain = _plain(to, record_route, path)
     if uri is None and not (remove or replace or add):
-        return Forward(to, None, record_route, path)
-    return Forward(to, changes(uri, remove, replace, add), record_route, path)
+        return plain
+    return plain._replace(edits=changes(uri, remove, replace, add))
+
+
+@lru_cache(maxsize=1_024)
+def _plain(to: str, record_route: bool | None, path: bool | None) -> Forward:
+    """Return the decision that a request goes on as it is; raise ValueError for what is no next hop."""
+    if to:
+        check_next_hop(to)
+    return Forward(to, None, record_route, path)
 
 
 def changes(uri: str | Uri | None, remove: Words, replace: Headers | None, add: Headers | None) -> Edits | None:

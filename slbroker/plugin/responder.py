@@ -107,7 +107,7 @@ class Responder:
             if type(decision) is Reply and self._is_plain and item.method not in _LOOKED_AT:
                 rest = tail(decision.extra, decision.body) if decision.extra or decision.body else NO_BODY
                 return item.reply(decision.line, rest, self._mac)
-            if isinstance(decision, Awaitable):
+            if type(decision) is not Forward and isinstance(decision, Awaitable):
                 item.keep()
                 return self._await(request, decision, self._finish)
             return self._finish(request, decision)
