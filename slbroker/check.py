@@ -15,7 +15,8 @@ from slbroker import keys, twins
 from slbroker.bus import curve
 from slbroker.bus.sockets import OLDEST_LIBZMQ
 from slbroker.errors import ConfigError
-from slbroker.tls import try_to_read
+from slbroker.groupfile import load_groups
+from slbroker.tls import client_context, try_to_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,8 @@ def looks(load: Callable[[str], str], bind: Callable[..., str]) -> Mapping[str, 
         "broker-key": lambda path, _: _describe_server(path),
         "record": lambda path, _: _check_folder(path),
         "rules": lambda path, _: _check_rules(path),
+        "groups": lambda path, _: _check_groups(path),
+        "next-hop-ca": lambda path, _: _check_signers(path),
     }
 
 
@@ -69,6 +72,17 @@ def _check_folder(path: Path) -> str:
     if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ConfigError(f"{path} cannot be written")
     return f"{path} can be written"
+
+
+def _check_groups(path: Path) -> str:
+    groups = load_groups(path)
+    found = ", ".join(f"group {number} with {len(members)}" for number, members in groups.items())
+    return f"{path} can be read: {found or 'no group'}"
+
+
+def _check_signers(path: Path) -> str:
+    client_context(path)
+    return f"{path} can be read"
 
 
 def _check_rules(path: Path) -> str:

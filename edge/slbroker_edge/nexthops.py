@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.errors import ConfigError
 from slbroker.filewatch import Watch
-from slbroker.proxy.groups import read_groups
+from slbroker.groupfile import load_groups
 from slbroker.proxy.locate import is_numeric
 from slbroker.proxy.nexthop import Group
 from slbroker_edge.destinations import Destinations
@@ -19,7 +19,6 @@ from slbroker_edge.pinger import Pinger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from slbroker.proxy.groups import Destination
     from slbroker.proxy.locate import Query
@@ -66,7 +65,7 @@ class NextHops:
             self._load_resolver()
 
     def _read(self) -> dict[int, list[Destination]]:
-        groups = read_list(self.file) if self.file is not None else {}
+        groups = load_groups(self.file) if self.file is not None else {}
         for hop in self._said:
             if isinstance(hop, Group) and hop.number not in groups:
                 where = (
@@ -120,17 +119,6 @@ class NextHops:
         """Await no more answers."""
         if self._resolver is not None:
             self._resolver.close()
-
-
-def read_list(path: Path) -> dict[int, list[Destination]]:
-    """Return the groups of a file. Raises ConfigError."""
-    try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"list of groups {path}: it is no text in UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"list of groups {path}: {error.strerror}") from error
-    return read_groups(text, str(path))
 
 
 def _words(groups: dict[int, list[Destination]]) -> str:

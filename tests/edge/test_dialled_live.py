@@ -116,12 +116,26 @@ def stack() -> Iterator[ExitStack]:
 def test_udp_in_tcp_out_and_back(stack: ExitStack, start_slbroker: Start, tmp_path: Path) -> None:
     server = StreamServer(stack)
     site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tcp")
-    assert [site.call() for _ in range(20)] == ["SIP/2.0 200 OK"] * 20
+    for _ in range(50):  # before the connection stands
+        site.send()
+    until(lambda: len(server.requests) == 50, what="50 requests")
+    assert [line for one in server.requests for line in one.split(b"\r\n") if line.startswith(b"Call-ID")] == [
+        b"Call-ID: call%d" % number for number in range(1, 51)
+    ]
+    assert [site.caller.recv(65_535)[:12] for _ in range(50)] == [b"SIP/2.0 200 "] * 50
     found = site.connections()
     assert (found["open"], found["accepted"], found["dialled"], found["closed"]) == (1, 0, 1, {})
     via = server.requests[0].split(b"\r\n")[1]
     own = server.connections[0].getpeername()[1]  # nothing listens on TCP here: it is the connection's own address
     assert via.startswith(b"Via: SIP/2.0/TCP 127.0.0.1:%d;branch=z9hG4bK" % own)
+    # The server asks by the same connection, for what would come back to itself: a loop, and answered so.
+    server.connections[0].sendall(request("OPTIONS", via="SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKback"))
+    until(lambda: any(one.startswith(b"SIP/2.0 482 ") for one in server.requests), what="an answer")
+    for number in range(1, 3):  # when it hangs up, the connection is dialled anew
+        server.hang_up()
+        until(lambda: site.connections()["closed"] == {"peer": number}, what="the end")  # noqa: B023
+        assert site.call() == "SIP/2.0 200 OK"
+    assert site.connections()["dialled"] == 3
 
 
 def test_our_via_names_what_listens(stack: ExitStack, start_slbroker: Start, tmp_path: Path) -> None:
@@ -137,32 +151,6 @@ def test_ipv6(stack: ExitStack, start_slbroker: Start, tmp_path: Path) -> None:
     server = StreamServer(stack, host="::1")
     site = Site(stack, start_slbroker, tmp_path, f"sip:[::1]:{server.port};transport=tcp")
     assert site.call() == "SIP/2.0 200 OK"
-
-
-def test_what_is_sent_before_the_connection_stands_goes_in_order(
-    stack: ExitStack, start_slbroker: Start, tmp_path: Path
-) -> None:
-    server = StreamServer(stack)
-    site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tcp")
-    for _ in range(50):
-        site.send()
-    until(lambda: len(server.requests) == 50, what="50 requests")
-    assert [line for one in server.requests for line in one.split(b"\r\n") if line.startswith(b"Call-ID")] == [
-        b"Call-ID: call%d" % number for number in range(1, 51)
-    ]
-    assert site.connections()["dialled"] == 1
-
-
-def test_a_connection_that_the_server_closes_is_dialled_anew(
-    stack: ExitStack, start_slbroker: Start, tmp_path: Path
-) -> None:
-    server = StreamServer(stack)
-    site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tcp")
-    for number in range(1, 4):
-        assert site.call() == "SIP/2.0 200 OK"
-        server.hang_up()
-        until(lambda: site.connections()["closed"] == {"peer": number}, what="the end")  # noqa: B023
-    assert site.connections()["dialled"] == 3
 
 
 def test_who_refuses_connections_is_told_of_and_the_request_answered(
@@ -261,12 +249,3 @@ def test_a_server_that_takes_no_connection_up_holds_requests_for_a_while_only(
         site.send()
     site.edge.process.wait_for("no connection within 4 s", 15)
     until(lambda: site.connections()["closed"] == {"dial": 1}, what="the end")
-
-
-def test_requests_come_by_a_dialled_connection_too(stack: ExitStack, start_slbroker: Start, tmp_path: Path) -> None:
-    """Here it is asked for what it is to send on to itself: a loop, and answered so."""
-    server = StreamServer(stack)
-    site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tcp")
-    site.call()
-    server.connections[0].sendall(request("OPTIONS", via="SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKback"))
-    until(lambda: any(one.startswith(b"SIP/2.0 482 ") for one in server.requests), what="an answer")

@@ -13,7 +13,7 @@ import pytest
 from tests.edge.test_dialled_live import Site, StreamServer
 from tests.peers.brokers import new_keys
 from tests.support.dnsserver import DnsServer
-from tests.support.processes import child_environment, run_slbroker
+from tests.support.processes import call_slbroker, child_environment
 from tests.support.servers import Server
 from tests.support.timing import until, within
 
@@ -142,7 +142,7 @@ def test_a_name_in_a_list_of_groups_is_looked_up_and_pinged(
 
 
 def test_an_unknown_resolver_is_told(tmp_path: Path) -> None:
-    done = run_slbroker("edge", "--keys", str(new_keys(tmp_path)), "--resolver", "dns.example.com")
+    done = call_slbroker("edge", "--keys", str(new_keys(tmp_path)), "--resolver", "dns.example.com")
     assert done.wait() == 3
     assert "write the address of a DNS server" in done.log
 

@@ -28,6 +28,7 @@ MAX_DIALLED: Final = 1_024  # of one process at once: strangers may choose hosts
 # since what has waited for the connection is lost.
 REST: Final = 2.0
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about the same place
+SAY_MORE: Final = 1.0  # ... and about any: phones whose connections are gone are places, too
 
 Key: TypeAlias = tuple[str, str, int, str, str]  # transport, host, port, whom a certificate is for, our own address
 
@@ -52,6 +53,7 @@ class Pool:
         self._open: dict[Key, Connection] = {}
         self._silent_until: dict[Key, float] = {}
         self._resting: dict[Key, float] = {}
+        self._next_line = 0.0
 
     def connection(self, candidate: Candidate, address: Address, now: float) -> Connection | None:
         """Return a connection to a place, one that stands or is on its way; None where none can be had."""
@@ -107,8 +109,9 @@ class Pool:
         self._failed(candidate, now, why)
 
     def _say(self, key: Key, now: float, why: str) -> None:
-        if now < self._silent_until.get(key, 0.0):
+        if now < max(self._silent_until.get(key, 0.0), self._next_line):
             return
+        self._next_line = now + SAY_MORE
         if len(self._silent_until) >= MAX_DIALLED:
             self._silent_until.clear()
         self._silent_until[key] = now + SAY_AGAIN

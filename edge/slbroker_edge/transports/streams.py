@@ -161,10 +161,14 @@ class Streams:
         Peers connect to it when this one is gone. Where nothing listens on that transport it is the connection's own.
         """
         host, port = sock.getsockname()[:2]
-        for listener, advertised, listens in self._listening:
+        mine = [one for one in self._listening if one[2] == transport and one[0].family == sock.family]
+        for listener, advertised, _ in mine:
+            if is_everywhere(listener) or listener.getsockname()[0] == host:
+                return name_of(transport, host, listener.getsockname()[1], advertised)
+        for listener, advertised, _ in mine:  # the routes have it leave from another address of ours
             at, its_port = listener.getsockname()[:2]
-            if listens == transport and listener.family == sock.family and (is_everywhere(listener) or at == host):
-                return name_of(transport, host, its_port, advertised)
+            if ipaddress.ip_address(at).is_loopback == ipaddress.ip_address(host).is_loopback:
+                return name_of(transport, at, its_port, advertised)
         return name_of(transport, host, port)
 
     def _add(self, connection: Connection, events: int = READ) -> None:
