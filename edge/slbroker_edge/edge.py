@@ -371,7 +371,8 @@ class Edge:
     def _may_answer(self, job: Job) -> bool:
         """Return whether a request that has no hop left may be answered here by who is there (RFC 3261 16.3 step 3)."""
         has_workers = bool(self.dispatcher.pools[DEFAULT_POOL].accounts)
-        return has_workers and job.last_worker is None and job.reading.method in (b"OPTIONS", b"REGISTER")
+        is_fresh = job.choice.hop is not None  # a route has kept it from workers; else it may come from their queue
+        return has_workers and is_fresh and job.reading.method in (b"OPTIONS", b"REGISTER")
 
     # An answer comes back ---------------------------------------------------------------------------------------
 

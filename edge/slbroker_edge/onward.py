@@ -30,7 +30,7 @@ from slbroker.proxy.plain import Lane, Plain
 from slbroker.proxy.returns import Arrival
 from slbroker.sip.parser import parse
 from slbroker.sip.slerrors import SlError, error_text
-from slbroker.sip.uri import parse_uri
+from slbroker.sip.uri import parse_uri, plain_host
 from slbroker.stats import Replies
 from slbroker_edge.destinations import Candidate
 from slbroker_edge.reader import is_answerable
@@ -210,6 +210,8 @@ class Forwarding:
             message = parse(data, self.checks)
             onward = self._forwarder.receive(data, message, Arrival(source, listener.connection))
             way = self._way_of_flow(onward.flow, listener, now) if onward.flow else None
+            if way is None and onward.flow is not None and order.decided is Said.USUAL:
+                raise Reject(430, "Flow Failed")  # RFC 5626 5.3.1: whoever else gets it is not who is meant
             where = None if way else self._where(onward, order)
         except (Reject, Drop) as error:
             end(error)
@@ -342,8 +344,10 @@ class Forwarding:
         hop = order.routed or self._settings.hop
         if hop is not None:
             return hop
-        if any(matches(target.host.lower()) for matches in self._domains):
-            return next_hop_of(target)
+        if self._domains and target.scheme in ("sip", "sips"):
+            leads = next_hop_of(target)  # by maddr, where there is one: that is who would get it
+            if any(matches(plain_host(leads.host)) for matches in self._domains):
+                return leads
         raise NoWhere(*error_text(SlError.E_UNSPEC))
 
     def _go(

@@ -240,7 +240,7 @@ cdef class Plain:
         if length >= 0:
             body = length
         flow = self.opened(token, branch, call_id, tag, cseq, method)
-        if flow is None:
+        if flow is None or (length < 0 and flow[:1] != b"u"):  # a stream needs a length, which is put in
             return None
         end = line + 2 + body
         line = PyBytes_AS_STRING(data)

@@ -19,6 +19,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from slbroker.errors import Drop, Reject
+from slbroker.listen import STREAMS
 from slbroker.proxy.branch import BRANCH_LENGTH, PREFIX
 from slbroker.proxy.flow import framed, read_flow
 from slbroker.proxy.head import Head, flat, with_value
@@ -74,6 +75,8 @@ def backward(data: bytes, seals: Seals, edits: Edits | None = None, status: int 
         raise Drop("bad-reply") from None
     if edits is not None:
         edits.apply(head)
+    if flow.transport in STREAMS:
+        head.tell_length(body)
     return Backward(head.join(body), flow, number, cseq[2])
 
 

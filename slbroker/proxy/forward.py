@@ -145,7 +145,7 @@ class Onward:
             uri = uri if edits.uri is None else edits.uri
         head.lines[0] = b"%b %b SIP/2.0" % (message.method, uri)
         if hop.transport in STREAMS:
-            _tell_length(head, message.body)
+            head.tell_length(message.body)
         if add_path and message.method == b"REGISTER":
             line = path(self.forwarder.seals, self.arrival.source.listen, self.back)
             at = head.find(b"path")
@@ -203,13 +203,3 @@ def _count_hop(head: Head) -> None:
 def _one_less(line: bytes) -> bytes:
     digits = value_of(line)
     return with_value(line, b"%d" % (int(digits) - 1) if digits else b"70")
-
-
-def _tell_length(head: Head, body: bytes) -> None:
-    """Put a Content-Length in where there is none, for a stream (RFC 3261 18.3)."""
-    found = head.find_all(b"content-length")
-    if not found:
-        head.append(b"content-length", b"Content-Length: %d" % len(body))
-    for at in found:
-        if not value_of(head.lines[at]):  # which the parser takes for none
-            head.lines[at] = with_value(head.lines[at], b"%d" % len(body))

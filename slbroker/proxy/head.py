@@ -86,6 +86,15 @@ class Head:
         self.lines.append(line)
         self.names.append(name)
 
+    def tell_length(self, body: bytes) -> None:
+        """Put a Content-Length in where there is none, for a stream (RFC 3261 18.3)."""
+        found = self.find_all(b"content-length")
+        if not found:
+            self.append(b"content-length", b"Content-Length: %d" % len(body))
+        for at in found:
+            if not value_of(self.lines[at]):  # which the parser takes for none
+                self.lines[at] = with_value(self.lines[at], b"%d" % len(body))
+
     def delete(self, at: int) -> None:
         """Take a line away."""
         del self.lines[at], self.names[at]

@@ -9,6 +9,7 @@ from slbroker.errors import ConfigError
 from slbroker.option import Word, frozen, option
 from slbroker.proxy.names import OurNames
 from slbroker.proxy.nexthop import Group, NextHop, read_hop
+from slbroker.sip.uri import plain_host
 
 if TYPE_CHECKING:
     from slbroker.settings.dispatch import Policies
@@ -26,7 +27,7 @@ def read_domain(text: str) -> str:
     """Return a host, in which * stands for anything; raise ConfigError for what is none."""
     if not _match_domain(text):
         raise ConfigError(f"--forward-domains {text!r}: write hosts, one each time: example.com, *.example.com")
-    return text.lower()
+    return plain_host(text)
 
 
 # fmt: off

@@ -30,5 +30,6 @@ def passed_on(case: Case) -> bytes:
         (strict,) = headers(case.data, b"route")
         before = start.split(b" ")[1]
         start = start.replace(before, b"sip:127.0.0.1:5080")
-        head[head.index(strict)] = b"Route: <%b>" % before
+        head.remove(strict)
+        head.append(b"Route: <%b>" % before)
     return b"\r\n".join((start, *head[1:], b"", body_of(case.data)[:size]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.proxy.forward import Hop
 from slbroker_edge.onward import Way
+from slbroker_edge.reader import is_answerable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,9 +111,14 @@ def source_for(host: str, _when: int) -> str:
 
 @lru_cache(maxsize=MAX_WAYS)
 def address_of(host: str, port: int) -> Address | None:
-    """Return what the kernel calls a numeric address and port, in the form that `recvfrom` has; None for no such."""
+    """Return what the kernel calls a numeric address and port, in the form that `recvfrom` has.
+
+    None for no such, and for one that is not one peer's: nobody has us speak to whole networks.
+    """
     try:
+        if not is_answerable(host, port):
+            return None
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # UnicodeError among them
         return None
     return found[0][4]  # type: ignore[return-value]

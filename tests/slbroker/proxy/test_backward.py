@@ -248,6 +248,18 @@ def test_what_lies_behind_the_length_does_not_go_back() -> None:
 # Keys -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("length", [b"", b"Content-Length:\r\n", b"l: \r\n"])
+def test_a_reply_without_a_length_gets_one_for_a_stream(length: bytes) -> None:
+    """RFC 3261 18.3: over UDP it may be left out; a client at the end of a stream would wait for more for ever."""
+    data = SITE.receive(request("INVITE", via="SIP/2.0/TCP pc;branch=z9hG4bK1"), listen=TCP, connection=b"7f3c").to(HOP)
+    reply = reply_to(data, body=b"body").replace(b"Content-Length: 4\r\n", length)
+    back = SITE.backward(reply).data
+    assert re.search(rb"(?i)\r\n(?:Content-Length|l):\s*4\r\n", back)
+    assert back.endswith(b"\r\n\r\nbody")
+    over_udp = reply_to(SITE.forward(request("INVITE")), body=b"body").replace(b"Content-Length: 4\r\n", length)
+    assert SITE.backward(over_udp).data == over_udp.replace(vias(over_udp)[0] + b"\r\n", b"", 1)
+
+
 def test_a_reply_comes_back_through_an_edge_that_has_rotated_and_one_that_has_not_yet() -> None:
     rotated = RING.rotate(1_000.0)
     with_new = Site(ring=rotated, now=1_000.0).forward(request("INVITE"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slbroker.proxy.flow import read_flow
 from slbroker.proxy.forward import Hop
 from slbroker.sip.validate import USUAL, Checks
-from tests.support.forwarding import HOP, UDP, Site, reply_to, seals_of, unwrap, vias
+from tests.support.forwarding import HOP, TCP, UDP, Site, reply_to, seals_of, unwrap, vias
 from tests.support.sip import TYPICAL, request
 from tests.support.twins import KINDS, OPTIONS, load
 
@@ -225,6 +225,15 @@ def test_a_plain_reply_goes_back_as_by_the_long_way(data: bytes, plain: bool) ->
         flow = read_flow(back[1])
         assert flow is not None
         assert (flow.host, flow.port) == ("192.0.2.1", 5060)
+
+
+def test_a_reply_to_a_stream_without_a_length_takes_the_long_way() -> None:
+    """That puts one in; with one there is nothing to do."""
+    data = SITE.receive(request(via="SIP/2.0/TCP pc;branch=z9hG4bK1"), listen=TCP, connection=b"7f3c").to(HOP)
+    reply = reply_to(data, body=b"body")
+    compiled, _ = made("compiled")
+    assert compiled.reply(reply) == PURE.reply(reply) is not None
+    assert compiled.reply(reply.replace(b"Content-Length: 4\r\n", b"")) is None
 
 
 @given(st.data())
