@@ -174,6 +174,7 @@ def _look_at_script(script: str, beside: Mapping[str, object]) -> str:
         tuple(map(str, params if isinstance(params, list) else [params])),
         None if version is None else str(version),
         allow_missing=is_on(beside.get("kemi-allow-missing")),
+        relay=None if beside.get("kemi-relay") is None else str(beside["kemi-relay"]),
     )
     assert name is not None
     return _describe_script(name)

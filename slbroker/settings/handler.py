@@ -9,7 +9,7 @@ from urllib.parse import quote
 from slbroker.bus.address import BusAddress, default_bus
 from slbroker.bus.routes import read_pool
 from slbroker.errors import UsageError
-from slbroker.option import File, Number, Whole, Word, also, frozen, option, part
+from slbroker.option import File, Number, OneOf, Whole, Word, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, client_security
 from slbroker.settings.edge import EdgeSettings
 
@@ -36,6 +36,8 @@ class PluginChoice:
         metavar="5.6|5.7|5.8|6.0|6.1|6.2", example="5.6")
     allow_missing: bool = option("--kemi-allow-missing", bool, default=False,
         help="Run a script with calls that cannot work here: they answer as if they had failed.")
+    relay: str | None = option("--kemi-relay", OneOf({"stateless": "stateless"}), default=None, example="stateless",
+        help="Let KSR.tm.t_relay() and its like forward, without the transaction that Kamailio makes: docs/kemi.md.")
     remember: float | None = option("--kemi-remember", Number(0, 3600, "s"), default=None, example="5",
         help="Seconds for which edges say again what the script has decided, where it can be: docs/remember.md.")
 # fmt: on
@@ -43,14 +45,14 @@ class PluginChoice:
 
 def plugin_name(
     plugin: str | None, kemi: str | None, params: tuple[str, ...], version: str | None, *, allow_missing: bool,
-    remember: float | None = None,
+    relay: str | None = None, remember: float | None = None,
 ) -> str | None:  # fmt: skip
     """Return the plugin's name; that of a script has its settings behind it, for whoever loads it. None for none."""
     if kemi is None:
-        if params or version is not None or allow_missing or remember is not None:
+        if params or version is not None or allow_missing or relay is not None or remember is not None:
             raise UsageError(
-                "--kemi-param, --kemi-version, --kemi-allow-missing and --kemi-remember are for a script: name it with"
-                " --kemi"
+                "--kemi-param, --kemi-version, --kemi-allow-missing, --kemi-relay and --kemi-remember are for a script:"
+                " name it with --kemi"
             )
         return plugin
     if plugin is not None:
@@ -58,6 +60,7 @@ def plugin_name(
     words = [f"param={quote(param, safe='.=:>/;')}" for param in params]
     words += [f"version={quote(version)}"] if version is not None else []
     words += ["allow-missing=1"] if allow_missing else []
+    words += [f"relay={relay}"] if relay is not None else []
     words += [f"remember={remember:g}"] if remember is not None else []
     return f"{KEMI}{kemi}{'?' if words else ''}{'&'.join(words)}"
 

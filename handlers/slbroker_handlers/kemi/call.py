@@ -20,6 +20,7 @@ from slbroker_handlers.kemi.xavps import empty_lists
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from slbroker.plugin.onreply import ForwardedReply
     from slbroker.proxy.decision import Forward
     from slbroker.sip.credentials import Credentials
     from slbroker_handlers.kemi.memory import State
@@ -63,10 +64,39 @@ class Call:
     """
 
     __slots__ = (
-        "_by_name", "_passage", "_xavps", "avps", "branch_flags", "branch_notes", "branches", "changed", "checked",
-        "closes", "destination", "error", "flags", "forwarded", "has_transaction", "headers", "iterators",
-        "line_iterators", "message", "number", "on_reply", "replies", "reply_body", "reply_headers", "request",
-        "sanity", "script_flags", "source", "state", "uri", "xflags",
+        "_by_name",
+        "_passage",
+        "_xavps",
+        "avps",
+        "branch_flags",
+        "branch_notes",
+        "branches",
+        "changed",
+        "checked",
+        "closes",
+        "destination",
+        "error",
+        "flags",
+        "forwarded",
+        "has_transaction",
+        "headers",
+        "iterators",
+        "line_iterators",
+        "message",
+        "number",
+        "on_reply",
+        "reason",
+        "replies",
+        "reply_body",
+        "reply_headers",
+        "request",
+        "sanity",
+        "script_flags",
+        "source",
+        "state",
+        "status",
+        "uri",
+        "xflags",
     )  # fmt: skip
 
     def __init__(
@@ -84,12 +114,14 @@ class Call:
         self.reply_headers: tuple[tuple[str, str], ...] = ()
         self.reply_body = b""
         self.closes = False  # whether the connection is closed behind the replies made from now on
+        self.status = 0  # of a reply, which a script may look at in the place of a request
         self.forwarded: Forward | None = None  # the decision that the request goes on
 
     def look(self) -> None:
         """Read the request, and begin with nothing set."""
         self.message = self.request.message
         self.source = self.request.source
+        self.reason = ""  # of a reply
         self.number = self.state.requests
         self.headers: Sequence[bytes] = self._first_headers()
         self._by_name: dict[bytes, list[bytes]] | None = None
@@ -135,6 +167,11 @@ class Call:
     def method(self) -> str:
         """Return the method, "" where there is no request."""
         return text(self.request.item.method)
+
+    @property
+    def title(self) -> str:
+        """Return what there is, in a word or two, for a log line."""
+        return f"the reply {self.status} to {self.method}" if self.status else self.method or "no request"
 
     @property
     def local(self) -> Local:
@@ -223,8 +260,8 @@ class Call:
 
     def reply(self, status: int, reason: str, headers: list[tuple[str, str]] | None = None) -> int:
         """Send a reply with what the script has put aside for it; return 1, -1 where there is none to send."""
-        if self.request.item.method in UNANSWERED:
-            logger.error("a reply %d %s to %s cannot be sent", status, reason, self.method or "no request")
+        if self.request.item.method in UNANSWERED or self.status:
+            logger.error("a reply %d %s to %s cannot be sent", status, reason, self.title)
             return -1
         if not reason and self.state.release >= (6, 0):
             logger.error("a reply %d to %s has no reason, and cannot be sent", status, self.method)
@@ -259,6 +296,14 @@ class Call:
             return ALREADY_ANSWERED
         reply = self.request.reply_error(self.error)
         return self.reply(reply.status, reply.reason)
+
+
+def call_of_reply(state: State, reply: ForwardedReply) -> Call:
+    """Return the call in which a script looks at a reply on its way back: a message without a Request-URI."""
+    message = reply.message._replace(method=reply.method.encode(errors="surrogateescape"), uri=b"")
+    call = Call(state, Request(message, reply.source))
+    call.status, call.reason = reply.status, reply.reason
+    return call
 
 
 class FreshCall(Call):

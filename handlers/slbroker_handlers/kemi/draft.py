@@ -131,7 +131,10 @@ class Draft:
 class Passage:
     """What a script wants of one message that goes on."""
 
-    __slots__ = ("draft", "has_contact", "hops", "path", "rr_params", "to", "wants_record")
+    __slots__ = (
+        "draft", "has_contact", "hops", "is_branch", "is_dropped", "is_sent", "path", "routes", "rr_params", "status",
+        "to", "wants_record",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.draft = Draft()
@@ -140,7 +143,12 @@ class Passage:
         self.wants_record = False  # whether we put a Record-Route in, with rr_params
         self.rr_params = ""
         self.path = False  # whether we put a Path in
-        self.to = ""  # where it goes, once it does
+        self.to = ""  # where it goes, while it is sent
+        self.routes: dict[str, str] = {}  # what KSR.tm.t_on_branch and its like have set
+        self.is_branch = False  # whether the branch route runs
+        self.is_dropped = False  # whether a reply goes nowhere
+        self.is_sent = False  # ... but for what sl_forward_reply has sent
+        self.status: tuple[int, str] | None = None  # what a reply's status line says from now on
 
 
 # Lines ----------------------------------------------------------------------------------------------------------

@@ -37,7 +37,10 @@ _KINDS: Final[dict[str, type]] = {"int": int, "str": str}
 
 
 class Export(NamedTuple):
-    """A function of KSR. `partial` says what is not as in Kamailio, "" where all is."""
+    """A function of KSR. `partial` says what is not as in Kamailio, "" where all is.
+
+    One that `relays` works where --kemi-relay says so.
+    """
 
     module: str
     name: str
@@ -45,6 +48,7 @@ class Export(NamedTuple):
     result: str  # a key of FAILURES
     partial: str
     function: Callable[..., Xval]
+    relays: bool = False
 
     @property
     def title(self) -> str:
@@ -68,12 +72,18 @@ class Module:
     @overload
     def export(self, function: AnyFunction) -> AnyFunction: ...
     @overload
-    def export(self, *, partial: str = "", name: str = "") -> Callable[[AnyFunction], AnyFunction]: ...
-    def export(self, function: AnyFunction | None = None, *, partial: str = "", name: str = "") -> Any:
+    def export(
+        self, *, partial: str = "", name: str = "", relays: bool = False
+    ) -> Callable[[AnyFunction], AnyFunction]: ...
+    def export(
+        self, function: AnyFunction | None = None, *, partial: str = "", name: str = "", relays: bool = False
+    ) -> Any:
         """Declare a function of this module; `partial` says what differs from Kamailio's, `name` what `add` is told."""
 
         def declare(declared: AnyFunction) -> AnyFunction:
             self.add(name or declared.__name__, declared, partial=partial)
+            if relays:
+                self.let_relay(declared.__name__)
             return declared
 
         return declare if function is None else declare(function)
@@ -99,6 +109,12 @@ class Module:
             for letter, null in {"": None, "e": "", "w": NULL}.items():
                 form = _copied(function, says.format("None")) if null is None else _without_null(function, null, says)
                 self._keep(Export(self.name, name.format(letter), params, returned, partial, form))
+
+    def let_relay(self, *names: str) -> None:
+        """Say that functions work where --kemi-relay says so, and there alone."""
+        for name in names:
+            export = self.exports[name]
+            self.exports[name] = export._replace(relays=True, function=_only_relaying(export))
 
     def answer(self, answer: Xval, functions: dict[str, str], *, partial: str = "") -> None:
         """Declare functions, such as `append(text: str)`, that always answer the same; with what each would do."""
@@ -151,6 +167,20 @@ def _without_null(function: Callable[..., Xval], null: str, says: str) -> Callab
 
     read.__doc__ = says.format(f'"{null}"')
     return read
+
+
+def _only_relaying(export: Export) -> Callable[..., Xval]:
+    """Return a function that answers as one that cannot work, unless the script's t_relay forwards."""
+    function = export.function
+
+    def run(call: Call, *args: Any) -> Xval:
+        if call.state.relays:
+            return function(call, *args)
+        call.state.count_unsupported(export.title)
+        return FAILURES[export.result]
+
+    run.__doc__ = function.__doc__
+    return run
 
 
 def _make_answer(answer: Xval, says: str) -> Callable[..., Xval]:

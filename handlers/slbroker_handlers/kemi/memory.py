@@ -33,9 +33,11 @@ class State:
         date: Callable[[], float] = time.time,
         *,
         allow_missing: bool = False,
+        relays: bool = False,
     ) -> None:
         self.params = params or Params()
         self.allow_missing = allow_missing  # whether what no Kamailio has answers as if it had failed
+        self.relays = relays  # whether KSR.tm.t_relay forwards
         self.release = self.params.release
         self.now = now
         self.date = date
@@ -50,6 +52,7 @@ class State:
         self.requests = 0
         self.unsupported: Counter[str] = Counter()  # calls that cannot work here
         self.on_send: Callable[..., object] | None = None  # is told of a call whose request goes on
+        self.branch_route: Callable[[str], Callable[..., object] | None] = lambda _name: None  # a script's, by its name
         self._said: set[str] = set()
 
     def table(self, name: str) -> Table:

@@ -27,6 +27,8 @@ TEXTS: Final = {
     "app_python3.mod_init_function": "mod_init",
     "app_python3s.script_child_init": "script_child_init",
     "app_python3s.script_init": "script_init",
+    "kemi.onsend_route_callback": "ksr_onsend_route",
+    "kemi.reply_route_callback": "ksr_reply_route",
     "kemi.request_route_callback": "ksr_request_route",
     "siputils.options_accept": "*/*",
     "siputils.options_accept_encoding": "",
@@ -56,7 +58,7 @@ class Params:
 _CALLED: Final = (
     "kemi.request_route_callback", "app_python3.mod_init_function", "app_python3.child_init_method",
     "app_python3s.script_init", "app_python3s.script_child_init", "sl.event_callback_lres_sent",
-    "sl.event_callback_fl_ack",
+    "sl.event_callback_fl_ack", "kemi.reply_route_callback", "kemi.onsend_route_callback",
 )  # fmt: skip
 
 
@@ -70,6 +72,8 @@ class Names(NamedTuple):
     script_begin: str
     replied: str
     absorbed: str
+    came_back: str  # ksr_reply_route
+    sent: str  # ksr_onsend_route
 
     @classmethod
     def of(cls, params: Params) -> Names:
@@ -78,7 +82,7 @@ class Names(NamedTuple):
 
     def arguments(self) -> dict[str, int]:
         """Return how many arguments the methods get, besides self."""
-        return {self.route: 1, self.begin: 1, self.replied: 2, self.absorbed: 2}
+        return {self.route: 1, self.begin: 1, self.replied: 2, self.absorbed: 2, self.came_back: 1, self.sent: 1}
 
 
 def read_params(words: tuple[str, ...], release: Release = NEWEST) -> Params:

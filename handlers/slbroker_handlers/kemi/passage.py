@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.passing import check_next_hop
-from slbroker.proxy.decision import Forward
+from slbroker.plugin.reply import DROP, Drop, Reply
+from slbroker.proxy.decision import Amended, Forward
 from slbroker.proxy.edits import Edits
 from slbroker.proxy.nexthop import Said
 from slbroker_handlers.kemi.draft import check_name, read_lines
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 logger = script_logger(__name__)
 
 
+AS_PASSED: Final = "as the edge's --pass says"  # in place of a URI
+
 # Going on -------------------------------------------------------------------------------------------------------
 
 
@@ -29,26 +32,50 @@ def go_on(call: Call, uri: str = "") -> int:
 
     The edge is told when the route has ended; what is changed behind this changes nothing any more, as in Kamailio.
     """
-    to = uri or call.next_hop
+    to = "" if uri is AS_PASSED else uri or call.next_hop
     passage = call.passage
     try:
-        if not call.message.method:
-            raise ValueError("there is no request")
+        if not call.message.method or call.status:
+            raise ValueError("it is no request")
         if call.forwarded is not None:
             raise ValueError("it goes on already, once, since there are no branches here")
         _check_next_hop(to)
         call.forwarded = Forward(to, _edits(call, passage), passage.wants_record or None, passage.path or None)
     except ValueError as error:
-        logger.error("%s cannot go on to %.80r: %s", call.method or "a request", to, error)
+        logger.error("%s cannot go on to %.80r: %s", call.title, to, error)
         return -1
-    passage.to = to
     if call.state.on_send is not None:
+        passage.to = to
         call.state.on_send(call)
+        passage.to = ""
     return 1
 
 
+def restate(call: Call, status: int, reason: str) -> bool:
+    """Give a reply that goes back another status line; return whether that can be: within its class."""
+    try:
+        if not call.status:
+            raise ValueError("it is no reply")
+        if status // 100 != call.status // 100:
+            raise ValueError("a reply stays within its class")
+        call.passage.status = (status, Reply(status, reason or None).reason)
+    except ValueError as error:
+        logger.error("%s cannot become %d %.80r: %s", call.title, status, reason, error)
+        return False
+    return True
+
+
+def go_back(call: Call) -> Amended | Drop:
+    """Return what becomes of a reply that a script has looked at; raise ValueError for changes that cannot be."""
+    passage = call.passage
+    if passage.is_dropped and not passage.is_sent:
+        return DROP
+    status, reason = passage.status or (0, "")
+    return Amended(status, reason, _edits(call, passage))
+
+
 def _check_next_hop(to: str) -> None:
-    if to != Said.TARGET.value and not to.startswith("group:"):
+    if to not in (Said.TARGET.value, Said.USUAL.value) and not to.startswith("group:"):
         parts = split_uri(to)
         if parts is None or parts.scheme not in ("sip", "sips"):
             raise ValueError("it is no SIP URI")

@@ -26,25 +26,28 @@ from slbroker.plugin.watched import WatchingRequest
 from slbroker.settings.handler import KEMI
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.beforekemi import ROUTER_UNTIL, LegacyMessage, install_router
-from slbroker_handlers.kemi.call import MIN_FINAL, Call, active, begin, begin_call, end, stand_by
+from slbroker_handlers.kemi.call import MIN_FINAL, Call, active, begin, begin_call, call_of_reply, end, stand_by
 from slbroker_handlers.kemi.check.childinit import does_more_than_log
-from slbroker_handlers.kemi.check.mentions import find_helpers, find_uses
+from slbroker_handlers.kemi.check.mentions import branch_routes, find_helpers, find_uses
 from slbroker_handlers.kemi.check.mistakes import find_legacy, find_slips
 from slbroker_handlers.kemi.check.report import Report, make_entry, make_report
 from slbroker_handlers.kemi.memory import State
 from slbroker_handlers.kemi.params import Names, Params, read_params
+from slbroker_handlers.kemi.passage import go_back
 from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
 from slbroker_handlers.kemi.watchedcall import begin_watched
 
 if TYPE_CHECKING:
     from slbroker.plugin import Decision
+    from slbroker.plugin.onreply import ForwardedReply
     from slbroker.plugin.reply import Drop
-    from slbroker.proxy.decision import Forward
+    from slbroker.proxy.decision import Amended, Forward
 
 logger = logging.getLogger(__name__)
 
 FIRST_RANK: Final = 1  # the first SIP worker's, in Kamailio
 LOCAL_RESPONSE: Final = "sl:local-response"
+STATELESS: Final = "stateless"  # what --kemi-relay says
 # A request's route, and what is told of an event; both run with their request as the current one.
 Routine: TypeAlias = Callable[[Call], object]
 
@@ -59,6 +62,7 @@ class ScriptName(NamedTuple):
     path: Path
     params: Params
     allow_missing: bool
+    relays: bool = False  # whether t_relay forwards
     remember: float | None = None  # seconds that its decisions are good for
 
 
@@ -66,13 +70,17 @@ def read_name(name: str) -> ScriptName:
     """Return what a plugin's name says; raises ConfigError."""
     where, _, query = name.removeprefix(KEMI).partition("?")
     settings = parse_qsl(query, keep_blank_values=True)
-    unknown = [key for key, _ in settings if key not in ("param", "version", "allow-missing", "remember")]
+    unknown = [key for key, _ in settings if key not in ("param", "version", "allow-missing", "relay", "remember")]
     if unknown:
         raise ConfigError(f"script {where}: there is no setting {unknown[0]}")
     version = next((value for key, value in reversed(settings) if key == "version"), name_release(NEWEST))
     params = read_params(tuple(value for key, value in settings if key == "param"), read_release(version))
     remember = next((_seconds(where, value) for key, value in reversed(settings) if key == "remember"), None)
-    return ScriptName(Path(where), params, any(key == "allow-missing" for key, _ in settings), remember)
+    relay = next((value for key, value in reversed(settings) if key == "relay"), None)
+    if relay not in (None, STATELESS):
+        raise ConfigError(f"script {where}: relay={relay} is not {STATELESS}")
+    allows_missing = any(key == "allow-missing" for key, _ in settings)
+    return ScriptName(Path(where), params, allows_missing, relay is not None, remember)
 
 
 def _seconds(where: str, value: str) -> float:
@@ -110,7 +118,7 @@ def load_script(name: str, rank: int = FIRST_RANK, memory: Memory | None = None)
     report = _report(wanted, source)
     if report.faults and not wanted.allow_missing:
         raise PluginError(_refusal(wanted.path, report))
-    state = State(wanted.params, allow_missing=wanted.allow_missing)
+    state = State(wanted.params, allow_missing=wanted.allow_missing, relays=wanted.relays)
     script = Script(wanted, source, rank, state if memory is None else memory.setdefault(name, state))
     for entry in report.unreached:
         logger.info("%s: %s is in a function that nothing here calls", wanted.path, entry.title)
@@ -135,11 +143,13 @@ def _report(wanted: ScriptName, source: str) -> Report:
     try:
         helpers = find_helpers(source, file, wanted.path.resolve().parent)
         uses = find_uses(source, file, (*names, "__init__"), helpers)
+        if wanted.relays:  # what t_on_branch names may run, too
+            uses = find_uses(source, file, (*names, "__init__", *branch_routes(uses)), helpers)
         slips = find_slips(source, file, names.route, names.arguments())
         legacy = [*find_legacy(source), *(slip for name in helpers for slip in find_legacy(helpers[name], name))]
     except SyntaxError as error:
         raise PluginError(f"script {wanted.path}:{error.lineno}: {error.msg}") from error
-    report = make_report(uses, wanted.params.release, slips)
+    report = make_report(uses, wanted.params.release, slips, relays=wanted.relays)
     if legacy and wanted.params.release >= ROUTER_UNTIL:
         report.unknown.append(make_entry("Router", legacy, legacy[0].text))
     return report
@@ -175,6 +185,9 @@ class Script:
         start = self._find_start(owner)
         self._on_reply = self._find_event(owner, self._names.replied, LOCAL_RESPONSE)
         self._on_ack = self._find_event(owner, self._names.absorbed, FILTERED_ACK.decode())
+        self._reply_route = self._find_route_beside(owner, self._names.came_back)
+        self.state.on_send = self._find_route_beside(owner, self._names.sent)
+        self.state.branch_route = lambda name: self._find_route_beside(owner, name)
         stand_by(idle)  # only now: a version that cannot be loaded leaves the old one's in its place
         self.app = Handlers(keepalive=False)  # a script answers all itself, or nobody does
         answer = self._make_handler(getattr(owner, self._names.route))
@@ -185,6 +198,8 @@ class Script:
             self.app.otherwise(remember=wanted.remember)(answer)
         if self._on_ack is not None:
             self.app.filtered_ack(self.hear_ack)
+        if self._reply_route is not None:
+            self.app.on_reply(self.hear_reply)
         self.app.startup(start)
         self.app.shutdown(self._stop)
 
@@ -271,6 +286,30 @@ class Script:
             start.__name__ = start.__qualname__ = name
             start.__module__ = str(getattr(routine, "__module__", self.path.stem))
         return start
+
+    def _find_route_beside(self, owner: object, name: str) -> Routine | None:
+        """Return the route for replies, or for what is sent; None where a script has none.
+
+        One that fails changes nothing of what was decided up to there, as in Kamailio.
+        """
+        routine = getattr(owner, name, None)
+        if not callable(routine):
+            return None
+        is_module = isinstance(owner, ModuleType)
+        self._try_arguments(routine, name, *(() if is_module else ("msg",)))
+
+        def run(call: Call) -> None:
+            try:
+                if is_module:
+                    routine()
+                else:
+                    routine(LegacyMessage(call))
+            except SystemExit:
+                pass
+            except BaseException as error:
+                logger.error("%s: %s", name, self._failure(error))
+
+        return run
 
     def _find_event(self, owner: object, name: str, event: str) -> Routine | None:
         """Return what tells a script of an event; None where it has no callback called `name`.
@@ -359,6 +398,17 @@ class Script:
         with active(call):
             self._on_ack(call)
         return DROP
+
+    def hear_reply(self, reply: ForwardedReply) -> Amended | Drop:
+        """Have the script look at a reply on its way back; return what becomes of it."""
+        assert self._reply_route is not None
+        call = call_of_reply(self.state, reply)
+        with active(call):
+            self._reply_route(call)
+            decided = go_back(call)
+            if self.state.on_send is not None and decided is not DROP:
+                self.state.on_send(call)
+        return decided
 
     def _stop(self) -> None:
         for title, count in sorted(self.state.unsupported.items()):

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 # Of a script's memory: what stays as it was loaded, and what is said of it.
 _SETTLED: Final = frozenset(
-    ("allow_missing", "count_unsupported", "date", "now", "on_send", "params", "release", "requests", "say_once")
+    (
+        "allow_missing",
+        "branch_route",
+        "count_unsupported",
+        "date",
+        "now",
+        "on_send",
+        "params",
+        "relays",
+        "release",
+        "requests",
+        "say_once",
+    )
 )
 # The slots behind what is asked for here.
 _HEADERS: Any = vars(Call)["headers"]

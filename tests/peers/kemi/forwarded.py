@@ -20,7 +20,10 @@ class Case:
     lines: list[str] = field(default_factory=list)
     body: str = ""
     on_reply: list[str] = field(default_factory=list)
+    on_send: list[str] = field(default_factory=list)
     leaves: bool = True
+    on_branch: list[str] = field(default_factory=list)
+    relays: bool = False  # Kamailio keeps a transaction, and repeats what is not answered
 
 
 def went(*steps: str, **request: object) -> Case:
@@ -309,3 +312,101 @@ CASES["tm that keeps nothing"] = went(
     "KSR.tmx.t_is_request_route()", "KSR.tmx.t_is_branch_route()", "KSR.tm.t_is_canceled()",
     "KSR.siputils.is_request()", "KSR.siputils.is_reply()", "KSR.siputils.is_first_hop()", "KSR.siputils.has_totag()",
 )  # fmt: skip
+
+# Replies on their way back, and what is sent ------------------------------------------------------------------------
+
+_FACTS: Final = [
+    *(f"KSR.{call}()" for call in (
+        "is_INVITE", "siputils.is_reply", "siputils.is_request", "siputils.has_totag", "kx.get_status",
+        "kx.gets_status", "kx.get_method", "kx.get_msgtype", "kx.get_ruri", "is_myself_ruri", "siputils.is_first_hop",
+        "tm.t_check_trans", "tmx.t_is_reply_route", "tmx.t_is_request_route", "tm.t_lookup_request", "tm.t_newtran",
+        "rr.loose_route", "isdsturiset", "textops.has_body",
+    )),
+    *get("rm", "rs", "rr", "mt", "ru", "rU", "ci", "si", "Ri", "fu", "tu", "cs", "rb", "hdr(X-R)", "ft", "tt", "ct",
+         "du", "ou", "bs", "ua"),
+    "KSR.setuser('x')", "KSR.setflag(3)", "KSR.isflagset(3)", "KSR.tm.t_is_set('failure_route')",
+    "KSR.rr.check_route_param('x')",
+]  # fmt: skip
+
+
+def answered(*steps: str) -> Case:
+    """A request that goes on, and steps for the reply to it."""
+    return went(on_reply=list(steps))
+
+
+REPLIES: Final[dict[str, Case]] = {
+    "as it is": answered(),
+    "facts": answered(*_FACTS),
+    "headers": answered(
+        f"KSR.hdr.append({_X})", "KSR.hdr.remove('X-R')", f"KSR.hdr.insert({_Y})", "KSR.hdr.get('X-R')"
+    ),
+    "Contact": answered("KSR.nathelper.set_contact_alias()", "KSR.nathelper.fix_nated_contact()"),
+    "dropped": answered("KSR.set_drop() or 0"),
+    "another status": answered("KSR.textopsx.change_reply_status(299, 'Nice')", *get("rs", "rr")),
+    "another status, twice": answered(
+        "KSR.textopsx.change_reply_status(299, 'Nice')", "KSR.textopsx.change_reply_status_code(298)", *get("rs", "rr")
+    ),
+    "a status of another class": answered("KSR.textopsx.change_reply_status(486, 'Busy')", *get("rs", "rr")),
+    "no status": answered("KSR.textopsx.change_reply_status(99, 'Low')", "KSR.textopsx.change_reply_status_code(700)"),
+    "sl_forward_reply": answered("KSR.sl.sl_forward_reply('299', 'Other')", "KSR.set_drop() or 0"),
+    "sl_forward_reply as it is": answered("KSR.sl.sl_forward_reply('', '')", "KSR.set_drop() or 0"),
+    "sl_forward_reply with a reason": answered("KSR.sl.sl_forward_reply('', 'Reason')", "KSR.set_drop() or 0"),
+    "sl_forward_reply with its own code": answered("KSR.sl.sl_forward_reply('200', '')", "KSR.set_drop() or 0"),
+    "sl_forward_reply with headers": answered(
+        f"KSR.hdr.append({_X})", "KSR.sl.sl_forward_reply('299', 'Other')", "KSR.set_drop() or 0"
+    ),
+    "sl_forward_reply to another class": answered("KSR.sl.sl_forward_reply('486', 'Busy')"),
+    "sl_forward_reply with junk": answered(
+        "KSR.sl.sl_forward_reply('xx', 'Other')", "KSR.sl.sl_forward_reply('29', 'Other')", "KSR.set_drop() or 0"
+    ),
+    "exit": answered("__import__('sys').exit()"),
+    "an exception": answered("1 / 0"),
+}
+CASES.update({f"reply: {name}": case for name, case in REPLIES.items()})
+CASES.update({
+    "onsend": Case(
+        [COUNT, "KSR.setdsturi('sip:{other}')", FORWARD, *get("snd(ip)")],
+        on_send=[*get("rm", "ru", "du", "snd(ip)", "snd(port)", "snd(proto)", "sndto(ip)", "sndfrom(ip)",
+                      "sndfrom(port)", "mt", "si", "rs"), "KSR.siputils.is_request()", "KSR.is_INVITE()"],
+    ),
+    "onsend changes nothing": Case(
+        [COUNT, FORWARD],
+        on_send=[f"KSR.hdr.append({_X})", "KSR.seturi('sip:x@{other}')", "KSR.setdsturi('sip:{other}')",
+                 "KSR.set_drop() or 0"],
+    ),
+})  # fmt: skip
+
+# t_relay, with --kemi-relay stateless -------------------------------------------------------------------------------
+
+
+def relayed(*steps: str, **request: object) -> Case:
+    """Steps of which the last one relays what no ACK belongs to."""
+    return Case([COUNT, *steps], **{"method": "MESSAGE", "relays": True, **request})  # type: ignore[arg-type]
+
+
+RELAY: Final = "KSR.tm.t_relay()"
+CASES.update({
+    "t_relay": relayed("KSR.tm.t_check_trans()", RELAY),
+    "t_relay to $du": relayed("KSR.setdsturi('sip:{other}')", RELAY),
+    "t_relay with headers": relayed(
+        "KSR.rr.record_route()", f"KSR.hdr.append({_X})", "KSR.hdr.remove('Contact')", f"KSR.hdr.insert({_Y})", RELAY
+    ),
+    "t_relay in a dialog": relayed(
+        "KSR.rr.loose_route()", RELAY, headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr>, <sip:{other};lr>"]
+    ),
+    "t_relay_to_proxy": relayed("KSR.tm.t_relay_to_proxy('udp:{other}')"),
+    "t_relay_to_proto_addr": relayed("KSR.tm.t_relay_to_proto_addr('udp', '127.0.0.1', {other:})"),
+    "t_relay_to_proto": relayed("KSR.tm.t_relay_to_proto('udp')"),
+    "t_on_failure": relayed(
+        "KSR.tm.t_is_set('failure_route')", "KSR.tm.t_on_failure('nobody')", "KSR.tm.t_is_set('failure_route')",
+        "KSR.tm.t_is_set('branch_route')", "KSR.tm.t_on_reply('nobody')", "KSR.tm.t_is_set('onreply_route')",
+        "KSR.tm.t_is_set('junk')", "KSR.tm.t_set_fr(30000, 5000)", "KSR.tm.t_set_disable_6xx(1)", RELAY,
+    ),
+    "t_on_branch": relayed(
+        "KSR.tm.t_on_branch('branch')", "KSR.tm.t_is_set('branch_route')", RELAY,
+        on_branch=["KSR.tmx.t_is_branch_route()", f"KSR.hdr.append({_X})", "KSR.nathelper.set_contact_alias()",
+                   *get("T_branch_idx", "ru", "rm")],
+    ),
+    "t_relay nowhere": relayed("KSR.setdsturi('junk')", RELAY, leaves=False),
+    "t_newtran and t_relay": relayed("KSR.tm.t_newtran()", "KSR.tm.t_check_trans()", RELAY),
+})  # fmt: skip

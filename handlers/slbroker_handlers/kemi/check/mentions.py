@@ -13,7 +13,7 @@ from slbroker_handlers.kemi.check.aliases import Aliases
 from slbroker_handlers.kemi.exports import ksr_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 # Functions that are called here, whichever of them a script has; the event callbacks are parameters.
@@ -65,6 +65,13 @@ def find_uses(
         for owner, use in _Mentions(tree).find()
     ]
     return sorted(uses, key=lambda use: (use.file, use.line, use.title))
+
+
+def branch_routes(uses: Iterable[Use]) -> Iterator[str]:
+    """Yield the functions that a script's calls of t_on_branch name."""
+    for use in uses:
+        if (use.module, use.name) == ("tm", "t_on_branch"):
+            yield from (value for _, value in use.arguments or () if isinstance(value, str))
 
 
 def find_helpers(source: str, filename: str, folder: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker_handlers.kemi.catalogue import OLDEST, find_known, reason_for
-from slbroker_handlers.kemi.exports import find_export
+from slbroker_handlers.kemi.exports import MODULES, find_export
 from slbroker_handlers.kemi.ksr import is_module
 from slbroker_handlers.kemi.release import NEWEST, name_release
 from slbroker_handlers.kemi.variables.access import is_readable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _UNKNOWN: Final = f"no Kamailio up to {name_release(NEWEST)} has such a function; is it spelt right?"
 _NOT_IN_PYTHON: Final = "Kamailio has it for Lua and JavaScript only; Python says sys.exit()"
 _LUA: Final = {("x", "exit"): _NOT_IN_PYTHON, ("x", "drop"): _NOT_IN_PYTHON}
+_RELAYS: Final = "--kemi-relay stateless has t_relay forward without one"
 _READING: Final = (
     "get", "gete", "getw", "geti", "getl", "getvn", "getvs", "seti", "sets", "setl", "unset", "is_null",
 )  # fmt: skip
@@ -108,8 +109,13 @@ def make_entry(title: str, uses: Iterable[Use | Slip], remark: str) -> Entry:
     return Entry(title, tuple(sorted(set(own))), remark, tuple(dict.fromkeys(others)))
 
 
-def make_report(uses: Sequence[Use], release: Release = NEWEST, slips: Sequence[Slip] = ()) -> Report:
-    """Return the report of what a script mentions, for a script of a release of Kamailio's."""
+def make_report(
+    uses: Sequence[Use], release: Release = NEWEST, slips: Sequence[Slip] = (), *, relays: bool = False
+) -> Report:
+    """Return the report of what a script mentions, for a script of a release of Kamailio's.
+
+    `relays` says that its t_relay forwards.
+    """
     report = Report([], [], [], [], [], [], [])
     groups: dict[tuple[str, str, bool], list[Use]] = {}
     for use in uses:
@@ -121,14 +127,14 @@ def make_report(uses: Sequence[Use], release: Release = NEWEST, slips: Sequence[
         known = find_known(module, name)
         if known is None or not known.is_in(release):
             _note_absent(report, known, mentions, release)
-        elif find_export(module, name) is not None:
+        elif (export := find_export(module, name)) is not None and (relays or not export.relays):
             works.setdefault((module, name), []).extend(mentions)
         else:
-            entry = make_entry(mentions[0].title, mentions, reason_for(module))
+            reason = reason_for(module) if export is None else f"{reason_for(module)}; {_RELAYS}"
+            entry = make_entry(mentions[0].title, mentions, reason)
             (report.missing if is_reached else report.unreached).append(entry)
     for (module, name), mentions in works.items():
-        export = find_export(module, name)
-        assert export is not None
+        export = MODULES[module].exports[name]
         target = report.partial if export.partial else report.whole
         target.append(make_entry(export.title, mentions, _remark(export)))
     report.variables.extend(_null_variables(uses, release))

@@ -324,8 +324,9 @@ def set_reply_close(call: Call) -> bool:
 
 
 @core.export
-def set_drop(_call: Call) -> None:
+def set_drop(call: Call) -> None:
     """Drop a reply when its route ends. A request that goes on, and replies of ours, leave all the same."""
+    call.passage.is_dropped = True
 
 
 core.answer(

@@ -95,14 +95,29 @@ def get_envn(_call: Call, name: str) -> int:
     return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else 0
 
 
+@kx.export
+def get_msgtype(call: Call) -> int:
+    """Return 1 for a request, 2 for a reply."""
+    return 2 if call.status else 1
+
+
+@kx.export
+def get_status(call: Call) -> int:
+    """Return the status of a reply, -1 for a request."""
+    return call.status or -1
+
+
+@kx.export
+def gets_status(call: Call) -> Xval:
+    """Return the status of a reply as text, None for a request."""
+    return str(call.status) if call.status else None
+
+
 # What is always the same here -----------------------------------------------------------------------------------
 
-kx.answer(1, {"get_msgtype()": "Return 1, which means a request."})
-kx.answer(-1, {"get_status()": "Return -1: a request has no status."})
 kx.answer(
     None,
     {
-        "gets_status()": "Return None: a request has no status.",
         "get_send_sock()": "Return the socket that a script has chosen to send from: none can be chosen here.",
         "get_send_sock_name()":
             "Return the name of the socket that a script has chosen to send from: none can be chosen here.",

@@ -40,10 +40,21 @@ def has_totag(call: Call) -> int:
 
 
 for _name, _what in {
-    "is_request": "what handlers get is a request", "is_sip": "what handlers get is SIP, and no HTTP",
-    "sip_parse_headers": "all headers have been read",
+    "is_sip": "what handlers get is SIP, and no HTTP", "sip_parse_headers": "all headers have been read",
 }.items():  # fmt: skip
     siputils.add(_name, lambda call: _truth(call.message.method), f"Return 1: {_what}.", result="int")
+
+
+@siputils.export
+def is_request(call: Call) -> int:
+    """Return 1 for a request, -1 in the route of a reply."""
+    return _truth(call.message.method and not call.status)
+
+
+@siputils.export
+def is_reply(call: Call) -> int:
+    """Return 1 in the route of a reply, -1 for a request."""
+    return _truth(call.status)
 
 
 @siputils.export
@@ -91,7 +102,6 @@ siputils.answer(
     -1,
     {
         "is_http()": "Return -1: what handlers get is SIP, and no HTTP.",
-        "is_reply()": "Return -1: SIP replies never come to a handler.",
     },
 )
 

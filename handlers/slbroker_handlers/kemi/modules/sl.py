@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slbroker_handlers.kemi.exports import Module
-from slbroker_handlers.kemi.scriptlog import script_logger
+from slbroker_handlers.kemi.passage import restate
 
 if TYPE_CHECKING:
     from slbroker_handlers.kemi.call import Call
 
-logger = script_logger(__name__)
+CODE_LENGTH = 3
 
 sl = Module("sl")
 
@@ -44,9 +44,13 @@ sl.add("send_reply", sl_send_reply, "Reply, by the transaction where there is on
 sl.add("send_reply_error", sl_reply_error, "Reply with what describes the last internal error.", partial=_STATELESS)
 
 
-@sl.export(partial="always -1: SIP replies never come to a handler")
+@sl.export(partial="one reply goes back, with all changes; Kamailio sends another one unless the route drops it")
 def sl_forward_reply(call: Call, code: str, reason: str) -> int:
-    """Forward a reply."""
-    del call, code, reason
-    logger.error("KSR.sl.sl_forward_reply: this is no reply")
-    return -1
+    """Send the reply back with another status of its class, "" for its own, and another reason: 1, else -1."""
+    if code and not (code.isascii() and code.isdigit() and len(code) == CODE_LENGTH):
+        return -1
+    status = int(code or call.status)
+    if not restate(call, status, reason or (call.reason if status == call.status else "")):
+        return -1
+    call.passage.is_sent = True
+    return 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fnmatch as patterns
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from slbroker.sip.uri import text
 from slbroker_handlers.kemi import iterators
 from slbroker_handlers.kemi.exports import BODY_STAYS, LEFT_ALONE, Module
-from slbroker_handlers.kemi.passage import lines_to_leave, put_lines, remove_lines
+from slbroker_handlers.kemi.passage import lines_to_leave, put_lines, remove_lines, restate
 from slbroker_handlers.kemi.sdp import lines_of
 
 if TYPE_CHECKING:
@@ -49,14 +49,25 @@ def hf_value_exists(call: Call, name: str, value: str) -> int:
     return 1 if value.strip().lower() in values else -1
 
 
-textopsx.answer(
-    -1,
-    {
-        "change_reply_status(code: int, reason: str)": "Change the status of a reply that is forwarded.",
-        "change_reply_status_code(code: int)": "Change the status code of a reply that is forwarded.",
-    },
-    partial="always -1: SIP replies never come to a handler",
-)
+# Replies --------------------------------------------------------------------------------------------------------
+
+_OF_CLASS: Final = "within the class of the reply: any other is -1"
+
+
+@textopsx.export(partial=_OF_CLASS)
+def change_reply_status(call: Call, code: int, reason: str) -> int:
+    """Give the reply that goes back another status and reason."""
+    if not restate(call, code, reason):
+        return -1
+    call.status = code
+    return 1
+
+
+@textopsx.export(partial=_OF_CLASS)
+def change_reply_status_code(call: Call, code: int) -> int:
+    """Give the reply that goes back another status."""
+    return change_reply_status(call, code, call.passage.status[1] if call.passage.status else call.reason)
+
 
 # Headers one by one ---------------------------------------------------------------------------------------------
 

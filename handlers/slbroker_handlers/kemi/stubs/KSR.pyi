@@ -545,7 +545,7 @@ class _kx:
         """Return the request's length in bytes. Here: written out again from what the edge has read: long header names, the top Via stamped."""
     @staticmethod
     def get_msgtype() -> int:
-        """Return 1, which means a request."""
+        """Return 1 for a request, 2 for a reply."""
     @staticmethod
     def get_nhuri() -> Text:
         """Return the next hop's URI, None where there is none."""
@@ -608,7 +608,7 @@ class _kx:
         """Return the peer as a URI, None where there is none."""
     @staticmethod
     def get_status() -> int:
-        """Return -1: a request has no status."""
+        """Return the status of a reply, -1 for a request."""
     @staticmethod
     def get_thost() -> Text:
         """Return the host of To's URI, None where there is none."""
@@ -659,7 +659,7 @@ class _kx:
         """Return User-Agent, "" where there is none."""
     @staticmethod
     def gets_status() -> Text:
-        """Return None: a request has no status."""
+        """Return the status of a reply as text, None for a request."""
     @staticmethod
     def getw_au() -> str:
         """Return the user name in the credentials, "<null>" where there is none."""
@@ -1225,10 +1225,10 @@ class _siputils:
         """Return 1 for digits alone, else -2."""
     @staticmethod
     def is_reply() -> int:
-        """Return -1: SIP replies never come to a handler."""
+        """Return 1 in the route of a reply, -1 for a request."""
     @staticmethod
     def is_request() -> int:
-        """Return 1: what handlers get is a request."""
+        """Return 1 for a request, -1 in the route of a reply."""
     @staticmethod
     def is_sip() -> int:
         """Return 1: what handlers get is SIP, and no HTTP."""
@@ -1272,7 +1272,7 @@ class _sl:
         """Reply; mode 1 asks for no connection to be opened for it, mode 2 for it to be closed, which it is not. Here: there are no transactions: always stateless; no connection is opened to reply, and mode 2 closes none, as in Kamailio."""
     @staticmethod
     def sl_forward_reply(code: str, reason: str, /) -> int:
-        """Forward a reply. Here: always -1: SIP replies never come to a handler."""
+        """Send the reply back with another status of its class, "" for its own, and another reason: 1, else -1. Here: one reply goes back, with all changes; Kamailio sends another one unless the route drops it."""
     @staticmethod
     def sl_reply_error() -> int:
         """Reply with what describes the last internal error: `500 I'm terribly sorry, server error occurred (1/SL)`."""
@@ -1455,10 +1455,10 @@ class _textopsx:
         """Return the line that the iterator is at, with its end; None when it is at none."""
     @staticmethod
     def change_reply_status(code: int, reason: str, /) -> int:
-        """Change the status of a reply that is forwarded. Here: always -1: SIP replies never come to a handler."""
+        """Give the reply that goes back another status and reason. Here: within the class of the reply: any other is -1."""
     @staticmethod
     def change_reply_status_code(code: int, /) -> int:
-        """Change the status code of a reply that is forwarded. Here: always -1: SIP replies never come to a handler."""
+        """Give the reply that goes back another status. Here: within the class of the reply: any other is -1."""
     @staticmethod
     def exclude_hf_value(name: str, value: str, /) -> int:
         """Take a value out of a header. Here: the header goes on as it came: answered as if it had been changed."""
@@ -1529,7 +1529,7 @@ class _tm:
         """Return -1: no branch has replied. Here: there are no transactions: as Kamailio answers where it holds none."""
     @staticmethod
     def t_check_trans() -> int:
-        """Return -1: the request belongs to no transaction that is known; 0 behind t_newtran. Here: there are no transactions: as Kamailio answers where it holds none."""
+        """Return -1: the request belongs to no transaction that is known; 0 behind t_newtran. Here: there are no transactions: as Kamailio answers where it holds none; with --kemi-relay stateless 1 for ACK and CANCEL, which go as their INVITE went."""
     @staticmethod
     def t_exists() -> int:
         """Return 1 behind t_newtran, else -1. Here: there are no transactions: as Kamailio answers where it holds none."""
@@ -1553,7 +1553,7 @@ class _tm:
         """Return -1: no reply is repeated. Here: there are no transactions: as Kamailio answers where it holds none."""
     @staticmethod
     def t_is_set(target: str, /) -> int:
-        """Return -1: no branch_route, failure_route, onreply_route or branch_failure_route is set. Here: there are no transactions: as Kamailio answers where it holds none; routes are never noted."""
+        """Return 1 where a branch_route, failure_route, onreply_route or branch_failure_route is set, else -1. Here: there are no transactions: as Kamailio answers where it holds none; routes are noted with --kemi-relay stateless alone."""
     @staticmethod
     def t_lookup_cancel() -> int:
         """Return -1: there is no INVITE that a CANCEL could end. Here: there are no transactions: as Kamailio answers where it holds none."""
@@ -1562,7 +1562,37 @@ class _tm:
         """Return -1: the request repeats none. Here: there are no transactions: as Kamailio answers where it holds none."""
     @staticmethod
     def t_newtran() -> int:
-        """Return 1, or -10 the second time. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+        """Return 1, or -10 the second time; -400 in the route of a reply. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+    @staticmethod
+    def t_on_branch(route: str, /) -> int:
+        """Set the branch_route: 1. Here: with --kemi-relay stateless: it runs when t_relay is called."""
+    @staticmethod
+    def t_on_branch_failure(route: str, /) -> int:
+        """Set the branch_failure_route: 1. Here: with --kemi-relay stateless: noted for t_is_set, and never run."""
+    @staticmethod
+    def t_on_failure(route: str, /) -> int:
+        """Set the failure_route: 1. Here: with --kemi-relay stateless: noted for t_is_set, and never run."""
+    @staticmethod
+    def t_on_reply(route: str, /) -> int:
+        """Set the onreply_route: 1. Here: with --kemi-relay stateless: noted for t_is_set, and never run."""
+    @staticmethod
+    def t_relay() -> int:
+        """Let the request go on, to the destination URI or else to the Request-URI: 1; -478 for no SIP URI. Here: with --kemi-relay stateless: as KSR.forward(), without a transaction: what is lost is lost."""
+    @staticmethod
+    def t_relay_to_flags(flags: int, /) -> int:
+        """Let the request go on. Here: with --kemi-relay stateless: as KSR.forward(), without a transaction: what is lost is lost."""
+    @staticmethod
+    def t_relay_to_proto(proto: str, /) -> int:
+        """Let the request go on, over another transport. Here: with --kemi-relay stateless: as KSR.forward(), without a transaction: what is lost is lost."""
+    @staticmethod
+    def t_relay_to_proto_addr(proto: str, host: str, port: int, /) -> int:
+        """Let the request go on to a host and port. Here: with --kemi-relay stateless: as KSR.forward(), without a transaction: what is lost is lost."""
+    @staticmethod
+    def t_relay_to_proxy(proxy: str, /) -> int:
+        """Let the request go on to proto:host:port. Here: with --kemi-relay stateless: as KSR.forward(), without a transaction: what is lost is lost."""
+    @staticmethod
+    def t_relay_to_proxy_flags(proxy: str, flags: int, /) -> int:
+        """Let the request go on to proto:host:port. Here: with --kemi-relay stateless: as KSR.forward(), without a transaction: what is lost is lost."""
     @staticmethod
     def t_release() -> int:
         """Return 1. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
@@ -1573,25 +1603,61 @@ class _tm:
     def t_reply_error() -> int:
         """Reply with what describes the last internal error; -1 where t_newtran was not called. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
     @staticmethod
+    def t_reset_fr() -> int:
+        """Set timers back. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_reset_max_lifetime() -> int:
+        """Set back how long transactions live. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_reset_retr() -> int:
+        """Set back when requests are repeated. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
     def t_retransmit_reply() -> int:
         """Return -1: no reply is kept. Here: there are no transactions: as Kamailio answers where it holds none."""
     @staticmethod
     def t_send_reply(code: int, reason: str, /) -> int:
         """Reply: 1; -1 for a second final reply behind t_newtran. Here: there are no transactions: always stateless; a repeated request comes to the script again."""
+    @staticmethod
+    def t_set_auto_inv_100(state: int, /) -> int:
+        """Say whether 100 is sent: it is not. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_disable_6xx(state: int, /) -> int:
+        """Say what a 6xx means. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_disable_failover(state: int, /) -> int:
+        """Say whether another address is tried. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_disable_internal_reply(state: int, /) -> int:
+        """Say whether failures are answered. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_fr(invite: int, other: int, /) -> int:
+        """Set timers. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_fr_inv(invite: int, /) -> int:
+        """Set a timer. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_max_lifetime(invite: int, other: int, /) -> int:
+        """Set how long transactions live. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_no_e2e_cancel_reason(state: int, /) -> int:
+        """Say whether Reason is passed on. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
+    @staticmethod
+    def t_set_retr(first: int, second: int, /) -> int:
+        """Set when requests are repeated. Here: with --kemi-relay stateless: 1, and nothing comes of it."""
 
 class _tmx:
     @staticmethod
     def t_is_branch_route() -> int:
-        """Return -1: this is no branch route. Here: there are no transactions: as Kamailio answers where it holds none."""
+        """Return 1 in a branch route, else -1. Here: there are no transactions: as Kamailio answers where it holds none; 1 in what t_on_branch has set, with --kemi-relay stateless."""
     @staticmethod
     def t_is_failure_route() -> int:
         """Return -1: this is no failure route. Here: there are no transactions: as Kamailio answers where it holds none."""
     @staticmethod
     def t_is_reply_route() -> int:
-        """Return -1: this is no reply route. Here: there are no transactions: as Kamailio answers where it holds none."""
+        """Return 1 in the route of a reply, -1 in that of a request."""
     @staticmethod
     def t_is_request_route() -> int:
-        """Return 1: this is the request route."""
+        """Return 1 in the route of a request, -1 in that of a reply."""
     @staticmethod
     def t_precheck_trans() -> int:
         """Return -1: no other worker has the request. Here: there are no transactions: as Kamailio answers where it holds none."""
