@@ -174,7 +174,7 @@ LAB = tests/lab/containers/engine $(ENGINE)
 BUILD = DOCKER_BUILDKIT=1 docker build --file compose/Dockerfile --build-arg VERSION=$(VERSION) \
   --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: image containers cluster
+.PHONY: image containers cluster units
 image: ## build the images of slbroker and of Kamailio before it (docker): IMAGE=slbroker, tagged with the version
 	$(BUILD) $(ARGS) --tag $(IMAGE):$(VERSION) --tag $(IMAGE) .
 	$(BUILD) $(ARGS) --target kamailio --tag $(IMAGE)-kamailio:$(VERSION) --tag $(IMAGE)-kamailio .
@@ -186,6 +186,11 @@ containers: setup ## (root) the compose file under a Docker engine of its own: c
 cluster: setup ## (root) the Swarm stack under that engine: a rolling update of handlers and of edges under calls
 	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
 	@$(LAB) run env PYTHONPATH=. $(BIN)/python -m tests.lab.containers.swarm $(ARGS)
+
+units: setup ## (root) the systemd units under a systemd of their own, in a container of that engine: 3 minutes
+	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
+	@$(LAB) build docker build --network host --quiet --file tests/lab/containers/systemd.Dockerfile --tag slbroker-systemd deploy/systemd
+	@$(LAB) run env PYTHONPATH=. $(BIN)/python -m tests.lab.containers.units $(ARGS)
 
 .PHONY: dist
 dist: ## build what is published, sdist and manylinux wheels, into dist/, and install each to see it work

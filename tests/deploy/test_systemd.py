@@ -48,7 +48,7 @@ def directives(unit: Path) -> dict[str, list[str]]:
 
 def test_there_is_a_unit_for_each_role() -> None:
     assert [unit.name for unit in UNITS] == [
-        "slbroker-broker.service", "slbroker-edge@.service", "slbroker-handler@.service",
+        "slbroker-broker.service", "slbroker-edge@.service", "slbroker-handler@.service", "slbroker-monitor.service",
     ]  # fmt: skip
 
 
@@ -80,11 +80,22 @@ def test_what_would_break_slbroker_is_left_allowed(unit: Path) -> None:
 
 @each_unit
 def test_a_unit_waits_longer_than_a_drain_takes(unit: Path) -> None:
-    least = {"slbroker-edge@": 10.0 + 5.0 + 6.0, "slbroker-handler@": 16.0, "slbroker-broker": 11.0}[unit.stem]
+    least = {
+        "slbroker-edge@": 10.0 + 5.0 + 6.0,
+        "slbroker-handler@": 16.0,
+        "slbroker-broker": 11.0,
+        "slbroker-monitor": 5.0,
+    }[unit.stem]
     assert float(directives(unit)["TimeoutStopSec"][0]) > least
     assert directives(unit)["Type"] == ["notify"]
     assert float(directives(unit)["WatchdogSec"][0]) >= seconds("30s")
     assert directives(unit)["KillMode"] == ["mixed"], "the parent of several processes tells its children"
+
+
+@each_unit
+def test_a_reload_needs_no_program_that_a_small_debian_lacks(unit: Path) -> None:
+    """kill is procps's; a shell has its own."""
+    assert directives(unit)["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
 
 
 @each_unit

@@ -1,0 +1,142 @@
+"""The systemd units under a systemd that is process 1 of a container: started, killed, hung, reloaded, stopped.
+
+`engine FOLDER run python -m tests.lab.containers.units` (`make units` does all of it).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from tests.lab.containers.calls import docker, say
+from tests.support.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME: Final = "slbroker-units"
+EDGE: Final = "slbroker-edge@main"
+HANDLER: Final = "slbroker-handler@main"
+MONITOR: Final = "slbroker-monitor"
+RING: Final = "/etc/slbroker/keys/slbroker.ring"
+# What systemd wants of a container: its own part of the host's cgroups, and mounts, which the hardening of units is.
+RIGHTS: Final = (
+    "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE",
+    "--security-opt=seccomp=unconfined", "--cgroupns=host",
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run", "--tmpfs=/tmp",
+)  # fmt: skip
+
+
+def inside(*words: str) -> str:
+    """Run a command in the container, show it, and return what it says; end where it fails."""
+    said = docker("exec", NAME, *words, cwd=ROOT, quiet=True)
+    say(f"# {' '.join(words)}")
+    return said.strip()
+
+
+def shows(unit: str, name: str) -> str:
+    """Return a property of a unit."""
+    return docker("exec", NAME, "systemctl", "show", "--value", "--property", name, unit, cwd=ROOT, quiet=True).strip()
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait until something is so, and say so; end with the journal where it does not come."""
+    begun = time.monotonic()
+    while not condition():
+        if time.monotonic() > begun + seconds:
+            sys.exit(f"{journal()}\n{what}: not within {seconds:.0f} s")
+        time.sleep(0.3)
+    say(f"-- {what} [{time.monotonic() - begun:.1f} s]")
+
+
+def journal() -> str:
+    """Return what all of it has logged."""
+    return docker("exec", NAME, "journalctl", "--no-pager", "--output=cat", cwd=ROOT, quiet=True)
+
+
+def is_answered() -> bool:
+    """Return whether a handler answers."""
+    words = ["docker", "exec", NAME, "slbroker", "ping", "sip:127.0.0.1:5060", "--ready", "--timeout", "3"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def serve() -> None:
+    """Have the units serve, and lose, and find."""
+    # Docker's mounts are private, and credentials are mounted by a helper in a namespace of its own: nobody saw them.
+    inside("mount", "--make-rshared", "/")
+    inside("runuser", "-u", "slbroker", "--", "slbroker", "keys", "new", RING)
+    for unit in (EDGE, HANDLER):  # in place of 30 s, so that there is less to wait for
+        path = f"/etc/systemd/system/{unit.partition('@')[0]}@.service.d"
+        inside("sh", "-c", f"mkdir {path} && printf '[Service]\\nWatchdogSec=6\\n' >{path}/watchdog.conf")
+    inside("systemctl", "daemon-reload")
+    inside("systemctl", "start", EDGE, HANDLER, MONITOR)
+    for unit in (EDGE, HANDLER, MONITOR):
+        assert shows(unit, "ActiveState") == "active", journal()
+        process = f"/proc/{shows(unit, 'MainPID')}"
+        say(f"-- {unit}: active, as {inside('stat', '--format=%U', process)}")
+    until(is_answered, "a handler answers", 30.0)
+
+    say("The ring, rotated by root:")
+    inside("slbroker", "keys", "rotate", RING)
+    until(
+        lambda: journal().count("key ring " + RING + " loaded again: ") == 3,
+        "taken up by an edge and two workers",
+        15.0,
+    )
+
+    inside("systemctl", "reload", HANDLER)
+    until(lambda: journal().count("loaded again, unchanged") == 2, "SIGHUP has reached both workers", 15.0)
+
+    say("An edge that is killed:")
+    inside("systemctl", "kill", "--signal=KILL", EDGE)
+    until(lambda: shows(EDGE, "NRestarts") == "1" and is_answered(), "serves again", 30.0)
+
+    say("An edge that hangs:")
+    inside("sh", "-c", f"kill -STOP {shows(EDGE, 'MainPID')}")
+    until(lambda: "Watchdog timeout" in journal(), "systemd has seen it", 30.0)
+    until(lambda: shows(EDGE, "NRestarts") == "2" and is_answered(), "serves again", 60.0)
+
+    say("A worker that hangs, of two:")
+    parent = shows(HANDLER, "MainPID")
+    inside("sh", "-c", f"kill -STOP $(cat /proc/{parent}/task/{parent}/children | cut -d' ' -f1)")
+    until(lambda: "has hung for" in journal(), "its parent has seen it", 30.0)
+    until(lambda: shows(HANDLER, "NRestarts") == "0" and is_answered(), "it alone is replaced", 30.0)
+
+    say("Keys as credentials:")
+    path = "/etc/systemd/system/slbroker-edge@.service.d"
+    words = f"[Service]\\nLoadCredential=ring:{RING}\\nEnvironment=SLBROKER_KEYS=%%d/ring\\n"
+    inside("sh", "-c", f"printf '{words}' >{path}/ring.conf")
+    inside("systemctl", "daemon-reload")
+    inside("systemctl", "restart", EDGE)
+    until(is_answered, "an edge with its ring in $CREDENTIALS_DIRECTORY serves", 30.0)
+
+    say("The end:")
+    for unit in (EDGE, HANDLER, MONITOR):
+        inside("systemctl", "stop", unit)
+        result = shows(unit, "Result"), shows(unit, "ExecMainStatus")
+        say(f"-- {unit}: {result}")
+        assert result == ("success", "0"), journal()
+
+
+def main() -> None:
+    """Run it all."""
+    subprocess.run(["docker", "rm", "--force", NAME], capture_output=True, check=False)  # of a run before
+    docker("run", "--detach", "--name", NAME, *RIGHTS, "slbroker-systemd", cwd=ROOT)
+    try:
+        running = ["docker", "exec", NAME, "systemctl", "is-system-running"]
+        until(
+            lambda: subprocess.run(running, capture_output=True, text=True, check=False).stdout.strip()
+            in ("running", "degraded"),
+            "systemd is process 1",
+            60.0,
+        )
+        serve()
+    finally:
+        docker("rm", "--force", NAME, cwd=ROOT)
+    say("All of it works.")
+
+
+if __name__ == "__main__":
+    main()
