@@ -51,8 +51,9 @@ class Destinations:
         self.hurry: Callable[[Target, float], None] = lambda target, now: None  # asks a destination whether it is there
         self._algorithm = algorithm
         self._supported = supported
-        # Candidates that are the same for every request: of hops, and of members, that are addresses.
-        self._fixed: dict[NextHop | Destination, list[Candidate]] = {}
+        # Candidates that are the same for every request: of hops, and of members (by their id), that are addresses.
+        self._fixed: dict[NextHop, list[Candidate]] = {}
+        self._fixed_members: dict[int, list[Candidate]] = {}
         self._resting: dict[Key, float] = {}
         self._given: dict[Key, None] = {}  # places that requests have been sent to, those of hops and members
         self._keys: dict[Target, list[Key]] = {}  # the places of each target, as far as they are known
@@ -88,7 +89,7 @@ class Destinations:
     ) -> None:
         """Collect the candidates of members: no name is asked for while there is somebody before it."""
         for member in members:
-            fixed = self._fixed.get(member)
+            fixed = self._fixed_members.get(id(member))
             if fixed is not None:
                 found += fixed
             elif not found or is_numeric(member.hop.host):
@@ -133,12 +134,20 @@ class Destinations:
         keys = [_key(place) for place in places[:MAX_CANDIDATES]]
         self._note(member, keys)
         if is_numeric(hop.host):
-            if len(self._fixed) >= MAX_PLACES:
-                self._fixed.clear()
-            self._fixed[hop if member is None else member] = candidates
+            self._fix(hop, member, candidates)
         elif self._resting and len(keys) > 1:
             candidates.sort(key=lambda one: self._resting.get(_key(one.place), 0.0) > now)
         then(candidates)
+
+    def _fix(self, hop: NextHop, member: Destination | None, candidates: list[Candidate]) -> None:
+        """Remember candidates that never change; those of a member only while it is one, or its id is another's."""
+        if member is not None:
+            if id(member) in self.members.ids:
+                self._fixed_members[id(member)] = candidates
+        else:
+            if len(self._fixed) >= MAX_PLACES:
+                self._fixed.clear()
+            self._fixed[hop] = candidates
 
     def _note(self, member: Destination | None, keys: list[Key]) -> None:
         """Remember which places are a hop's or a member's, so that what is heard of them finds these."""
@@ -216,7 +225,7 @@ class Destinations:
     def use(self, groups: Mapping[int, Sequence[Destination]]) -> None:
         """Have these groups from now on; the states of those that stay are kept."""
         self.members.use(groups)
-        self._fixed = {key: found for key, found in self._fixed.items() if found and found[0].member is None}
+        self._fixed_members = {}
         self._keys, self._targets = {}, {}
 
 

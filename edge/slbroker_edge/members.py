@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from slbroker.proxy.groups import choose
+from slbroker.proxy.groups import choose, usable_tiers
 from slbroker.proxy.health import Event, Health, Rules, State
 
 if TYPE_CHECKING:
@@ -36,16 +36,19 @@ class Members:
         """`pings` says whether anybody pings: who is out has only himself to come back else."""
         self.rules = rules
         self.groups: Mapping[int, Sequence[Destination]] = {}
+        self.ids: frozenset[int] = frozenset()  # of all destinations
         self.targets: dict[Target, list[Destination]] = {}
         self._health: dict[Destination, Health] = {}
         self._pings = pings
         self._resting: dict[Destination, float] = {}
+        self._tiers: dict[int, list[list[Destination]]] = {}  # of each group, who gets requests now
 
     def use(self, groups: Mapping[int, Sequence[Destination]]) -> None:
         """Have these groups from now on. Where next hop, listen address and flags are as they were, the state stays."""
         known = {_identity(one): (health, self._resting.get(one)) for one, health in self._health.items()}
         self.groups = groups
-        self.targets, self._health, self._resting = {}, {}, {}
+        self.ids = frozenset(id(one) for members in groups.values() for one in members)
+        self.targets, self._health, self._resting, self._tiers = {}, {}, {}, {}
         for one in (one for members in groups.values() for one in members):
             if one in self._health:
                 continue
@@ -57,7 +60,12 @@ class Members:
 
     def order(self, number: int, algorithm: Algorithm, key: bytes) -> list[Destination]:
         """Return the destinations of a group that get requests, the one for this `key` first; [] for no such group."""
-        return choose(self.groups.get(number, ()), self._health.__getitem__, algorithm, key)
+        tiers = self._tiers.get(number)
+        if tiers is None:
+            tiers = usable_tiers(self.groups.get(number, ()), self._health.__getitem__)
+            if number in self.groups:
+                self._tiers[number] = tiers
+        return choose(tiers, algorithm, key)
 
     def is_pinged(self, target: Target) -> bool:
         """Return whether pings go to a target."""
@@ -75,6 +83,8 @@ class Members:
         self._health[one] = after
         if after.state is State.INACTIVE and not self._pings:
             self._resting[one] = now + REST
+        if before.usable is not after.usable:
+            self._tiers.clear()
         if before.usable and not after.usable:
             logger.warning("%s gets no requests any more: %s", self._shown(one), why)
         elif after.usable and not before.usable:

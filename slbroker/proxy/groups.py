@@ -16,6 +16,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from slbroker.errors import ConfigError, Reject
@@ -61,7 +63,7 @@ class Destination:
     attrs: Mapping[str, str] = field(default_factory=dict, hash=False)
     weight: int = DEFAULT_WEIGHT
 
-    @property
+    @cached_property
     def name(self) -> bytes:
         """What tells it from others of its group, at every edge: its duid, else its URI."""
         duid = self.attrs.get("duid")
@@ -143,25 +145,31 @@ def read_algorithm(text: str) -> Algorithm:
         raise ConfigError(f"there is no algorithm {text!r}; write one of {names}") from None
 
 
-def choose(
-    members: Iterable[Destination], health: Callable[[Destination], Health], algorithm: Algorithm, key: bytes
-) -> list[Destination]:
-    """Return the usable destinations, the one to send to first, then who is next when that fails; [] when all are gone.
+def usable_tiers(members: Iterable[Destination], health: Callable[[Destination], Health]) -> list[list[Destination]]:
+    """Return the usable destinations, those of each priority together, the highest in front."""
+    tiers: dict[int, list[Destination]] = {}
+    for member in members:
+        if health(member).usable:
+            tiers.setdefault(member.priority, []).append(member)
+    return [tiers[priority] for priority in sorted(tiers, reverse=True)]
+
+
+def choose(tiers: Iterable[list[Destination]], algorithm: Algorithm, key: bytes) -> list[Destination]:
+    """Return the destinations of `usable_tiers`, the one to send to first, then who is next when that fails.
 
     `key` is what `key_of` makes of the request. Two requests with one key get the same while the states are the same.
     """
-    usable = [member for member in members if health(member).usable]
-    tiers: dict[int, list[Destination]] = {}
-    for member in usable:
-        tiers.setdefault(member.priority, []).append(member)
     chosen: list[Destination] = []
-    for priority in sorted(tiers, reverse=True):
-        tier = tiers[priority]
+    for tier in tiers:
         if algorithm is Algorithm.PRIORITY or len(tier) == 1:
             chosen += tier
         else:
-            chosen += ranked(key, tier, lambda member: member.name, lambda member: member.weight)
+            chosen += ranked(key, tier, _name_of, _weight_of)
     return chosen
+
+
+_name_of = attrgetter("name")
+_weight_of = attrgetter("weight")
 
 
 def key_of(algorithm: Algorithm, message: Message, source: str) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -32,7 +33,14 @@ def ranked(key: bytes, choices: Iterable[T], name: Callable[[T], bytes], weight:
 
 def _score(key: bytes, name: bytes, weight: int) -> tuple[bool, float, bytes]:
     """Return what is lowest for the choice of `key`."""
-    mine = name if len(name) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(name).digest()
-    digest = hashlib.blake2b(key, digest_size=8, key=mine, person=b"slbroker-choice").digest()
-    drawn = (int.from_bytes(digest, "big") + 1) / (_SCALE + 1)  # in (0, 1]
+    state = _keyed(name).copy()
+    state.update(key)
+    drawn = (int.from_bytes(state.digest(), "big") + 1) / (_SCALE + 1)  # in (0, 1]
     return weight <= 0, -math.log(drawn) / max(weight, 1), name
+
+
+@lru_cache(maxsize=1_024)
+def _keyed(name: bytes) -> hashlib.blake2b:
+    """Return the hash with a name already in it; a copy costs half of keying anew."""
+    mine = name if len(name) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.blake2b(name).digest()
+    return hashlib.blake2b(digest_size=8, key=mine, person=b"slbroker-choice")

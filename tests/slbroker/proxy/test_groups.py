@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slbroker.errors import ConfigError
-from slbroker.proxy.groups import Algorithm, Destination, choose, key_of, read_algorithm, read_groups
+from slbroker.proxy.groups import Algorithm, Destination, choose, key_of, read_algorithm, read_groups, usable_tiers
 from slbroker.proxy.health import Event, Health
 from slbroker.sip.parser import parse
 from tests.support.sip import request
@@ -83,6 +83,10 @@ def healths(**states: Health) -> Any:
     return lambda member: states.get(member.name.decode(), Health())
 
 
+def chosen(members: list[Destination], health: Any, algorithm: Algorithm, key: bytes) -> list[Destination]:
+    return choose(usable_tiers(members, health), algorithm, key)
+
+
 def group(text: str) -> list[Destination]:
     return read_groups(text)[1]
 
@@ -103,7 +107,7 @@ def test_all_of_a_transaction_goes_to_one_and_calls_go_to_all() -> None:
             tag = ";tag=1" if method in ("ACK", "BYE") else ""
             message = parse(request(method, call_id=f"call-{number}", to=f"<sip:bob@example.com>{tag}"))
             key = key_of(Algorithm.CALL_ID, message, "192.0.2.1")
-            found.add(names(choose(THREE, healths(), Algorithm.CALL_ID, key)))
+            found.add(names(chosen(THREE, healths(), Algorithm.CALL_ID, key)))
         assert len(found) == 1
         counts[found.pop()[0]] += 1
     assert min(counts.values()) > 140
@@ -112,28 +116,28 @@ def test_all_of_a_transaction_goes_to_one_and_calls_go_to_all() -> None:
 def test_the_dead_get_nothing_and_the_others_keep_what_they_had() -> None:
     for number in range(100):
         key = b"%d" % number
-        before = choose(THREE, healths(), Algorithm.CALL_ID, key)
-        after = choose(THREE, healths(b=DOWN), Algorithm.CALL_ID, key)
+        before = chosen(THREE, healths(), Algorithm.CALL_ID, key)
+        after = chosen(THREE, healths(b=DOWN), Algorithm.CALL_ID, key)
         assert names(after) == names(before).replace("b", "")
-    assert choose(THREE, healths(a=DOWN, b=DOWN, c=DOWN), Algorithm.CALL_ID, b"1") == []
+    assert chosen(THREE, healths(a=DOWN, b=DOWN, c=DOWN), Algorithm.CALL_ID, b"1") == []
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_those_of_lower_priority_wait_until_the_higher_are_gone(algorithm: Algorithm) -> None:
     members = group("1 sip:a 0 0 duid=a\n1 sip:b 0 9 duid=b\n1 sip:c 0 9 duid=c\n1 sip:d 0 -1 duid=d")
     for number in range(30):
-        order = names(choose(members, healths(), algorithm, b"%d" % number))
+        order = names(chosen(members, healths(), algorithm, b"%d" % number))
         assert (set(order[:2]), order[2:]) == ({"b", "c"}, "ad")
-        assert names(choose(members, healths(b=DOWN, c=DOWN), algorithm, b"%d" % number)) == "ad"
+        assert names(chosen(members, healths(b=DOWN, c=DOWN), algorithm, b"%d" % number)) == "ad"
 
 
 def test_by_priority_the_first_in_the_list_gets_all() -> None:
-    assert {names(choose(THREE, healths(), Algorithm.PRIORITY, b"%d" % number)) for number in range(20)} == {"abc"}
+    assert {names(chosen(THREE, healths(), Algorithm.PRIORITY, b"%d" % number)) for number in range(20)} == {"abc"}
 
 
 def test_weights() -> None:
     members = group("1 sip:a 0 0 duid=a;weight=75\n1 sip:b 0 0 duid=b;weight=25")
-    counts = Counter(names(choose(members, healths(), Algorithm.CALL_ID, b"%d" % n))[0] for n in range(4_000))
+    counts = Counter(names(chosen(members, healths(), Algorithm.CALL_ID, b"%d" % n))[0] for n in range(4_000))
     assert counts["a"] / 4_000 == pytest.approx(0.75, abs=0.03)
 
 
