@@ -12,9 +12,9 @@ from slbroker.bus.envelope import FORWARDED_REPLY
 from slbroker.bus.items import Item
 from slbroker.bus.memo import Kept
 from slbroker.plugin import Request, lifecycle
-from slbroker.plugin.handlers import ASKED_FOR
 from slbroker.plugin.keeping import Explaining
 from slbroker.plugin.responder import Responder
+from slbroker.plugin.unmatched import ASKED_FOR
 from slbroker.proxy.decision import read_amended, read_forward
 from slbroker.proxy.told import tell_amended, tell_forward
 from slbroker.sip.response import Response, parse_response

@@ -7,16 +7,15 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
-from slbroker.errors import Reject
 from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.declared import check_function, check_methods, note_declared, where
 from slbroker.plugin.guard import Guarded, behind, guard, title_of
 from slbroker.plugin.onreply import asking
 from slbroker.plugin.remembering import Remembering, deciding
-from slbroker.plugin.reply import DROP, Drop, Reply
+from slbroker.plugin.reply import Drop, Reply
 from slbroker.plugin.routing import Route, Table, make_route
 from slbroker.plugin.settings import Settings
-from slbroker.proxy.decision import Forward
+from slbroker.plugin.unmatched import ASKED_FOR, drop, is_ping
 from slbroker.sip.grammar import METHODS
 from slbroker.sip.uri import text
 
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from slbroker.plugin.request import Request
     from slbroker.sip.slerrors import ErrorTable
 
-# Never answered without being asked for: the edge hands these out only to workers whose plugin has a handler for them.
-ASKED_FOR: Final = (b"ACK", b"CANCEL", FILTERED_ACK, FORWARDED_REPLY)
 _TOLD: Final = (FILTERED_ACK, FORWARDED_REPLY)  # what is no request of anybody's: no before hook is asked
 
 
@@ -273,7 +270,7 @@ class Handlers:
     def route_of(self, request: Request) -> Route | None:
         """Return the route of `request`, None where the `otherwise` handler, or nobody, takes it."""
         routes = self._by_method.get(request.message.method)
-        return Table(routes, _drop).route(request) if routes else None
+        return Table(routes, drop).route(request) if routes else None
 
     def describe(self, request: Request) -> str:
         """Return the name of the handler that `request` is for, and where it stands; "none" where there is none."""
@@ -303,8 +300,7 @@ class Handlers:
         """Build the tables, with the hooks before each handler."""
         name = self.remembering.name
         self._rest = rest = name(self._hooked(self._otherwise or self._refuse), self.remembering.by_otherwise)
-        direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | dict.fromkeys(ASKED_FOR, _drop)
-        direct |= {b"ACK": _let_on, b"CANCEL": _let_on, FORWARDED_REPLY: _let_pass}
+        direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | ASKED_FOR
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
             hooked = [
@@ -334,19 +330,8 @@ class Handlers:
         return Reply(405 if method in METHODS else 501, headers={"Allow": allow})
 
     def _answers_ping(self, request: Request) -> bool:
-        """Return whether a request without a handler asks whether this server is there, and is to be told so.
-
-        That is an OPTIONS (RFC 3261 11) to a sip URI without a user, in no dialog: what dispatchers send. One to a user
-        asks what the user's phone can do, which nobody knows here; the host may be any name that led here.
-        """
-        message = request.message
-        if not self.settings.keepalive or message.method != b"OPTIONS" or message.to_tag:
-            return False
-        try:
-            uri = request.uri
-        except Reject:  # the operator has put that check off
-            return False
-        return uri.scheme in ("sip", "sips") and not uri.user
+        """Return whether a request without a handler asks whether this server is there, and is to be told so."""
+        return self.settings.keepalive and is_ping(request)
 
     @property
     def remembered_methods(self) -> list[bytes]:
@@ -385,19 +370,6 @@ class Handlers:
     def takes(self) -> list[bytes]:
         """Return which of ACK, CANCEL, absorbed ACKs and replies on their way back the edge should hand out."""
         return [method for method in ASKED_FOR if method in self._by_method]
-
-
-def _drop(_request: Request) -> Drop:
-    return DROP
-
-
-def _let_on(_request: Request) -> Forward:
-    """Decide of an ACK or a CANCEL that none of its plugin's handlers is for: what an edge does with those unasked."""
-    return Forward()
-
-
-def _let_pass(_request: Request) -> Any:
-    return None
 
 
 def unwrapped(handler: Handler) -> Handler:
