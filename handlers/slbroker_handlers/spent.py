@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 
 class Spent(Spread):
-    """Seconds that requests took, those that await something left out."""
+    """Seconds that requests took: those of async handlers from the envelope that brought them to their answer."""
 
     __slots__ = ()
 
     def take(self, done: int, seconds: float, long: Sequence[float]) -> None:
         """Take in a turn of so many requests: each that was `long` by itself, the others as long as their mean."""
+        long = long[:done]  # an async handler that has begun and was long about it counts when it has ended
         for each in long:
             self.note(each)
         short = done - len(long)
-        if short > 0:
-            self.note(max(0.0, seconds - sum(long)) / short if long else seconds / short, short)
+        if short:
+            self.note(max(0.0, seconds - sum(long)) / short, short)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from slbroker.bus.memo import Kept
     from slbroker_handlers.calls import Calls
     from slbroker_handlers.link import Link
+    from slbroker_handlers.spent import Spent
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +42,14 @@ class Turns:
         words_of: Callable[[Link, Item, Answer | Kept], tuple[Any, ...]],
         on_long: Callable[[float, float], None],
         on_done: Callable[[float, float], None],
+        spent: Spent,
     ) -> None:
         """`name_of` returns the handler of a request, for a log line; `words_of` what its edge is told of an answer.
 
         `on_long` is told the time (monotonic) and for how many seconds nobody else was served, `on_done` how many
-        seconds how many requests have taken.
+        seconds how many requests have taken. `spent` takes in how long each was open, what it awaited included.
         """
+        self._spent = spent
         self._calls = calls
         self._name_of = name_of
         self._words_of = words_of
@@ -107,6 +110,7 @@ class Turns:
                 answer = UNFIT
             words = (answer,) if type(answer) is bytes else self._words_of(link, item, answer)
             link.membership.answer(number, *words)
+            self._spent.note(time.monotonic() - now)
             self._half_done += 1
             self._blocking = item
             self.flush_soon(link)

@@ -91,11 +91,11 @@ class Worker(BusService):
         super().__init__(TICK, pauses=Pauses(logging.DEBUG), clock=lambda: time.monotonic())
         self._pace = Pace(settings.credit)
         self._track_record = TrackRecord()
-        self._spent = Spent()
         self._edges = 1  # that share our time
         self._links: dict[BusAddress, Link] = {}
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
-        self._turns = Turns(self._calls, self.responder.name_of, self._words_of, self._overhear, self._keep_pace)
+        self._spent, name_of = Spent(), self.responder.name_of
+        self._turns = Turns(self._calls, name_of, self._words_of, self._overhear, self._keep_pace, self._spent)
 
     # Beginning --------------------------------------------------------------------------------------------------
 

@@ -155,8 +155,8 @@ WORKER: Final = (
     Metric("credit", GAUGE, "Requests that it takes at once from an edge.", (), one("credit")),
     Metric("edges", GAUGE, "Edge processes, or brokers, that it serves.", (), one("edges")),
     Metric(
-        "handler_duration_seconds", HISTOGRAM, "How long handlers took; of short ones in one turn each as long as their"
-        " mean.", (), spread("seconds", BOUNDS),
+        "handler_duration_seconds", HISTOGRAM, "How long handlers took, what they awaited included; of short ones in"
+        " one turn each as long as their mean.", (), spread("seconds", BOUNDS),
     ),
 )  # fmt: skip
 
