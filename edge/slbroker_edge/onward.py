@@ -77,7 +77,7 @@ class Places(Protocol):
 class Ways(Protocol):
     """How messages leave; `transports.outgoing.Outgoing` is it."""
 
-    def way_to(self, candidate: Candidate, near: Listener, now: float, prefer: bytes = b"") -> Way | None:
+    def way_to(self, candidate: Candidate, near: Listener | None, now: float, prefer: bytes = b"") -> Way | None:
         """Return how to send to a candidate; None where there is no such way, or no room.
 
         `near` is where the message came in, which it leaves by, too, where that can be; before it comes the listener
@@ -133,6 +133,7 @@ class Forwarding:
         self.replies = Replies()
         self.pending = 0  # requests whose destination is being looked up
         self.send_failures = 0  # messages that the kernel refused
+        self.elsewhere: Callable[[Flow], Way | None] = lambda flow: None  # connections of the edge's other processes
         # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
         self.is_used = settings.hop is not None or bool(settings.domains)
         self._settings = settings
@@ -429,9 +430,18 @@ class Forwarding:
         self._outbox.setdefault(way.listener, []).append((back.data, way.address))
         self.replies.forwarded += 1
 
-    def _way_of_flow(self, flow: Flow, near: Listener, now: float) -> Way | None:
+    def take_over(self, written: bytes, data: bytes, now: float) -> None:
+        """Send a message that another process has written and counted; its flow leads to a connection of this one."""
+        flow = read_flow(written)
+        way = None if flow is None else self._way_of_flow(flow, None, now)
+        if way is None:
+            self.send_failures += 1
+        else:
+            self._outbox.setdefault(way.listener, []).append((data, way.address))
+
+    def _way_of_flow(self, flow: Flow, near: Listener | None, now: float) -> Way | None:
         """Return how to reach the peer that a flow names: on its connection, else as 18.2.2 has it."""
-        way = self._ways.standing(flow.connection) if flow.connection else None
+        way = (self._ways.standing(flow.connection) or self.elsewhere(flow)) if flow.connection else None
         if way is not None or flow.transport in WEBSOCKETS:
             return way
         place = Place(flow.transport, flow.host, flow.port, flow.host)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.filtermemory import FilterMemory
     from slbroker_edge.rules import RuleFile
+    from slbroker_edge.transports.siblings import Sibling
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,10 @@ PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ d
 class EdgeService(BusService):
     """One edge process. `start`, then `drain` and `close`; `reload` reads key ring, TLS files and bus keys again."""
 
-    def __init__(self, settings: EdgeSettings, memory: FilterMemory | None = None) -> None:
-        """`memory` is this process's part of what an edge of several processes shares."""
+    def __init__(
+        self, settings: EdgeSettings, memory: FilterMemory | None = None, sibling: Sibling | None = None
+    ) -> None:
+        """`memory` is this process's part of what those of its edge share, `sibling` its way to the others."""
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._ring_file = RingFile(settings.keys)
@@ -57,13 +60,14 @@ class EdgeService(BusService):
         ack_filter = AckFilter(signer, settings.ack_window, memory)
         self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
         self._tell_keys()
-        self._sockets = Sockets(settings, self.edge, self._turn)
+        self._sockets = Sockets(settings, self.edge, self._turn, sibling)
         self._hops = NextHops(settings.groups, settings.hops, self._sockets.way_of_ping, self._turn)
         places = self._sockets.destinations = self._hops.destinations
         self.edge.forwarding = self._forwarding = Forwarding(
             settings.forwarding, self._make_seals(), settings.checks, places, self._sockets.outgoing,
             self._hops.pinger.heard,
         )  # fmt: skip
+        self._forwarding.elsewhere = self._sockets.elsewhere
         self._forwarding.is_used |= bool(settings.hops) or settings.groups.file is not None
         self._rules = self._load_rules(signer)
         self.edge.rules = self._rules

@@ -13,14 +13,18 @@ from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
 from slbroker.filewatch import Watch
 from slbroker.listen import SECURE
+from slbroker.proxy.flow import listener_id
+from slbroker.proxy.forward import Hop
 from slbroker.service import read_again
 from slbroker.tls import client_context, server_context
+from slbroker_edge.onward import Way
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
-from slbroker_edge.transports.outgoing import Outgoing
+from slbroker_edge.transports.outgoing import Outgoing, address_of, source_for
 from slbroker_edge.transports.pacing import PacedReader
 from slbroker_edge.transports.pool import MAX_DIALLED, Pool
+from slbroker_edge.transports.siblings import BATCH as HANDED
 from slbroker_edge.transports.streams import EVENTS, Streams
 from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
@@ -30,10 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slbroker.listen import ListenAddress
+    from slbroker.proxy.flow import Flow
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.destinations import Candidate, Destinations
     from slbroker_edge.edge import Edge
-    from slbroker_edge.onward import Way
+    from slbroker_edge.transports.siblings import Sibling
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
 
@@ -45,9 +50,12 @@ DRAIN_BATCHES: Final = 64  # batches still taken from each socket at the end: wh
 class Sockets:
     """Sockets and connections; what comes by them is given to `edge`, and `on_turn` called behind it."""
 
-    def __init__(self, settings: EdgeSettings, edge: Edge, on_turn: Callable[[], None]) -> None:
-        """Raises ConfigError for TLS files that cannot be used."""
+    def __init__(
+        self, settings: EdgeSettings, edge: Edge, on_turn: Callable[[], None], sibling: Sibling | None = None
+    ) -> None:
+        """`sibling` is this process among those of its edge. Raises ConfigError for TLS files that cannot be used."""
         self.settings = settings
+        self._sibling = sibling
         self.destinations: Destinations | None = None  # who wants to know which next hops are not reached
         self._edge = edge
         self._on_turn = on_turn
@@ -84,6 +92,9 @@ class Sockets:
             self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=interval))
         if self._streams is not None:
             self._read_streams(self._streams)
+        if self._sibling is not None:
+            take = partial(self._on_handed, self._sibling)
+            self._readers.append(PacedReader(loop, self._sibling.fileno(), take, most=HANDED, interval=interval))
         self._buffers = BufferWatch([listener.udp for listener in self._listeners])
 
     def _make_room(self) -> Room:
@@ -98,7 +109,7 @@ class Sockets:
             self._listeners.append(listener_on(sock, address.advertised))
             return self._listeners[-1].name
         if self._streams is None:
-            self._streams = Streams(self._edge, self.settings.streams, room.sip)
+            self._streams = Streams(self._edge, self.settings.streams, room.sip, self.settings.process)
         if address.transport in SECURE and self._tls is None:
             sock.close()
             raise ConfigError(f"{address} has no certificate: name it with --tls-cert FILE and --tls-key FILE")
@@ -141,7 +152,7 @@ class Sockets:
     def _make_streams(self) -> Streams:
         """Return the connections of this process, where nothing listens for any, too: requests may leave by some."""
         if self._streams is None:
-            self._streams = Streams(self._edge, self.settings.streams, MAX_DIALLED)
+            self._streams = Streams(self._edge, self.settings.streams, MAX_DIALLED, self.settings.process)
             self._read_streams(self._streams)
         return self._streams
 
@@ -154,6 +165,18 @@ class Sockets:
     def _not_reached(self, candidate: Candidate, now: float, why: str) -> None:
         if self.destinations is not None:
             self.destinations.failed(candidate, now, why)
+
+    def elsewhere(self, flow: Flow) -> Way | None:
+        """Return how to send by a connection that another process of this edge has; None where it is none of theirs."""
+        if self._sibling is None or self._streams is None:
+            return None
+        names = self._streams.names(flow.transport, flow.host, partial(source_for, _when=0))
+        name = next((each for each in names if listener_id(each) == flow.listener), names[0] if names else "")
+        handing = self._sibling.listener(flow, name) if name else None
+        address = address_of(flow.host, flow.port)
+        if handing is None or address is None:
+            return None
+        return Way(handing, Hop(name, flow.host, flow.port, flow.connection), address)
 
     def _standing(self, name: bytes) -> Connection | None:
         return self._streams.standing(name) if self._streams is not None else None
@@ -169,6 +192,16 @@ class Sockets:
         if count:
             self._on_turn()
         return count
+
+    def _on_handed(self, sibling: Sibling) -> int:
+        """Send what other processes hand over; return how many there were."""
+        handed, forwarding, now = sibling.receive(), self._edge.forwarding, time.monotonic()
+        for flow, data in handed:
+            if forwarding is not None:
+                forwarding.take_over(flow, data, now)
+        if handed:
+            self._on_turn()
+        return len(handed)
 
     def _on_streams(self, streams: Streams) -> int:
         """Take what connections have brought; return how many had something."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from slbroker.settings.bus import BrokerAccess, BusSecurity
     from slbroker.supervisor import Parent
     from slbroker_edge.filtermemory import FilterMemory
+    from slbroker_edge.transports.siblings import Sibling
 
 # Where to reach a listener that has every address.
 _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -189,10 +190,13 @@ def _serve_edge(settings: EdgeSettings) -> int:
         return Exit.OK
     try_listen(settings.listen, share_port=True, freebind=settings.freebind)
     from slbroker_edge.filterfile import FilterFile
+    from slbroker_edge.transports.siblings import Siblings
 
-    memory = FilterFile(settings.bus, settings.processes)
+    memory, siblings = FilterFile(settings.bus, settings.processes), Siblings(settings.processes)
     programs = [
-        _edge_program(shared(EdgeSettings, settings, process=number), memory.of_process(number))
+        _edge_program(
+            shared(EdgeSettings, settings, process=number), memory.of_process(number), siblings.of_process(number)
+        )
         for number in range(settings.processes)
     ]
     return Supervisor(programs, _stop_time(settings), Outside(os.environ, settings.alive_file)).run()
@@ -240,13 +244,13 @@ def _serve_handlers(settings: HandlerSettings) -> int:
 
 
 def _edge_program(
-    settings: EdgeSettings, memory: FilterMemory | None = None
+    settings: EdgeSettings, memory: FilterMemory | None = None, sibling: Sibling | None = None
 ) -> tuple[str, Callable[[Parent | None], None]]:
     def program(parent: Parent | None) -> None:
         from slbroker.process import run_service
         from slbroker_edge.service import EdgeService
 
-        run_service(EdgeService(settings, memory), parent, settings.alive_file)
+        run_service(EdgeService(settings, memory, sibling), parent, settings.alive_file)
 
     return f"edge {settings.process}", program
 

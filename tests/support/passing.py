@@ -34,7 +34,7 @@ class FakeWays:
         self.standing_now: dict[bytes, FakeListener] = {}
         self.blocked: set[str] = set()  # hosts to which there is no way
 
-    def way_to(self, candidate: Candidate, near: Listener, now: float, prefer: bytes = b"") -> Way | None:
+    def way_to(self, candidate: Candidate, near: Listener | None, now: float, prefer: bytes = b"") -> Way | None:
         transport, host, port = candidate.place[:3]
         if host in self.blocked:
             return None
@@ -43,7 +43,7 @@ class FakeWays:
             return None if found is None else Way(found, Hop(found.name, host, port, found.connection), (host, port))
         own: list[Listener] = [each for each in self.listeners if each.name.startswith("udp:")]
         by_id = [each for each in own if listener_id(each.name) == prefer]
-        listener = (by_id or ([near] if near.name.startswith("udp:") else own))[0]
+        listener = (by_id or ([near] if near is not None and near.name.startswith("udp:") else own))[0]
         return Way(listener, Hop(listener.name, host, port), (host, port))
 
     def standing(self, connection: bytes) -> Way | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker_edge.transports.binding import is_everywhere, name_of, namer
 from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, WRITE, Connection
+from slbroker_edge.transports.siblings import NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,13 +54,13 @@ class MakeConnection(Protocol):
 class Streams:
     """The connections of one process, and the sockets they are accepted from."""
 
-    def __init__(self, edge: Edge, settings: StreamSettings, most: int) -> None:
-        """`most` connections fit into this process; `settings` may want fewer."""
+    def __init__(self, edge: Edge, settings: StreamSettings, most: int, process: int = 0) -> None:
+        """`most` connections fit into this process, number `process` of its edge; `settings` may want fewer."""
         self.edge = edge
         self.settings = settings
         self.now = 0.0
         self.turn = 0
-        self.label = secrets.token_hex(5).encode()
+        self.label = b"%0*x%b" % (NUMBER, process, secrets.token_hex(4).encode())
         self._numbered = 0
         self._dialled = 0
         self._listening: list[tuple[socket.socket, str, str]] = []
@@ -170,6 +171,18 @@ class Streams:
             if ipaddress.ip_address(at).is_loopback == ipaddress.ip_address(host).is_loopback:
                 return name_of(transport, at, its_port, advertised)
         return name_of(transport, host, port)
+
+    def names(self, transport: str, host: str, own: Callable[[str], str]) -> list[str]:
+        """Return the listen addresses of a transport that a host may have connected to.
+
+        `own` says which address of ours what goes to a host leaves from; that counts where we listen on all of them.
+        """
+        found = []
+        for listener, advertised, listens in self._listening:
+            at, port = listener.getsockname()[:2]
+            if listens == transport and (":" in at) is (":" in host):
+                found.append(name_of(transport, (own(host) or at) if is_everywhere(listener) else at, port, advertised))
+        return found
 
     def _add(self, connection: Connection, events: int = READ) -> None:
         self._numbered += 1
