@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from slbroker.commands import options
-from slbroker.commands.serve import try_listen
 from slbroker.commands.stats import StatsSettings
 from slbroker.errors import BindError, NoAnswerError, PluginError, UsageError, UserError
 from slbroker.listen import SECURE, ListenAddress
@@ -216,5 +215,12 @@ def _describe_script(name: str) -> str:
 
 
 def _describe_listen(address: ListenAddress, *, freebind: bool) -> str:
-    try_listen((address,), freebind=freebind)
+    from slbroker_edge.transports.binding import open_socket
+    from slbroker_edge.transports.buffers import Udp, enlarge, shortage
+
+    with open_socket(address, share_port=False, freebind=freebind) as sock:
+        if address.transport == "udp":
+            enlarge(sock, may_force=False)  # a service is not root
+            if words := shortage([Udp(str(address), sock)]):
+                click.echo(f"note {'listen':<8} {words}")
     return f"{address} is free"

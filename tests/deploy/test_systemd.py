@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from slbroker_edge.transports.buffers import WANTED
 from tests.deploy.files import DEPLOY, seconds
 from tests.support.peers import require_peer
 
@@ -58,7 +59,7 @@ def test_systemd_has_nothing_to_say_of_a_unit(unit: Path, tmp_path: Path) -> Non
 
 
 def test_an_unknown_directive_would_be_said(tmp_path: Path) -> None:
-    """`verify` ends with 0 all the same."""
+    """Without --recursive-errors `verify` ends with 0 all the same."""
     assert "WatchDogSecs" in verify(UNITS[0], tmp_path, "WatchDogSecs=3\n")
 
 
@@ -105,6 +106,14 @@ def test_every_variable_is_one_of_slbroker(unit: Path) -> None:
 
     names = {value.partition("=")[0]: "x" for value in directives(unit).get("Environment", ())}
     assert list(unknown_variables(cli, names)) == []
+
+
+def test_the_sysctl_allows_what_an_edge_asks_for() -> None:
+    text = (DEPLOY / "systemd" / "slbroker.sysctl").read_text("utf-8")
+    assert re.findall(r"^net\.core\.([rw])mem_max = (\d+)$", text, re.MULTILINE) == [
+        ("r", str(WANTED)),
+        ("w", str(WANTED)),
+    ]
 
 
 def test_user_and_directories_are_made_as_the_units_want_them(tmp_path: Path) -> None:

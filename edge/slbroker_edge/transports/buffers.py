@@ -30,13 +30,25 @@ class Udp(NamedTuple):
     sock: socket.socket
 
 
-def enlarge(sock: socket.socket) -> None:
-    """Ask for buffers of `WANTED` bytes; with CAP_NET_ADMIN the system's limits do not count."""
+def enlarge(sock: socket.socket, *, may_force: bool = True) -> None:
+    """Ask for buffers of `WANTED` bytes; with CAP_NET_ADMIN the system's limits do not count, if it `may_force`."""
     for usual, force in _FORCE:
         try:
-            sock.setsockopt(socket.SOL_SOCKET, force, WANTED)
+            sock.setsockopt(socket.SOL_SOCKET, force if may_force else usual, WANTED)
         except PermissionError:
             sock.setsockopt(socket.SOL_SOCKET, usual, WANTED)
+
+
+def shortage(sockets: Sequence[Udp]) -> str:
+    """Return what to do about sockets whose buffers are smaller than asked for, "" where none is."""
+    small = [udp for udp in sockets if granted(udp.sock) < WANTED]
+    if not small:
+        return ""
+    names, size = ", ".join(udp.name for udp in small), granted(small[0].sock) // 1024
+    return (
+        f"{names}: the kernel grants a receive buffer of {size} KiB where {WANTED // 1024} are asked for, so bursts get"
+        f" lost; run: sysctl -w net.core.rmem_max={WANTED} net.core.wmem_max={WANTED}"
+    )
 
 
 def granted(sock: socket.socket) -> int:
@@ -61,14 +73,8 @@ class BufferWatch:
         self._next_look = -math.inf
         self._next_line = -math.inf
         self._told = 0
-        small = [udp for udp in sockets if granted(udp.sock) < WANTED]
-        if small:
-            names = ", ".join(udp.name for udp in small)
-            logger.warning(
-                "%s: the kernel grants a receive buffer of %d KiB where %d are asked for, so bursts get lost;"
-                " run: sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d",
-                names, granted(small[0].sock) // 1024, WANTED // 1024, WANTED, WANTED,
-            )  # fmt: skip
+        if words := shortage(sockets):
+            logger.warning("%s", words)
 
     @property
     def dropped(self) -> int:
