@@ -30,6 +30,7 @@ class RecordSettings:
     security: BusSecurity | None = part(BusSecurity, client_security, without=("clients",))
     insecure_bus: bool = also(HandlerSettings, "insecure_bus")
     keys: Path = also(HandlerSettings, "keys")
+    alive_file: Path | None = also(HandlerSettings, "alive_file")
     credit: int = also(HandlerSettings, "credit")
 
 

@@ -66,7 +66,7 @@ def run(settings: RunSettings) -> Callable[[], int]:
             programs = [_edge_program(edge_settings)]
             programs += [_handler_program(handler_settings, number) for number in range(settings.workers)]
             _say_hello(listen, settings.workers, settings.plugin)
-            return Supervisor(programs, _stop_time(edge_settings), Outside(os.environ)).run()
+            return Supervisor(programs, _stop_time(edge_settings), Outside(os.environ, settings.alive_file)).run()
 
     return serve
 

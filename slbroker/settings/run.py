@@ -31,6 +31,7 @@ class RunSettings:
     max_requests: int = also(HandlerSettings, "max_requests")
     keys: Path | None = also(EdgeSettings, "keys", default=None, required=False,
         help="Key ring file; without it a ring is made for this run.")
+    alive_file: Path | None = also(EdgeSettings, "alive_file", default=None)
     credit: int = also(HandlerSettings, "credit")
     ack_window: float = also(EdgeSettings, "ack_window")
     gather: float = also(EdgeSettings, "gather")

@@ -191,6 +191,16 @@ def test_alive_without_a_file_says_which_option_names_it() -> None:
     assert asked.log.startswith("slbroker: which file? name the one that")
 
 
+def test_a_run_touches_its_file_too(start_slbroker: Start, tmp_path: Path) -> None:
+    """Or the image's health check would find it dead."""
+    file = tmp_path / "alive"
+    run = start_slbroker("run", "--listen", "udp:127.0.0.1:0", "--workers", "1", "--alive-file", str(file))
+    until(file.exists, what="the file, when edge and worker have begun", seconds=20)
+    run.wait_for("handler ready")
+    assert run.stop() == Exit.OK
+    assert not file.exists()
+
+
 def test_a_broker_touches_its_file_too(start_slbroker: Start, tmp_path: Path) -> None:
     file = tmp_path / "alive"
     words = ("--edges", f"ipc://{tmp_path}/edges", "--handlers", f"ipc://{tmp_path}/handlers")
