@@ -41,11 +41,14 @@ PURE = (
     "slbroker_edge.members",
     "slbroker_edge.onward",
     "slbroker_edge.outbox",
+    "slbroker_edge.passing",
     "slbroker_edge.pinger",
     "slbroker_edge.reader",
     "slbroker_edge.recall",
     "slbroker_edge.remembered",
     "slbroker_edge.repeats",
+    "slbroker_edge.replying",
+    "slbroker_edge.shortway",
 )
 FORBIDDEN = (
     "socket", "_socket", "socketserver", "ssl", "select", "selectors", "asyncio", "zmq",
@@ -76,7 +79,7 @@ def impure(tree: Tree) -> list[str]:
 
 # What an edge has no use for: plugins run elsewhere, and the broker is another process.
 NOT_AN_EDGES = ("slbroker.plugin", "slbroker.broker", "slbroker.commands", "slbroker_handlers")
-MOST_OF_AN_EDGE = 45  # modules of ours that the edge without its sockets may load; what it does is to be found in few
+MOST_OF_AN_EDGE = 47  # modules of ours that the edge without its sockets may load; what it does is to be found in few
 
 
 RULES = "slbroker_edge.rules"  # runs a rule file at the edge, with what workers run it with; loaded where one is named
@@ -263,12 +266,15 @@ SOUND = {
     "slbroker_edge/destinations.py": "",
     "slbroker_edge/lookups.py": "",
     "slbroker_edge/members.py": "",
-    "slbroker_edge/onward.py": "",
     "slbroker_edge/pinger.py": "",
+    "slbroker_edge/onward.py": "from slbroker_edge import shortway",
     "slbroker_edge/outbox.py": "",
+    "slbroker_edge/passing.py": "from slbroker_edge import replying",
     "slbroker_edge/recall.py": "",
     "slbroker_edge/remembered.py": "from slbroker_edge import recall",
     "slbroker_edge/repeats.py": "",
+    "slbroker_edge/replying.py": "from slbroker_edge import outbox",
+    "slbroker_edge/shortway.py": "from slbroker.proxy import forward",
     "slbroker_edge/reader.py": "from slbroker.sip import parser",
     "slbroker_edge/rules.py": "from slbroker.plugin import Handlers",
     "slbroker_edge/service.py": "import time\nfrom slbroker.bus import link\nfrom . import ackfilter\n"

@@ -7,31 +7,21 @@ Every message taken in meets one fate (`slbroker.stats.Fates`).
 
 from __future__ import annotations
 
-import logging
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.dispatcher import Cause, Dispatcher
-from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY, unpack_request, without_close
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY, without_close
 from slbroker.bus.jobs import Job, observe
-from slbroker.bus.losses import Losses, shown
-from slbroker.bus.routes import Routes
-from slbroker.counting import Clock, new_tally, tally_figures
-from slbroker.errors import Drop, EnvelopeError, NoWhere, Unreachable
-from slbroker.sip.message import Source
+from slbroker.counting import Clock, tally_figures
+from slbroker.errors import Drop
 from slbroker.sip.parser import BadRequest, parse
-from slbroker.sip.reply import build_reply
-from slbroker.sip.slerrors import SlError, error_text
 from slbroker.sip.validate import USUAL, Checks
-from slbroker.stats import Fates
-from slbroker_edge.budget import Budget
 from slbroker_edge.complaints import RefusedTags, Shedding
-from slbroker_edge.identity import ServerHeader
-from slbroker_edge.outbox import MAX_REPLY, match_status_line, post, post_replies
+from slbroker_edge.outbox import MAX_REPLY, match_status_line, post_replies
+from slbroker_edge.passing import Passing
 from slbroker_edge.reader import is_repeat, read_ack, read_turn, reply_address, stamp_message
 from slbroker_edge.repeats import Repeats
-from slbroker_edge.shadow import Shadow, Shadowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,30 +29,13 @@ if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
     from slbroker.settings.dispatch import Policies
     from slbroker.sip.framer import Fault
-    from slbroker.sip.message import Message
-    from slbroker.sip.reading import Ack, Address, Dialog, Reading
+    from slbroker.sip.reading import Ack, Address, Reading
     from slbroker_edge.ackfilter import AckFilter
-    from slbroker_edge.asking import Asking
     from slbroker_edge.listener import Listener
-    from slbroker_edge.onward import Forwarding, Order, Outcome
     from slbroker_edge.remembered import Remembered
 
-logger = logging.getLogger(__name__)
 
-# What an edge with our keys writes where a later message finds its way by it: the beginning of its branches
-# (`proxy.branch`), and of the tokens in its Record-Route and Path (`proxy.flow`).
-SIGNED_VIA = b"z9hG4bKs1"
-SIGNED_ROUTE = b":f1"
-
-
-class Rules(Protocol):
-    """What decides before all others; `rules.RuleFile` is it."""
-
-    def sift(self, jobs: list[Job]) -> tuple[list[Job], list[tuple[Job, Answer]]]:
-        """Return the requests of which nothing is decided, in their order, and the others with what is."""
-
-
-class Edge:
+class Edge(Passing):
     """One edge process without its sockets."""
 
     def __init__(
@@ -72,34 +45,14 @@ class Edge:
         policies: Policies,
         checks: Checks = USUAL,
     ) -> None:
-        self.dispatcher = dispatcher
-        self.ack_filter = ack_filter
+        super().__init__(dispatcher, ack_filter, policies)
         self.checks = checks
-        self.policies = policies
-        self.routes = Routes(policies.routes)
-        self._anywhere = self.routes.everywhere
-        self.shadow = Shadow(*policies.shadow) if policies.shadow else None
-        self._desk = Shadowed(dispatcher, self.shadow) if self.shadow else dispatcher  # where requests are given
         self.draining = False  # while it is, OPTIONS gets 503, so that dispatchers in front take this edge out
-        self.fates = Fates()
-        self.tally = new_tally()  # of the replies by method and status
         self.clock = Clock()
         self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
-        self.forwarding: Forwarding | None = None  # set by who has sockets for it
-        self.rules: Rules | None = None  # set where a rule file decides before all others
-        self.asking: Asking | None = None  # made when the first worker comes that is to be asked of replies
-        self.send_failures = 0  # replies that the kernel refused
-        self.bad_answers = 0  # answers of workers that are no SIP reply
         self._repeats: Repeats[Job] = Repeats(is_repeat)
-        self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
-        # Listeners whose outbox has final replies to INVITE, and those of these with the peer's own To-tag.
-        self._arming: dict[Listener, list[Dialog]] = {}
-        self._closing: dict[Listener, None] = {}  # connections that are closed behind what the outbox has for them
-        self._budget = Budget(policies.overload_budget)
-        self._server = ServerHeader(policies.server) if policies.server else None
         self._refused_tags = RefusedTags()
         self.shedding = Shedding()
-        self._losses = Losses(logger)
 
     # A message comes in -----------------------------------------------------------------------------------------
 
@@ -122,17 +75,6 @@ class Edge:
             self._hand_out(jobs[done:] if done else jobs, now)
         if self.dispatcher.ended:
             self._end(now)
-
-    def _send_plain(
-        self, forwarding: Forwarding, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float
-    ) -> Sequence[tuple[bytes, Address]]:
-        """Send on what is plain and nobody here is to see; return the rest."""
-        routes = self.routes if self.rules is None else None
-        replies_too = self.asking is None or self.asking.choice is None
-        rest, gone = forwarding.take_plain(datagrams, listener, routes, now, replies_too=replies_too)
-        self.fates.received += gone
-        self.fates.forwarded += gone
-        return rest
 
     def _absorb(self, acks: list[Ack], listener: Listener, now: float) -> None:
         """Absorb the ACKs to our replies, together where no worker anywhere has asked for any."""
@@ -160,22 +102,6 @@ class Edge:
             self.fates.absorbed += 1
         else:
             self._let_through(ack, data, address, listener, now)
-
-    def _let_through(self, ack: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
-        """Send on an ACK to a reply that is none of ours."""
-        forwarding = self.forwarding
-        if forwarding is None or not forwarding.cares_for(data, SIGNED_ROUTE):
-            self.fates.drop("ack")
-            return
-        hop = self.routes.choose(ack, listener.name, address[0]).hop
-        source = Source(address[0], address[1], listener.name)
-        forwarding.forward(data, source, listener, now, self._ack_has_gone, forwarding.order(hop))
-
-    def _ack_has_gone(self, outcome: Outcome) -> None:
-        if outcome is None:
-            self.fates.forwarded += 1
-        else:
-            self.fates.drop(outcome.cause if isinstance(outcome, Drop) else "ack")
 
     def _end_by_rules(self, data: bytes, address: Address, listener: Listener, now: float) -> bool:
         """Return whether an ACK that nobody absorbs has met its end in a rule."""
@@ -267,72 +193,6 @@ class Edge:
             else:
                 self.fates.repeated += 1
 
-    def _take_as_proxy(self, data: bytes, address: Address, listener: Listener, now: float) -> bool:
-        """Take a request that requires what we do not know, if it goes on: who is behind us may know it (16.3)."""
-        forwarding = self.forwarding
-        if forwarding is None or not forwarding.is_used:
-            return False
-        jobs = read_turn([(data, address)], listener, forwarding.checks)[0]
-        if not jobs or not forwarding.goes_on(self.routes.choose(jobs[0].reading, listener.name, address[0]).hop):
-            return False
-        self._hand_out(jobs, now)
-        return True
-
-    def _take_reply(self, data: bytes, address: Address, listener: Listener, now: float) -> bool:
-        """Send a reply back; return False where this edge has nothing to do with any."""
-        forwarding = self.forwarding
-        if forwarding is None or not forwarding.cares_for(data, SIGNED_VIA):
-            return False
-        self.fates.received -= 1  # replies have a law of their own
-        if self.asking is None or self.asking.choice is None:
-            forwarding.take_reply(data, listener, now)
-        else:
-            self.asking.take(data, address, listener, now, self._desk.submit)
-        return True
-
-    # Requests go on ---------------------------------------------------------------------------------------------
-
-    def _send_on(self, job: Job, now: float, order: Order | None = None) -> bool:
-        """Send a request on, where its route or --pass says or an `order`; return whether that is its end.
-
-        That of a CANCEL or an ACK which is to go nowhere is not.
-        """
-        forwarding = self.forwarding
-        if forwarding is None or (job.asks and order is None and not forwarding.cares_for(job.data, SIGNED_ROUTE)):
-            return False
-        source = unpack_request(job.reading.packed)[1]
-        end = partial(self._has_gone, job, now)
-        forwarding.forward(job.data, source, job.listener, now, end, order or forwarding.order(job.choice.hop))
-        return True
-
-    def _has_gone(self, job: Job, now: float, outcome: Outcome) -> None:
-        """Count what became of a request that was to go on; answer it where it has not."""
-        fates = self.fates
-        if outcome is None:
-            fates.forwarded += 1
-        elif isinstance(outcome, Drop):
-            fates.drop(outcome.cause)
-        elif job.asks == b"ACK":
-            fates.drop("ack")
-        elif isinstance(outcome, NoWhere) and job.asks:
-            fates.drop("cancel")
-        elif isinstance(outcome, NoWhere):
-            self._losses.request(
-                "no next hop", now, job.reading.method, job.reading.call_id,
-                "it is to go on and nothing says where to; say --pass HOP, or name one in request.forward(HOP)",
-            )  # fmt: skip
-            self._fail(job, now)
-        elif outcome.status == 483 and self._may_answer(job):
-            job.choice = ANY
-            self._desk.submit(job, now)
-        else:
-            message = _message_of(job)
-            self._reply_ourselves(message, job.listener, job.reply_to, outcome.status, outcome.reason, outcome.extra)
-            if isinstance(outcome, Unreachable):
-                fates.failed += 1
-            else:
-                fates.replied += 1
-
     def _reply_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
         """Answer a malformed request, if it says where to and is one that is answered."""
         try:
@@ -368,12 +228,6 @@ class Edge:
         self._reply_bad(BadRequest(fault.status, fault.reason, message), address, listener)
         return self.fates.replied > answered
 
-    def _may_answer(self, job: Job) -> bool:
-        """Return whether a request that has no hop left may be answered here by who is there (RFC 3261 16.3 step 3)."""
-        has_workers = bool(self.dispatcher.pools[DEFAULT_POOL].accounts)
-        is_fresh = job.choice.hop is not None  # a route has kept it from workers; else it may come from their queue
-        return has_workers and is_fresh and job.reading.method in (b"OPTIONS", b"REGISTER")
-
     # An answer comes back ---------------------------------------------------------------------------------------
 
     def answer(self, identity: bytes, frames: Sequence[bytes], now: float) -> None:
@@ -407,14 +261,6 @@ class Edge:
         if self.remembered is not None:
             for job, answer, memo in memos:
                 self.remembered.learn(job.last_worker.pool, job, answer, memo, now)
-
-    def _hear_who_asks(self, forwarding: Forwarding) -> None:
-        if self.asking is None and self.dispatcher.takes(FORWARDED_REPLY, self._anywhere):
-            from slbroker_edge.asking import Asking  # noqa: PLC0415 - few edges have a use for it
-
-            self.asking = Asking(forwarding, self._losses)
-        if self.asking is not None:
-            self.asking.look(self.dispatcher, self._anywhere.pools)
 
     def _answer_all(self, ended: list[tuple[Job, Answer]], now: float) -> None:
         self._repeats.end_all(ended)
@@ -458,35 +304,6 @@ class Edge:
             self._post(job.reading, job.listener, job.reply_to, reply)
         self.fates.replied += 1
 
-    def _follow(self, job: Job, words: dict[object, object], now: float) -> None:
-        """Do what a handler has decided of a request that goes on."""
-        try:
-            order = self.forwarding.order_of(words) if self.forwarding is not None else None
-        except EnvelopeError:
-            order = None
-        if order is not None:
-            self._send_on(job, now, order)
-        else:
-            self._refuse_answer(job, "how worker %s has it go on cannot be; 500 in its place", now)
-
-    def _let_back(self, job: Job, answer: Answer, now: float) -> None:
-        assert self.asking is not None
-        if not self.asking.end(job, answer, now):
-            self.bad_answers += 1
-
-    def _refuse_answer(self, job: Job, line: str, now: float) -> None:
-        """Let a request fail whose worker has answered what cannot be sent; `line` says so of the worker."""
-        self.bad_answers += 1
-        worker = shown(getattr(job.last_worker, "name", "?"))
-        self._losses.request("bad answer", now, job.reading.method, job.reading.call_id, line, worker)
-        if job.asks == b"ACK":
-            self.fates.passed += 1
-        else:
-            self._fail(job, now)
-
-    def _post(self, request: Reading | Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
-        post(request, listener, reply_to, reply, self._outbox, self._arming, self.tally)
-
     # Replies of our own -----------------------------------------------------------------------------------------
 
     def expire(self, now: float) -> None:
@@ -512,16 +329,6 @@ class Edge:
             else:
                 self._shed(job, cause, now)
 
-    def _fail(self, job: Job, now: float) -> None:
-        policy = self.policies.answer_failures
-        if policy == ONWARD and self._send_on(job, now):
-            return
-        if not policy:
-            self.fates.drop("no-answer")
-            return
-        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, *error_text(SlError.E_UNSPEC))
-        self.fates.failed += 1
-
     def _shed(self, job: Job, cause: Cause, now: float) -> None:
         answered = self._budget.spend(now)
         if self.policies.answer_overload == ONWARD and self._send_on(job, now):
@@ -532,17 +339,6 @@ class Edge:
             self.fates.drop("overload")
         workers = len(self.dispatcher.workers)
         self.shedding.note(cause.value, "/".join(job.choice.pools), workers, now, answered=answered)
-
-    def _reply_busy(self, job: Job) -> None:
-        again = self.policies.retry_after.line(job.reading.call_id)
-        self._reply_ourselves(_message_of(job), job.listener, job.reply_to, 503, "Service Unavailable", again)
-        self.fates.shed += 1
-
-    def _reply_ourselves(
-        self, message: Message, listener: Listener, reply_to: Address, status: int, reason: str, extra: bytes = b""
-    ) -> None:
-        tag = self.ack_filter.signer.sign(message.call_id, message.from_tag, message.cseq)
-        self._post(message, listener, reply_to, build_reply(message, status, reason, tag, extra))
 
     @property
     def in_flight(self) -> int:
@@ -559,30 +355,10 @@ class Edge:
             "tags": self.ack_filter.signer.figures(),
         }
 
-    # Replies go out ---------------------------------------------------------------------------------------------
+    # What goes out ----------------------------------------------------------------------------------------------
 
     def flush(self, now: float) -> None:
-        """Send what is in the outbox, a batch for each socket, and arm the filter for what has really gone."""
+        """Send what is in the outboxes, a batch for each socket, and arm the filter for what has really gone."""
         if self.forwarding is not None:
             self.forwarding.flush()
-        if not self._outbox and not self._closing:
-            return
-        outbox, self._outbox = self._outbox, {}
-        arming, self._arming = self._arming, {}
-        for listener, replies in outbox.items():
-            if self._server is not None:
-                replies = self._server.add(replies)  # noqa: PLW2901 - the same replies, with a name
-            sent = listener.send(replies)
-            if sent < len(replies):
-                self.send_failures += len(replies) - sent
-            if sent and listener in arming:
-                self.ack_filter.arm(arming[listener], now)
-        if self._closing:
-            closing, self._closing = self._closing, {}
-            for listener in closing:
-                listener.finish()
-
-
-def _message_of(job: Job) -> Message:
-    """Return what the workers were given. It is not kept: few requests are answered by the edge itself."""
-    return unpack_request(job.reading.packed)[0]
+        super().flush(now)

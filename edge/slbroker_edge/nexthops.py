@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from slbroker.proxy.nexthop import NextHop
     from slbroker.settings.groups import GroupSettings
     from slbroker_edge.destinations import Candidate
-    from slbroker_edge.onward import Way
     from slbroker_edge.resolver import Resolver
+    from slbroker_edge.ways import Way
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from slbroker.errors import ConfigError, Drop, EnvelopeError, NoWhere, Reject, Unreachable
 from slbroker.listen import WEBSOCKETS, parse_listen_address
@@ -22,89 +22,33 @@ from slbroker.proxy.backward import backward
 from slbroker.proxy.decision import read_forward
 from slbroker.proxy.flow import read_flow
 from slbroker.proxy.forward import MAX_UDP_REQUEST, Forwarder
-from slbroker.proxy.locate import Place, locate
+from slbroker.proxy.locate import Place
 from slbroker.proxy.names import OurNames
 from slbroker.proxy.nexthop import Group, NextHop, Said, next_hop_of, read_where
 from slbroker.proxy.passage import amended
-from slbroker.proxy.plain import Lane, Plain
+from slbroker.proxy.plain import Plain
 from slbroker.proxy.returns import Arrival
 from slbroker.sip.parser import parse
 from slbroker.sip.slerrors import SlError, error_text
 from slbroker.sip.uri import parse_uri, plain_host
-from slbroker.stats import Replies
 from slbroker_edge.destinations import Candidate
-from slbroker_edge.reader import is_answerable
+from slbroker_edge.shortway import ShortWay
+from slbroker_edge.ways import USUAL, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from slbroker.bus.envelope import Answer
-    from slbroker.bus.routes import Routes
     from slbroker.proxy.backward import Backward
-    from slbroker.proxy.edits import Edits
     from slbroker.proxy.flow import Flow, Seals
-    from slbroker.proxy.forward import Hop, Onward
-    from slbroker.proxy.nexthop import Where
+    from slbroker.proxy.forward import Onward
     from slbroker.settings.forwarding import ForwardSettings
-    from slbroker.sip.message import Message, Source
-    from slbroker.sip.reading import Address
+    from slbroker.sip.message import Source
     from slbroker.sip.validate import Checks
     from slbroker_edge.listener import Listener
+    from slbroker_edge.ways import Places, Way, Ways
 
 
-class Way(NamedTuple):
-    """How a message leaves: by what, what our Via says of that and of where to, and the address to give the kernel."""
-
-    listener: Listener
-    hop: Hop
-    address: Address
-
-
-class Places(Protocol):
-    """Where requests go; `destinations.Destinations` is it."""
-
-    def find(
-        self,
-        where: NextHop | Group,
-        message: Message,
-        source: Source,
-        now: float,
-        then: Callable[[list[Candidate]], None],
-    ) -> None:
-        """Call `then` with the candidates for a request: at once when they are known, [] when there are none."""
-
-
-class Ways(Protocol):
-    """How messages leave; `transports.outgoing.Outgoing` is it."""
-
-    def way_to(self, candidate: Candidate, near: Listener | None, now: float, prefer: bytes = b"") -> Way | None:
-        """Return how to send to a candidate; None where there is no such way, or no room.
-
-        `near` is where the message came in, which it leaves by, too, where that can be; before it comes the listener
-        whose `flow.listener_id` is `prefer`.
-        """
-
-    def standing(self, connection: bytes) -> Way | None:
-        """Return how to send on a connection, by its name; None where it no longer stands."""
-
-
-class Order(NamedTuple):
-    """What is to be done with a request: where a handler has it go, where a route has, and what changes on the way.
-
-    None in `record_route` and `path` is as the edge's options have it.
-    """
-
-    decided: Where = Said.USUAL
-    routed: NextHop | Group | None = None
-    edits: Edits | None = None
-    record_route: bool | None = None
-    path: bool | None = None
-
-
-USUAL: Final = Order()
-MOST_KEPT: Final = 4_096  # lanes and ways back that are kept, for as long as
-KEPT: Final = 10.0  # seconds: then the kernel is asked again what leaves by what
-_LONGEST_METHOD: Final = 32
 # What became of a request: None where it went on, else why not.
 Outcome: TypeAlias = Reject | Drop | None
 
@@ -114,7 +58,7 @@ def _not_ours(_data: bytes, _now: float) -> bool:
     return False
 
 
-class Forwarding:
+class Forwarding(ShortWay):
     """The forwarding part of one edge process."""
 
     def __init__(
@@ -130,28 +74,19 @@ class Forwarding:
 
         `heard` takes a reply to what we have asked ourselves, and returns whether it is one.
         """
-        self.replies = Replies()
+        super().__init__(settings, Plain(seals, checks), ways)
         self.pending = 0  # requests whose destination is being looked up
         self.send_failures = 0  # messages that the kernel refused
         self.elsewhere: Callable[[Flow], Way | None] = lambda flow: None  # connections of the edge's other processes
         # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
         self.is_used = settings.hop is not None or bool(settings.domains)
-        self._settings = settings
         self.checks = replace(checks, names=checks.names - {"require"})
         self._places = places
-        self._ways = ways
         self._heard = heard
         self._domains = [matcher(domain) for domain in settings.domains]
         self._names = OurNames((), settings.aliases)
         self._known: set[str] = set()  # listen addresses that are among the names
         self._forwarder = Forwarder(self._names, seals)
-        self._plain = Plain(seals, self.checks)
-        # What plain messages leave by (`take_plain`): by how they came, by their next hop, and by their flow.
-        self._early: dict[tuple[str, bytes, str], Lane | None] = {}
-        self._lanes: dict[tuple[str, NextHop], Lane | None] = {}
-        self._back: dict[bytes, Way] = {}
-        self._kept_until = 0.0
-        self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
 
     def use_keys(self, seals: Seals) -> None:
         """Sign and verify with these from now on."""
@@ -223,117 +158,6 @@ class Forwarding:
             return
         self.pending += 1
         self._places.find(where, message, source, now, partial(self._go, onward, order, where, listener, now, end))
-
-    # Plain messages, which are nearly all ----------------------------------------------------------------------------
-
-    def take_plain(
-        self,
-        datagrams: Sequence[tuple[bytes, Address]],
-        listener: Listener,
-        routes: Routes | None,
-        now: float,
-        *,
-        replies_too: bool,
-    ) -> tuple[list[tuple[bytes, Address]], int]:
-        """Send on the plain ones of a turn (`proxy.plain`): replies, and requests that `routes` show to no handler.
-
-        Return the other datagrams, in their order, and how many requests went on. Without `routes` that is none.
-        """
-        self._forget_old(now)
-        rest: list[tuple[bytes, Address]] = []
-        plain, outbox, early, name = self._plain, self._outbox, self._early, listener.name
-        requests = replies = 0
-        has_hops = routes is not None and routes.has_hops
-        for pair in datagrams:
-            data, address = pair
-            if data[:4] == b"SIP/":
-                back = plain.reply(data) if replies_too else None
-                way = back and (self._back.get(back[1]) or self._way_back(back[1], listener, now))
-                if not back or not way:
-                    rest.append(pair)
-                    continue
-                replies += 1
-                outbox.setdefault(way.listener, []).append((back[0], way.address))
-                continue
-            lane = None
-            if routes is not None and has_hops and (end := data.find(b" ", 0, _LONGEST_METHOD)) > 0 and address[1]:
-                key = name, data[:end], address[0]
-                lane = early[key] if key in early else self._lane_for(key, listener, routes, now)
-            sent = lane and plain.request(data, address, lane)
-            if not lane or not sent or (len(sent) > MAX_UDP_REQUEST and lane.may_be_tcp):
-                rest.append(pair)
-                continue
-            requests += 1
-            outbox.setdefault(lane.listener, []).append((sent, lane.address))
-        self.replies.received += replies
-        self.replies.forwarded += replies
-        return rest, requests
-
-    def _lane_for(self, key: tuple[str, bytes, str], listener: Listener, routes: Routes, now: float) -> Lane | None:
-        """Find the lane of all requests of a method that a host sends to a listener; None where there is no one."""
-        _, method, host = key
-        lane = None
-        choice = routes.choose_early(method, listener.name, host) if method != b"ACK" else None
-        if choice is not None and isinstance(choice.hop, NextHop) and is_answerable(host, 1):
-            settings = self._settings
-            writes = settings.path if method == b"REGISTER" else settings.record_route and method != b"CANCEL"
-            lane = None if writes else self._lane_to(choice.hop, listener, now)
-        self._early[key] = lane
-        return lane
-
-    def _lane_to(self, hop: NextHop, listener: Listener, now: float) -> Lane | None:
-        """Return the lane to a next hop, None where it takes more than an address to know it, or is no UDP."""
-        key = listener.name, hop
-        if key not in self._lanes:
-            self._lanes[key] = self._find_lane(hop, listener, now)
-        return self._lanes[key]
-
-    def _find_lane(self, hop: NextHop, listener: Listener, now: float) -> Lane | None:
-        if not listener.name.startswith("udp:"):
-            return None
-        search = locate(hop, ("udp",), b"")
-        try:
-            next(search)
-        except StopIteration as found:
-            way = self._ways.way_to(Candidate(found.value[0]), listener, now) if found.value else None
-            if way is not None and way.hop.transport == "udp":
-                return Lane(listener.name, way.hop, way.listener, way.address, may_be_tcp=not hop.transport)
-        return None
-
-    def _is_plain(self, data: bytes, source: Source, listener: Listener, order: Order, now: float) -> bool:
-        """Send on a request that is plain, where its order is; return whether it was."""
-        settings = self._settings
-        where = order.decided if order.decided is not Said.USUAL else order.routed or settings.hop
-        record_route = settings.record_route if order.record_route is None else order.record_route
-        path = settings.path if order.path is None else order.path
-        if record_route or path or order.edits is not None or not isinstance(where, NextHop):
-            return False
-        self._forget_old(now)
-        lane = self._lane_to(where, listener, now)
-        sent = None if lane is None else self._plain.request(data, (source.host, source.port), lane)
-        if lane is None or sent is None or (len(sent) > MAX_UDP_REQUEST and lane.may_be_tcp):
-            return False
-        self._outbox.setdefault(lane.listener, []).append((sent, lane.address))
-        return True
-
-    def _way_back(self, written: bytes, listener: Listener, now: float) -> Way | None:
-        """Return the way of a flow that our Via says; one of UDP is kept."""
-        flow = read_flow(written)
-        way = None if flow is None else self._way_of_flow(flow, listener, now)
-        if way is not None and flow is not None and flow.transport == "udp":
-            self._back[written] = way
-        return way
-
-    def _forget_old(self, now: float) -> None:
-        """Forget what was kept, after a while, or when there is much."""
-        most = max(len(self._early), len(self._lanes), len(self._back))
-        if now >= self._kept_until or most > MOST_KEPT:
-            self._kept_until = now + KEPT
-            self._early.clear()
-            self._lanes.clear()
-            self._back.clear()
-
-    # The long way ----------------------------------------------------------------------------------------------------
 
     def _where(self, onward: Onward, order: Order) -> NextHop | Group:
         """Return where a request goes. Raises Reject."""

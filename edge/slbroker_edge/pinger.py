@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slbroker.settings.groups import GroupSettings
     from slbroker_edge.destinations import Candidate, Destinations
     from slbroker_edge.members import Target
-    from slbroker_edge.onward import Way
+    from slbroker_edge.ways import Way
 
 T1: Final = 0.5  # seconds; RFC 3261 17.1.2.2: a request over UDP is repeated after T1, 2*T1, 4*T1
 PATIENCE: Final = 4.0  # seconds that an answer may take

@@ -14,7 +14,8 @@ from slbroker.sip.validate import USUAL
 from slbroker_edge.destinations import Destinations
 from slbroker_edge.lookups import Lookups
 from slbroker_edge.members import Members
-from slbroker_edge.onward import Forwarding, Way
+from slbroker_edge.onward import Forwarding
+from slbroker_edge.ways import Way
 from tests.support.edge import RING, FakeListener, Rig
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from slbroker.proxy.forward import Hop
-from slbroker_edge.onward import Way
 from slbroker_edge.reader import is_answerable
+from slbroker_edge.ways import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,0 +1,159 @@
+"""The short way of plain messages (`proxy.plain`): what they leave by is known, and nobody here is to look at them.
+
+What is known is kept for a while: for a method and a host the lane to the next hop of their route, for a flow in our
+Via the way back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from slbroker.proxy.flow import read_flow
+from slbroker.proxy.forward import MAX_UDP_REQUEST
+from slbroker.proxy.locate import locate
+from slbroker.proxy.nexthop import NextHop, Said
+from slbroker.proxy.plain import Lane, Plain
+from slbroker.stats import Replies
+from slbroker_edge.destinations import Candidate
+from slbroker_edge.reader import is_answerable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slbroker.bus.routes import Routes
+    from slbroker.proxy.flow import Flow
+    from slbroker.settings.forwarding import ForwardSettings
+    from slbroker.sip.message import Source
+    from slbroker.sip.reading import Address
+    from slbroker_edge.listener import Listener
+    from slbroker_edge.ways import Order, Way, Ways
+
+MOST_KEPT: Final = 4_096  # lanes and ways back that are kept, for as long as
+KEPT: Final = 10.0  # seconds: then the kernel is asked again what leaves by what
+_LONGEST_METHOD: Final = 32
+
+
+class ShortWay:
+    """The plain messages of one edge process, and the outbox of all that go on."""
+
+    def __init__(self, settings: ForwardSettings, plain: Plain, ways: Ways) -> None:
+        self.replies = Replies()
+        self._settings = settings
+        self._plain = plain
+        self._ways = ways
+        self._early: dict[tuple[str, bytes, str], Lane | None] = {}  # by how requests come
+        self._lanes: dict[tuple[str, NextHop], Lane | None] = {}  # by what they come to, and their next hop
+        self._back: dict[bytes, Way] = {}  # by flow, as our Via has it
+        self._kept_until = 0.0
+        self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
+
+    def _way_of_flow(self, flow: Flow, near: Listener | None, now: float) -> Way | None:
+        """Return how to reach the peer that a flow names."""
+        raise NotImplementedError
+
+    def take_plain(
+        self,
+        datagrams: Sequence[tuple[bytes, Address]],
+        listener: Listener,
+        routes: Routes | None,
+        now: float,
+        *,
+        replies_too: bool,
+    ) -> tuple[list[tuple[bytes, Address]], int]:
+        """Send on the plain ones of a turn (`proxy.plain`): replies, and requests that `routes` show to no handler.
+
+        Return the other datagrams, in their order, and how many requests went on. Without `routes` that is none.
+        """
+        self._forget_old(now)
+        rest: list[tuple[bytes, Address]] = []
+        plain, outbox, early, name = self._plain, self._outbox, self._early, listener.name
+        requests = replies = 0
+        has_hops = routes is not None and routes.has_hops
+        for pair in datagrams:
+            data, address = pair
+            if data[:4] == b"SIP/":
+                back = plain.reply(data) if replies_too else None
+                way = back and (self._back.get(back[1]) or self._way_back(back[1], listener, now))
+                if not back or not way:
+                    rest.append(pair)
+                    continue
+                replies += 1
+                outbox.setdefault(way.listener, []).append((back[0], way.address))
+                continue
+            lane = None
+            if routes is not None and has_hops and (end := data.find(b" ", 0, _LONGEST_METHOD)) > 0 and address[1]:
+                key = name, data[:end], address[0]
+                lane = early[key] if key in early else self._lane_for(key, listener, routes, now)
+            sent = lane and plain.request(data, address, lane)
+            if not lane or not sent or (len(sent) > MAX_UDP_REQUEST and lane.may_be_tcp):
+                rest.append(pair)
+                continue
+            requests += 1
+            outbox.setdefault(lane.listener, []).append((sent, lane.address))
+        self.replies.received += replies
+        self.replies.forwarded += replies
+        return rest, requests
+
+    def _lane_for(self, key: tuple[str, bytes, str], listener: Listener, routes: Routes, now: float) -> Lane | None:
+        """Find the lane of all requests of a method that a host sends to a listener; None where there is no one."""
+        _, method, host = key
+        lane = None
+        choice = routes.choose_early(method, listener.name, host) if method != b"ACK" else None
+        if choice is not None and isinstance(choice.hop, NextHop) and is_answerable(host, 1):
+            settings = self._settings
+            writes = settings.path if method == b"REGISTER" else settings.record_route and method != b"CANCEL"
+            lane = None if writes else self._lane_to(choice.hop, listener, now)
+        self._early[key] = lane
+        return lane
+
+    def _lane_to(self, hop: NextHop, listener: Listener, now: float) -> Lane | None:
+        """Return the lane to a next hop, None where it takes more than an address to know it, or is no UDP."""
+        key = listener.name, hop
+        if key not in self._lanes:
+            self._lanes[key] = self._find_lane(hop, listener, now)
+        return self._lanes[key]
+
+    def _find_lane(self, hop: NextHop, listener: Listener, now: float) -> Lane | None:
+        if not listener.name.startswith("udp:"):
+            return None
+        search = locate(hop, ("udp",), b"")
+        try:
+            next(search)
+        except StopIteration as found:
+            way = self._ways.way_to(Candidate(found.value[0]), listener, now) if found.value else None
+            if way is not None and way.hop.transport == "udp":
+                return Lane(listener.name, way.hop, way.listener, way.address, may_be_tcp=not hop.transport)
+        return None
+
+    def _is_plain(self, data: bytes, source: Source, listener: Listener, order: Order, now: float) -> bool:
+        """Send on a request that is plain, where its order is; return whether it was."""
+        settings = self._settings
+        where = order.decided if order.decided is not Said.USUAL else order.routed or settings.hop
+        record_route = settings.record_route if order.record_route is None else order.record_route
+        path = settings.path if order.path is None else order.path
+        if record_route or path or order.edits is not None or not isinstance(where, NextHop):
+            return False
+        self._forget_old(now)
+        lane = self._lane_to(where, listener, now)
+        sent = None if lane is None else self._plain.request(data, (source.host, source.port), lane)
+        if lane is None or sent is None or (len(sent) > MAX_UDP_REQUEST and lane.may_be_tcp):
+            return False
+        self._outbox.setdefault(lane.listener, []).append((sent, lane.address))
+        return True
+
+    def _way_back(self, written: bytes, listener: Listener, now: float) -> Way | None:
+        """Return the way of a flow that our Via says; one of UDP is kept."""
+        flow = read_flow(written)
+        way = None if flow is None else self._way_of_flow(flow, listener, now)
+        if way is not None and flow is not None and flow.transport == "udp":
+            self._back[written] = way
+        return way
+
+    def _forget_old(self, now: float) -> None:
+        """Forget what was kept, after a while, or when there is much."""
+        most = max(len(self._early), len(self._lanes), len(self._back))
+        if now >= self._kept_until or most > MOST_KEPT:
+            self._kept_until = now + KEPT
+            self._early.clear()
+            self._lanes.clear()
+            self._back.clear()
