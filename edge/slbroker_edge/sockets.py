@@ -17,7 +17,6 @@ from slbroker.proxy.flow import listener_id
 from slbroker.proxy.forward import Hop
 from slbroker.service import read_again
 from slbroker.tls import client_context, server_context
-from slbroker_edge.onward import Way
 from slbroker_edge.transports.binding import open_socket
 from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
@@ -28,6 +27,7 @@ from slbroker_edge.transports.siblings import BATCH as HANDED
 from slbroker_edge.transports.streams import EVENTS, Streams
 from slbroker_edge.transports.tls import TlsConnections
 from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
+from slbroker_edge.ways import Way
 
 if TYPE_CHECKING:
     import ssl

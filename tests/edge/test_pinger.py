@@ -10,8 +10,8 @@ from slbroker.settings.groups import GroupSettings
 from slbroker_edge.destinations import Destinations
 from slbroker_edge.lookups import Lookups
 from slbroker_edge.members import Members
-from slbroker_edge.onward import Way
 from slbroker_edge.pinger import Pinger
+from slbroker_edge.ways import Way
 from tests.support.edge import FakeListener
 from tests.support.servers import answer_to
 
