@@ -7,6 +7,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from slbroker.bus.routes import stands_for
 from slbroker.errors import ConfigError
 from slbroker.filewatch import Watch
 from slbroker.groupfile import load_groups
@@ -18,8 +19,9 @@ from slbroker_edge.members import Members
 from slbroker_edge.pinger import Pinger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from slbroker.listen import ListenAddress
     from slbroker.proxy.groups import Destination
     from slbroker.proxy.locate import Query
     from slbroker.proxy.nexthop import NextHop
@@ -40,17 +42,19 @@ class NextHops:
         self,
         settings: GroupSettings,
         said: Iterable[NextHop | Group],
+        listen: Sequence[ListenAddress],
         way_of_ping: Callable[[Candidate, float], Way | None],
         on_turn: Callable[[], None],
     ) -> None:
-        """`said` are the next hops that options name; `on_turn` is called when a name has been looked up.
+        """`said` are the next hops that options name, `listen` what the edge listens on.
 
-        Raises ConfigError for a list that cannot be read, a group that is not in it, and for names where the library
-        is missing that looks them up.
+        `on_turn` is called when a name has been looked up. Raises ConfigError for a list that cannot be read, a group
+        that is not in it, and for names where the library is missing that looks them up.
         """
         self.file = settings.file
         self.watch = Watch((settings.file,) if settings.file is not None else (), time.monotonic())
         self._said = tuple(said)
+        self._listen = listen
         self._settings = settings
         self._on_turn = on_turn
         self._resolver: Resolver | None = None
@@ -72,7 +76,18 @@ class NextHops:
                     f"{self.file} has no such group" if self.file is not None else "name the list with --groups FILE"
                 )
                 raise ConfigError(f"group:{hop.number}: {where}")
+        for member in (member for members in groups.values() for member in members if member.socket):
+            self._check_socket(member)
         return groups
+
+    def _check_socket(self, member: Destination) -> None:
+        """Raise ConfigError for a destination whose requests could never leave: nothing listens there."""
+        names = [str(address) for address in self._listen if address.transport == "udp" and address.port]
+        if not names or not member.socket.startswith("udp:"):
+            return
+        if not any(name == member.socket or stands_for(name, member.socket) for name in names):
+            words = f"socket={member.socket}: the edge listens on {', '.join(names)}"
+            raise ConfigError(f"{self.file}: {member.hop.uri.decode(errors='replace')} has {words}")
 
     def _hops(self, groups: dict[int, list[Destination]]) -> Iterable[NextHop]:
         yield from (hop for hop in self._said if not isinstance(hop, Group))

@@ -69,10 +69,11 @@ class Destination:
         duid = self.attrs.get("duid")
         return duid.encode() if duid else self.hop.uri
 
-    @property
+    @cached_property
     def socket(self) -> str:
         """The listen address that requests leave by, "udp:10.0.0.1:5060"."""
-        return self.attrs.get("socket", "")
+        written = self.attrs.get("socket")
+        return str(parse_listen_address(written)) if written else ""
 
 
 def read_groups(text: str, file: str = "dispatcher.list") -> dict[int, list[Destination]]:

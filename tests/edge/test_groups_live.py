@@ -186,6 +186,11 @@ def test_a_bad_list_leaves_the_old_one_in_use_and_a_line_says_why(
         ("1 sip:127.0.0.1:5060", ("--pass", "group:2"), "group:2: .* has no such group"),
         ("1 sip:127.0.0.1:5060", ("--route", "pass=group:3 method=INVITE"), "group:3"),
         (None, ("--pass", "group:1"), "name the list with --groups FILE"),
+        (
+            "1 sip:10.0.0.1 0 0 socket=udp:10.0.0.7:5070",
+            ("--listen", "udp:127.0.0.1:5099"),
+            "socket=udp:10.0.0.7:5070: the edge listens on udp:127.0.0.1:5099",
+        ),
     ],
 )
 def test_a_list_that_cannot_be_used_is_told_at_once(

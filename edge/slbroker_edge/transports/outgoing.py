@@ -61,7 +61,9 @@ class Outgoing:
 
     def _choose(self, wanted: str, host: str, near: Listener | None, now: float, prefer: bytes) -> Listener | None:
         if wanted:
-            return next((each for each in self._reaching(host) if each.name.partition(" ")[0] == wanted), None)
+            at = host_of_name(wanted)
+            found_there = [found for each in self._reaching(host) if (found := each.at(at)) is not None]
+            return next((found for found in found_there if found.name.partition(" ")[0] == wanted), None)
         if prefer:
             for each in self._reaching(host):
                 found = each.of_id(prefer)
@@ -86,8 +88,13 @@ def is_family_of(name: str, host: str) -> bool:
 @lru_cache(maxsize=MAX_WAYS)
 def can_reach(name: str, host: str) -> bool:
     """Return whether a socket with this name reaches a host: one on the loopback reaches nothing else."""
-    own = name.partition(" ")[0].partition(":")[2].rpartition(":")[0].strip("[]")
+    own = host_of_name(name)
     return is_family_of(name, host) and (is_loopback(own) is is_loopback(host) or own == host)
+
+
+def host_of_name(name: str) -> str:
+    """Return the host in a socket's name, without brackets."""
+    return name.partition(" ")[0].partition(":")[2].rpartition(":")[0].strip("[]")
 
 
 def is_loopback(host: str) -> bool:
