@@ -178,7 +178,7 @@ class Ladder:
                 "[$vias][$routed]From: [$from]",
                 to,
                 "Call-ID: [call_id]",
-                f"CSeq: {request.cseq} {request.method}",
+                "CSeq: [$cseq]",
             ]
         else:
             to = "[last_To:];tag=[pid]b[call_number]" if request.method == "CANCEL" else "[last_To:]"
@@ -200,16 +200,17 @@ class Ladder:
 
 
 # What the callee keeps of a request that it answers more than once: all Vias and Record-Routes with their line ends, so
-# that they stand right before another header, and From. A dot is any byte here, line ends too: hence [:cntrl:].
+# that they stand right before another header, From and CSeq. A dot is any byte here, line ends too: hence [:cntrl:].
 KEEP: Final = """
       <ereg regexp="(Via: [^[:cntrl:]]*[[:cntrl:]]+)+" search_in="msg" check_it="true" assign_to="vias"/>
       <ereg regexp="(Record-Route: [^[:cntrl:]]*[[:cntrl:]]+)+" search_in="msg" assign_to="routed"/>
       <ereg regexp="[^ ].*" search_in="hdr" header="From:" check_it="true" assign_to="from"/>
+      <ereg regexp="[0-9].*" search_in="hdr" header="CSeq:" check_it="true" assign_to="cseq"/>
     """
 
 
 def _write(file: Path, parts: list[str]) -> Path:
-    used = ' <Reference variables="vias,routed,from"/>\n' if any("assign_to" in part for part in parts) else ""
+    used = ' <Reference variables="vias,routed,from,cseq"/>\n' if any("assign_to" in part for part in parts) else ""
     file.write_text(
         '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE scenario SYSTEM "sipp.dtd">\n'
         f'<scenario name="{escape(file.stem)}">\n' + "\n".join(parts) + f"\n{used}</scenario>\n",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.forwarding.calls import LADDERS, Sides, failures
-from tests.peers.forwarding.middle import UDP, UDP6, WAYS, Way, start_forwarding, start_kamailio
+from tests.peers.forwarding.middle import TCP, UDP, UDP6, WAYS, Way, start_forwarding, start_kamailio
+from tests.peers.tunnel import Tunnel
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 
     from tests.conftest import Start
     from tests.peers.brokers import Edge
+    from tests.support.certificates import Authority
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
 CALLS = 5  # of each kind
 RATE = 10  # of each kind, a second
 
 
-EDGE_WAYS = {name: WAYS[name] for name in ("udp", "ipv4-ipv6")} | {
+EDGE_WAYS = WAYS | {
+    "tcp": Way(TCP, "tcp:127.0.0.1", TCP, "tcp:127.0.0.1"),
     "ipv6-ipv4": Way(UDP6, "udp:[::1]", UDP, "udp:127.0.0.1"),
 }
 
@@ -46,7 +49,22 @@ def check_figures(edge: Edge) -> None:
     assert replies["received"] == replies["forwarded"] > len(LADDERS) * CALLS, replies
 
 
-@pytest.mark.parametrize("way", ["udp", "ipv6-ipv4"])
+def test_every_kind_of_call_gets_through_an_edge_from_tls(
+    start_slbroker: Start, start_program: Start, tmp_path: Path, authority: Authority
+) -> None:
+    of = Way(TCP, "tls:127.0.0.1", UDP, "udp:127.0.0.1")
+    pair = authority.issue("edge")
+    files = ("--tls-cert", str(pair.certificate), "--tls-key", str(pair.key))
+    sides = Sides(start_program, tmp_path, of.far, CALLS)
+    hops = {user: of.hop(port) for user, port in sides.ports.items()}
+    edge = start_forwarding(start_slbroker, tmp_path, hops, of, files)
+    with Tunnel(edge.ports[of.near_listen], authority.client()) as tunnel:
+        sides.begin(tunnel.port, of.near, RATE)
+        assert failures(sides.finish()) == {}, str(edge.process)
+    check_figures(edge)
+
+
+@pytest.mark.parametrize("way", ["udp", "tcp-udp", "ipv6-ipv4"])
 def test_every_kind_of_call_gets_through_an_edge_in_front_of_kamailio(
     way: str, start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:
