@@ -319,32 +319,16 @@ def test_a_sound_tree_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "complaint"),
     [
-        (
-            "slbroker_edge/service.py",
-            "import slbroker_handlers.worker",
-            "service:1 imports slbroker_handlers.worker",
-        ),
-        (
-            "slbroker_edge/a.py",
-            "def f():\n    from slbroker_handlers import x",
-            "a:2 imports slbroker_handlers",
-        ),
-        (
-            "slbroker_handlers/b.py",
-            "if TYPE_CHECKING:\n    import slbroker_edge",
-            "b:2 imports slbroker_edge",
-        ),
+        ("slbroker_edge/service.py", "import slbroker_handlers.worker", "service:1 imports slbroker_handlers.worker"),
+        ("slbroker_edge/a.py", "def f():\n    from slbroker_handlers import x", "a:2 imports slbroker_handlers"),
+        ("slbroker_handlers/b.py", "if TYPE_CHECKING:\n    import slbroker_edge", "b:2 imports slbroker_edge"),
         ("slbroker/stats.py", "def f():\n    import slbroker_edge", "stats:2 imports slbroker_edge"),
         ("slbroker/cli.py", "from slbroker_edge import service", "cli:1 imports slbroker_edge.service"),
         ("slbroker/commands/run.py", "import slbroker_handlers", "run:1 imports slbroker_handlers"),
         ("slbroker/totag.py", "import time", "slbroker.totag -> time"),
         ("slbroker/totag.py", "def f():\n    from datetime import datetime", "slbroker.totag -> datetime"),
         ("slbroker/totag.py", "import zmq.asyncio as z", "slbroker.totag -> zmq.asyncio"),
-        (
-            "slbroker/totag.py",
-            "import importlib\nimportlib.import_module('select')",
-            "slbroker.totag -> select",
-        ),
+        ("slbroker/totag.py", "import importlib\nimportlib.import_module('select')", "slbroker.totag -> select"),
         ("slbroker/totag.py", "if not TYPE_CHECKING:\n    import ssl", "slbroker.totag -> ssl"),
         ("slbroker/totag.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import ssl", "slbroker.totag -> ssl"),
         ("slbroker/sip/grammar.py", "import socket", "slbroker.sip.parser -> slbroker.sip.grammar -> socket"),
