@@ -8,12 +8,14 @@ plugins, and is itself loaded where a file is named.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.envelope import decode_requests
 from slbroker.bus.jobs import pack_jobs
 from slbroker.errors import PluginError
+from slbroker.filewatch import Watch
 from slbroker.plugin.responder import Responder
 from slbroker.plugin.rulefile import load_rules
 from slbroker.plugin.undecided import UNDECIDED
@@ -38,6 +40,7 @@ class RuleFile:
     def __init__(self, path: Path, signer: Signer, nonces: NonceKeys) -> None:
         """Raise PluginError, one line that names the key at fault, for a file that cannot be."""
         self.path = path
+        self.watch = Watch((path,), time.monotonic())
         self._responder = _EdgeResponder(load_rules(path, at_edge=True), signer, nonces)
 
     def use_keys(self, signer: Signer, nonces: NonceKeys) -> None:
@@ -46,6 +49,7 @@ class RuleFile:
 
     def load_again(self) -> None:
         """Read the file again; say so, or why the old rules stay in use."""
+        self.watch.look()
         try:
             app = load_rules(self.path, at_edge=True)
         except PluginError as error:

@@ -15,7 +15,6 @@ from slbroker.authnonce import NonceKeys
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.keycheck import Labels
-from slbroker.filewatch import Watch
 from slbroker.proxy.flow import Seals
 from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
@@ -112,7 +111,7 @@ class EdgeService(BusService):
         self.follow(self._ring_file.watch, self._take_ring)
         self.follow(self._sockets.tls_watch, self._sockets.reload_tls)
         if self._rules is not None:
-            self.follow(Watch((self._rules.path,), time.monotonic()), self._rules.load_again)
+            self.follow(self._rules.watch, self._rules.load_again)
         if self._links is not None:
             brokers = load_keys(settings.brokers, settings.security)
             self._links.open(self._context, brokers, self._pools())

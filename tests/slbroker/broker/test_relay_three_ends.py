@@ -251,3 +251,30 @@ def test_workers_close_no_connection_while_an_older_edge_is_behind_the_broker() 
     rig.roundtrip()
     assert rig.edge.answered[-1][1] == (ANSWER, None)
     assert rig.edge.dispatcher.garbage == 0
+
+
+def test_workers_let_nothing_go_on_while_an_older_edge_is_behind_the_broker() -> None:
+    """A worker answers 500 for what such an edge could not read, and says so; the others' decisions pass unopened."""
+    rig = Rig(edges=2)
+    newer, older = rig.edges
+    newer.dispatcher._welcome["forwards"] = True
+    worker = rig.join("a", credit=8)
+    for edge in rig.edges:
+        rig.submit(1, edge)
+    rig.roundtrip()
+    assert [member.forwards for member, _pipe in worker.members] == [False]
+    worker.answer()
+    rig.roundtrip()
+
+    rig.edges.remove(older)
+    for pipe in older.pipes.values():
+        pipe.cut()
+    rig.advance(rig.relay_settings.liveness + 1.0)
+    assert [member.forwards for member, _pipe in worker.members] == [True]
+    rig.submit(1)
+    rig.roundtrip()
+    decision = {"to": "sip:10.0.0.5", "add": ((b"X", b"\xff"),)}
+    worker.answer(answer=decision)
+    rig.roundtrip()
+    assert rig.edge.answered[-1][1] == decision
+    assert rig.edge.dispatcher.garbage == 0
