@@ -62,20 +62,26 @@ class ShortWay:
     ) -> tuple[list[tuple[bytes, Address]], int]:
         """Send on the plain ones of a turn (`proxy.plain`): replies, and requests that `routes` show to no handler.
 
-        Return the other datagrams, in their order, and how many requests went on. Without `routes` that is none.
+        Return the other datagrams, in their order, and how many requests went on. Without `routes` that is none. What
+        an address sends behind one that takes the long way takes it, too: no BYE overtakes its ACK.
         """
         self._forget_old(now)
         rest: list[tuple[bytes, Address]] = []
+        held: set[Address] = set()
         plain, outbox, early, name = self._plain, self._outbox, self._early, listener.name
         requests = replies = 0
         has_hops = routes is not None and routes.has_hops
         for pair in datagrams:
             data, address = pair
+            if held and address in held:
+                rest.append(pair)
+                continue
             if data[:4] == b"SIP/":
                 back = plain.reply(data) if replies_too else None
                 way = back and (self._back.get(back[1]) or self._way_back(back[1], listener, now))
                 if not back or not way:
                     rest.append(pair)
+                    held.add(address)
                     continue
                 replies += 1
                 outbox.setdefault(way.listener, []).append((back[0], way.address))
@@ -87,6 +93,7 @@ class ShortWay:
             sent = lane and plain.request(data, address, lane)
             if not lane or not sent or (len(sent) > MAX_UDP_REQUEST and lane.may_be_tcp):
                 rest.append(pair)
+                held.add(address)
                 continue
             requests += 1
             outbox.setdefault(lane.listener, []).append((sent, lane.address))
