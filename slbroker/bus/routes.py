@@ -63,10 +63,13 @@ class Route(NamedTuple):
             raise ConfigError(
                 f"route {text!r}: say where to, such as pool=premium, pool=default:95,canary:5 or pass=sip:10.0.0.5"
             )
+        methods = _read_methods(words["method"]) if "method" in words else None
+        if methods and b"INVITE" in methods and "pass" in words:
+            methods |= {b"ACK", b"CANCEL"}  # they take the way of their INVITE (RFC 3261 16.10, 16.11)
         user, domain = words.get("user"), words.get("domain")
         return cls(
             read_choice(words["pool"]) if "pool" in words else _read_pass(words["pass"]),
-            _read_methods(words["method"]) if "method" in words else None,
+            methods,
             None if user is None else matcher(user),
             None if domain is None else matcher(plain_host(domain)),
             words.get("listen"),

@@ -124,3 +124,13 @@ def test_requests_without_a_hop_left_do_not_pile_up_while_workers_are_busy(metho
     rig.advance(20)
     assert "in_flight" not in rig.shown()
     assert rig.to(NEXT) == []
+
+
+def test_a_route_for_invite_is_one_for_its_cancel_and_ack() -> None:
+    """Who writes method=INVITE has a phone stop ringing, and a refusal acknowledged, where the INVITE went."""
+    rig = PassingRig(f"pass={HOP};method=INVITE")
+    rig.join(app)
+    rig.receive(request("INVITE"), request("CANCEL"), request("ACK", to="<sip:bob@example.com>;tag=theirs"))
+    assert [data.partition(b" ")[0] for data in rig.to()] == [b"INVITE", b"CANCEL", b"ACK"]
+    rig.receive(request("BYE", call_id="b"))
+    assert rig.shown() == {"forwarded": 3, "replied": 1}
