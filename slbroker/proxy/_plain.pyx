@@ -5,21 +5,20 @@ from hmac import compare_digest
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy
 
-from slbroker._totag cimport BLOCK, begin_hash, compress, write_hex
-from slbroker.bus.msgpack cimport append, put_bytes
+from slbroker.bus.msgpack cimport append
+from slbroker.proxy._branch cimport BRANCH_LENGTH, LOOP, MAC, PREFIX, keyed_state, put_number, write_branch, write_mac
 from slbroker.sip._grammar cimport (
     BLANK, DIGIT, PROTOCOL, TOKEN, Cursor, Text, classes, find_name, inside, make, number, run, take, take_one, text_of,
     trimmed,
 )
 from slbroker.sip._parser cimport BODY, CALL_ID, FROM_TAG, METHOD, URI, Parsed, end_of_line, parse_ordinary, read_tag
 
-from slbroker.proxy import branch as _branch, flow as _flow
+from slbroker.proxy import flow as _flow
 from slbroker.proxy.record import via_of
 from slbroker.proxy.flow import listener_id
 from slbroker.sip import grammar, validate
-from slbroker.twins import definition
 
 cdef extern from "<Python.h>":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *length) except NULL
@@ -37,20 +36,13 @@ cdef extern from *:
 cdef enum:
     LONGEST = 65_535
     ADDED = 1_024  # bytes that a request grows by at most: our Via, what is stamped, a digit less
-    TEXT = 4_096  # bytes that are hashed at once; what has more takes the long way
     NAME_ROOM = 256
 
-    TRANSACTION = 24  # hex digits of a branch
-    LOOP = 17  # with the dot
-    MAC = 24
-
-cdef bytes _PREFIX = _branch.PREFIX
-cdef Text PREFIX = text_of(_PREFIX)
-cdef Py_ssize_t BRANCH_LENGTH = _branch.BRANCH_LENGTH, MAX_TOKEN = _flow.MAX_TOKEN, MAX_HEADERS = grammar.MAX_HEADERS
+cdef Py_ssize_t MAX_TOKEN = _flow.MAX_TOKEN, MAX_HEADERS = grammar.MAX_HEADERS
 cdef Py_ssize_t MAX_DIGITS = grammar.MAX_DIGITS
 cdef long long MAX_CSEQ = grammar.MAX_CSEQ, MAX_HOPS = validate.MAX_HOPS
-if BRANCH_LENGTH != len(_PREFIX) + TRANSACTION + LOOP or _branch.LOOP_LENGTH != LOOP or grammar.MAX_DATAGRAM > LONGEST:
-    raise ImportError("_plain.pyx has other lengths than branch.py and grammar.py")
+if grammar.MAX_DATAGRAM > LONGEST:
+    raise ImportError("_plain.pyx has less room than the limit in grammar.py asks for")
 
 cdef PyObject *name_of[9]
 cdef enum:
@@ -63,11 +55,6 @@ for _at, _name in enumerate((
     name_of[_at] = find_name(text_of(_name))
 
 cdef char out[LONGEST + ADDED]
-cdef char text[TEXT + BLOCK]
-cdef uint64_t transaction_state[8]
-cdef uint64_t loop_state[8]
-begin_hash(transaction_state, TRANSACTION // 2, 0, b"slbroker-branch")
-begin_hash(loop_state, (LOOP - 1) // 2, 0, b"slbroker-loop")
 
 
 cdef class Lane:
@@ -263,91 +250,6 @@ cdef class Plain:
         if not write_mac(mac, keyed, flow, branch, call_id, tag, cseq, method):
             return None
         return make(flow) if compare_digest(mac[:MAC], token.at[6:30]) else None
-
-# Hashes -------------------------------------------------------------------------------------------------------------
-
-
-cdef bytes keyed_state(bytes secret):
-    """Return the state of `flow.Seal` for Via behind the key's block."""
-    cdef uint64_t state[8]
-    cdef char block[BLOCK]
-    if len(secret) != 32:
-        raise ValueError("a secret has 32 bytes")
-    begin_hash(state, MAC // 2, 32, b"slbroker-via")
-    memset(block, 0, BLOCK)
-    memcpy(block, PyBytes_AS_STRING(secret), 32)
-    compress(state, block, BLOCK, False)
-    return (<char *>state)[:sizeof(state)]
-
-
-cdef void digest(char *to, const uint64_t *begun, uint64_t before, const char *at, int size) noexcept:
-    """Write the hash of `text` up to `at`, of so many bytes, in hex; `before` bytes have gone into the state."""
-    cdef uint64_t state[8]
-    cdef Py_ssize_t length = at - text, block, blocks = (length + BLOCK - 1) // BLOCK
-    memset(text + length, 0, blocks * BLOCK - length)
-    memcpy(state, begun, sizeof(state))
-    for block in range(blocks):
-        compress(state, text + block * BLOCK, before + min(length, (block + 1) * BLOCK), block == blocks - 1)
-    write_hex(to, state, size)
-
-
-cdef inline char *put_part(char *at, Text part) noexcept:
-    """`flow.framed`, of one part."""
-    return append(put_bytes(at, <uint64_t>part.length, 4), part.at, part.length)
-
-
-cdef char *put_number(char *at, long long value) noexcept:
-    cdef char digits[20]
-    cdef int first = 20
-    while True:
-        first -= 1
-        digits[first] = <char>(c"0" + value % 10)
-        value //= 10
-        if not value:
-            return append(at, digits + first, 20 - first)
-
-
-cdef bint write_branch(char *branch, Text sent_by, Parsed *parsed) noexcept:
-    """`branch.branch_of`, of a request with an RFC 3261 branch and without Route; False where that is too long."""
-    cdef Text call_id = parsed.part[CALL_ID], tag = parsed.part[FROM_TAG], uri = parsed.part[URI]
-    cdef char *at
-    cdef char *host
-    cdef Py_ssize_t most = sent_by.length + call_id.length + tag.length + 32
-    if most + parsed.branch.length > TEXT or most + uri.length > TEXT:
-        return False
-    append(branch, PREFIX.at, PREFIX.length)
-    at = put_part(text, sent_by)
-    lower(text + 4, sent_by.length)
-    at = put_number(put_part(put_part(put_part(at, parsed.branch), call_id), tag), parsed.cseq)
-    digest(branch + PREFIX.length, transaction_state, 0, at, TRANSACTION // 2)
-    at = put_part(text, sent_by)
-    lower(text + 4, sent_by.length)
-    at = put_number(put_part(put_part(put_part(at, uri), call_id), tag), parsed.cseq)
-    branch[PREFIX.length + TRANSACTION] = c"."
-    digest(branch + PREFIX.length + TRANSACTION + 1, loop_state, 0, at, (LOOP - 1) // 2)
-    return True
-
-
-cdef void lower(char *at, Py_ssize_t length) noexcept:
-    for place in range(length):
-        if c"A" <= at[place] <= c"Z":
-            at[place] |= 0x20
-
-
-cdef bint write_mac(
-    char *mac, const uint64_t *keyed, Text flow, Text branch, Text call_id, Text tag, long long cseq, Text method
-) noexcept:
-    """The MAC of `flow.Seal.token`, for our Via; False where that is of too much."""
-    cdef char *at
-    cdef char *length
-    if flow.length + branch.length + call_id.length + tag.length + method.length + 64 > TEXT:
-        return False
-    at = append(put_bytes(text, <uint64_t>flow.length, 4), flow.at, flow.length)
-    length = put_part(put_part(put_part(at, branch), call_id), tag)
-    at = append(append(put_number(length + 4, cseq), b" ", 1), method.at, method.length)
-    put_bytes(length, <uint64_t>(at - length - 4), 4)
-    digest(mac, keyed, BLOCK, at, MAC // 2)
-    return True
 
 # Reading ------------------------------------------------------------------------------------------------------------
 
