@@ -191,7 +191,9 @@ class Forwarding(ShortWay):
             if way is None:
                 continue
             data = self._write(onward, order, way)
-            if isinstance(data, bytes) and len(data) > MAX_UDP_REQUEST and _may_be_tcp(where, candidate):
+            # Who sends by a stream does not repeat what is lost where there turns out to be no TCP.
+            may_be_tcp = not listener.connection and _may_be_tcp(where, candidate)
+            if may_be_tcp and isinstance(data, bytes) and len(data) > MAX_UDP_REQUEST:
                 by_tcp = candidate._replace(place=candidate.place._replace(transport="tcp"))
                 stream = self._ways.way_to(by_tcp, listener, now)
                 if stream is not None:

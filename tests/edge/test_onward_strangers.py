@@ -134,3 +134,13 @@ def test_a_route_for_invite_is_one_for_its_cancel_and_ack() -> None:
     assert [data.partition(b" ")[0] for data in rig.to()] == [b"INVITE", b"CANCEL", b"ACK"]
     rig.receive(request("BYE", call_id="b"))
     assert rig.shown() == {"forwarded": 3, "replied": 1}
+
+
+def test_a_long_request_of_who_does_not_repeat_it_waits_for_no_tcp_that_may_not_be_there() -> None:
+    """A browser's INVITE is long, and sent once: it is to arrive where the next hop has UDP alone."""
+    rig = PassingRig("pass=sip:10.0.0.5")
+    rig.ways.dialled["tcp", "10.0.0.5", 5060] = FakeListener("tcp:192.0.2.7:5060")
+    phone = FakeListener("ws:192.0.2.7:80")
+    phone.connection = b"7f3c0001"
+    rig.receive(request("INVITE", via="SIP/2.0/WS x.invalid;branch=z9hG4bK1", body=b"x" * 3_000), listener=phone)
+    assert len(rig.to()) == 1
