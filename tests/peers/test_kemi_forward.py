@@ -20,7 +20,9 @@ from slbroker.sip.response import Response, parse_response
 from slbroker.testing import Client
 from slbroker.testing.downstream import Forwarded
 from slbroker_handlers.kemi.script import load_script
-from tests.peers.kemi.forwarded import CASES, REPLIES, Case
+from tests.peers.kemi.forwarded import CASES as FORWARDED
+from tests.peers.kemi.forwarded import REPLIES, Case
+from tests.peers.kemi.relayed import RELAYED
 from tests.peers.pair import ALIAS, SCRIPTS, Servers, installed_version, start_kamailio_with
 from tests.peers.test_forward import comparable
 from tests.support.timing import within
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
 
 HOST = "127.0.0.1"
+CASES = FORWARDED | RELAYED
 
 
 class Outcome(NamedTuple):

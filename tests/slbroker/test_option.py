@@ -39,12 +39,17 @@ GOOD = {
     "--retry-after": "7-9",
     "--server": "Example SBC",
     "--pool": "premium",
+    "--group-by": "ruri",
+    "--ping-method": "INFO",
+    "--ping-reply-codes": "class=2;code=404",
 }  # where the default is the example
 BAD = {
     "host:port": "8080", "url": "ftp://m",
     "proto:host:port": "udp:5060:5060", "[proto:]host[:port]": "a:b:c", "ipc:///path|tcp://host:port": "nowhere",
     "scheme://host": "phone", "'pool=NAME WORD=...'": "pool=a colour=red", "pool[:percent]": "a:101",
     "seconds|from-to|off": "soon", "text|off": "a\x07b", "tag": "a,b", "name": "a/b",
+    "hop": "tel:1", "host": "a/b", "host[:port]": "a:b:c", "what": "weather", "method": "a b", "sip-uri": "tel:1",
+    "codes": "all",
 }  # fmt: skip
 
 

@@ -14,16 +14,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.bus.envelope import FILTERED_ACK
-from slbroker.bus.memo import LONGEST
-from slbroker.errors import ConfigError, PluginError
+from slbroker.errors import PluginError
 from slbroker.plugin import DROP, Handlers, Request
-from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.watched import WatchingRequest
-from slbroker.settings.handler import KEMI
 from slbroker_handlers.kemi import ksr
 from slbroker_handlers.kemi.beforekemi import ROUTER_UNTIL, LegacyMessage, install_router
 from slbroker_handlers.kemi.call import MIN_FINAL, Call, active, begin, begin_call, call_of_reply, end, stand_by
@@ -32,9 +28,10 @@ from slbroker_handlers.kemi.check.mentions import branch_routes, find_helpers, f
 from slbroker_handlers.kemi.check.mistakes import find_legacy, find_slips
 from slbroker_handlers.kemi.check.report import Report, make_entry, make_report
 from slbroker_handlers.kemi.memory import State
-from slbroker_handlers.kemi.params import Names, Params, read_params
+from slbroker_handlers.kemi.params import Names
 from slbroker_handlers.kemi.passage import go_back
-from slbroker_handlers.kemi.release import NEWEST, name_release, read_release
+from slbroker_handlers.kemi.release import name_release
+from slbroker_handlers.kemi.scriptname import ScriptName, read_name
 from slbroker_handlers.kemi.watchedcall import begin_watched
 
 if TYPE_CHECKING:
@@ -47,49 +44,12 @@ logger = logging.getLogger(__name__)
 
 FIRST_RANK: Final = 1  # the first SIP worker's, in Kamailio
 LOCAL_RESPONSE: Final = "sl:local-response"
-STATELESS: Final = "stateless"  # what --kemi-relay says
 # A request's route, and what is told of an event; both run with their request as the current one.
 Routine: TypeAlias = Callable[[Call], object]
 
 
 # What scripts keep, by their names as plugins.
 Memory: TypeAlias = dict[str, State]
-
-
-class ScriptName(NamedTuple):
-    """What a plugin's name says that is a KEMI script: `kemi:FILE.py?param=core.alias=example.com&version=6.1`."""
-
-    path: Path
-    params: Params
-    allow_missing: bool
-    relays: bool = False  # whether t_relay forwards
-    remember: float | None = None  # seconds that its decisions are good for
-
-
-def read_name(name: str) -> ScriptName:
-    """Return what a plugin's name says; raises ConfigError."""
-    where, _, query = name.removeprefix(KEMI).partition("?")
-    settings = parse_qsl(query, keep_blank_values=True)
-    unknown = [key for key, _ in settings if key not in ("param", "version", "allow-missing", "relay", "remember")]
-    if unknown:
-        raise ConfigError(f"script {where}: there is no setting {unknown[0]}")
-    version = next((value for key, value in reversed(settings) if key == "version"), name_release(NEWEST))
-    params = read_params(tuple(value for key, value in settings if key == "param"), read_release(version))
-    remember = next((_seconds(where, value) for key, value in reversed(settings) if key == "remember"), None)
-    relay = next((value for key, value in reversed(settings) if key == "relay"), None)
-    if relay not in (None, STATELESS):
-        raise ConfigError(f"script {where}: relay={relay} is not {STATELESS}")
-    allows_missing = any(key == "allow-missing" for key, _ in settings)
-    return ScriptName(Path(where), params, allows_missing, relay is not None, remember)
-
-
-def _seconds(where: str, value: str) -> float:
-    try:
-        seconds = float(value)
-        check_remembered("remember", seconds)
-    except ValueError:
-        raise ConfigError(f"script {where}: remember={value} is no number of seconds from 0 to {LONGEST:g}") from None
-    return seconds
 
 
 def examine(name: str) -> Report:

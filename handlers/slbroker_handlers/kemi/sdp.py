@@ -99,3 +99,19 @@ def streams_of(sdp: str) -> list[Stream]:
         elif made:
             made[-1][1].append(line)
     return [Stream(m[1], int(m[2][:9]), m[3], tuple(m[4].split()), tuple(lines)) for m, lines in made]
+
+
+_is_silenced = re.compile(r"^a=(?:sendonly|inactive)\s*$", re.MULTILINE).search
+_is_nowhere = re.compile(r"^c=IN IP4 0\.0\.0\.0\s*$", re.MULTILINE).search
+
+
+def held_by(body: str) -> int:
+    """Return by what a body puts audio on hold: 2 by sendonly or inactive, 1 by the address 0.0.0.0, 0 by nothing."""
+    session, *media = re.split(r"^(?=m=)", body, flags=re.MULTILINE)
+    for stream in media:
+        if stream.startswith("m=audio"):
+            if _is_silenced(stream):
+                return 2
+            if _is_nowhere(stream if "c=" in stream else session):
+                return 1
+    return 0

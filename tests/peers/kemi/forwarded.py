@@ -95,8 +95,8 @@ CASES.update({
 # Headers ------------------------------------------------------------------------------------------------------------
 
 _LINES: Final = ["Subject: hello world", "X-Many: 1", "X-Many:  2", "x-many: 3", "X-List: a, b, c", "s: again"]
-_X: Final = r"'X-A: 1\r\n'"
-_Y: Final = r"'X-B: 2\r\n'"
+ONE: Final = r"'X-A: 1\r\n'"
+OTHER: Final = r"'X-B: 2\r\n'"
 
 
 def edited(*steps: str, **request: object) -> Case:
@@ -106,35 +106,35 @@ def edited(*steps: str, **request: object) -> Case:
 
 
 CASES.update({
-    "append": edited(f"KSR.hdr.append({_X})", "KSR.hdr.get('X-A')", f"KSR.hdr.append({_Y})"),
+    "append": edited(f"KSR.hdr.append({ONE})", "KSR.hdr.get('X-A')", f"KSR.hdr.append({OTHER})"),
     "append several": edited(r"KSR.hdr.append('X-A: 1\r\nX-B: 2\r\n')"),
     "append nothing": edited("KSR.hdr.append('')"),
-    "append as written": edited(r"KSR.hdr.append('x-a:1 \r\n')", f"KSR.hdr.append({_Y})"),
-    "insert": edited(f"KSR.hdr.insert({_X})", f"KSR.hdr.insert({_Y})"),
+    "append as written": edited(r"KSR.hdr.append('x-a:1 \r\n')", f"KSR.hdr.append({OTHER})"),
+    "insert": edited(f"KSR.hdr.insert({ONE})", f"KSR.hdr.insert({OTHER})"),
     "append_after": edited(
-        f"KSR.hdr.append_after({_X}, 'Subject')", f"KSR.hdr.append_after({_Y}, 's')",
+        f"KSR.hdr.append_after({ONE}, 'Subject')", f"KSR.hdr.append_after({OTHER}, 's')",
         r"KSR.hdr.append_after('X-C: 3\r\n', 'x-MANY')",
     ),
-    "append_after none": edited(f"KSR.hdr.append_after({_X}, 'Nope')", f"KSR.hdr.append({_Y})"),
+    "append_after none": edited(f"KSR.hdr.append_after({ONE}, 'Nope')", f"KSR.hdr.append({OTHER})"),
     "insert_before": edited(
-        f"KSR.hdr.insert_before({_X}, 'Subject')", f"KSR.hdr.insert_before({_Y}, 'SUBJECT')",
+        f"KSR.hdr.insert_before({ONE}, 'Subject')", f"KSR.hdr.insert_before({OTHER}, 'SUBJECT')",
         r"KSR.hdr.insert_before('X-C: 3\r\n', 'X-List')",
     ),
-    "insert_before none": edited(f"KSR.hdr.insert_before({_X}, 'Nope')"),
-    "beside Via": edited(f"KSR.hdr.insert_before({_X}, 'Via')", f"KSR.hdr.append_after({_Y}, 'v')"),
-    "beside From": edited(f"KSR.hdr.insert_before({_X}, 'From')", f"KSR.hdr.append_after({_Y}, 'f')"),
+    "insert_before none": edited(f"KSR.hdr.insert_before({ONE}, 'Nope')"),
+    "beside Via": edited(f"KSR.hdr.insert_before({ONE}, 'Via')", f"KSR.hdr.append_after({OTHER}, 'v')"),
+    "beside From": edited(f"KSR.hdr.insert_before({ONE}, 'From')", f"KSR.hdr.append_after({OTHER}, 'f')"),
     "remove": edited("KSR.hdr.remove('Subject')", "KSR.hdr.remove('Subject')", "KSR.hdr.get('Subject')"),
     "remove none": edited("KSR.hdr.remove('Nope')"),
     "remove compact": edited("KSR.hdr.remove('s')"),
     "remove unknown": edited("KSR.hdr.remove('x-many')"),
     "remove, append": edited("KSR.hdr.remove('Subject')", r"KSR.hdr.append('Subject: new\r\n')"),
-    "append, remove": edited(f"KSR.hdr.append({_X})", "KSR.hdr.remove('X-A')"),
+    "append, remove": edited(f"KSR.hdr.append({ONE})", "KSR.hdr.remove('X-A')"),
     "rmappend": edited(r"KSR.hdr.rmappend('Subject', 'Subject: new\r\n')"),
     "rminsert": edited(r"KSR.hdr.rminsert('X-Many', 'X-Many: new\r\n')"),
     "rmappend none": edited(r"KSR.hdr.rmappend('Nope', 'Nope: new\r\n')"),
     "all at once": edited(
         r"KSR.hdr.append_after('X-3: 1\r\n', 'X-Many')", r"KSR.hdr.insert_before('X-4: 1\r\n', 'X-Many')",
-        "KSR.hdr.remove('X-Many')", f"KSR.hdr.append({_X})", r"KSR.hdr.insert('X-5: 1\r\n')",
+        "KSR.hdr.remove('X-Many')", f"KSR.hdr.append({ONE})", r"KSR.hdr.insert('X-5: 1\r\n')",
     ),
     "remove_hf": edited("KSR.textops.remove_hf('X-Many')", "KSR.textops.remove_hf('Nope')"),
     "remove_hf_re": edited("KSR.textops.remove_hf_re('^x-m')", "KSR.textops.remove_hf_re('^Nope')"),
@@ -153,17 +153,17 @@ CASES.update({
     ),
     "hf_iterator": edited(
         "KSR.textopsx.hf_iterator_start('i')", *["KSR.textopsx.hf_iterator_next('i')"] * 3,
-        f"KSR.textopsx.hf_iterator_append('i', {_X})", f"KSR.textopsx.hf_iterator_insert('i', {_Y})",
+        f"KSR.textopsx.hf_iterator_append('i', {ONE})", f"KSR.textopsx.hf_iterator_insert('i', {OTHER})",
         *["KSR.textopsx.hf_iterator_next('i')"] * 6, "KSR.textopsx.hf_iterator_hname('i')",
         "KSR.textopsx.hf_iterator_rm('i')",
     ),
     "msg_apply_changes": edited(
-        f"KSR.hdr.append({_X})", "KSR.hdr.remove('Subject')", "KSR.hdr.get('X-A')",
+        f"KSR.hdr.append({ONE})", "KSR.hdr.remove('Subject')", "KSR.hdr.get('X-A')",
         "KSR.textopsx.msg_apply_changes()", "KSR.hdr.get('X-A')", "KSR.hdr.get('Subject')",
-        r"KSR.hdr.append_after('X-C: 3\r\n', 'X-A')", f"KSR.hdr.append({_Y})", "KSR.hdr.remove('X-List')",
+        r"KSR.hdr.append_after('X-C: 3\r\n', 'X-A')", f"KSR.hdr.append({OTHER})", "KSR.hdr.remove('X-List')",
     ),
     "msg_apply_changes, removed again": edited(
-        f"KSR.hdr.append({_X})", f"KSR.hdr.insert_before({_Y}, 'X-List')", "KSR.textopsx.msg_apply_changes()",
+        f"KSR.hdr.append({ONE})", f"KSR.hdr.insert_before({OTHER}, 'X-List')", "KSR.textopsx.msg_apply_changes()",
         "KSR.hdr.remove('X-A')", "KSR.textopsx.msg_apply_changes()", "KSR.hdr.get('X-A')", "KSR.hdr.get('X-B')",
     ),
     "msg_apply_changes of the Request-URI": edited(
@@ -219,7 +219,7 @@ _ASKED: Final = [
     *(f"KSR.rr.check_route_param('{text}')" for text in ("nat=yes", "ftag", "NAT=YES", "lr", ".*")),
     *(f"KSR.rr.is_direction('{word}')" for word in ("upstream", "downstream", "x")),
 ]
-_IN_DIALOG: Final = {"To": "<sip:bob@example.com>;tag=tt"}
+IN_DIALOG: Final = {"To": "<sip:bob@example.com>;tag=tt"}
 _ROUTES: Final = {
     "none": [],
     "us": ["<sip:{us};lr;ftag=ft;nat=yes>"],
@@ -239,7 +239,7 @@ CASES.update({
         "KSR.rr.loose_route()", *_SEEN, *_ASKED, method="BYE" if tag else "INVITE",
         headers=dict(tag), lines=[f"Route: {route}" for route in routes],
     )
-    for tag in (_IN_DIALOG, {})
+    for tag in (IN_DIALOG, {})
     for shape, routes in _ROUTES.items()
 })  # fmt: skip
 CASES.update({
@@ -252,31 +252,31 @@ CASES.update({
 CASES.update({
     "from a strict router": went(
         "KSR.rr.loose_route()", *_SEEN, *_ASKED, method="BYE", uri="sip:{us};lr;ftag=ft",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:x@{other};lr>, <sip:bob@{hop}>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:x@{other};lr>, <sip:bob@{hop}>"],
     ),
     "from a strict router, the last": went(
         "KSR.rr.loose_route()", *_SEEN, method="BYE", uri="sip:{us};lr",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:bob@{hop}>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:bob@{hop}>"],
     ),
     "asked before Route is followed": went(
         "KSR.rr.next_hop_route()", *_ASKED, *_SEEN, "KSR.rr.loose_route()", method="BYE",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr;nat=yes>, <sip:{other};lr>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:{us};lr;nat=yes>, <sip:{other};lr>"],
     ),
     "followed twice": went(
         "KSR.rr.loose_route()", "KSR.rr.loose_route()", *_SEEN, method="BYE",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr;nat=yes>, <sip:{other};lr>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:{us};lr;nat=yes>, <sip:{other};lr>"],
     ),
     "a destination before Route is followed": went(
         "KSR.setdsturi('sip:{other}')", "KSR.rr.loose_route()", *_SEEN, method="BYE",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:{us};lr>"],
     ),
     "a destination behind Route": went(
         "KSR.rr.loose_route()", "KSR.setdsturi('sip:{hop}')", *_SEEN, method="BYE",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr>, <sip:{other};lr>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:{us};lr>, <sip:{other};lr>"],
     ),
     "Route removed": went(
         "KSR.rr.loose_route()", "KSR.hdr.remove('Route')", method="BYE",
-        headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr>, <sip:{other};lr>"],
+        headers=dict(IN_DIALOG), lines=["Route: <sip:{us};lr>, <sip:{other};lr>"],
     ),
     **{f"loose_route of {method}": went(
         "KSR.rr.loose_route()", *_SEEN, method=method, lines=["Route: <sip:{us};lr>, <sip:{other};lr>"],
@@ -300,7 +300,7 @@ CASES.update({
     "record_route_preset of two": went("KSR.rr.record_route_preset('1.2.3.4:5090', '5.6.7.8')"),
     "record_route_preset_one": went("KSR.rr.record_route_preset_one('1.2.3.4:5090')"),
     "record_route_advertised_address": went("KSR.rr.record_route_advertised_address('1.2.3.4:5090')"),
-    "record_route and insert": went("KSR.rr.record_route()", f"KSR.hdr.insert({_X})", f"KSR.hdr.append({_Y})"),
+    "record_route and insert": went("KSR.rr.record_route()", f"KSR.hdr.insert({ONE})", f"KSR.hdr.append({OTHER})"),
     "add_path": went("KSR.path.add_path()", method="REGISTER"),
 })  # fmt: skip
 
@@ -338,7 +338,7 @@ REPLIES: Final[dict[str, Case]] = {
     "as it is": answered(),
     "facts": answered(*_FACTS),
     "headers": answered(
-        f"KSR.hdr.append({_X})", "KSR.hdr.remove('X-R')", f"KSR.hdr.insert({_Y})", "KSR.hdr.get('X-R')"
+        f"KSR.hdr.append({ONE})", "KSR.hdr.remove('X-R')", f"KSR.hdr.insert({OTHER})", "KSR.hdr.get('X-R')"
     ),
     "Contact": answered("KSR.nathelper.set_contact_alias()", "KSR.nathelper.fix_nated_contact()"),
     "dropped": answered("KSR.set_drop() or 0"),
@@ -353,7 +353,7 @@ REPLIES: Final[dict[str, Case]] = {
     "sl_forward_reply with a reason": answered("KSR.sl.sl_forward_reply('', 'Reason')", "KSR.set_drop() or 0"),
     "sl_forward_reply with its own code": answered("KSR.sl.sl_forward_reply('200', '')", "KSR.set_drop() or 0"),
     "sl_forward_reply with headers": answered(
-        f"KSR.hdr.append({_X})", "KSR.sl.sl_forward_reply('299', 'Other')", "KSR.set_drop() or 0"
+        f"KSR.hdr.append({ONE})", "KSR.sl.sl_forward_reply('299', 'Other')", "KSR.set_drop() or 0"
     ),
     "sl_forward_reply to another class": answered("KSR.sl.sl_forward_reply('486', 'Busy')"),
     "sl_forward_reply with junk": answered(
@@ -371,42 +371,7 @@ CASES.update({
     ),
     "onsend changes nothing": Case(
         [COUNT, FORWARD],
-        on_send=[f"KSR.hdr.append({_X})", "KSR.seturi('sip:x@{other}')", "KSR.setdsturi('sip:{other}')",
+        on_send=[f"KSR.hdr.append({ONE})", "KSR.seturi('sip:x@{other}')", "KSR.setdsturi('sip:{other}')",
                  "KSR.set_drop() or 0"],
     ),
-})  # fmt: skip
-
-# t_relay, with --kemi-relay stateless -------------------------------------------------------------------------------
-
-
-def relayed(*steps: str, **request: object) -> Case:
-    """Steps of which the last one relays what no ACK belongs to."""
-    return Case([COUNT, *steps], **{"method": "MESSAGE", "relays": True, **request})  # type: ignore[arg-type]
-
-
-RELAY: Final = "KSR.tm.t_relay()"
-CASES.update({
-    "t_relay": relayed("KSR.tm.t_check_trans()", RELAY),
-    "t_relay to $du": relayed("KSR.setdsturi('sip:{other}')", RELAY),
-    "t_relay with headers": relayed(
-        "KSR.rr.record_route()", f"KSR.hdr.append({_X})", "KSR.hdr.remove('Contact')", f"KSR.hdr.insert({_Y})", RELAY
-    ),
-    "t_relay in a dialog": relayed(
-        "KSR.rr.loose_route()", RELAY, headers=dict(_IN_DIALOG), lines=["Route: <sip:{us};lr>, <sip:{other};lr>"]
-    ),
-    "t_relay_to_proxy": relayed("KSR.tm.t_relay_to_proxy('udp:{other}')"),
-    "t_relay_to_proto_addr": relayed("KSR.tm.t_relay_to_proto_addr('udp', '127.0.0.1', {other:})"),
-    "t_relay_to_proto": relayed("KSR.tm.t_relay_to_proto('udp')"),
-    "t_on_failure": relayed(
-        "KSR.tm.t_is_set('failure_route')", "KSR.tm.t_on_failure('nobody')", "KSR.tm.t_is_set('failure_route')",
-        "KSR.tm.t_is_set('branch_route')", "KSR.tm.t_on_reply('nobody')", "KSR.tm.t_is_set('onreply_route')",
-        "KSR.tm.t_is_set('junk')", "KSR.tm.t_set_fr(30000, 5000)", "KSR.tm.t_set_disable_6xx(1)", RELAY,
-    ),
-    "t_on_branch": relayed(
-        "KSR.tm.t_on_branch('branch')", "KSR.tm.t_is_set('branch_route')", RELAY,
-        on_branch=["KSR.tmx.t_is_branch_route()", f"KSR.hdr.append({_X})", "KSR.nathelper.set_contact_alias()",
-                   *get("T_branch_idx", "ru", "rm")],
-    ),
-    "t_relay nowhere": relayed("KSR.setdsturi('junk')", RELAY, leaves=False),
-    "t_newtran and t_relay": relayed("KSR.tm.t_newtran()", "KSR.tm.t_check_trans()", RELAY),
 })  # fmt: skip

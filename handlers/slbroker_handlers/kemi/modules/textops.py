@@ -13,6 +13,7 @@ from slbroker_handlers.kemi.exports import BODY_STAYS, LEFT_ALONE, Module
 from slbroker_handlers.kemi.expressions import holds, read_expression, search, substitute
 from slbroker_handlers.kemi.passage import lines_to_leave, named, remove_lines, remove_named, set_value
 from slbroker_handlers.kemi.scriptlog import script_logger
+from slbroker_handlers.kemi.sdp import held_by
 from slbroker_handlers.kemi.variables.access import put
 
 if TYPE_CHECKING:
@@ -133,18 +134,7 @@ def is_privacy(call: Call, kind: str) -> int:
 @textops.export
 def is_audio_on_hold(call: Call) -> int:
     """Return 2 when the SDP body puts audio on hold by sendonly or inactive, 1 by the address 0.0.0.0, else -1."""
-    session, *media = re.split(r"^(?=m=)", text(call.message.body), flags=re.MULTILINE)
-    for stream in media:
-        if stream.startswith("m=audio"):
-            if _is_silenced(stream):
-                return 2
-            if _is_nowhere(stream if "c=" in stream else session):
-                return 1
-    return -1
-
-
-_is_silenced = re.compile(r"^a=(?:sendonly|inactive)\s*$", re.MULTILINE).search
-_is_nowhere = re.compile(r"^c=IN IP4 0\.0\.0\.0\s*$", re.MULTILINE).search
+    return held_by(text(call.message.body)) or -1
 
 
 # Texts ----------------------------------------------------------------------------------------------------------
