@@ -66,8 +66,13 @@ class Destinations:
         source: Source,
         now: float,
         then: Callable[[list[Candidate]], None],
+        *,
+        strange: bool = False,
     ) -> None:
-        """Call `then` with the candidates for a request: at once when they are known, [] when there are none."""
+        """Call `then` with the candidates for a request: at once when they are known, [] when there are none.
+
+        `strange` says that the request has chosen the next hop, and nobody whom we know.
+        """
         if isinstance(where, Group):
             key = key_of(self._algorithm, message, source.host)
             order = self.members.order(where.number, self._algorithm, key)
@@ -77,7 +82,7 @@ class Destinations:
         if fixed is not None:  # one place, which is tried whatever was heard of it
             then(fixed)
         else:
-            self._candidates(where, None, message.call_id, now, then)
+            self._candidates(where, None, message.call_id, now, then, strange=strange)
 
     def _walk(
         self,
@@ -116,10 +121,12 @@ class Destinations:
         key: bytes,
         now: float,
         then: Callable[[list[Candidate]], None],
+        *,
+        strange: bool = False,
     ) -> None:
         """Call `then` with the candidates of a next hop, those that could not be reached lately behind all others."""
         search = locate(hop, self._supported, key)
-        self.lookups.run(search, now, partial(self._located, hop, member, now, then))
+        self.lookups.run(search, now, partial(self._located, hop, member, now, then), strange=strange)
 
     def _located(
         self,

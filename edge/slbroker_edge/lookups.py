@@ -21,9 +21,10 @@ MAX_TTL: Final = 86_400.0
 NO_SERVER: Final = 5.0  # seconds until a server is asked again that has not answered, or has failed
 STALE: Final = 86_400.0  # seconds for which an answer counts beyond its TTL while no server answers
 PATIENCE: Final = 4.0  # seconds that a search may take in all
-MAX_ANSWERS: Final = 4_096  # kept; with --forward-domains strangers choose the names
+MAX_ANSWERS: Final = 4_096  # kept; those that strangers' names led to make room first
 MAX_QUESTIONS: Final = 256  # on their way at once
 MAX_WAITING: Final = 4_096  # searches that wait
+SHARE: Final = 2  # strangers, who choose names where --forward-domains lets them, have one in so many of these two
 
 
 class _Kept(NamedTuple):
@@ -35,12 +36,13 @@ class _Kept(NamedTuple):
 class _Waiting:
     """A search that waits for an answer."""
 
-    __slots__ = ("deadline", "query", "search", "then")
+    __slots__ = ("deadline", "query", "search", "strange", "then")
 
-    def __init__(self, search: Search, deadline: float, then: Callable[[list[Place]], None]) -> None:
+    def __init__(self, search: Search, deadline: float, then: Callable[[list[Place]], None], *, strange: bool) -> None:
         self.search = search
         self.deadline = deadline
         self.then = then
+        self.strange = strange  # a stranger has chosen the name
         self.query: Query | None = None
 
 
@@ -51,15 +53,17 @@ class Lookups:
         """`ask` sends a question off, at a time; `answered` or `unanswered` is told what comes of it, now or later."""
         self._ask = ask
         self._kept: dict[Query, _Kept] = {}
+        self._strange: dict[Query, None] = {}  # those of these for which none but strangers have asked
         self._asked: dict[Query, list[_Waiting]] = {}
         self._waiting: dict[_Waiting, None] = {}
 
-    def run(self, search: Search, now: float, then: Callable[[list[Place]], None]) -> None:
+    def run(self, search: Search, now: float, then: Callable[[list[Place]], None], *, strange: bool = False) -> None:
         """Call `then` with the places that a search finds: at once when all answers are known, else later.
 
-        [] where there are none, or where too many wait already.
+        [] where there are none, or where too many wait already. `strange` says that a request has chosen the name: a
+        flood of such leaves room for next hops that are configured.
         """
-        waiting = _Waiting(search, now + PATIENCE, then)
+        waiting = _Waiting(search, now + PATIENCE, then, strange=strange)
         self._go_on(waiting, None, now)
 
     def answered(self, query: Query, answer: Answer, ttl: float, now: float) -> None:
@@ -100,6 +104,8 @@ class Lookups:
         try:
             query = next(search) if answer is None else search.send(answer)
             while (kept := self._kept.get(query)) is not None and now < kept.until:
+                if not waiting.strange:
+                    self._strange.pop(query, None)
                 query = search.send(kept.answer)
         except StopIteration as found:
             waiting.then(found.value)
@@ -111,7 +117,8 @@ class Lookups:
     def _waits(self, waiting: _Waiting, query: Query, now: float) -> bool:
         """Have a search wait for the answer to a question; return False where there is no room for that."""
         others = self._asked.get(query)
-        if len(self._waiting) >= MAX_WAITING or (others is None and len(self._asked) >= MAX_QUESTIONS):
+        share = SHARE if waiting.strange else 1
+        if len(self._waiting) * share >= MAX_WAITING or (others is None and len(self._asked) * share >= MAX_QUESTIONS):
             return False
         waiting.query = query
         self._waiting[waiting] = None
@@ -123,8 +130,16 @@ class Lookups:
         return True
 
     def _keep(self, query: Query, kept: _Kept) -> None:
-        """Keep an answer; the one that was kept first makes room for it."""
+        """Keep an answer; the oldest makes room for it, of those that strangers have asked for if there are any."""
+        is_strange = query in self._strange or query not in self._kept
+        if any(not waiting.strange for waiting in self._asked.get(query, ())):
+            is_strange = False
         self._kept.pop(query, None)
+        self._strange.pop(query, None)
         if len(self._kept) >= MAX_ANSWERS:
-            del self._kept[next(iter(self._kept))]
+            oldest = next(iter(self._strange or self._kept))
+            del self._kept[oldest]
+            self._strange.pop(oldest, None)
         self._kept[query] = kept
+        if is_strange:
+            self._strange[query] = None

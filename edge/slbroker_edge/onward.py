@@ -157,7 +157,14 @@ class Forwarding(ShortWay):
             end(self._put(self._write(onward, order, way), way))
             return
         self.pending += 1
-        self._places.find(where, message, source, now, partial(self._go, onward, order, where, listener, now, end))
+        go = partial(self._go, onward, order, where, listener, now, end)
+        self._places.find(where, message, source, now, go, strange=self._chooses(order))
+
+    def _chooses(self, order: Order) -> bool:
+        """Return whether a request with this order says itself where it goes."""
+        if order.decided is Said.USUAL:
+            return order.routed is None and self._settings.hop is None
+        return order.decided is Said.TARGET
 
     def _where(self, onward: Onward, order: Order) -> NextHop | Group:
         """Return where a request goes. Raises Reject."""

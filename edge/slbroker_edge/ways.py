@@ -36,8 +36,13 @@ class Places(Protocol):
         source: Source,
         now: float,
         then: Callable[[list[Candidate]], None],
+        *,
+        strange: bool = False,
     ) -> None:
-        """Call `then` with the candidates for a request: at once when they are known, [] when there are none."""
+        """Call `then` with the candidates for a request: at once when they are known, [] when there are none.
+
+        `strange` says that the request has chosen the next hop, and nobody whom we know.
+        """
 
 
 class Ways(Protocol):

@@ -168,3 +168,21 @@ def test_a_request_and_its_ack_find_the_same(key: bytes, ends: list[int]) -> Non
     site.run("sip:gw.example.com:5060", 6.0, key)
     site.lookups.answered(A, second, 5.0, 6.0)
     assert site.found[0] == site.found[1]
+
+
+def test_a_flood_of_names_that_strangers_choose_leaves_room_for_next_hops_that_are_configured() -> None:
+    site = Site()
+    for number in range(2 * lookups.MAX_QUESTIONS):
+        made_up = search(f"sip:n{number}.example.org:5060")
+        site.lookups.run(made_up, 0.0, site.found.append, strange=True)
+    assert len(site.asked) == lookups.MAX_QUESTIONS // lookups.SHARE
+    site.run("sip:gw.example.com:5060", 0.0)
+    assert site.asked[-1] == A
+    site.lookups.answered(A, ["192.0.2.5"], 600.0, 0.1)
+    for number in range(2 * lookups.MAX_ANSWERS):  # and what is answered pushes out none of theirs
+        query = Query("address", f"m{number}.example.org")
+        site.lookups.run(search(f"sip:m{number}.example.org:5060"), 1.0, site.found.append, strange=True)
+        site.lookups.answered(query, ["192.0.2.66"], 600.0, 1.0)
+    asked = len(site.asked)
+    site.run("sip:gw.example.com:5060", 2.0)
+    assert (hosts(site.found[-1]), len(site.asked)) == (["192.0.2.5"], asked)
