@@ -22,7 +22,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants phones interop calls load fire network simulate clean
+.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants phones interop calls load fire proofs network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +59,7 @@ run: setup ## start slbroker here: 200 to OPTIONS, 404 to the rest
 
 # Kept bytecode saves each of the hundreds of processes that tests start the compiling, and pytest its rewriting.
 test: export PYTHONDONTWRITEBYTECODE =
-test: lint types ## lint, types, then every test
+test: lint types ## lint, types, then every test but those of `make proofs`
 	@echo "Running the tests that want the machine for themselves, then the others, $(AT_ONCE) at once." \
 	  "Those with a real SIP program are skipped where it is missing."
 	@begun=$$(date +%s); alone=0; beside=0; \
@@ -139,6 +139,9 @@ mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RA
 fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
 	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire -s $(ARGS)
+
+proofs: setup ## the tests that `make test` leaves out: under fire, between hosts, with real phones; 5 minutes
+	@SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/lab/fire tests/lab/network tests/interop $(ARGS)
 
 network: setup ## (root) cut cables and lost packets between hosts that are network namespaces: the figures of docs/network.md
 	@$(BIN)/python -m tests.lab.network.measure $(ARGS)

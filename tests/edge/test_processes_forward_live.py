@@ -34,8 +34,7 @@ def test_replies_and_requests_find_the_process_that_has_the_connection(start_slb
             "--keys", str(tmp_path / "ring"), "--processes", "3", "--record-route",
             "--route", f"pass=sip:127.0.0.1:{server.getsockname()[1]}",
         )  # fmt: skip
-        for _ in range(3):
-            edge.wait_for("edge ready")
+        edge.wait_for("edge ready", times=3)
         for number in range(PHONES):
             phone = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=within(3.0)))
             via = f"SIP/2.0/TCP phone.invalid;branch=z9hG4bK{number}"
