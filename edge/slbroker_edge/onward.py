@@ -203,7 +203,8 @@ class Forwarding(ShortWay):
             if may_be_tcp and isinstance(data, bytes) and len(data) > MAX_UDP_REQUEST:
                 by_tcp = candidate._replace(place=candidate.place._replace(transport="tcp"))
                 stream = self._ways.way_to(by_tcp, listener, now)
-                if stream is not None:
+                # Whether it takes TCP is known when a connection stands; until then none is lost by way of one.
+                if stream is not None and getattr(stream.listener, "stands", True):
                     way, data = stream, self._write(onward, order, stream)
             end(self._put(data, way))
             return

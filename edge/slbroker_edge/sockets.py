@@ -246,7 +246,8 @@ class Sockets:
         """Return what the statistics have of connections, nothing where there are none."""
         if self._streams is None:
             return {}
-        return {"connections": {**self._streams.figures(), "transports": dict(self._streams.transports())}}
+        open_now = dict(self._streams.transports())
+        return {"connections": {**self._streams.figures(), **({"transports": open_now} if open_now else {})}}
 
     @property
     def dropped(self) -> int:

@@ -46,7 +46,8 @@ class _Made(Connection):
     _is_heard: bool  # something has come by it
 
     @property
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
+        """Whether the peer has taken it."""
         raise NotImplementedError
 
     def _fail(self, why: str) -> None:
@@ -58,7 +59,7 @@ class _Made(Connection):
 
     def expire(self) -> None:
         """Give it up, where it does not stand yet; else as any connection."""
-        if self._stands:
+        if self.stands:
             super().expire()
         else:
             self._fail(f"no connection within {PATIENCE:g} s")
@@ -91,7 +92,8 @@ class Dialled(_Made):
         super()._take(data)
 
     @property
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
+        """Whether the peer has taken it."""
         return self._is_up
 
     def on_events(self, events: int, room: int) -> None:
@@ -134,7 +136,8 @@ class DialledTls(_Made, TlsConnection):
         super()._take(data)
 
     @property
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
+        """Whether the peer has taken it, and hands are shaken."""
         return not self._shaking
 
     def on_events(self, events: int, room: int) -> None:

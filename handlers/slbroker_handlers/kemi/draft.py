@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _split_lines = re.compile(rb"\r\n|\n").split
-_match_line = re.compile(rb"([^:\s]+)[ \t]*:[ \t]*([^\r\n\x00]*?)[ \t]*").fullmatch
+_match_line = re.compile(rb"([^:\s]++)[ \t]*+:([^\r\n\x00]*+)").fullmatch
 
 
 class Line:
@@ -161,7 +161,7 @@ def read_line(text: bytes) -> Line:
     if found is None or not name:
         raise ValueError(f"no header's line: {text!r:.80}")
     check_name(name)
-    return Line(name, found[2], -1, text)
+    return Line(name, found[2].strip(b" \t"), -1, text)
 
 
 def read_lines(text: bytes) -> list[bytes]:
