@@ -32,6 +32,7 @@ def hang(request):
     while True:
         time.sleep(0.1)
 """
+MENDED = HANGING.partition("@app.on")[0]
 WATCHDOG = 2.0 * TIME  # seconds
 
 
@@ -178,6 +179,7 @@ def test_a_probe_is_told_whether_a_handler_works_on(
     assert hung.wait() == Exit.NO_ANSWER
     assert "slbroker: silent for 3" in hung.log
     handler.kill()
+    (tmp_path / "hanging.py").write_text(MENDED)  # or it hangs in the same request, which now comes to it
     handler = start_slbroker("handler", env=env)
     handler.wait_for("handler ready")
     until(lambda: run_slbroker("alive", env=env).wait() == Exit.OK, what="a life after")
