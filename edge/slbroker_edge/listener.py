@@ -19,6 +19,10 @@ class Listener(Protocol):
     def connection(self) -> bytes:
         """What a connection is called (`proxy.flow.Flow`): 24 lower-case letters and digits at most; b"" of sockets."""
 
+    @property
+    def stands(self) -> bool:
+        """Whether what is sent can leave now; a connection that is being made keeps it until the peer has taken it."""
+
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each message to its address; return how many went."""
 

@@ -204,7 +204,7 @@ class Forwarding(ShortWay):
                 by_tcp = candidate._replace(place=candidate.place._replace(transport="tcp"))
                 stream = self._ways.way_to(by_tcp, listener, now)
                 # Whether it takes TCP is known when a connection stands; until then none is lost by way of one.
-                if stream is not None and getattr(stream.listener, "stands", True):
+                if stream is not None and stream.listener.stands:
                     way, data = stream, self._write(onward, order, stream)
             end(self._put(data, way))
             return

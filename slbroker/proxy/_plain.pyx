@@ -353,10 +353,16 @@ cdef inline bint is_of_token(char at) noexcept:
 cdef Py_ssize_t write_flow(char *to, Lane lane, Text host, long long port) noexcept:
     """`flow.Flow.write`."""
     cdef Py_ssize_t at
+    cdef bint is_zone = False
     cdef char *end = append(to, PyBytes_AS_STRING(lane.flow_head), PyBytes_GET_SIZE(lane.flow_head))
     end = append(put_number(end, port), b"--", 2)
     for at in range(host.length):
-        end[at] = c"_" if host.at[at] == c":" else c"~" if host.at[at] == c"%" else host.at[at]
+        end[at] = host.at[at]
+        if not is_zone and host.at[at] == c":":
+            end[at] = c"_"
+        elif not is_zone and host.at[at] == c"%":
+            end[at] = c"~"
+            is_zone = True
     return end + host.length - to
 
 

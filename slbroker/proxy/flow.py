@@ -30,7 +30,7 @@ _FLOW: Final = 31  # where it begins
 MAX_TOKEN: Final = 31 + 80 + 32  # characters: a flow of ours is no longer
 _LETTERS: Final = {"udp": b"u", "tcp": b"t", "tls": b"s", "ws": b"w", "wss": b"x"}
 _TRANSPORTS: Final = {letter: transport for transport, letter in _LETTERS.items()}
-# An IPv6 address has "_" for its colons and "~" before its zone: neither is a character of a token otherwise.
+# An IPv6 address has "_" for its colons and "~" before its zone, which stays as it is: br_lan.
 _match_flow = re.compile(rb"([utswx])([0-9a-f]{6})-([0-9]{1,5})-([0-9a-z]{0,24})-([0-9A-Za-z._~-]{1,64})").fullmatch
 _is_connection = re.compile(rb"[0-9a-z]{0,24}").fullmatch
 _pack = struct.Struct(">I").pack
@@ -64,13 +64,15 @@ def read_flow(written: bytes) -> Flow | None:
     if found is None:
         return None
     letter, listener, port, connection, host = found.groups()
-    text = host.decode().replace("_", ":").replace("~", "%")
+    address, tilde, zone = host.decode().partition("~")
+    text = address.replace("_", ":") + ("%" if tilde else "") + zone
     return Flow(_TRANSPORTS[letter], listener, text, int(port), connection)
 
 
 @lru_cache(maxsize=4_096)
 def _written(host: str) -> bytes:
-    return host.replace(":", "_").replace("%", "~").encode()
+    address, percent, zone = host.partition("%")
+    return (address.replace(":", "_") + ("~" if percent else "") + zone).encode()
 
 
 @lru_cache(maxsize=256)

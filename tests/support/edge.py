@@ -45,6 +45,7 @@ class FakeListener:
     """Keeps what would be sent, but for addresses that cannot be reached."""
 
     connection = b""
+    stands = True
 
     def __init__(self, name: str = "udp:192.0.2.7:5060") -> None:
         self.name = name

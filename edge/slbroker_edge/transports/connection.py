@@ -91,6 +91,11 @@ class Connection:
         """What it is called, as long as it stands: the process, its descriptor, its number."""
         return b"%b%xx%x" % (self._hub.label, self.fd, self.number) if self.fd >= 0 else b""
 
+    @property
+    def stands(self) -> bool:
+        """Whether the peer has taken it: one that has come to us has been."""
+        return True
+
     # The peer sends ---------------------------------------------------------------------------------------------
 
     def on_events(self, events: int, room: int) -> None:

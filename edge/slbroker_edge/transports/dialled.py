@@ -45,11 +45,6 @@ class _Made(Connection):
     _failed: Callable[[str], None]
     _is_heard: bool  # something has come by it
 
-    @property
-    def stands(self) -> bool:
-        """Whether the peer has taken it."""
-        raise NotImplementedError
-
     def _fail(self, why: str) -> None:
         self._failed(why)
         self.close(DIAL)

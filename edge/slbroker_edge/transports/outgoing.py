@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from slbroker.proxy.forward import Hop
+from slbroker.sip.networks import in_networks, read_networks
 from slbroker_edge.reader import is_answerable
+from slbroker_edge.transports.udp import AskedAddress, UdpListener
 from slbroker_edge.ways import Way
 
 if TYPE_CHECKING:
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
     from slbroker_edge.listener import Listener
     from slbroker_edge.transports.connection import Connection
     from slbroker_edge.transports.pool import Pool
-    from slbroker_edge.transports.udp import UdpListener
 
 MAX_WAYS: Final = 4_096  # remembered; what leaves goes to few peers, or back to many
 LOOK_AGAIN: Final = 10.0  # seconds between two looks at the kernel's routes to a host
+_LINK_LOCAL: Final = read_networks(["fe80::/10"])
 
 
 class Outgoing:
@@ -49,7 +51,9 @@ class Outgoing:
             made = self._pool.connection(candidate, address, now)
             return None if made is None else Way(made, Hop(made.name, place.host, place.port, made.connection), address)
         listener = self._choose(candidate.socket, place.host, near, now, prefer)
-        return None if listener is None else Way(listener, Hop(listener.name, place.host, place.port), address)
+        if listener is None:
+            return None
+        return Way(listener, Hop(listener.name, place.host, place.port), on_link(address, listener.scope))
 
     def standing(self, connection: bytes) -> Way | None:
         """Return how to send on a connection, by its name; None where it no longer stands."""
@@ -59,7 +63,9 @@ class Outgoing:
         host, port = found.address[:2]
         return Way(found, Hop(found.name, host, port, connection), found.address)
 
-    def _choose(self, wanted: str, host: str, near: Listener | None, now: float, prefer: bytes) -> Listener | None:
+    def _choose(
+        self, wanted: str, host: str, near: Listener | None, now: float, prefer: bytes
+    ) -> UdpListener | AskedAddress | None:
         if wanted:
             at = host_of_name(wanted)
             found_there = [found for each in self._reaching(host) if (found := each.at(at)) is not None]
@@ -69,7 +75,7 @@ class Outgoing:
                 found = each.of_id(prefer)
                 if found is not None:
                     return found
-        if near is not None and near.name.startswith("udp:") and can_reach(near.name, host):
+        if isinstance(near, (UdpListener, AskedAddress)) and can_reach(near.name, host):
             return near
         own = source_for(host, int(now / LOOK_AGAIN))
         reaching = self._reaching(host)
@@ -87,9 +93,14 @@ def is_family_of(name: str, host: str) -> bool:
 
 @lru_cache(maxsize=MAX_WAYS)
 def can_reach(name: str, host: str) -> bool:
-    """Return whether a socket with this name reaches a host: one on the loopback reaches nothing else."""
+    """Return whether a socket with this name reaches a host.
+
+    One on the loopback reaches nothing else; and a link-local host without its link is reached by what is on one.
+    """
     own = host_of_name(name)
-    return is_family_of(name, host) and (is_loopback(own) is is_loopback(host) or own == host)
+    if not is_family_of(name, host) or (wants_link(host) and not wants_link(own)):
+        return False
+    return is_loopback(own) is is_loopback(host) or own == host
 
 
 def host_of_name(name: str) -> str:
@@ -100,6 +111,19 @@ def host_of_name(name: str) -> str:
 def is_loopback(host: str) -> bool:
     """Return whether a numeric address is this machine's own for itself."""
     return host.startswith("127.") or host == "::1"
+
+
+@lru_cache(maxsize=MAX_WAYS)
+def wants_link(host: str) -> bool:
+    """Return whether a numeric address is known only with the link it is on, and comes without: fe80::1."""
+    return "%" not in host and in_networks(host, _LINK_LOCAL)
+
+
+def on_link(address: Address, scope: int) -> Address:
+    """Return what the kernel calls an address, a link-local one on this link where it comes without."""
+    if len(address) == 4 and not address[3] and wants_link(address[0]):
+        return (*address[:3], scope)
+    return address
 
 
 @lru_cache(maxsize=MAX_WAYS)

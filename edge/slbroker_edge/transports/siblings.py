@@ -84,6 +84,7 @@ class Handing:
     """A connection of another process, as what messages leave by."""
 
     __slots__ = ("_begin", "_given", "connection", "name")
+    stands = True
 
     def __init__(self, given: socket.socket, flow: Flow, name: str) -> None:
         self.name = name

@@ -7,6 +7,7 @@ asked, since a peer behind NAT, or with a connected socket, takes it from no oth
 from __future__ import annotations
 
 import socket
+import sys
 from typing import TYPE_CHECKING, Final
 
 from slbroker.proxy.flow import listener_id
@@ -27,16 +28,21 @@ MAX_ASKED: Final = 1_024  # addresses of ours remembered; a machine can have who
 
 
 class UdpListener:
-    """A UDP socket that requests come in on and replies leave from."""
+    """A UDP socket that requests come in on and replies leave from.
+
+    `scope` is the link that a link-local address of ours is on, as `recvfrom` has it (RFC 4007); 0 of all others.
+    """
 
     def __init__(self, sock: socket.socket, advertised: str = "") -> None:
         self._socket = sock
         self._advertised = advertised
-        host, port = sock.getsockname()[:2]
+        host, port, *rest = sock.getsockname()
         self.name = name_of("udp", host, port, advertised)
         self.host: str = host
+        self.scope: int = rest[1] if rest else 0
 
     connection = b""
+    stands = True
 
     @staticmethod
     def open(address: ListenAddress, *, share_port: bool, freebind: bool = False) -> UdpListener:
@@ -133,13 +139,15 @@ class EverywhereListener(UdpListener):
 class AskedAddress:
     """One address of ours that was asked, as the listener of the requests that it got."""
 
-    __slots__ = ("_asked", "_socket", "name")
+    __slots__ = ("_asked", "_socket", "name", "scope")
     connection = b""
+    stands = True
 
     def __init__(self, sock: socket.socket, asked: bytes, name: str) -> None:
         self._socket = sock
         self._asked = asked
         self.name = name
+        self.scope = scope_of(asked)
 
     def send(self, replies: Sequence[tuple[bytes, Address]]) -> int:
         """Send each reply to its address, from ours; return how many the kernel took."""
@@ -161,3 +169,8 @@ def host_of(asked: bytes) -> str:
     if asked[:12] == MAPPED:
         return socket.inet_ntop(socket.AF_INET, asked[12:16])
     return socket.inet_ntop(socket.AF_INET6, asked[:16])
+
+
+def scope_of(asked: bytes) -> int:
+    """Return the link that a link-local address is on, of struct in6_pktinfo; 0 of all others."""
+    return int.from_bytes(asked[16:20], sys.byteorder)

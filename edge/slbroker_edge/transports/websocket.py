@@ -231,6 +231,11 @@ class BinaryFrames:
         """What the connection is called."""
         return self._connection.connection
 
+    @property
+    def stands(self) -> bool:
+        """Whether the peer has taken it: it has come to us."""
+        return True
+
     def finish(self) -> None:
         """Close the connection when what was sent has been written."""
         self._connection.finish()

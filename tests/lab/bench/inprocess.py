@@ -87,6 +87,7 @@ class Sink:
 
     name = SOURCE.listen
     connection = b""
+    stands = True
 
     def __init__(self) -> None:
         self.replies = 0

@@ -5,6 +5,7 @@ The hosts here are network namespaces on one Ethernet segment (a bridge and veth
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
+from slbroker.keys import create as create_keys
 from tests.lab.network import namespaces
 from tests.support import asking
 from tests.support.certificates import Authority, Pair
+from tests.support.forwarding import reply_to
 from tests.support.peers import missing_peer, require_peer
 from tests.support.processes import Process
-from tests.support.sip import read_reply
+from tests.support.sip import read_reply, request
+from tests.support.timing import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,6 +179,37 @@ def test_a_link_local_address_is_answered_on_its_link(segment: Segment, plugin: 
     for transport in ("udp", "tcp"):
         seen = phone.do(lambda transport=transport: asking.ask(transport, f"{address}%{INTERFACE}", PORT))  # type: ignore[misc]
         assert seen == (200, asking.name(transport, address, PORT))
+
+
+@pytest.mark.parametrize("pure", [False, True], ids=["as installed", "pure"])
+@pytest.mark.parametrize("everywhere", [False, True], ids=["bound", "everywhere"])
+def test_on_a_link_requests_reach_their_next_hop_and_replies_their_phone(
+    segment: Segment, tmp_path: Path, everywhere: bool, pure: bool
+) -> None:
+    """SIP names fe80:: addresses without the link that the kernel wants to know; what is plain, and what is not."""
+    edge, phone = segment.host("edge", *ONE), segment.host("phone", *PHONE)
+    ours, theirs = edge.link_local(), phone.link_local()
+    create_keys(tmp_path / "ring")
+    listen = f"udp:[::]:{PORT}" if everywhere else f"udp:[{ours}%{INTERFACE}]:{PORT}"
+    files = ("--keys", str(tmp_path / "ring"), "--bus", f"ipc://{tmp_path}/bus")
+    route = f"pass=sip:[{theirs}]:{PORT}"
+    edge.slbroker("edge", "--listen", listen, *files, "--route", route, pure=pure).wait_for("edge ready")
+
+    def call(hops: str | None) -> bytes:
+        link = socket.if_nametoindex(INTERFACE)
+        with ExitStack() as stack:
+            caller, callee = (stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(2))
+            for sock, port in ((caller, 0), (callee, PORT)):
+                sock.settimeout(within(3.0))
+                sock.bind((theirs, port, 0, link))
+            via = f"SIP/2.0/UDP [{theirs}]:{caller.getsockname()[1]};rport;branch=z9hG4bK1"
+            caller.sendto(request(via=via, max_forwards=hops), (ours, PORT, 0, link))
+            gone_on, hop = callee.recvfrom(65_535)
+            callee.sendto(reply_to(gone_on), hop)
+            return caller.recv(65_535)
+
+    for hops in ("70", None):
+        assert phone.do(lambda hops=hops: call(hops)).startswith(b"SIP/2.0 200 ")  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["freebind", "everywhere"])

@@ -15,7 +15,10 @@ KEY, OTHER = Key(b"0a1b", bytes(range(32))), Key(b"0a1c", bytes(range(32)))
 SEAL = Seal(b"slbroker-test", KEY, {KEY.id: KEY})
 flows = st.builds(
     Flow, st.sampled_from(["udp", "tcp", "tls", "ws", "wss"]), st.from_regex(rb"[0-9a-f]{6}", fullmatch=True),
-    st.one_of(st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str), st.just("fe80::1%eth0")),
+    st.one_of(
+        st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str),
+        st.from_regex(r"fe80::1%[0-9A-Za-z_.~-]{1,15}", fullmatch=True),
+    ),
     st.integers(0, 65_535), st.from_regex(rb"[0-9a-z]{0,24}", fullmatch=True),
 )  # fmt: skip
 

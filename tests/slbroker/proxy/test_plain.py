@@ -91,7 +91,14 @@ REQUESTS: list[tuple[bytes, bool]] = [
 
 @pytest.mark.parametrize(("data", "plain"), REQUESTS)
 @pytest.mark.parametrize(
-    "client", [CLIENT, ("192.0.2.1", 5060), ("2001:db8::9", 5060, 0, 0), ("fe80::1%eth0", 1, 0, 2)]
+    "client",
+    [
+        CLIENT,
+        ("192.0.2.1", 5060),
+        ("2001:db8::9", 5060, 0, 0),
+        ("fe80::1%eth0", 1, 0, 2),
+        ("fe80::1%br_lan", 1, 0, 2),
+    ],
 )
 def test_a_plain_request_leaves_as_by_the_long_way(data: bytes, plain: bool, client: Address) -> None:
     compiled, lane = made("compiled")
