@@ -126,25 +126,23 @@ class Edge(Passing):
         if self.rules is not None:
             jobs = self._decide(jobs, now)
         if self.policies.routes:
-            for job in jobs:
-                job.choice = self.routes.choose(job.reading, job.listener.name, job.reply_to[0])
-            if self.routes.has_hops:
-                jobs = [job for job in jobs if job.choice.hop is None or not self._send_on(job, now)]
-        remembered = self.remembered
-        if remembered is not None and not self.policies.routes:
-            jobs = self._say_again(remembered, DEFAULT_POOL, jobs, self._repeats, now)
-        fresh = self._repeats.admit(jobs)
-        self.fates.repeated += len(jobs) - len(fresh)
-        if self.policies.routes:
-            self._hand_out_by_routes(fresh, now)
+            self._hand_out_by_routes(jobs, now)
             return
-        self._desk.submit_all(fresh, now)
+        remembered = self.remembered
         if remembered is not None:
-            remembered.mark(DEFAULT_POOL)
+            jobs = self._say_again(remembered, DEFAULT_POOL, jobs, self._repeats, now)
+        if jobs:
+            self._desk.submit_all(self._without_repeats(jobs), now)
+            if remembered is not None:
+                remembered.mark(DEFAULT_POOL)
 
     def _hand_out_by_routes(self, jobs: list[Job], now: float) -> None:
-        remembered = self.remembered
         for job in jobs:
+            job.choice = self.routes.choose(job.reading, job.listener.name, job.reply_to[0])
+        if self.routes.has_hops:
+            jobs = [job for job in jobs if job.choice.hop is None or not self._send_on(job, now)]
+        remembered = self.remembered
+        for job in self._without_repeats(jobs):
             if remembered is None:
                 self._desk.submit(job, now)
                 continue
@@ -154,6 +152,12 @@ class Edge(Passing):
                 remembered.mark(pool)
             else:
                 self._repeats.end(job)
+
+    def _without_repeats(self, jobs: list[Job]) -> list[Job]:
+        """Return those that repeat none in flight; count the others."""
+        fresh = self._repeats.admit(jobs)
+        self.fates.repeated += len(jobs) - len(fresh)
+        return fresh
 
     def _say_again(
         self, remembered: Remembered, pool: str, jobs: list[Job], repeats: Repeats[Job] | None, now: float
@@ -237,7 +241,8 @@ class Edge(Passing):
             self._hear_of_workers(now)
         if ended:
             observe(ended, now, self.clock.places, self.clock.sums)
-            self._answer_all(ended, now)
+            self._repeats.end_all(ended)
+            self._carry_out(ended, now)
 
     def _hear_of_workers(self, now: float) -> None:
         """Remember what they have decided for others, too; and forget it, when another version of them has come."""
@@ -261,10 +266,6 @@ class Edge(Passing):
         if self.remembered is not None:
             for job, answer, memo in memos:
                 self.remembered.learn(job.last_worker.pool, job, answer, memo, now)
-
-    def _answer_all(self, ended: list[tuple[Job, Answer]], now: float) -> None:
-        self._repeats.end_all(ended)
-        self._carry_out(ended, now)
 
     def _carry_out(self, ended: list[tuple[Job, Answer]], now: float) -> None:
         """Do what was decided of requests."""
@@ -361,4 +362,5 @@ class Edge(Passing):
         """Send what is in the outboxes, a batch for each socket, and arm the filter for what has really gone."""
         if self.forwarding is not None:
             self.forwarding.flush()
-        super().flush(now)
+        if self._outbox or self._closing:
+            self._send_replies(now)

@@ -51,10 +51,8 @@ class Replying:
     def _post(self, request: Reading | Message, listener: Listener, reply_to: Address, reply: bytes) -> None:
         post(request, listener, reply_to, reply, self._outbox, self._arming, self.tally)
 
-    def flush(self, now: float) -> None:
+    def _send_replies(self, now: float) -> None:
         """Send what is in the outbox, a batch for each socket, and arm the filter for what has really gone."""
-        if not self._outbox and not self._closing:
-            return
         outbox, self._outbox = self._outbox, {}
         arming, self._arming = self._arming, {}
         for listener, replies in outbox.items():

@@ -92,10 +92,10 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
         head: Head | None = None
         try:
             head = envelope.decode_head(frames)
-            if head.kind is Kind.FIGURES and len(frames[1]) > MAX_TOLD:
-                raise EnvelopeError("FIGURES of a worker that are too long")
             if head.kind is Kind.REPLIES:
                 return self._replies(identity, head, frames[1], now)
+            if head.kind is Kind.FIGURES and len(frames[1]) > MAX_TOLD:
+                raise EnvelopeError("FIGURES of a worker that are too long")
             self._control(head.kind, identity, envelope.decode_info(frames[1]), now)
         except EnvelopeError as error:
             self.garbage += 1
