@@ -27,9 +27,19 @@ class _Place(NamedTuple):
     """The top of a file, whose name is "", or a table; `commands` are those that it speaks to."""
 
     name: str
-    title: str
+    file: ConfigFile
     keys: Mapping[str, object]
     commands: Mapping[str, click.Command]
+
+    @property
+    def title(self) -> str:
+        """Where it begins, and its name."""
+        return f"{self.file.where(self.name, '')} [{self.name}]" if self.name else str(self.file.path)
+
+    def title_of(self, key: str) -> str:
+        """Return where a key stands, and its name."""
+        table = f"[{self.name}] " if self.name else ""
+        return f"{self.file.where(self.name, key)} {table}{key}"
 
 
 def examinations(path: Path, commands: Mapping[str, click.Command], looks: Mapping[str, Look]) -> Iterator[Found]:
@@ -68,17 +78,16 @@ class _FileCheck:
         self._unknown = list(configfile.unknown_keys(file, commands))
         self._wrong = {(table, key) for table, key, _ in self._unknown}
         self._tables = [
-            _Place(name, f"{file.path} [{name}]", keys, {name: commands[name]})
-            for name, keys in file.tables.items()
-            if name in commands
+            _Place(name, file, keys, {name: commands[name]}) for name, keys in file.tables.items() if name in commands
         ]
         spoken_to = {place.name: commands[place.name] for place in self._tables}
-        self._top = _Place("", str(file.path), file.shared, spoken_to or commands)
+        self._top = _Place("", file, file.shared, spoken_to or commands)
 
     def run(self) -> Iterator[Found]:
         for table, key, hint in self._unknown:
-            title = f"{self._file.path} [{table}]" if table else str(self._file.path)
-            yield _bad(ConfigError(f"{title} {key}: there is no such option{hint}" if key else f"{title} {hint}"))
+            place = _Place(table, self._file, {}, {})
+            words = f"{place.title_of(key)}: there is no such option" if key else f"{place.title} "
+            yield _bad(ConfigError(f"{words}{hint}"))
         for place in (self._top, *self._tables):
             for key in place.keys:
                 if (place.name, key) not in self._wrong:
@@ -98,17 +107,17 @@ class _FileCheck:
             beside = self._file.values_for(place.name)
             for meaning in meanings:
                 try:
-                    yield _good(f"{place.title} {key}: {look(meaning, beside)}")
+                    yield _good(f"{place.title_of(key)}: {look(meaning, beside)}")
                 except UserError as error:
                     errors.append(error)
         for wrong in errors:
             self._wrong.add((place.name, key))
-            yield _bad(type(wrong)(f"{place.title} {key}: {wrong}"))
+            yield _bad(type(wrong)(f"{place.title_of(key)}: {wrong}"))
 
     def _read(self, place: _Place, key: str) -> tuple[list[Any], list[UserError]]:
         """Return what the words of a key mean, and what is wrong with them, to the commands that have the option."""
         params = _params(key, place.commands)
-        readings = [_read(param, place.keys[key]) for param in params or _params(key, self._commands)]
+        readings = [read(param, place.keys[key]) for param in params or _params(key, self._commands)]
         if not (params and self._tables):  # it may be for any of them, and not all of them take a list
             return min(readings, key=lambda reading: len(reading[1]))
         errors = {str(error): error for _, errors in readings for error in errors}
@@ -145,7 +154,7 @@ def _params(key: str, commands: Mapping[str, click.Command]) -> list[click.Param
     return [own[spell(key)] for each in commands.values() if spell(key) in (own := options_of(each))]
 
 
-def _read(param: click.Parameter, value: object) -> tuple[list[Any], list[UserError]]:
+def read(param: click.Parameter, value: object) -> tuple[list[Any], list[UserError]]:
     """Return what the words of a value mean to an option, and what is wrong with them."""
     meanings: list[Any] = []
     errors: list[UserError] = []

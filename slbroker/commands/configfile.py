@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from slbroker.commands.tomllines import key_lines
 from slbroker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,15 +16,32 @@ if TYPE_CHECKING:
 
 
 class ConfigFile(NamedTuple):
-    """A file's content: what stands at its top, for all commands, and the tables by their names."""
+    """A file's content: what stands at its top, for all commands, and the tables by their names; and its text."""
 
     path: Path
     shared: Mapping[str, object]
     tables: Mapping[str, Mapping[str, object]]
+    text: str
 
     def values_for(self, command: str) -> dict[str, object]:
         """Return what is said for a command, by the names of its options: in its table, else at the top."""
         return {spell(key): value for key, value in {**self.shared, **self.tables.get(command, {})}.items()}
+
+    def where(self, table: str, key: str) -> str:
+        """Return FILE:LINE of a key in a table, "" at the top; with the key "" of the table itself; else the file."""
+        line = _lines(self.text).get((table, key))
+        return f"{self.path}:{line}" if line else str(self.path)
+
+    def origin(self, command: str, name: str) -> str:
+        """Return FILE:LINE of what `values_for` a command has under a name."""
+        for table, keys in ((command, self.tables.get(command, {})), ("", self.shared)):
+            for key in keys:
+                if spell(key) == name:
+                    return self.where(table, key)
+        return str(self.path)
+
+
+_lines = lru_cache(maxsize=1)(key_lines)
 
 
 class Unknown(NamedTuple):
@@ -38,7 +57,8 @@ def load(path: Path) -> ConfigFile:
     import tomllib  # it takes a twentieth of what --help does, which needs none
 
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors begin with a BOM
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin with a BOM
+        content = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -47,7 +67,7 @@ def load(path: Path) -> ConfigFile:
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     for name, keys in {"": shared, **tables}.items():
         _refuse_twice(f"config {path}: {f'[{name}] ' if name else ''}", keys)
-    return ConfigFile(path, shared, tables)
+    return ConfigFile(path, shared, tables, text)
 
 
 def _refuse_twice(where: str, keys: Mapping[str, object]) -> None:
@@ -98,12 +118,12 @@ def _guess(key: str, known: set[str]) -> str:
     return guess(key.lower(), known) or "; see --help"
 
 
-def guess(word: str, known: set[str]) -> str:
-    """Return which of the `known` words was meant, as a question, "" where none is like it."""
+def guess(word: str, known: set[str], prefix: str = "") -> str:
+    """Return which of the `known` words was meant, with a prefix, as a question; "" where none is like it."""
     import difflib
 
-    alike = difflib.get_close_matches(word, known, 1, 0.8)
-    return f"; {alike[0]}?" if alike else ""
+    alike = difflib.get_close_matches(word, sorted(known), 1, 0.7)
+    return f"; {prefix}{alike[0]}?" if alike else ""
 
 
 def as_words(value: object, param: click.Parameter) -> str | list[str]:

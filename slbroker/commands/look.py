@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from functools import partial
 from itertools import chain
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from slbroker.commands import options
+from slbroker.commands.configfile import commands_of
 from slbroker.commands.stats import StatsSettings
-from slbroker.errors import BindError, NoAnswerError, PluginError, UsageError, UserError
+from slbroker.errors import BindError, Exit, NoAnswerError, PluginError, UsageError, UserError
 from slbroker.listen import SECURE, ListenAddress
 from slbroker.option import Whole, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, any_security
@@ -23,9 +25,9 @@ from slbroker.settings.handler import KEMI, PluginChoice, plugin_name
 from slbroker.settings.run import RunSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from slbroker.check import Examination
+    from slbroker.check import Examination, Look
     from slbroker.ping import Pinger, Tally
 
 
@@ -107,27 +109,58 @@ def _ping_once(pinger: Pinger, timeout: float, tally: Tally, *, alone: bool) -> 
     click.echo(f"{pong.response.status} {reason} from {pinger.uri} in {pong.seconds * 1000:.2f} ms{repeats}")
 
 
-@options.command(CheckSettings)
-def check(settings: CheckSettings) -> None:
+def _commands_beside(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in commands_of(ctx) if name.startswith(incomplete) and name != ctx.info_name]
+
+
+_LINE = click.Argument(
+    ["line"], nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND ...]", shell_complete=_commands_beside
+)
+
+
+@options.command(CheckSettings, _LINE)
+def check(line: tuple[str, ...], settings: CheckSettings) -> None:
     """Check this installation, and the plugin, key ring, listen addresses, TLS files and bus keys that are given.
 
-    Of a --config file, all that stands in it, for every command: keys, values, and what these name.
+    Of a --config file, all that stands in it, for every command: keys, values, and what these name. COMMAND is one
+    of the others with the words that you would start it with: slbroker check edge --config slbroker.toml.
 
-    A note names a Python or a library that is known to misbehave; it is no failure.
+    Where all is well, it shows what is in force, and where each value is from: command line, variable, line of the
+    file, default; and how a proxy hands requests over to this edge.
+
+    A note names a Python or a library that is known to misbehave, or a variable that is no option; it is no failure.
     """
     from slbroker import knownfaults
+    from slbroker.commands.checkline import InForce
+    from slbroker.commands.variables import unknown_variables
 
+    ctx = click.get_current_context()
     for library, words in knownfaults.found():
         click.echo(f"note {library:<8} {words}")
+    for words in unknown_variables(ctx.find_root().command, os.environ):
+        click.echo(f"note {'variable':<8} {words}")
+    shown = InForce(ctx, line, settings.config)
+    code = _examine(chain(shown.misreadings(), _of_options(settings), _of_file(shown.path)))
+    code = code or _examine(shown.examinations(_looks_of_file()))
+    if code:
+        raise click.exceptions.Exit(code)
+    for words in shown.lines():
+        click.echo(words)
+
+
+check.allow_interspersed_args = False  # what stands behind COMMAND is its own
+
+
+def _examine(examinations: Iterable[tuple[str, Examination]]) -> int:
+    """Say what each has found; return the exit code of the first that has failed, else 0."""
     failed: UserError | None = None
-    for subject, examine in chain(_of_options(settings), _of_file(settings.config)):
+    for subject, examine in examinations:
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
             click.echo(f"BAD  {subject:<8} {error}")
             failed = failed or error
-    if failed is not None:
-        raise click.exceptions.Exit(failed.exit_code)
+    return failed.exit_code if failed else Exit.OK
 
 
 def _of_options(settings: CheckSettings) -> Iterator[tuple[str, Examination]]:
@@ -152,14 +185,18 @@ def _of_options(settings: CheckSettings) -> Iterator[tuple[str, Examination]]:
 
 def _of_file(path: Path | None) -> Iterator[tuple[str, Examination]]:
     """Return the examinations of what a file says, none without one."""
-    from slbroker.check import looks
     from slbroker.commands import configcheck
-    from slbroker.commands.configfile import commands_of
 
     if path is None:
         return iter(())
-    beside = {**looks(_describe_plugin, _describe_own), "kemi": _look_at_script}
-    return configcheck.examinations(path, commands_of(click.get_current_context()), beside)
+    return configcheck.examinations(path, commands_of(click.get_current_context()), _looks_of_file())
+
+
+def _looks_of_file() -> dict[str, Look]:
+    """Return how to look at what a file names, or a command line: an address in use may be that of its own edge."""
+    from slbroker.check import looks
+
+    return {**looks(_describe_plugin, _describe_own), "kemi": _look_at_script}
 
 
 def _look_at_script(script: str, beside: Mapping[str, object]) -> str:

@@ -228,6 +228,12 @@ class Command(click.Command):
     def params(self, params: list[click.Parameter]) -> None:
         self._params = params
 
+    @property
+    def described(self) -> list[Option]:
+        """The options that a file, a variable or the command line may say, as their classes describe them."""
+        own = [each for each in options(self._of) if each.flag != _CONFIG.flag]
+        return [*own, *([_LOG_LEVEL] if self.serves else [])]
+
     def _call(self, **values: Any) -> Any:
         settings = self._of(**told(self._of, values))
         work = functools.partial(
@@ -269,3 +275,11 @@ def check_only(command: click.Command, name: str, defaults: dict[str, Any]) -> N
     with alone.make_context(name, [], default_map=defaults) as ctx, contextlib.suppress(NotSaid):
         ctx.meta[_CHECKS_ONLY] = True
         alone.invoke(ctx)
+
+
+def check_line(command: Command, name: str, words: list[str], parent: click.Context | None) -> None:
+    """Have a command check the words of a command line, its file and its variables; raises what it finds wrong."""
+    with command.make_context(name, list(words), parent=parent) as ctx:
+        if command.serves:
+            ctx.meta[_CHECKS_ONLY] = True
+            command.invoke(ctx)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _OTHERS: Final = frozenset(
     ("SLBROKER_PURE", "SLBROKER_UID", "SLBROKER_RING", "SLBROKER_REPOSITORY", "SLBROKER_REQUIRE_PEERS")
 )
+_PREFIX: Final = "SLBROKER_"
 _TESTS: Final = "SLBROKER_TEST_"
 # What Kubernetes and Docker say of a service that is called slbroker, or slbroker-edge.
 _is_service = re.compile(
@@ -25,14 +26,15 @@ _is_service = re.compile(
 
 def unknown_variables(command: click.Command, environment: Iterable[str]) -> Iterator[str]:
     """Yield a line for each name in `environment` that begins as our variables do and is no option's."""
-    ours = [name for name in environment if name.startswith("SLBROKER_")]
+    ours = [name for name in environment if name.startswith(_PREFIX)]
     if not ours:
         return
-    known = set(_variables(command))
+    known = {name.removeprefix(_PREFIX) for name in _variables(command)}
     for name in sorted(ours):
-        if name in known or name in _OTHERS or name.startswith(_TESTS) or _is_service(name):
+        word = name.removeprefix(_PREFIX)
+        if word in known or name in _OTHERS or name.startswith(_TESTS) or _is_service(name):
             continue
-        yield f"{name} is set and is no option of slbroker{guess(name, known)}"
+        yield f"{name} is set and is no option of slbroker{guess(word, known, _PREFIX)}"
 
 
 def _variables(command: click.Command) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -36,12 +37,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def check(folder: Path, content: str, *words: str) -> tuple[int, list[str], list[str]]:
-    """The exit code, what is BAD, and what is ok, of the file; nothing is said elsewhere."""
+    """The exit code, what is BAD, and what is ok, of the file, without lines' numbers; nothing is said elsewhere."""
     (folder / FILE).write_text(content)
     ended = call_slbroker("check", "--config", FILE, *words, cwd=folder)
     code = ended.wait()
     assert ended.log == ""
-    lines = ended.output.splitlines()
+    lines = re.sub(rf"\b{FILE}:[0-9]+ ", f"{FILE} ", ended.output).splitlines()
     bad = [line.removeprefix("BAD  config   ") for line in lines if line.startswith("BAD  config ")]
     good = [line.removeprefix("ok   config   ") for line in lines if line.startswith("ok   config ")]
     assert len(bad) == sum(line.startswith("BAD") for line in lines)
@@ -145,6 +146,22 @@ def test_all_that_is_wrong_is_said_at_once(folder: Path) -> None:
     assert good == [f"{FILE} keys: ring: " + good[0].partition("keys: ring: ")[2]]
 
 
+def test_what_is_wrong_is_told_by_file_and_line(folder: Path) -> None:
+    (folder / FILE).write_text(
+        '# ours\n\ncolour = 1\nkeys = "ring"\n[edge] # the first\n'
+        "route = [\n  'pool=a',\n]\nack_window = -1\n\n[run]\nrun = 1\n"
+    )
+    ended = call_slbroker("check", "--config", FILE, cwd=folder)
+    bad = [line.removeprefix("BAD  config   ") for line in ended.output.splitlines() if line.startswith("BAD")]
+    assert [line.partition(": ")[0] for line in bad] == [
+        f"{FILE}:3 colour",
+        f"{FILE}:12 [run] run",
+        f"{FILE}:9 [edge] ack_window",
+    ]
+    assert ended.code == Exit.CONFIG
+    assert "in force" not in ended.output.lower()
+
+
 def test_a_plugin_that_cannot_be_loaded_is_what_its_command_calls_it(folder: Path) -> None:
     code, (bad,), _ = check(folder, '[handler]\nplugin = "broken.py"\n')
     assert bad.startswith(f"{FILE} [handler] plugin: plugin broken.py: ")
@@ -230,4 +247,4 @@ def test_words_beside_the_file_are_checked_too(folder: Path) -> None:
     assert ended.wait() == Exit.CONFIG
     assert "BAD  keys     no key file nowhere" in ended.output
     assert "ok   plugin   answers.py: " in ended.output
-    assert f"ok   config   {FILE} [edge]: ack-window" in ended.output
+    assert f"ok   config   {FILE}:1 [edge]: ack-window" in ended.output
