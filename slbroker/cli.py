@@ -15,6 +15,7 @@ import click
 from slbroker.commands.alive import alive
 from slbroker.commands.author import explain, new, replay
 from slbroker.commands.broker import broker
+from slbroker.commands.example import config
 from slbroker.commands.forget import forget
 from slbroker.commands.keys import keys
 from slbroker.commands.look import check, ping
@@ -28,15 +29,25 @@ from slbroker.commands.top import top
 from slbroker.commands.variables import unknown_variables
 from slbroker.errors import Exit, UserError
 
+_EPILOG = """\
+\b
+Each command's --help has its options. slbroker config writes a file with all of them, slbroker check looks at it.
+Completion: eval "$(_SLBROKER_COMPLETE=bash_source slbroker)" in ~/.bashrc; zsh_source in ~/.zshrc;
+_SLBROKER_COMPLETE=fish_source slbroker | source in fish's config.
+"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_EPILOG,
+)
 @click.version_option(package_name="slbroker")
 def cli() -> None:
     """Answer SIP requests statelessly: a light edge, your Python handlers, a message queue between them."""
 
 
 for command in (
-    run, edge, handler, broker, monitor, rpc, keys, ping, alive, stats, top, forget, check, new, record, replay,
+    run, edge, handler, broker, monitor, rpc, keys, ping, alive, stats, top, forget, check, config, new, record, replay,
     explain,
 ):  # fmt: skip
     cli.add_command(command)
@@ -44,7 +55,7 @@ for command in (
 
 def main() -> None:
     """Run the command; a problem that the user can mend is one line and a named exit code (`slbroker.errors.Exit`)."""
-    for words in unknown_variables(cli, os.environ):
+    for words in unknown_variables(cli, os.environ) if sys.argv[1:2] != ["check"] else ():  # which says it itself
         click.echo(f"slbroker: {words}", err=True)
     try:
         sys.exit(cli.main(prog_name="slbroker", standalone_mode=False))

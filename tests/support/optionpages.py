@@ -6,7 +6,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import textwrap
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,6 +14,8 @@ import click
 import slbroker.commands
 import slbroker.settings
 from slbroker.cli import cli
+from slbroker.commands.example import configurable
+from slbroker.commands.example import example as make_example
 from slbroker.option import File, Number, OneOf, Option, Part, Whole, Word
 from tests.support.processes import ROOT
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 PAGE: Final = ROOT / "docs" / "options.md"
 EXAMPLE: Final = ROOT / "docs" / "slbroker.toml"
-_WIDTH: Final = 116
 _MADE: Final = "Made by `python -m tests.support.optionpages` from the classes in slbroker/settings: edit those."
 ROOMS: Final = ("edge", "dispatch", "forwarding", "groups", "connections", "bus", "handler", "broker", "run", "monitor")
 COMMANDS: Final = {name: each for name, each in cli.commands.items() if not isinstance(each, click.Group)}
@@ -112,8 +112,11 @@ Each option can be said in three ways. The first of these that says it counts:
 2. an environment variable: `SLBROKER_MAX_WAIT=0.5`; several values stand behind each other with blanks between them
    (of `--route`, with `;` for the blanks within; of files, with `:`),
 3. a key of the TOML file that `--config FILE` or `SLBROKER_CONFIG` names: `max-wait = 0.5`, at its top for all
-   commands, in a table such as `[edge]` for one. [slbroker.toml](slbroker.toml) has them all, to copy from;
-   `slbroker check --config FILE` says what is wrong with a file.
+   commands, in a table such as `[edge]` for one. `slbroker config` writes one with them all
+   ([slbroker.toml](slbroker.toml)); `slbroker check --config FILE` says what is wrong with a file.
+
+`slbroker check edge`, with all the words that the edge is started with, says what counts in the end, and where each
+value is from.
 
 What is repeatable is a list in TOML. A switch is `true` or `false` there and in a variable.
 """
@@ -174,42 +177,8 @@ def _escaped(text: str) -> str:
 
 
 def example() -> str:
-    """The file: what several commands have at its top, then a table for each of the others; every key commented out."""
-    lines = [
-        f"# {_MADE.replace('`', '')}",
-        "#",
-        "# All keys that the file of --config may have, with their defaults, or an example where there is none. Take",
-        "# the # away from a key to set it. At the top a key is for each command that has the option; in a command's",
-        "# table it is for that one.",
-    ]
-    tables: dict[str, list[str]] = {}
-    seen: set[str] = set()
-    for told in all_options():
-        commands = [name for name in told.commands if name != "check"]
-        if told.option.flag == "--config" or told.option.key in seen:
-            continue
-        seen.add(told.option.key)
-        everywhere = [name for name, each in COMMANDS.items() if any(told.option.flag in p.opts for p in each.params)]
-        table = commands[0] if len([name for name in everywhere if name != "check"]) == 1 else ""
-        words = told.option.help if table else f"{told.option.help} [{', '.join(everywhere)}]"
-        tables.setdefault(table, []).extend(
-            ["", *textwrap.wrap(words, _WIDTH, initial_indent="# ", subsequent_indent="# "), f"#{setting(told.option)}"]
-        )
-    for name in ("", *COMMANDS):
-        if name in tables:
-            lines += ["", f"[{name}]"] if name else []
-            lines += tables[name]
-    return "\n".join(lines) + "\n"
-
-
-def setting(option: Option) -> str:
-    """A line that sets an option."""
-    if option.kind is bool:
-        return f"{option.key} = true"
-    word = option.default_word or option.example
-    assert word, f"{option.flag} needs an example"
-    value = word if isinstance(option.kind, Whole | Number) else f'"{word}"'
-    return f"{option.key} = [{value}]" if option.many else f"{option.key} = {value}"
+    """What `slbroker config` writes."""
+    return make_example(configurable(COMMANDS))
 
 
 if __name__ == "__main__":
