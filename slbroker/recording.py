@@ -102,6 +102,17 @@ def read_file(path: Path) -> Iterator[Record]:
         raise ConfigError(f"recording {path}: it is no text") from None
 
 
+def count_records(path: Path) -> int | None:
+    """Return how many lines a file has; None for what can be read once, such as a pipe, and what cannot be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return None
+
+
 class Recorder:
     """Appends to a file, which is for its owner alone: requests hold names and credentials."""
 

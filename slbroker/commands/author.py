@@ -52,8 +52,9 @@ def replay(file: Path, settings: ReplaySettings) -> int:
 
     With --against, show only where the replies of two plugins differ, and end with code 1 if they do.
     """
+    from slbroker.commands.progress import Progress
     from slbroker.logs import set_up_logging
-    from slbroker.recording import read_file
+    from slbroker.recording import count_records, read_file
     from slbroker.replay import Player, differences
 
     set_up_logging(settings.log_level)
@@ -62,13 +63,23 @@ def replay(file: Path, settings: ReplaySettings) -> int:
     with ExitStack() as stack:
         player = stack.enter_context(Player(_load(settings.plugin), ring))
         other = stack.enter_context(Player(_load(settings.against), ring)) if settings.against is not None else None
+        # Lines that scroll by are progress enough.
+        is_seen = other is None and sys.stdout.isatty()
+        progress = None if is_seen else stack.enter_context(Progress("replay", count_records(file)))
         for played, record in enumerate(read_file(file), 1):
             run = player.play(record)
+            words = ""
             if other is None:
-                click.echo(f"{_title(played, record)}: {run.onward or _short(run.replies)}")
+                words = f"{_title(played, record)}: {run.onward or _short(run.replies)}"
             elif found := differences(run, other.play(record)):
                 different += 1
-                click.echo("\n    ".join((_title(played, record), *found)))
+                words = "\n    ".join((_title(played, record), *found))
+            if words:
+                if progress is not None and sys.stdout.isatty():
+                    progress.clear()
+                click.echo(words)
+            if progress is not None:
+                progress.reach(played)
     if other is None:
         click.echo(f"{played} requests, {player.microseconds:.0f} us each")
     else:

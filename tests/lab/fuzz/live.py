@@ -45,10 +45,11 @@ class Live:
 
     def socket(self) -> SocketState:
         """The kernel's view of the edge's socket."""
-        for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-            columns = line.split()
-            if columns[1] == f"0100007F:{self.edge.port:04X}":
-                return SocketState(int(columns[4].partition(":")[2], 16), int(columns[-1]))
+        for _ in range(3):  # read while other sockets come and go, the table may lack a line
+            for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[1] == f"0100007F:{self.edge.port:04X}":
+                    return SocketState(int(columns[4].partition(":")[2], 16), int(columns[-1]))
         raise AssertionError(f"no socket on port {self.edge.port}: {self.edge.process}")
 
 

@@ -8,6 +8,7 @@ sent.
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import time
@@ -20,6 +21,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from slbroker.commands.progress import Progress
 from tests.lab.fuzz import memory
 from tests.lab.fuzz.live import Live, Peer, live
 from tests.lab.fuzz.mutator import Mutator, read_dictionary
@@ -38,7 +40,6 @@ SAMPLES: Final = 200
 FULL: Final = 1_000_000  # mutants
 MAX_GROWTH: Final = 1_024  # kB after the warm-up of a full run; a leak of 10 bytes a mutant would be 7 MB
 MAX_SHORT_GROWTH: Final = 8_192  # in a shorter one, where caches, allocator and ACK filter are filling till the end
-PROGRESS: Final = 10.0  # seconds between two lines
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,14 @@ def seeds() -> list[bytes]:
 def run(plan: Plan, *, quiet: bool = False) -> Outcome:
     """Do it. Raises AssertionError as soon as something does not hold; `check` looks at the whole."""
     outcome = Outcome()
-    with live() as subject, closing(Peer(subject)) as peer:
+    stream = None if not quiet else io.StringIO()
+    with live() as subject, closing(Peer(subject)) as peer, Progress("mutants", plan.count, stream) as progress:
         begun = time.monotonic()
         for sample in _send_all(plan, subject, peer):
             outcome.samples.append(sample)
             outcome.slowest = max(outcome.slowest, sample.slowest)
-            if not quiet:
-                _show_progress(outcome.samples, plan.count, time.monotonic() - begun)
+            held = ", ".join(f"{name} {usage.rss / 1_024:.1f} MB" for name, usage in sample.usage.items())
+            progress.reach(sample.done, f"{sample.replies:,} replies; {held}")
         outcome.seconds = time.monotonic() - begun
         peer.collect(0.2)
         outcome.sent, outcome.huge, outcome.replies = peer.sent, peer.huge, peer.replies
@@ -102,14 +104,6 @@ def _send_all(plan: Plan, subject: Live, peer: Peer) -> Iterator[Sample]:
         if done % step == 0:
             yield memory.Sample(done, peer.replies, slowest, subject.usage())
             slowest = 0.0
-
-
-def _show_progress(samples: list[Sample], count: int, seconds: float) -> None:
-    """Say where we are, some seconds after the last time."""
-    last = samples[-1]
-    if len(samples) % max(round(len(samples) * PROGRESS / seconds), 1) == 0:
-        held = ", ".join(f"{name} {usage.rss / 1_024:.1f} MB" for name, usage in last.usage.items())
-        click.echo(f"{last.done:,} of {count:,} mutants, {last.replies:,} replies; {held}", err=True)
 
 
 def check(outcome: Outcome, max_growth: int = MAX_GROWTH) -> None:
