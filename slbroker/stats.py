@@ -6,7 +6,12 @@ forwarded and dropped, by cause.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from slbroker.proxy.nexthop import NextHop
 
 
 class Fates:
@@ -52,6 +57,29 @@ class Fates:
         unaccounted = self.received - self.ended() - in_flight
         counters = {name: getattr(self, name) for name in self.__slots__}
         return counters | {"in_flight": in_flight, "unaccounted": unaccounted}
+
+
+class Departures:
+    """How many messages went on to which next hop, by the names that options and lists give them, and no others."""
+
+    __slots__ = ("_counts", "_names")
+
+    def __init__(self, named: Iterable[NextHop]) -> None:
+        """`named` are the next hops that count by themselves, beside those of groups."""
+        self._names = {hop: hop.uri.decode(errors="replace") for hop in named}
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def note(self, hop: NextHop | None, group: str, by: str, count: int = 1) -> None:
+        """Count messages to a next hop, of a group where that is not ""; `by` says who has named one unknown here."""
+        name = by if hop is None else hop.uri.decode(errors="replace") if group else self._names.get(hop, by)
+        self._counts[group, name] = self._counts.get((group, name), 0) + count
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Return the counts by group, "" for none, and name."""
+        figures: dict[str, dict[str, int]] = {}
+        for (group, name), count in self._counts.items():
+            figures.setdefault(group, {})[name] = count
+        return figures
 
 
 class Replies:

@@ -32,11 +32,11 @@ from slbroker.sip.parser import parse
 from slbroker.sip.slerrors import SlError, error_text
 from slbroker.sip.uri import parse_uri, plain_host
 from slbroker_edge.destinations import Candidate
-from slbroker_edge.shortway import ShortWay
+from slbroker_edge.shortway import HANDLER, ShortWay
 from slbroker_edge.ways import USUAL, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from slbroker.bus.envelope import Answer
     from slbroker.proxy.backward import Backward
@@ -69,12 +69,14 @@ class Forwarding(ShortWay):
         places: Places,
         ways: Ways,
         heard: Callable[[bytes, float], bool] = _not_ours,
+        named: Iterable[NextHop] = (),
     ) -> None:
         """`checks` are what a request has passed that goes to handlers; Require is for who answers it (16.3).
 
-        `heard` takes a reply to what we have asked ourselves, and returns whether it is one.
+        `heard` takes a reply to what we have asked ourselves, and returns whether it is one. `named` are the next hops
+        that options name: what goes there is counted by itself.
         """
-        super().__init__(settings, Plain(seals, checks), ways)
+        super().__init__(settings, Plain(seals, checks), ways, named)
         self.pending = 0  # requests whose destination is being looked up
         self.send_failures = 0  # messages that the kernel refused
         self.elsewhere: Callable[[Flow], Way | None] = lambda flow: None  # connections of the edge's other processes
@@ -154,7 +156,7 @@ class Forwarding(ShortWay):
             return
         if where is None:
             assert way is not None
-            end(self._put(self._write(onward, order, way), way))
+            end(self._put(self._write(onward, order, way), way, None, "", "dialog"))
             return
         self.pending += 1
         go = partial(self._go, onward, order, where, listener, now, end)
@@ -206,7 +208,10 @@ class Forwarding(ShortWay):
                 # Whether it takes TCP is known when a connection stands; until then none is lost by way of one.
                 if stream is not None and stream.listener.stands:
                     way, data = stream, self._write(onward, order, stream)
-            end(self._put(data, way))
+            member = candidate.member
+            hop = member.hop if member is not None else where if isinstance(where, NextHop) else None
+            group = str(where.number) if isinstance(where, Group) else ""
+            end(self._put(data, way, hop, group, self._named_by(order)))
             return
         if candidates:
             end(Unreachable(*error_text(SlError.E_SEND)))
@@ -225,9 +230,16 @@ class Forwarding(ShortWay):
         except (Reject, Drop) as error:
             return error
 
-    def _put(self, data: bytes | Reject | Drop, way: Way) -> Outcome:
+    def _named_by(self, order: Order) -> str:
+        """Return who has named a next hop that options do not."""
+        if isinstance(order.decided, Said):
+            return "target" if order.decided is Said.TARGET else "domain"
+        return HANDLER
+
+    def _put(self, data: bytes | Reject | Drop, way: Way, hop: NextHop | None, group: str, by: str) -> Outcome:
         if not isinstance(data, bytes):
             return data
+        self.departures.note(hop, group, by)
         self._outbox.setdefault(way.listener, []).append((data, way.address))
         return None
 

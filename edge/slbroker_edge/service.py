@@ -16,6 +16,7 @@ from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
 from slbroker.bus.keycheck import Labels
 from slbroker.proxy.flow import Seals
+from slbroker.proxy.nexthop import NextHop
 from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
 from slbroker.totag import Signer
@@ -64,7 +65,7 @@ class EdgeService(BusService):
         places = self._sockets.destinations = self._hops.destinations
         self.edge.forwarding = self._forwarding = Forwarding(
             settings.forwarding, self._make_seals(), settings.checks, places, self._sockets.outgoing,
-            self._hops.pinger.heard,
+            self._hops.pinger.heard, [hop for hop in settings.hops if isinstance(hop, NextHop)],
         )  # fmt: skip
         self._forwarding.elsewhere = self._sockets.elsewhere
         self._forwarding.is_used |= bool(settings.hops) or settings.groups.file is not None
@@ -188,6 +189,7 @@ class EdgeService(BusService):
             **self.life(),
             **self.edge.fates.figures(self.edge.in_flight),
             **({"replies": self._forwarding.figures()} if self._forwarding.is_used else {}),
+            **({"hops": hops} if (hops := self._forwarding.departures.figures()) else {}),
             **({"groups": groups} if (groups := self._hops.figures()) else {}),
             **self.edge.figures(),
             "kernel_drops": self._sockets.dropped,

@@ -13,12 +13,12 @@ from slbroker.proxy.forward import MAX_UDP_REQUEST
 from slbroker.proxy.locate import locate
 from slbroker.proxy.nexthop import NextHop, Said
 from slbroker.proxy.plain import Lane, Plain
-from slbroker.stats import Replies
+from slbroker.stats import Departures, Replies
 from slbroker_edge.destinations import Candidate
 from slbroker_edge.reader import is_answerable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from slbroker.bus.routes import Routes
     from slbroker.proxy.flow import Flow
@@ -31,18 +31,21 @@ if TYPE_CHECKING:
 MOST_KEPT: Final = 4_096  # lanes and ways back that are kept, for as long as
 KEPT: Final = 10.0  # seconds: then the kernel is asked again what leaves by what
 _LONGEST_METHOD: Final = 32
+HANDLER: Final = "handler"  # counts what goes to a next hop that a handler has named, or a rule
 
 
 class ShortWay:
     """The plain messages of one edge process, and the outbox of all that go on."""
 
-    def __init__(self, settings: ForwardSettings, plain: Plain, ways: Ways) -> None:
+    def __init__(self, settings: ForwardSettings, plain: Plain, ways: Ways, named: Iterable[NextHop]) -> None:
         self.replies = Replies()
+        self.departures = Departures(named)
         self._settings = settings
         self._plain = plain
         self._ways = ways
         self._early: dict[tuple[str, bytes, str], Lane | None] = {}  # by how requests come
         self._lanes: dict[tuple[str, NextHop], Lane | None] = {}  # by what they come to, and their next hop
+        self._hop_of: dict[Lane, NextHop] = {}
         self._back: dict[bytes, Way] = {}  # by flow, as our Via has it
         self._kept_until = 0.0
         self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
@@ -69,7 +72,8 @@ class ShortWay:
         rest: list[tuple[bytes, Address]] = []
         held: set[Address] = set()
         plain, outbox, early, name = self._plain, self._outbox, self._early, listener.name
-        requests = replies = 0
+        gone = requests = replies = 0
+        last: Lane | None = None  # by which the latest of these have gone: most of a turn go the same way
         has_hops = routes is not None and routes.has_hops
         for pair in datagrams:
             data, address = pair
@@ -95,11 +99,21 @@ class ShortWay:
                 rest.append(pair)
                 held.add(address)
                 continue
+            if lane is not last:
+                gone += self._leave(last, requests)
+                last, requests = lane, 0
             requests += 1
             outbox.setdefault(lane.listener, []).append((sent, lane.address))
+        gone += self._leave(last, requests)
         self.replies.received += replies
         self.replies.forwarded += replies
-        return rest, requests
+        return rest, gone
+
+    def _leave(self, lane: Lane | None, count: int) -> int:
+        """Count so many requests for the next hop of a lane; return how many there are."""
+        if lane is not None:
+            self.departures.note(self._hop_of[lane], "", HANDLER, count)
+        return count
 
     def _lane_for(self, key: tuple[str, bytes, str], listener: Listener, routes: Routes, now: float) -> Lane | None:
         """Find the lane of all requests of a method that a host sends to a listener; None where there is no one."""
@@ -117,7 +131,9 @@ class ShortWay:
         """Return the lane to a next hop, None where it takes more than an address to know it, or is no UDP."""
         key = listener.name, hop
         if key not in self._lanes:
-            self._lanes[key] = self._find_lane(hop, listener, now)
+            self._lanes[key] = lane = self._find_lane(hop, listener, now)
+            if lane is not None:
+                self._hop_of[lane] = hop
         return self._lanes[key]
 
     def _find_lane(self, hop: NextHop, listener: Listener, now: float) -> Lane | None:
@@ -146,6 +162,7 @@ class ShortWay:
         if lane is None or sent is None or (len(sent) > MAX_UDP_REQUEST and lane.may_be_tcp):
             return False
         self._outbox.setdefault(lane.listener, []).append((sent, lane.address))
+        self.departures.note(where, "", HANDLER)
         return True
 
     def _way_back(self, written: bytes, listener: Listener, now: float) -> Way | None:
@@ -163,4 +180,5 @@ class ShortWay:
             self._kept_until = now + KEPT
             self._early.clear()
             self._lanes.clear()
+            self._hop_of.clear()
             self._back.clear()

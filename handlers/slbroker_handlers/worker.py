@@ -282,7 +282,7 @@ class Worker(BusService):
             "inner": twins.KIND,
             "plugin": str(self.settings.plugin),
             "served": self._tenure.served,
-            "errors": self.responder.errors,
+            **self.responder.figures(),
             "open": self._open_requests(),
             "edges": self._edges,
             "keys": {"signs": hello.get("signs", ()), "known": hello.get("keys", ())},

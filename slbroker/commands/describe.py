@@ -17,7 +17,20 @@ _TABLES: Final = {
     "dropped": "dropped:", "connections": "connections", "closed": "closed:", "transports": "open:", "shadow": "shadow",
     "memory": "memory", "replies": "replies", "replies dropped": "replies dropped:",
 }  # fmt: skip
-_APART: Final = ("name", "kind", "pools", "edges", "workers", "groups", "codes", "seconds", "batches", "tags", "keys")
+_APART: Final = (
+    "name",
+    "kind",
+    "pools",
+    "edges",
+    "workers",
+    "groups",
+    "codes",
+    "seconds",
+    "batches",
+    "tags",
+    "keys",
+    "hops",
+)
 
 
 def describe(figures: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Iterator[str]:
@@ -60,6 +73,7 @@ def _describe_counts(figures: Mapping[str, Any], before: Mapping[str, Any]) -> I
     for method, codes in mapping(figures.get("codes")).items():
         for code, count in codes.items():
             yield _line(f"sent: {method} {code}", count, mapping(mapping(before.get("codes")).get(method)).get(code))
+    yield from _describe_hops(mapping(figures.get("hops")), mapping(before.get("hops")))
     for stage, told in mapping(figures.get("seconds")).items():
         if words := _spread(told):
             yield _line(f"time: {stage}", words)
@@ -71,6 +85,14 @@ def _describe_counts(figures: Mapping[str, Any], before: Mapping[str, Any]) -> I
             yield _line(f"tags: key {key}", ", ".join(f"{what} {count}" for what, count in counts.items()))
     if signs := mapping(figures.get("keys")).get("signs"):
         yield _line("signs with key", signs if isinstance(signs, str) else " ".join(signs))
+
+
+def _describe_hops(groups: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how many messages went on to whom."""
+    for group, hops in groups.items():
+        for hop, count in hops.items():
+            whom = f"group {group} {hop}" if group else hop
+            yield _line(f"forwarded: {whom}", count, mapping(before.get(group)).get(hop))
 
 
 def _spread(told: object) -> str:

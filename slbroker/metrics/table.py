@@ -52,6 +52,18 @@ def _signs(figures: Mapping[str, Any]) -> Iterator[Row]:
             yield (label,), 1
 
 
+def _up(figures: Mapping[str, Any]) -> Iterator[Row]:
+    for group, members in mapping(figures.get("groups")).items():
+        for member in maps(members):
+            yield (group, member.get("name", "")), float(member.get("state") in ("active", "trying"))
+
+
+def _states(figures: Mapping[str, Any]) -> Iterator[Row]:
+    for group, members in mapping(figures.get("groups")).items():
+        for member in maps(members):
+            yield (group, member.get("name", ""), member.get("state", "")), 1
+
+
 def _info(figures: Mapping[str, Any]) -> Iterator[Row]:
     yield tuple(str(figures.get(key, "")) for key in ("name", "version", "inner")), 1
 
@@ -88,6 +100,19 @@ EDGE: Final = (
     Metric(
         "request_duration_seconds", HISTOGRAM, "How long requests took that a worker answered: in the edge's queue,"
         " from there to the answer, and as a whole.", ("stage",), spreads("seconds", BOUNDS),
+    ),
+    Metric(
+        "forwarded_total", COUNTER, "Messages sent on, by next hop as options and groups name it, and by group; the"
+        " words handler, target, domain and dialog are for those that a handler or rule has named, the request itself"
+        " at a handler's word or by --forward-domains, a token of ours.", ("group", "next_hop"), by_two("hops"),
+    ),
+    Metric(
+        "group_destination_up", GAUGE, "1 for a destination of a group that gets requests, else 0.",
+        ("group", "next_hop"), _up,
+    ),
+    Metric(
+        "group_destination_state", GAUGE, "1; what a destination is: active, trying, inactive, disabled.",
+        ("group", "next_hop", "state"), _states,
     ),
     Metric("forwarded_replies_received_total", COUNTER, "Replies that next hops sent.", (), one("replies", "received")),
     Metric("forwarded_replies_total", COUNTER, "Replies of next hops sent back.", (), one("replies", "forwarded")),
@@ -151,6 +176,15 @@ BROKER: Final = (
 WORKER: Final = (
     Metric("requests_total", COUNTER, "Requests that the worker was given.", (), one("served")),
     Metric("errors_total", COUNTER, "Handlers that raised, or returned what is no decision.", (), one("errors")),
+    Metric(
+        "handler_requests_total", COUNTER, "Requests that a handler has decided, or failed at, by its name; none: that"
+        " no handler was for.", ("handler",), each("handlers", "requests"),
+    ),
+    Metric("handler_replies_total", COUNTER, "... that it has answered.", ("handler",), each("handlers", "replies")),
+    Metric(
+        "handler_failures_total", COUNTER, "... at which it failed: it raised, returned what is no decision, was given"
+        " up.", ("handler",), each("handlers", "failures"),
+    ),
     Metric("open", GAUGE, "Requests that it has not answered.", (), one("open")),
     Metric("credit", GAUGE, "Requests that it takes at once from an edge.", (), one("credit")),
     Metric("edges", GAUGE, "Edge processes, or brokers, that it serves.", (), one("edges")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, overload
 from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.plugin.arguments import check_remembered
 from slbroker.plugin.declared import check_function, check_methods, note_declared, where
-from slbroker.plugin.guard import Guarded, behind, guard, title_of
+from slbroker.plugin.guard import Guarded, behind, guard, name_of, title_of
 from slbroker.plugin.onreply import asking
 from slbroker.plugin.remembering import Remembering, deciding
 from slbroker.plugin.reply import Drop, Reply
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from slbroker.plugin.request import Request
     from slbroker.sip.slerrors import ErrorTable
 
+NOBODY: Final = "none"  # in place of a handler's name
 _TOLD: Final = (FILTERED_ACK, FORWARDED_REPLY)  # what is no request of anybody's: no before hook is asked
 
 
@@ -75,6 +76,7 @@ class Handlers:
         self._direct: dict[bytes, Handler] = {}
         self._rest: Handler = self._refuse
         self._tables: dict[bytes, Table] = {}
+        self._titles: dict[Handler, str] = {}  # the names of what is found
         self._is_ready = False
 
     # Handlers ---------------------------------------------------------------------------------------------------
@@ -293,24 +295,37 @@ class Handlers:
         return self._otherwise is not None
 
     def _changed(self) -> None:
-        self._direct, self._tables, self._is_ready = {}, {}, False
+        self._direct, self._tables, self._titles, self._is_ready = {}, {}, {}, False
         self.remembering.forget()
 
     def _make_ready(self) -> None:
         """Build the tables, with the hooks before each handler."""
-        name = self.remembering.name
-        self._rest = rest = name(self._hooked(self._otherwise or self._refuse), self.remembering.by_otherwise)
+        self._rest = rest = self._ready(self._otherwise or self._refuse, self.remembering.by_otherwise)
+        if self._otherwise is None:
+            self._titles[rest] = NOBODY
         direct: dict[bytes, Handler] = dict.fromkeys(METHODS, rest) | ASKED_FOR
         for method, routes in self._by_method.items():
             fallback = direct.pop(method, rest)
             hooked = [
-                route if method in _TOLD else route._replace(handler=name(self._hooked(route.handler), route.remember))
+                route._replace(handler=self._ready(route.handler, route.remember, told=method in _TOLD))
                 for route in routes
             ]
             self._tables[method] = Table(hooked, fallback)
             if hooked[0].is_open:
                 direct[method] = hooked[0].handler
         self._direct, self._is_ready = direct, True
+
+    def _ready(self, handler: Handler, remember: float | None, *, told: bool = False) -> Handler:
+        """Return what is called for a handler: behind the hooks, and one that can be counted by."""
+        ready = handler if told else self.remembering.name(self._hooked(handler), remember)
+        if type(ready).__hash__ is None:
+            ready = functools.partial(ready)
+        self._titles[ready] = name_of(inspect.unwrap(unwrapped(handler)))
+        return ready
+
+    def title_of(self, handler: Handler) -> str:
+        """Return the name of a handler that `find` has returned, NOBODY for what the plugin itself says."""
+        return self._titles.get(handler, NOBODY)
 
     def _hooked(self, handler: Handler) -> Handler:
         return behind(tuple(self._before), handler) if self._before else handler

@@ -17,6 +17,7 @@ from slbroker.plugin.keeping import Keeping
 from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
+from slbroker.plugin.served import Served
 from slbroker.plugin.settings import Context
 from slbroker.plugin.watched import WatchingRequest
 from slbroker.proxy.decision import Amended, Forward
@@ -61,6 +62,7 @@ class Responder:
         # Returns the answer to a request, or a coroutine that will when its handler is an `async def`. Raises nothing
         # but somebody's Ctrl-C. Who has nothing remembered pays nothing for those who do.
         self.answer: Callable[[Item], Answering] = self._answer
+        self._served = Served()
         self.keeping = Keeping(app)
         self.use_keys(signer, nonces)
 
@@ -74,8 +76,10 @@ class Responder:
     def use_app(self, app: Handlers) -> None:
         """Give requests to another plugin from now on; those that are being answered stay with theirs."""
         self._has_warned = self._has_warned and app is self.app
+        self._served.fold(self.app.title_of)
         if app is not self.app:
             self.app, self.keeping = app, Keeping(app)
+        self._find, self._calls = app.find, self._served.calls
         self._context = Context(app.settings, self.signer, self._nonces, self._wish)
         self.remembers = app.remembered_methods  # those of which decisions may be remembered
         self.answer = self._answer_or_watch if self.remembers else self._answer
@@ -101,38 +105,57 @@ class Responder:
 
     def _answer(self, item: Item) -> Answering:
         request = Request.of(item, self._context)
+        handler, errors = None, self.errors
         try:
-            decision = self.app.find(request)(request)
+            handler = self._find(request)
+            self._calls[handler] += 1
+            decision = handler(request)
             # The good path, kept short.
             if type(decision) is Reply and self._is_plain and item.method not in _LOOKED_AT:
                 rest = tail(decision.extra, decision.body) if decision.extra or decision.body else NO_BODY
                 return item.reply(decision.line, rest, self._mac)
             if type(decision) is not Forward and isinstance(decision, Awaitable):
                 item.keep()
-                return self._await(request, decision, self._finish)
-            return self._finish(request, decision)
+                return self._await(request, decision, self._finish, handler)
+            return self._note(handler, errors, self._finish(request, decision))
         except BaseException as error:
-            return self._finish(request, self._failed(request, error))
+            return self._note(handler, errors, self._finish(request, self._failed(request, error)))
+
+    def _note(self, handler: Handler | None, errors: int, answer: Answer | Kept) -> Answer | Kept:
+        """Count how a request has ended, where there were so many errors before."""
+        if handler is not None:
+            decided = answer.answer if isinstance(answer, Kept) else answer
+            self._served.note(self.app.title_of(handler), decided, failed=self.errors != errors, again=False)
+        return answer
+
+    def figures(self) -> dict[str, Any]:
+        """Return how many handlers have failed, and how many requests each has decided, by its name."""
+        self._served.fold(self.app.title_of)
+        return {"errors": self.errors, "handlers": self._served.figures()}
 
     def watch(self, item: Item, keeping: Keeping | None = None) -> Answering:
         """Do as `answer`, and look what is read on the way: the answer may be good for others, too."""
         keeping = keeping or self.keeping
         request = WatchingRequest(item, self._context)
+        handler, errors = None, self.errors
         try:
-            handler = self.app.find(request)
-            seconds = keeping.seconds_of(handler, request)
+            found = self._find(request)
+            seconds = keeping.seconds_of(found, request)
             if seconds is None:
                 return self._answer(item)
-            return self._run(request, handler, partial(self._keep, keeping, seconds, self.errors))
+            handler = found
+            self._calls[handler] += 1
+            return self._run(request, handler, partial(self._keep, keeping, seconds, errors))
         except BaseException as error:
-            return self._finish(request, self._failed(request, error))
+            return self._note(handler, errors, self._finish(request, self._failed(request, error)))
 
     def _run(self, request: WatchingRequest, handler: Handler, finish: Finish) -> Answering:
         decision = handler(request)
         if isinstance(decision, Awaitable):
             request.real.keep()
-            return self._await(request, decision, finish)
-        return finish(request, decision)
+            return self._await(request, decision, finish, handler)
+        errors = self.errors
+        return self._note(handler, errors, finish(request, decision))
 
     def _keep(
         self, keeping: Keeping, seconds: float, errors: int, request: WatchingRequest, decision: object
@@ -143,14 +166,29 @@ class Responder:
             return answer
         return keeping.keep(request, decision, answer, self._tail, seconds)
 
-    async def _await(self, request: Request, pending: Awaitable[object], finish: Finish) -> Answer | Kept:
+    def _await(
+        self, request: Request, pending: Awaitable[object], finish: Finish, handler: Handler
+    ) -> Coroutine[Any, Any, Answer | Kept]:
+        """Return what ends with the answer; the request counts for its handler when it has ended."""
+        self._calls[handler] -= 1
+        return self._end(request, pending, finish, self.app.title_of(handler))
+
+    async def _end(self, request: Request, pending: Awaitable[object], finish: Finish, title: str) -> Answer | Kept:
         task = asyncio.current_task()
         try:
-            return finish(request, await pending)
+            decision = await pending
+            errors = self.errors
+            answer = finish(request, decision)
         except BaseException as error:
             if self._is_over(error, task):
+                if is_given_up(error):
+                    self._served.note(title, None, failed=True, again=True)
                 raise
-            return self._finish(request, self._failed(request, error))
+            errors = self.errors
+            answer = self._finish(request, self._failed(request, error))
+        decided = answer.answer if isinstance(answer, Kept) else answer
+        self._served.note(title, decided, failed=self.errors != errors, again=True)
+        return answer
 
     def _is_over(self, error: BaseException, task: asyncio.Task[Any] | None) -> bool:
         """Return whether nobody waits for the answer any more. In a worker, only that one's own word says so."""

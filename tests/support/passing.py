@@ -8,6 +8,7 @@ from slbroker.proxy.flow import Seals, listener_id
 from slbroker.proxy.forward import Hop
 from slbroker.proxy.groups import Algorithm
 from slbroker.proxy.health import Rules
+from slbroker.proxy.nexthop import NextHop
 from slbroker.settings.dispatch import Policies, read_route
 from slbroker.settings.forwarding import ForwardSettings
 from slbroker.sip.validate import USUAL
@@ -67,9 +68,13 @@ class PassingRig(Rig):
         self.ways = FakeWays(self.listener)
         seals = Seals(RING.current, RING.accepted(0.0), RING.all_keys())
         self.forwarding = self.edge.forwarding = Forwarding(
-            ForwardSettings(**options), seals, USUAL, destinations(), self.ways
+            ForwardSettings(**options), seals, USUAL, destinations(), self.ways, named=self._named(options.get("hop"))
         )
         self.forwarding.is_used |= self.edge.routes.has_hops
+
+    def _named(self, hop: object) -> list[NextHop]:
+        named = (hop, *(route.choice.hop for route in self.edge.policies.routes))
+        return [each for each in named if isinstance(each, NextHop)]
 
     def to(self, address: Address = NEXT) -> list[bytes]:
         """What has been sent to an address."""
