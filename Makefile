@@ -5,6 +5,7 @@ LISTEN ?= udp:127.0.0.1:5060 tcp:127.0.0.1:5060
 FUZZ_SECONDS ?= 600
 MUTANTS ?= 1000000
 MUTANT_RATE ?= 4000
+STRINGS ?= 10000000
 ARGS ?=
 # Most tests wait for processes, so there are more at once than cores. 0 runs one after the other, for --pdb and -s.
 AT_ONCE ?= 4
@@ -22,7 +23,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants phones interop calls load fire proofs network simulate clean
+.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants strangers man phones interop calls load fire proofs network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -135,6 +136,13 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS=600; ARGS="datagram stream" nam
 
 mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RATE=4000 a second; watch their memory
 	@$(BIN)/python tests/lab/fuzz/mutants.py --count $(MUTANTS) --rate $(MUTANT_RATE) $(ARGS)
+
+strangers: setup ## say STRINGS=10000000 different strings to a live edge, worker and monitor; watch their memory and metrics: 5 minutes
+	@$(BIN)/python tests/lab/fuzz/strangers.py --count $(STRINGS) $(ARGS)
+
+man: setup ## write the manual pages, from the commands' help, into build/man/man1; try: man -l build/man/man1/slbroker.1
+	@$(BIN)/python -m slbroker.commands.manpage build/man/man1
+	@echo "build/man/man1: $$(ls build/man/man1 | wc -l) pages"
 
 fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
