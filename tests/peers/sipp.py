@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.support.peers import free_udp_port, require_peer
+from tests.support.peers import free_udp_port, require_peer, sipp_ports
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run_sipp(
         *("-t", transport, "-max_socket", "1000", *options),
         *("-sf", str(SCENARIOS / f"{scenario}.xml")),
         *("-r", str(rate), "-m", str(calls)),
-        *("-i", host, *own_port, "-cp", str(free_udp_port())),
+        *("-i", host, *own_port, *sipp_ports()),
         *("-nostdin", "-timeout", f"{within(seconds):.0f}s", "-timeout_error"),
         *("-trace_err", "-error_file", str(errors), "-trace_stat", "-stf", str(statistics), "-trace_counts"),
         cwd=folder,

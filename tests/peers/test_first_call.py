@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.peers import free_udp_port, require_peer
+from tests.support.peers import free_udp_port, require_peer, sipp_ports
 from tests.support.processes import slbroker
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_sipps_own_caller_is_answered(start_program: Start, tmp_path: Path) -> N
     with slbroker(*words, cwd=tmp_path) as service:
         service.wait_for("edge ready")
         service.wait_for("handler ready", times=2)
-        own_port = ("-p", str(free_udp_port()), "-i", "127.0.0.1", "-cp", str(free_udp_port()))
+        own_port = ("-p", str(free_udp_port()), "-i", "127.0.0.1", *sipp_ports())
         sipp = start_program(require_peer("sipp"), *caller, *own_port, "-nostdin", "-timeout", "30s", cwd=tmp_path)
         assert sipp.wait(40) == 0, sipp
         service.stop()

@@ -63,6 +63,14 @@ def free_tcp_port(host: str = "127.0.0.1") -> int:
     return _free_port(host)
 
 
+def sipp_ports() -> tuple[str, ...]:
+    """SIPp's ports beside SIP's: for commands, and for media, of which it takes two from 6000 on where there are none.
+
+    It gives up after a hundred tries, so that of many beside each other the last ones end at once.
+    """
+    return ("-cp", str(free_udp_port()), "-mp", str(free_udp_port()))
+
+
 def _free_port(host: str) -> int:
     while True:
         port = random.choice(PORTS)

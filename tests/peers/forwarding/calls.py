@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tests.peers.forwarding.ladder import CALLEE, CALLER, Ladder
-from tests.support.peers import free_udp_port, require_peer
+from tests.support.peers import free_udp_port, require_peer, sipp_ports
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Sides:
         limits = {"-timeout": f"{within(self._seconds + 20):.0f}s", "-recv_timeout": f"{within(20) * 1000:.0f}"}
         return self._start(
             require_peer("sipp"), *more, *("-sf", str(self._files[user][name]), "-m", str(self._calls)),
-            *("-t", end.transport, "-i", end.host, "-p", str(port), "-bind_local", "-cp", str(free_udp_port())),
+            *("-t", end.transport, "-i", end.host, "-p", str(port), "-bind_local", *sipp_ports()),
             *(word for limit in limits.items() for word in limit), "-timeout_error", "-nostdin", "-max_socket", "1000",
             *("-buff_size", "4000000"),  # it has 64 KiB otherwise, and loses what comes while it does not run for 20 ms
             *("-trace_err", "-error_file", str(self._errors(user, name))),

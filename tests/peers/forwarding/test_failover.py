@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.peers.brokers import new_keys, start_edge
-from tests.support.peers import free_udp_port, require_peer
+from tests.support.peers import free_udp_port, require_peer, sipp_ports
 from tests.support.processes import run_slbroker
 from tests.support.timing import within
 
@@ -26,13 +26,13 @@ CALLS = 40
 
 
 def start_server(start: Start, port: int, folder: Path) -> Process:
-    words = ("-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-cp", str(free_udp_port()), "-nostdin")
+    words = ("-sn", "uas", "-i", "127.0.0.1", "-p", str(port), *sipp_ports(), "-nostdin")
     return start(require_peer("sipp"), *words, cwd=folder)
 
 
 def call(start: Start, port: int, folder: Path) -> tuple[int, int]:
     """Make calls; return how many succeeded, and how many failed."""
-    words = ("-sn", "uac", "-i", "127.0.0.1", "-p", str(free_udp_port()), "-cp", str(free_udp_port()), "-nostdin")
+    words = ("-sn", "uac", "-i", "127.0.0.1", "-p", str(free_udp_port()), *sipp_ports(), "-nostdin")
     more = ("-r", "20", "-m", str(CALLS), "-d", "100", "-timeout", f"{within(30):.0f}s")
     sipp = start(require_peer("sipp"), f"127.0.0.1:{port}", *words, *more, cwd=folder)
     sipp.wait(within(40))
