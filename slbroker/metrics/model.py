@@ -6,6 +6,7 @@ and printable, and there are only so many of them. So no peer and no worker can 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MAX_LABEL: Final = 80  # characters of a label's value
+_DIGEST: Final = 4  # bytes of a hash that stands for what is left out of a longer one
 MAX_VALUES: Final = 200  # of one label in one process; further ones are counted together, as OTHER
 OTHER: Final = "other"
 
@@ -83,9 +85,14 @@ def within(found: Distribution, share: float) -> float:
 
 
 def fit(text: object) -> str:
-    """Return a label's value as it may be shown: printable ASCII, and not long."""
-    short = str(text)[:MAX_LABEL]
-    return short if short.isascii() and short.isprintable() else ascii(short)[1:-1][:MAX_LABEL]
+    """Return a label's value as it may be shown: printable ASCII, not long; those of two names differ."""
+    whole = str(text)
+    shown = whole if whole.isascii() and whole.isprintable() else ascii(whole)[1:-1]
+    if len(shown) <= MAX_LABEL:
+        return shown
+    # Two edges whose bus addresses begin alike would else be one to whoever reads the metrics.
+    rest = hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).hexdigest()
+    return f"{shown[: MAX_LABEL - len(rest) - 1]}~{rest}"
 
 
 def number(value: object) -> float | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slbroker.counting import Clock
 from slbroker.metrics.gathered import FORGET_AFTER, MAX_WORKERS, Gathered
-from slbroker.metrics.model import MAX_LABEL, MAX_VALUES, Kind
+from slbroker.metrics.model import MAX_LABEL, MAX_VALUES, Kind, fit
 from slbroker.metrics.table import BY_KIND
 
 WORKER = {"name": "w1", "pool": "default", "credit": 4, "open": 0, "answered": 2}
@@ -33,6 +33,31 @@ def known(*figures: dict[str, Any]) -> Gathered:
 def values(gathered: Gathered, name: str, now: float = 0.0) -> dict[tuple[str, ...], Any]:
     (family,) = [family for family in gathered.families(now) if family.name == name]
     return dict(family.rows)
+
+
+def test_two_edges_whose_addresses_begin_alike_are_two() -> None:
+    gathered = Gathered(3.0)
+    for name in ("one", "two"):
+        address = f"ipc:///run/{'long/' * 20}{name}"
+        gathered.expect(address, 0.0, is_named=True)
+        gathered.hear(address, edge(name), 0.0)
+    assert len(values(gathered, "slbroker_up")) == len(values(gathered, "slbroker_edge_received_total")) == 2
+
+
+printable = st.text(st.characters(min_codepoint=32, max_codepoint=126))
+
+
+@given(printable, printable, st.sampled_from(["", "a" * MAX_LABEL]))
+def test_the_labels_of_two_names_differ(one: str, other: str, before: str) -> None:
+    assert (fit(before + one) == fit(before + other)) is (one == other)
+
+
+@given(st.text(), st.sampled_from([0, MAX_LABEL]))
+def test_a_label_is_short_and_printable(text: str, more: int) -> None:
+    label = fit(text + "\u00e9" * more)
+    assert len(label) <= MAX_LABEL
+    assert label.isascii()
+    assert label.isprintable()
 
 
 # The table ------------------------------------------------------------------------------------------------------
