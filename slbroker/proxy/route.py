@@ -120,19 +120,26 @@ def _read_marks(marks: list[Uri], message: Message, seals: Seals) -> tuple[bool,
 
     Of two for this way, of a request that came by here twice, the one that leads further counts: the last.
     """
+    if not marks:
+        return False, None
     signed, flow = False, None
+    call, caller, callee = message.call_id, message.from_tag, message.to_tag
+    # Which of the two tags a token is bound to says who sends: for the other one it is meant.
+    bound = [
+        (seals.route, framed(way, call, tag), is_meant)
+        for way, tag, is_meant in (
+            (TO_CALLER, callee, True), (TO_CALLEE, caller, True),
+            (TO_CALLER, caller, False), (TO_CALLEE, callee, False),
+        )
+        if tag
+    ]  # fmt: skip
+    bound.append((seals.path, b"", True))
     for token in _tokens(marks):
-        # Which of the two tags the token is bound to says who sends: for the other one it is meant.
-        for way, meant, other in (
-            (TO_CALLER, message.to_tag, message.from_tag),
-            (TO_CALLEE, message.from_tag, message.to_tag),
-        ):
-            if meant and (found := seals.route.open(token, framed(way, message.call_id, meant))) is not None:
-                signed, flow = True, read_flow(found)
-            elif other and seals.route.open(token, framed(way, message.call_id, other)) is not None:
+        for seal, to, is_meant in bound:
+            if (found := seal.open(token, to)) is not None:
                 signed = True
-        if (found := seals.path.open(token, b"")) is not None:
-            signed, flow = True, read_flow(found)
+                flow = read_flow(found) if is_meant else flow
+                break  # a token is of one place
     return signed, flow
 
 
