@@ -23,7 +23,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants strangers man phones interop calls load fire proofs network simulate clean
+.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants strangers man phones interop calls load fire takeover proofs network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -147,6 +147,10 @@ man: setup ## write the manual pages, from the commands' help, into build/man/ma
 fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
 	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire -s $(ARGS)
+
+takeover: setup ## an edge replaced five times in place at 5,000 requests a second: nothing unanswered; 2 minutes
+	@echo "Leave the machine alone until the table appears."
+	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire/test_takeover.py -s $(ARGS)
 
 proofs: setup ## the tests that `make test` leaves out: under fire, between hosts, with real phones; 5 minutes
 	@SLBROKER_REQUIRE_PEERS=1 $(BIN)/pytest tests/lab/fire tests/lab/network tests/interop $(ARGS)

@@ -13,7 +13,8 @@
         ├── UsageError       options that do not go together, or one that is missing
         ├── BindError        a listen address that is taken or not ours
         ├── PluginError      the plugin file cannot be loaded
-        └── NoAnswerError    nobody answered (ping, stats)
+        ├── NoAnswerError    nobody answered (ping, stats)
+        └── TakeoverError    the edge that is there does not give its sockets
 
 Raise a fresh instance each time: one kept at module level grows its traceback for ever.
 """
@@ -34,6 +35,7 @@ class Exit(IntEnum):
     PLUGIN = 5
     NO_ANSWER = 6
     REFUSED = 7  # ping: somebody answered, and not with 2xx
+    TAKEOVER = 8  # edge --takeover: the edge that is there goes on
 
 
 class SlbrokerError(Exception):
@@ -117,3 +119,9 @@ class NoAnswerError(UserError):
     """A peer or an edge that did not answer in time."""
 
     exit_code = Exit.NO_ANSWER
+
+
+class TakeoverError(UserError):
+    """An edge that does not give its sockets to us, and serves on."""
+
+    exit_code = Exit.TAKEOVER

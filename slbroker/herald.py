@@ -35,6 +35,9 @@ class Herald(Protocol):
     def ends(self) -> None:
         """Say that we have been told to stop; until the end is there, beats go on."""
 
+    def hand_on(self, process: int) -> None:
+        """Say that from now on that process is in our place, and nothing more of ourselves."""
+
     def ended(self) -> None:
         """Say no more."""
 
@@ -69,6 +72,15 @@ class Outside:
     def ends(self) -> None:
         """Say that we have been told to stop."""
         self._tell("STOPPING=1")
+
+    def hand_on(self, process: int) -> None:
+        """Say that from now on that process is in our place, and nothing more: the file is its own, too.
+
+        systemd believes that of the main process alone, so it is said by that and not by the new one.
+        """
+        if process > 0:  # else it is in another container
+            self._tell(f"MAINPID={process}")
+        self._address, self._file = "", None
 
     def ended(self) -> None:
         """Say no more: who is gone in order leaves no file that grows old."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from slbroker.herald import Herald
     from slbroker.supervisor import Parent
+    from slbroker.upgrade import Upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ START_CANCELLED: Final = 1.0  # seconds that a start has to end in when it is no
 
 class Service(Protocol):
     """An edge, a worker, a broker."""
+
+    heir: int  # the process that takes our place, once it does; else 0
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -48,16 +51,24 @@ class Service(Protocol):
         """Return what the process is busy with, for the line that says what an end waits for; called in a thread."""
 
 
-def run_service(service: Service, parent: Parent | None = None, alive_file: Path | None = None) -> None:
+def run_service(
+    service: Service, parent: Parent | None = None, alive_file: Path | None = None, upgrade: Upgrade | None = None
+) -> None:
     """Run `service` until SIGTERM or SIGINT, or until its `parent` is gone; then drain it.
 
     The parent is told that it serves, and that its loop turns; else systemd is, and `alive_file` is touched. A second
     signal ends the process at once; but one that has a parent leaves that to it: Ctrl-C and systemd signal
-    parent and children alike, and the parent tells its children too. SIGHUP reloads. Raises what `start` raises.
+    parent and children alike, and the parent tells its children too. SIGHUP reloads; SIGUSR2 begins an `upgrade`, where
+    there is such a thing. Raises what `start` raises.
     """
-    calls = _Calls(service)
+    calls = _Calls(service, upgrade)
     with Signals(
-        calls.stop, calls.reload, service.patience, service.waits_for, has_parent=parent is not None
+        calls.stop,
+        calls.reload,
+        service.patience,
+        service.waits_for,
+        calls.upgrade if upgrade else None,
+        has_parent=parent is not None,
     ) as signals:  # all around the loop, whose end may wait for a plugin's threads
         herald = parent or Outside(os.environ, alive_file)
         _run_loop(_run(service, parent.lifeline if parent else None, calls, signals, herald))
@@ -91,8 +102,9 @@ def _tell_of(error: BaseException) -> None:
 class _Calls:
     """What signals ask for, handed over to the loop."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, upgrade: Upgrade | None) -> None:
         self.stopping = asyncio.Event()
+        self._upgrade = upgrade
         self._service = service
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_to_stop = False
@@ -109,6 +121,10 @@ class _Calls:
 
     def reload(self) -> None:
         self._post(partial(_reload, self._service))
+
+    def upgrade(self) -> None:
+        assert self._upgrade is not None
+        self._post(self._upgrade.begin)
 
     def _post(self, call: Callable[[], None]) -> None:
         if self._loop is not None:
@@ -143,7 +159,10 @@ async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: S
             loop.add_reader(lifeline, orphaned)
         await stopping.wait()
         logger.info("stopping: what was begun is finished first")
-        herald.ends()
+        if service.heir:
+            herald.hand_on(service.heir)
+        else:
+            herald.ends()
         await service.drain()
     finally:
         if ticker is not None:

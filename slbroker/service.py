@@ -24,7 +24,7 @@ from slbroker.errors import ConfigError
 from slbroker.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from slbroker.bus.address import BusAddress
     from slbroker.filewatch import Watch
@@ -63,6 +63,8 @@ class BusService:
         if self._zap is not None:
             self.follow(self._zap.watch, self._zap.reload)
         self._since = clock()
+        self.heir = 0  # the process that takes our place, once it does
+        self.is_followed = False  # another one has our place on the bus, and those who look for us find it
         self.reloads = 0  # times that files were read again, well or not
 
     # Beginning --------------------------------------------------------------------------------------------------
@@ -73,8 +75,10 @@ class BusService:
         on_message: Callable[[list[bytes]], None],
         on_turn: Callable[[], None],
         on_revoked: Callable[[bytes], None],
+        *,
+        beside: Sequence[socket.socket] | None = None,
     ) -> BusSocket:
-        """Bind a ROUTER of the bus and return it; raise BindError.
+        """Bind a ROUTER of the bus and return it; raise BindError. `beside` is as `bind_router` has it.
 
         `on_message` gets the frames of each message, `on_turn` is called after the last of a turn, `on_revoked` with
         the identity of a connection whose key is taken away.
@@ -83,7 +87,7 @@ class BusService:
         warn_of_client_port(address)
         if zap is not None and not self._bound:
             zap.start(loop, self._context)
-        router = bind_router(self._context, address, zap.pair if zap else None)
+        router = bind_router(self._context, address, zap.pair if zap else None, beside=beside)
         receive = zap.receiver(router, on_revoked) if zap else None
         bus = BusSocket(loop, router, on_message, on_turn, receive)
         self._bound.append((bus, SocketFile(router, address)))
@@ -102,8 +106,9 @@ class BusService:
     def _tick(self) -> None:
         self._ticker = asyncio.get_running_loop().call_later(self._ticks, self._tick)
         now = self._clock()
-        for _bus, file in self._bound:
-            file.look(now)
+        if not self.is_followed:
+            for _bus, file in self._bound:
+                file.look(now)
         for watch, read in self._followed:
             if watch.changed(now):
                 read_again(read)

@@ -65,10 +65,11 @@ class Signals:
         on_reload: Callable[[], None],
         patience: Callable[[], float],
         waits_for: Callable[[], str],
+        on_upgrade: Callable[[], None] | None = None,
         *,
         has_parent: bool,
     ) -> None:
-        """`on_stop` and `on_reload` are called in a thread, the first once.
+        """`on_stop`, `on_reload` and, at SIGUSR2, `on_upgrade` are called in a thread, the first once.
 
         From then on there are `patience()` seconds, after which the process ends, saying that it `waits_for()` what.
         One that `has_parent` leaves a second signal to that.
@@ -77,6 +78,7 @@ class Signals:
         self._on_reload = on_reload
         self._patience = patience
         self._waits_for = waits_for
+        self._on_upgrade = on_upgrade
         self._has_parent = has_parent
         self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
@@ -91,7 +93,8 @@ class Signals:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._wakeup_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        for number in (*STOP, signal.SIGHUP):
+        upgrade = (signal.SIGUSR2,) if self._on_upgrade is not None else ()
+        for number in (*STOP, signal.SIGHUP, *upgrade):
             self._before[number] = signal.signal(number, self._hear)
         self._thread.start()
         _current = self
@@ -143,6 +146,9 @@ class Signals:
                 is_ready = self._is_ready
             if is_ready:
                 self._on_reload()
+        elif number == signal.SIGUSR2 and self._on_upgrade is not None:
+            if self._stopped is None:
+                self._on_upgrade()
         elif number in (*STOP, signal.SIGHUP):
             if self._stopped is None:
                 self._stopped = time.monotonic()

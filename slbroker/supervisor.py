@@ -17,16 +17,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from slbroker.errors import Exit, UserError
 from slbroker.herald import Outside
 from slbroker.signals import terminal_is_gone
 
+if TYPE_CHECKING:
+    from slbroker.upgrade import Upgrade
+
 logger = logging.getLogger(__name__)
 
 _report: Final = struct.Struct("=iIQ")  # whose it is, by process id, what it says, and a number
-_WEARY, _READY, _BEGUN, _ALIVE = range(4)
+_WEARY, _READY, _BEGUN, _ALIVE, _HANDED_ON = range(5)
 _MOST_REPORTS: Final = 256  # read at once
 
 
@@ -56,6 +59,10 @@ class Parent:
 
     def ends(self) -> None:
         """Say nothing: the parent knows best."""
+
+    def hand_on(self, process: int) -> None:
+        """Say that a child of that process is in our place."""
+        self._say(_HANDED_ON, max(process, 0))
 
     def ended(self) -> None:
         """Say nothing: the parent will see."""
@@ -93,6 +100,7 @@ class Child:
     served: int = 0  # requests, of one that has said that they are enough
     successor: int = 0  # its process id
     has_begun: bool = False  # once
+    is_followed: bool = False  # a child of another parent is in its place
     heard: float | None = None  # when it has last shown that its loop turns; None before it has
 
 
@@ -130,13 +138,21 @@ class Supervisor:
     """Keeps its children running until it is told to stop."""
 
     def __init__(
-        self, programs: Sequence[tuple[str, Program]], stop_time: float = STOP_TIME, herald: Outside | None = None
+        self,
+        programs: Sequence[tuple[str, Program]],
+        stop_time: float = STOP_TIME,
+        herald: Outside | None = None,
+        upgrade: Upgrade | None = None,
     ) -> None:
         """`programs` are (title for the log, what to run), started in that order; `stop_time` in seconds.
+
+        SIGUSR2 begins an `upgrade`, where there is such a thing.
 
         The `herald` is told when all have begun, and goes on hearing that they live: one that hangs is killed.
         """
         self._herald = herald or Outside({})
+        self._upgrade = upgrade
+        self._signals = (*_SIGNALS, signal.SIGUSR2) if upgrade is not None else _SIGNALS
         self._looked = self._told = 0.0
         self._stop_time = stop_time
         self._children = [Child(title, program) for title, program in programs]
@@ -148,16 +164,18 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT, or until a child fails in a way no restart mends; return the exit code."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
         fcntl.fcntl(self._reports, fcntl.F_SETOWN, os.getpid())  # who gets SIGIO when there is something to read
         fcntl.fcntl(self._reports, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
         os.set_blocking(self._said, False)  # a parent that is held up must hold up no child
         while self._stop_by is None or any(self._pids()):
             self._start_due()
-            received = signal.sigtimedwait(_SIGNALS, self._patience())
+            received = signal.sigtimedwait(self._signals, self._patience())
             self._listen()
             self._reap()
             self._watch(time.monotonic())
+            if self._upgrade is not None:
+                self._upgrade.look()
             if received is not None:
                 self._on_signal(signal.Signals(received.si_signo))
             if self._stop_by is not None and time.monotonic() > self._stop_by:
@@ -170,6 +188,8 @@ class Supervisor:
             return
         now = time.monotonic()
         for child in self._children:
+            if child.is_followed:
+                continue
             if not child.pid and now >= child.due:
                 child.pid = self._start(child, now)
             elif child.served and not child.successor and now >= child.due and not self._is_starting(now):
@@ -187,7 +207,9 @@ class Supervisor:
     def _become(self, program: Program) -> NoReturn:
         os.close(self._keep)
         os.close(self._reports)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        if self._upgrade is not None:
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # it is for us alone, whomever it was sent to
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
         _be(lambda: program(Parent(self._lifeline, self._said, self._herald.interval)))
 
     def _patience(self) -> float:
@@ -199,7 +221,11 @@ class Supervisor:
     def _wait_for_children(self, now: float) -> float:
         if self._stop_by is not None:
             return max(0.01, self._stop_by - now)
-        wanted = [child for child in self._children if not child.pid or (child.served and not child.successor)]
+        wanted = [
+            child
+            for child in self._children
+            if not child.is_followed and (not child.pid or (child.served and not child.successor))
+        ]
         blocked = SLOW_START if self._is_starting(now) else 0.0  # a report that it serves wakes us earlier
         return min((max(blocked if child.pid else 0.0, child.due - now) for child in wanted), default=3600.0)
 
@@ -217,6 +243,18 @@ class Supervisor:
                             self._replace(child)
                         elif word in (_BEGUN, _ALIVE) and pid == child.pid:
                             self._hear(child, word)
+                        elif word == _HANDED_ON and pid == child.pid:
+                            child.is_followed = True
+                            self._hand_on(number)
+
+    def _hand_on(self, process: int) -> None:
+        """End, when all children have said that those of another process are in their place."""
+        for child in self._children:
+            child.is_followed |= not child.pid
+        if self._stop_by is None and all(child.is_followed for child in self._children):
+            logger.info("process %d is in our place; what was begun is finished first", process)
+            self._stop_by = time.monotonic() + self._stop_time
+            self._herald.hand_on(process)
 
     def _hear(self, child: Child, word: int) -> None:
         child.heard = time.monotonic()
@@ -286,7 +324,7 @@ class Supervisor:
         else:
             child.pid, child.successor, child.served = child.successor, 0, 0  # which is ready, or soon will be
             child.heard = None
-        if self._stop_by is None:
+        if self._stop_by is None and not child.is_followed:
             self._start_again(child, code, f"process {pid} ended {how}", was_successor=was_successor)
 
     def _start_again(self, child: Child, code: int, how: str, *, was_successor: bool) -> None:
@@ -308,7 +346,10 @@ class Supervisor:
             )  # fmt: skip
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if number is signal.SIGHUP and not terminal_is_gone():
+        if number is signal.SIGUSR2:
+            if self._upgrade is not None and self._stop_by is None:
+                self._upgrade.begin()
+        elif number is signal.SIGHUP and not terminal_is_gone():
             self._signal_all(signal.SIGHUP)
         elif number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if self._stop_by is None:

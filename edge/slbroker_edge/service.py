@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import signal
 import socket
 import time
 from typing import TYPE_CHECKING, Final
@@ -24,21 +25,27 @@ from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from slbroker_edge.edge import Edge
 from slbroker_edge.filterfile import FilterFile
+from slbroker_edge.handover import Handover
 from slbroker_edge.nexthops import NextHops
 from slbroker_edge.onward import Forwarding
 from slbroker_edge.sockets import Sockets
+from slbroker_edge.takeover import path_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from slbroker.bus.jobs import Job
     from slbroker.bus.sockets import BusSocket
     from slbroker.settings.edge import EdgeSettings
-    from slbroker_edge.filtermemory import FilterMemory
+    from slbroker.upgrade import Upgrade
     from slbroker_edge.rules import RuleFile
+    from slbroker_edge.takeover import Heirloom, Takeover
     from slbroker_edge.transports.siblings import Sibling
 
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
+WORKERS_TIME: Final = 2.0  # seconds that the workers of an edge whose place we take have to come, all of them
 PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
@@ -46,18 +53,33 @@ class EdgeService(BusService):
     """One edge process. `start`, then `drain` and `close`; `reload` reads key ring, TLS files and bus keys again."""
 
     def __init__(
-        self, settings: EdgeSettings, memory: FilterMemory | None = None, sibling: Sibling | None = None
+        self,
+        settings: EdgeSettings,
+        filters: FilterFile | None = None,
+        sibling: Sibling | None = None,
+        takeover: Takeover | None = None,
     ) -> None:
-        """`memory` is this process's part of what those of its edge share, `sibling` its way to the others."""
+        """`filters` is the memory that the processes of its edge share, `sibling` is this one's way to the others.
+
+        `takeover` is the edge that is there, and whose place it takes.
+        """
         self.settings = settings
+        self.processes = settings.processes
+        self.gives = True  # to an edge that takes our place, if one comes
+        self.upgrade: Upgrade | None = None
+        self._takeover = takeover
+        self._heirloom = takeover.of_process(settings.process) if takeover is not None else None
+        self._handover: Handover | None = None
+        self._left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._ring_file = RingFile(settings.keys)
         signer = self._make_signer()
         dispatcher: Dispatcher[Job] = Dispatcher(
             self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes, "forwards": True}
         )
-        memory = memory or FilterFile(settings.bus, 1).of_process(0)
-        ack_filter = AckFilter(signer, settings.ack_window, memory)
+        filters = filters or FilterFile(settings.bus, 1, takeover.memory if takeover is not None else -1)
+        self.memory = -1 if settings.bus.path else filters.descriptor
+        ack_filter = AckFilter(signer, settings.ack_window, filters.of_process(settings.process))
         self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
         self._tell_keys()
         self._sockets = Sockets(settings, self.edge, self._turn, sibling)
@@ -104,11 +126,18 @@ class EdgeService(BusService):
     async def start(self) -> None:
         """Bind everything and begin to serve; raise BindError when something cannot be bound."""
         settings = self.settings
-        names = self._sockets.listen()
+        heirloom = self._heirloom
+        names = self._sockets.listen(heirloom)
         for name in names:
             self._forwarding.is_ours(name)
         bus = settings.bus.of_process(settings.process)
-        self._bus = self.bind(bus, self._on_envelope, self._on_bus, self._on_revoked)
+        self._bus = self.bind(
+            bus,
+            self._on_envelope,
+            self._on_bus,
+            self._on_revoked,
+            beside=heirloom.bus if heirloom is not None else None,
+        )
         self.follow(self._ring_file.watch, self._take_ring)
         self.follow(self._sockets.tls_watch, self._sockets.reload_tls)
         if self._rules is not None:
@@ -118,9 +147,27 @@ class EdgeService(BusService):
             self._links.open(self._context, brokers, self._pools())
         if self._hops.file is not None:
             self.follow(self._hops.watch, self._hops.reload)
-        self._sockets.read()
         self.begin()
-        logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(names), bus, twins.WORDS)
+        if heirloom is not None:
+            await self._wait_for_workers(heirloom)
+        self._sockets.read()
+        path = path_of(settings, settings.process)
+        if self.gives and path is not None:
+            self._handover = Handover(asyncio.get_running_loop(), path, self)
+            self._handover.open()
+        if self._takeover is not None and settings.processes == 1:
+            self._takeover.finish()
+        logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(dict.fromkeys(names)), bus, twins.WORDS)
+
+    async def _wait_for_workers(self, heirloom: Heirloom) -> None:
+        """Wait for the workers of the edge whose place we take; until then that edge serves on.
+
+        One that is busy in its handler comes when it is free: all are waited for shortly, a first one for longer.
+        """
+        count, workers = heirloom.workers(), self.edge.dispatcher.workers
+        if not await self.until(lambda: len(workers) >= count, WORKERS_TIME):
+            await self.until(lambda: bool(workers), self.settings.dispatch.handler_timeout)
+        logger.info("%d of the %d workers of the edge before are here", len(workers), count)
 
     # Serving ----------------------------------------------------------------------------------------------------
 
@@ -158,6 +205,8 @@ class EdgeService(BusService):
     def look(self, now: float) -> None:
         """Do what time brings."""
         self._sockets.look(now)
+        if self.upgrade is not None:
+            self.upgrade.look()
         if self._links is not None:
             self._links.tick(now)
         if pause := self._pauses.note(now):
@@ -233,13 +282,52 @@ class EdgeService(BusService):
             self._rules.use_keys(self.edge.ack_filter.signer, self._make_nonces())
         self._tell_keys()
 
+    def sockets(self) -> Sequence[socket.socket]:
+        """Return what is listened on, for an edge that takes our place."""
+        return self._sockets.sockets()
+
+    def bus_sockets(self) -> Sequence[socket.socket]:
+        """Return what we listen with for workers, each once more, if that is a TCP port."""
+        if self.settings.bus.path:
+            return ()
+        from slbroker.bus.beside import listening, share  # noqa: PLC0415 - few edges are followed by one
+
+        found = listening(self.settings.bus.of_process(self.settings.process).port)
+        share(found)
+        return found
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return len(self.edge.dispatcher.workers)
+
+    def introduce(self) -> None:
+        """Tell the workers that another edge has our address."""
+        if not self.is_followed:
+            self.is_followed = True
+            self.edge.dispatcher.announce(time.monotonic(), successor=secrets.token_hex(8))
+            self._turn()
+
+    def go_on(self) -> None:
+        """Take our place again, since nobody else does."""
+        if self.is_followed:
+            self.is_followed = False
+            self.edge.dispatcher.announce(time.monotonic(), successor="")
+
+    def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
+        """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""
+        logger.info("process %d has taken our place", process)
+        self.heir, self._left = process or -1, taken
+        os.kill(os.getpid(), signal.SIGTERM)
+
     async def drain(self) -> None:
         """Take no more datagrams, and wait until what was taken has been answered."""
-        if notice := self.settings.policies.drain_notice:
+        notice = self.settings.policies.drain_notice
+        if notice and not self.heir:
             logger.info("serving on for %g s; OPTIONS gets 503, so that dispatchers look elsewhere", notice)
             self.edge.draining = True
             await asyncio.sleep(notice)
-        self._sockets.stop()
+        self._sockets.stop(self._left)
         open_time = self.settings.dispatch.handler_timeout + DRAIN_MARGIN
         await self.until(lambda: not (self.edge.in_flight or self._sockets.unsent), open_time)
         self.edge.dispatcher.leave()
@@ -256,6 +344,8 @@ class EdgeService(BusService):
 
     def close(self) -> None:
         """Close everything; log what became of the messages."""
+        if self._handover is not None:
+            self._handover.close()
         self._sockets.close()
         self._hops.close()
         if self._links is not None:

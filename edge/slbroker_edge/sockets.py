@@ -17,7 +17,7 @@ from slbroker.proxy.flow import listener_id
 from slbroker.proxy.forward import Hop
 from slbroker.service import read_again
 from slbroker.tls import client_context, server_context
-from slbroker_edge.transports.binding import open_socket
+from slbroker_edge.transports.binding import adopt_socket, open_socket
 from slbroker_edge.transports.buffers import BufferWatch
 from slbroker_edge.transports.connection import Connection
 from slbroker_edge.transports.outgoing import Outgoing, address_of, source_for
@@ -30,14 +30,16 @@ from slbroker_edge.transports.udp import BATCH, UdpListener, listener_on
 from slbroker_edge.ways import Way
 
 if TYPE_CHECKING:
+    import socket
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
     from slbroker.listen import ListenAddress
     from slbroker.proxy.flow import Flow
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.destinations import Candidate, Destinations
     from slbroker_edge.edge import Edge
+    from slbroker_edge.takeover import Heirloom
     from slbroker_edge.transports.siblings import Sibling
     from slbroker_edge.transports.streams import MakeConnection
     from slbroker_edge.transports.websocket import WebSockets
@@ -77,10 +79,13 @@ class Sockets:
 
     # Listening --------------------------------------------------------------------------------------------------
 
-    def listen(self) -> list[str]:
-        """Bind everything; return the names, with the ports that they got; raise BindError, ConfigError."""
+    def listen(self, heirloom: Heirloom | None = None) -> list[str]:
+        """Bind everything; return the names, with the ports that they got; raise BindError, ConfigError.
+
+        What `heirloom` has, of an edge whose sockets are taken over, is used as it is.
+        """
         room = self._make_room()
-        names = [self._listen(address, room) for address in self.settings.listen]
+        names = [self._listen(address, room, sock) for address, sock in self._open(heirloom)]
         self._open_ping_listeners()
         return names
 
@@ -102,9 +107,18 @@ class Sockets:
         most = self.settings.streams.connections
         return make_room(MAX_WORKERS, most if has_streams else min(most, MAX_DIALLED))
 
-    def _listen(self, address: ListenAddress, room: Room) -> str:
-        """Bind one address; return its name, with the port that it got."""
-        sock = open_socket(address, share_port=self.settings.processes > 1, freebind=self.settings.freebind)
+    def _open(self, heirloom: Heirloom | None) -> Iterator[tuple[ListenAddress, socket.socket]]:
+        """Yield a socket for each address; several where more processes had one than there are now."""
+        for address in self.settings.listen:
+            found = heirloom.take(address) if heirloom is not None else []
+            for sock in found:
+                yield address, adopt_socket(address, sock)
+            if not found:
+                sharing = self.settings.processes > 1
+                yield address, open_socket(address, share_port=sharing, freebind=self.settings.freebind)
+
+    def _listen(self, address: ListenAddress, room: Room, sock: socket.socket) -> str:
+        """Listen on one socket; return its name, with the port that it got."""
         if address.transport == "udp":
             self._listeners.append(listener_on(sock, address.advertised))
             return self._listeners[-1].name
@@ -270,11 +284,23 @@ class Sockets:
         if read_again(read):
             logger.info("certificate %s loaded again", files.certificate)
 
-    def stop(self) -> None:
-        """Take what the kernel has for us already, and nothing more."""
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets that are listened on."""
+        streams = self._streams.sockets if self._streams is not None else []
+        return [listener.udp.sock for listener in self._listeners] + streams
+
+    def stop(self, left: Collection[socket.socket] = ()) -> None:
+        """Take what the kernel has for us already, and nothing more.
+
+        What it has at the sockets that are `left` to another process, that one takes.
+        """
         for reader in self._readers:
             reader.stop()
+        if self._streams is not None:
+            self._streams.leave(left)
         for listener in self._listeners:
+            if listener.udp.sock in left:
+                continue
             for _ in range(DRAIN_BATCHES):
                 if not self._on_datagrams(listener):
                     break

@@ -92,7 +92,7 @@ class Worker(BusService):
         self._pace = Pace(settings.credit)
         self._track_record = TrackRecord()
         self._edges = 1  # that share our time
-        self._links: dict[BusAddress, Link] = {}
+        self._links: dict[BusAddress | tuple[BusAddress, str], Link] = {}  # those with a name are being replaced
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
         self._spent, name_of = Spent(), self.responder.name_of
         self._turns = Turns(self._calls, name_of, self._words_of, self._overhear, self._keep_pace, self._spent)
@@ -117,8 +117,11 @@ class Worker(BusService):
     def look(self, now: float) -> None:
         """Do what time brings."""
         self._overhear(now, 0.0)
-        for link in list(self._links.values()):
+        for place, link in list(self._links.items()):
             link.tick(now)
+            if link.membership.is_followed and link.membership.is_over:
+                link.close()
+                del self._links[place]
         self._calls.look(now, min(self._timeouts()))
         self._keys.look(now)
         members = sum(link.membership.standing is Standing.MEMBER for link in self._links.values())
@@ -155,6 +158,16 @@ class Worker(BusService):
         if link.address in self.settings.bus and isinstance(processes, int):
             for number in range(1, min(processes, MAX_EDGE_PROCESSES)):
                 self._connect(link.address.of_process(number), link.keys)
+        if edge.get("successor") and not link.membership.is_followed:
+            self._follow(link)
+
+    def _follow(self, link: Link) -> None:
+        """Greet the edge that takes the place of one; what that has given us is answered on its own connection."""
+        logger.info("%s is followed by another process at its address", link.name)
+        link.membership.is_followed = True
+        del self._links[link.address]
+        self._links[link.address, str(link.known.get("edge"))] = link
+        self._connect(link.address, link.keys)
 
     def part(self, link: Link, parted: str, now: float) -> None:
         """Take note that an edge has gone, `parted` says how; one that only leaves takes answers until it does."""

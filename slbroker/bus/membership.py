@@ -49,6 +49,7 @@ class Membership:
         self.garbage = 0
         self.parted = ""  # why the edge that had welcomed us does not know us any more: for the log, which clears it
         self.is_asked = False  # for our figures; `tell` answers
+        self.is_followed = False  # another edge takes the place of this one, and is greeted on a connection of its own
         self.hears_itself = False  # a HELLO came, which workers say: we are connected to ourselves
         self._understands_close = False  # whether the edge takes answers that close a connection
         self._hello = hello
@@ -119,7 +120,7 @@ class Membership:
                 self.standing = Standing.MEMBER
         elif kind is Kind.WHO:
             self._unsent.clear()  # the edge has restarted: nobody waits for these answers
-            if self.standing is Standing.LEAVING:
+            if self.standing is Standing.LEAVING or self.is_followed:
                 self._batches.clear()
                 self._repeated.clear()
             self._part("was started again, or had lost us", self._last_hello + HELLO_INTERVAL)  # no faster than ever
@@ -134,7 +135,7 @@ class Membership:
         """Note that the edge does not know us any more, `why` in words: greet it, from `next_word` on, or have left."""
         if self.standing is Standing.MEMBER:
             self.parted = why
-            self.standing = Standing.GREETING
+            self.standing = Standing.LEFT if self.is_followed else Standing.GREETING
             self._next_word = next_word
         elif self.standing is Standing.LEAVING:
             self.standing = Standing.LEFT

@@ -27,17 +27,17 @@ LOOK_INTERVAL: Final = 1.0  # seconds between two looks at whether the file is s
 _ELSEWHERE: Final = "choose another path with --bus"
 
 
-def bind(router: zmq.Socket[bytes], address: BusAddress) -> None:
+def bind(router: zmq.Socket[bytes], address: BusAddress, *, takes_over: bool = False) -> None:
     """Bind to the path of `address`; make its directory, for us alone; raise BindError.
 
-    A path where another edge is listening is refused: ZeroMQ would take it over.
+    A path where another edge is listening is refused, unless this one `takes_over`, which is what ZeroMQ does.
     """
     path = Path(address.path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_directory(path.parent)
         with _only_one(path):
-            if not _is_free(path):
+            if not _is_free(path) and not takes_over:
                 raise BindError(f"bus {address}: another edge is listening there; stop it or {_ELSEWHERE}")
             umask = os.umask(0o177)  # the socket file is for us alone from its first moment
             try:

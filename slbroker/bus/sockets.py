@@ -73,9 +73,16 @@ def _new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socke
 
 
 def bind_router(
-    context: zmq.Context[zmq.Socket[bytes]], address: BusAddress, curve: KeyPair | None = None
+    context: zmq.Context[zmq.Socket[bytes]],
+    address: BusAddress,
+    curve: KeyPair | None = None,
+    *,
+    beside: Sequence[socket.socket] | None = None,
 ) -> zmq.Socket[bytes]:
     """Return an edge's socket, bound to `address`; raise BindError when that is taken or cannot be had.
+
+    With `beside` it is bound where another edge is, which has passed the sockets that it listens with if the bus is
+    TCP: whoever connects from then on comes here.
 
     With `curve` it talks to those alone whom the context's ZAP handler accepts: to nobody before there is one.
     """
@@ -85,10 +92,14 @@ def bind_router(
         if curve is not None:
             curves.make_server(router, curve)
         if address.path:
-            socketfile.bind(router, address)
+            socketfile.bind(router, address, takes_over=beside is not None)
+        elif beside:
+            from slbroker.bus.beside import bind_beside  # noqa: PLC0415 - few edges take the place of one
+
+            bind_beside(router, address, beside)
         else:
             _bind_tcp(router, address)
-    except zmq.ZMQError as error:
+    except (zmq.ZMQError, OSError) as error:
         router.close(0)
         raise BindError(f"bus {address}: {error.strerror}; choose another address with --bus") from error
     except BindError:

@@ -22,6 +22,7 @@ from slbroker.settings.forwarding import check_passing
 from slbroker.settings.handler import KEMI, HandlerSettings
 from slbroker.settings.run import RunSettings
 from slbroker.sip.grammar import MAX_PORT
+from slbroker.upgrade import Upgrade
 
 if TYPE_CHECKING:
     import tempfile
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from slbroker.listen import ListenAddress
     from slbroker.settings.bus import BrokerAccess, BusSecurity
     from slbroker.supervisor import Parent
-    from slbroker_edge.filtermemory import FilterMemory
+    from slbroker_edge.filterfile import FilterFile
+    from slbroker_edge.takeover import Takeover
     from slbroker_edge.transports.siblings import Sibling
 
 # Where to reach a listener that has every address.
@@ -185,21 +187,40 @@ def _serve_edge(settings: EdgeSettings) -> int:
     from slbroker.supervisor import Supervisor
 
     keyring.load(settings.keys)
+    from slbroker_edge.takeover import Takeover
+
+    takeover = Takeover.begin(settings) if settings.takeover else None
     if settings.processes == 1:
-        _edge_program(settings)[1](None)
+        _edge_program(settings, takeover=takeover)[1](None)
         return Exit.OK
-    try_listen(settings.listen, share_port=True, freebind=settings.freebind)
+    if takeover is None:
+        try_listen(settings.listen, share_port=True, freebind=settings.freebind)
     from slbroker_edge.filterfile import FilterFile
     from slbroker_edge.transports.siblings import Siblings
 
-    memory, siblings = FilterFile(settings.bus, settings.processes), Siblings(settings.processes)
+    filters = FilterFile(settings.bus, settings.processes, takeover.memory if takeover is not None else -1)
+    siblings = Siblings(settings.processes)
     programs = [
-        _edge_program(
-            shared(EdgeSettings, settings, process=number), memory.of_process(number), siblings.of_process(number)
-        )
+        _edge_program(shared(EdgeSettings, settings, process=number), filters, siblings.of_process(number), takeover)
         for number in range(settings.processes)
     ]
-    return Supervisor(programs, _stop_time(settings), Outside(os.environ, settings.alive_file)).run()
+    return Supervisor(programs, _stop_time(settings), _Parent(settings, takeover), Upgrade()).run()
+
+
+class _Parent(Outside):
+    """Tells, when all processes serve, the edge whose place they take, too."""
+
+    def __init__(self, settings: EdgeSettings, takeover: Takeover | None) -> None:
+        super().__init__(os.environ, settings.alive_file)
+        self._takeover = takeover
+
+    def begun(self) -> None:
+        """Say that we serve."""
+        if self._takeover is not None:
+            self._takeover.finish()
+            self._takeover.let_go()
+            self._takeover = None
+        super().begun()
 
 
 def _check_routes(routes: tuple[Route, ...], listen: tuple[ListenAddress, ...]) -> None:
@@ -244,13 +265,22 @@ def _serve_handlers(settings: HandlerSettings) -> int:
 
 
 def _edge_program(
-    settings: EdgeSettings, memory: FilterMemory | None = None, sibling: Sibling | None = None
+    settings: EdgeSettings,
+    filters: FilterFile | None = None,
+    sibling: Sibling | None = None,
+    takeover: Takeover | None = None,
 ) -> tuple[str, Callable[[Parent | None], None]]:
     def program(parent: Parent | None) -> None:
         from slbroker.process import run_service
         from slbroker_edge.service import EdgeService
 
-        run_service(EdgeService(settings, memory, sibling), parent, settings.alive_file)
+        taken = takeover if takeover is not None and not takeover.is_over else None
+        if taken is not None and parent is not None:
+            taken.keep_only(settings.process)
+        service = EdgeService(settings, filters, sibling, taken)
+        service.gives = parent is None or sibling is not None  # the edge of `slbroker run` ends with that
+        service.upgrade = Upgrade() if parent is None else None
+        run_service(service, parent, settings.alive_file, service.upgrade)
 
     return f"edge {settings.process}", program
 

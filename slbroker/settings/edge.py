@@ -102,6 +102,14 @@ class EdgeSettings:
         help="Edge processes that share the SIP ports (SO_REUSEPORT);"
         " number n has its bus n ports higher, or at PATH.n.",
         kw_only=True)
+    takeover: bool = option("--takeover", bool, default=False,
+        help="Take over the sockets of the edge that has this bus, which then ends: no datagram is lost. Where there is"
+        " none, start as usual.",
+        kw_only=True)
+    takeover_path: Path | None = option("--takeover-path", File(folder=False), default=None, kw_only=True,
+        help="UNIX socket at which this edge gives its sockets to its successor, and asks for those of the one before;"
+        " beside the bus's socket file when not given.",
+        example="/run/slbroker/edge.takeover")
     alive_file: Path | None = option("--alive-file", File(folder=False), default=None, kw_only=True,
         help="Touch this file every 5 s while the process works on: for slbroker alive, a container's probe.",
         example="/run/slbroker/alive")

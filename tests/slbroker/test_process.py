@@ -23,6 +23,7 @@ class FakeService:
     """Notes what is asked of it; `meanwhile` runs as soon as it serves, `draining` when it is told to stop."""
 
     def __init__(self, meanwhile: Callable[[], None], draining: Callable[[], None] = lambda: None) -> None:
+        self.heir = 0
         self.asked: list[str] = []
         self.meanwhile = meanwhile
         self.draining = draining

@@ -36,11 +36,36 @@ def open_socket(address: ListenAddress, *, share_port: bool, freebind: bool = Fa
         _load_websockets(address)
     try:
         return _open(address, share_port, freebind)
-    except UnicodeError as error:
-        raise BindError(f"cannot listen on {address}: no host can have that name") from error
     except OSError as error:
         hint = HINTS.get(error.errno or 0, "")
         raise BindError(f"cannot listen on {address}: {error.strerror}{hint}") from error
+
+
+def adopt_socket(address: ListenAddress, sock: socket.socket) -> socket.socket:
+    """Return a socket that another edge had on `address`, as `open_socket` would have made it.
+
+    Raises ConfigError as that does.
+    """
+    if address.transport in WEBSOCKETS:
+        _load_websockets(address)
+    sock.setblocking(False)
+    if sock.type == socket.SOCK_DGRAM:
+        enlarge(sock)
+        if is_everywhere(sock):
+            tell_asked(sock)
+    return sock
+
+
+def where_of(address: ListenAddress) -> tuple[socket.AddressFamily, socket.SocketKind, tuple[object, ...]]:
+    """Return family, kind and address of the socket for a listen address; raise BindError for an unknown host."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    kind = socket.SOCK_STREAM if address.transport in STREAMS else socket.SOCK_DGRAM
+    try:
+        return family, kind, socket.getaddrinfo(address.host, address.port, family, kind)[0][4]
+    except UnicodeError as error:
+        raise BindError(f"cannot listen on {address}: no host can have that name") from error
+    except OSError as error:
+        raise BindError(f"cannot listen on {address}: {error.strerror}") from error
 
 
 def _load_websockets(address: ListenAddress) -> None:
@@ -52,9 +77,7 @@ def _load_websockets(address: ListenAddress) -> None:
 
 
 def _open(address: ListenAddress, share_port: bool, freebind: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    kind = socket.SOCK_STREAM if address.transport in STREAMS else socket.SOCK_DGRAM
-    info = socket.getaddrinfo(address.host, address.port, family, kind)
+    family, kind, where = where_of(address)
     sock = socket.socket(family, kind)
     try:
         if family == socket.AF_INET6:
@@ -65,12 +88,12 @@ def _open(address: ListenAddress, share_port: bool, freebind: bool) -> socket.so
             sock.setsockopt(*FREEBIND[family], 1)
         sock.setblocking(False)
         if kind == socket.SOCK_STREAM:
-            _listen(sock, info[0][4])
+            _listen(sock, where)
         else:
             enlarge(sock)
-            if info[0][4][0] in EVERYWHERE:  # before it is bound: no datagram comes without its own address
+            if where[0] in EVERYWHERE:  # before it is bound: no datagram comes without its own address
                 tell_asked(sock)
-            sock.bind(info[0][4])
+            sock.bind(where)
     except OSError:
         sock.close()
         raise

@@ -23,7 +23,7 @@ from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, WRIT
 from slbroker_edge.transports.siblings import NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from slbroker.settings.connections import StreamSettings
     from slbroker.sip.reading import Address
@@ -87,6 +87,11 @@ class Streams:
     def fileno(self) -> int:
         """Return the epoll's descriptor, for the loop."""
         return self._epoll.fileno()
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The sockets that connections are accepted from."""
+        return [listener for listener, _name, _make in self._listeners.values()]
 
     # A turn of the loop -----------------------------------------------------------------------------------------
 
@@ -271,6 +276,13 @@ class Streams:
     def unsent(self) -> bool:
         """Return whether some peer has yet to read its replies."""
         return any(connection.unsent for connection in self._connections.values())
+
+    def leave(self, sockets: Collection[socket.socket]) -> None:
+        """Leave the connections that wait at some sockets to the other process that has these."""
+        for fd in [fd for fd, (listener, _name, _make) in self._listeners.items() if listener in sockets]:
+            self._epoll.unregister(fd)  # closing it is not enough, as long as another process has it
+            self._listeners.pop(fd)[0].close()
+        self._listening = [each for each in self._listening if each[0] not in sockets]
 
     def stop(self) -> None:
         """Accept no more connections, and take no more requests from those there are."""

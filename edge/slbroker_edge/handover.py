@@ -1,0 +1,203 @@
+"""Giving our sockets to an edge that takes our place (`takeover` has the conversation, and the other side of it)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from slbroker.errors import TakeoverError
+from slbroker.loop import unwatch, watch
+from slbroker.version import VERSION
+from slbroker_edge.takeover import MAX_PACKET, MOST_SOCKETS, PROTOCOL, peer_of, read, write
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+WAITING: Final = 16  # connections not accepted yet
+MOST_TALKS: Final = 128  # connections at once: those of an edge's processes
+
+
+class Giver(Protocol):
+    """The edge process that gives."""
+
+    def sockets(self) -> Sequence[socket.socket]:
+        """Return what is listened on."""
+
+    def bus_sockets(self) -> Sequence[socket.socket]:
+        """Return what workers connect to, each once more, where that is no file."""
+
+    @property
+    def memory(self) -> int:
+        """Return the descriptor of the ACK filters' memory, -1 where that is a file."""
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes the edge has."""
+
+    @property
+    def workers(self) -> int:
+        """Return how many workers there are."""
+
+    def introduce(self) -> None:
+        """Tell the workers of the other edge."""
+
+    def go_on(self) -> None:
+        """Take note that nothing comes of it."""
+
+    def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
+        """End: the other edge, which is that process, reads the sockets that it has taken."""
+
+
+class Handover:
+    """The UNIX socket at which a process of an edge gives what it has, to one edge at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, path: Path, giver: Giver) -> None:
+        self._loop = loop
+        self._path = path
+        self._giver = giver
+        self._socket: socket.socket | None = None
+        self._inode = (0, 0)
+        self._talks: dict[int, socket.socket] = {}
+        self._heir: socket.socket | None = None  # the connection of who has our sockets
+        self._given: list[socket.socket] = []
+        self._is_over = False
+
+    def open(self) -> None:
+        """Listen; where that cannot be, say that nobody can take over from us."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        umask = os.umask(0o177)  # for us alone from its first moment
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._path.is_socket():  # of the edge whose place we take, or that has ended
+                self._path.unlink()
+            sock.bind(str(self._path))
+            sock.listen(WAITING)
+            sock.setblocking(False)
+            found = self._path.stat()
+        except OSError as error:
+            sock.close()
+            logger.warning("no edge can take over from this one: %s: %s", self._path, error.strerror or error)
+            return
+        finally:
+            os.umask(umask)
+        self._socket, self._inode = sock, (found.st_dev, found.st_ino)
+        watch(self._loop, sock.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        assert self._socket is not None
+        with suppress(OSError):
+            sock, _ = self._socket.accept()
+            sock.setblocking(False)
+            if len(self._talks) >= MOST_TALKS or peer_of(sock).user not in (0, os.geteuid()):
+                sock.close()
+                return
+            self._talks[sock.fileno()] = sock
+            watch(self._loop, sock.fileno(), lambda: self._hear(sock))
+
+    def _hear(self, sock: socket.socket) -> None:
+        try:
+            packet = sock.recv(MAX_PACKET)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:
+            self._hang_up(sock)
+            return
+        try:
+            self._answer(sock, read(packet))
+        except TakeoverError as error:
+            self._say(sock, {"refused": str(error)})
+        except OSError:
+            self._hang_up(sock)
+
+    def _answer(self, sock: socket.socket, words: dict[str, Any]) -> None:
+        match words.get("asks"):
+            case "sockets":
+                self._give(sock, words)
+            case "workers" if self._heir is not None:
+                if words.get("introduce"):
+                    self._giver.introduce()
+                self._say(sock, {"workers": self._giver.workers})
+            case "leave" if sock is self._heir:
+                self._leave(sock, words)
+            case _:
+                raise TakeoverError("it does not understand that: it is of another version, or nobody has its sockets")
+
+    def _give(self, sock: socket.socket, words: dict[str, Any]) -> None:
+        if self._heir is not None:
+            who = peer_of(self._heir).process
+            raise TakeoverError(f"another edge is taking over already, process {who}")
+        if words.get("protocol") != PROTOCOL:
+            raise TakeoverError(f"it is of slbroker {VERSION}, which gives its sockets otherwise; restart it")
+        given = list(self._giver.sockets())
+        if len(given) > MOST_SOCKETS:  # an edge has a handful
+            raise TakeoverError(f"it has {len(given)} sockets, and can pass {MOST_SOCKETS}")
+        if int(words.get("processes", 1)) > 1:
+            for each in given:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # others are to be bound beside it
+        memory = [self._giver.memory] if self._giver.memory >= 0 else []
+        bus = self._giver.bus_sockets()
+        said = {
+            "version": VERSION, "processes": self._giver.processes, "sockets": len(given), "bus": len(bus),
+        }  # fmt: skip
+        try:
+            socket.send_fds(sock, [write(said)], [each.fileno() for each in (*given, *bus)] + memory)
+        finally:
+            for each in bus:
+                each.close()
+        self._heir, self._given = sock, given
+        logger.info("process %d is taking over: it has our sockets, and we serve on", peer_of(sock).process)
+
+    def _leave(self, sock: socket.socket, words: dict[str, Any]) -> None:
+        taken = [self._given[number] for number in words.get("taken", ()) if number < len(self._given)]
+        self._is_over = True
+        self._say(sock, {"leaves": True})
+        self._giver.leave_to(peer_of(sock).process, taken)
+
+    def _say(self, sock: socket.socket, words: dict[str, Any]) -> None:
+        with suppress(OSError):
+            sock.send(write(words))
+
+    def _hang_up(self, sock: socket.socket) -> None:
+        self._talks.pop(sock.fileno(), None)
+        unwatch(self._loop, sock.fileno())
+        sock.close()
+        if sock is self._heir and not self._is_over:
+            self._heir, self._given = None, []
+            logger.warning("whoever was taking over has gone; we serve on")
+            self._giver.go_on()
+            if self._is_replaced():
+                self._shut()
+                self.open()
+
+    def _is_replaced(self) -> bool:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != self._inode
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            unwatch(self._loop, self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def close(self) -> None:
+        """Listen no more; the socket file goes, unless it is another edge's."""
+        if self._socket is not None and not self._is_replaced():
+            with suppress(OSError):
+                self._path.unlink()
+        self._shut()
+        for sock in list(self._talks.values()):
+            unwatch(self._loop, sock.fileno())
+            sock.close()
+        self._talks.clear()

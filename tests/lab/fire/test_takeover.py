@@ -1,0 +1,78 @@
+"""An edge is upgraded in place, again and again, under load: no request unanswered, no ACK leaked, no datagram lost."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.lab.bench.measure import Plan, Tools, compile_tools, run_load
+from tests.lab.fire.checks import lost_by_kernel
+from tests.lab.fire.site import RATE, SCALE, after, seconds
+from tests.support.timing import within
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lab.fire.conftest import Report
+    from tests.lab.fire.site import Site
+
+UPGRADES: Final = 5 if SCALE >= 1 else 1
+PAUSE: Final = seconds(1.5, 0.5)  # seconds between two of them
+# A second for each to start in, where the machine is not busy with something else.
+LASTS: Final = within(UPGRADES * (PAUSE + 1.0) + 1.0)
+BUNDLED: Final = ("--plugin", "slbroker_handlers.bundled")  # 200 to OPTIONS, 404 to INVITE
+_count = re.compile(r"(received|replied|absorbed|in_flight|dropped|shed|failed|passed|forwarded|repeated) (\d+)")
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler here: sipload cannot be built")
+    return compile_tools(tmp_path)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
+def test_an_edge_is_upgraded_in_place(site: Site, tools: Tools, report: Report, method: str, processes: int) -> None:
+    words = ("--processes", str(processes))
+    edges = [site.edge(*words)]
+    edges[0].process.wait_for("edge ready", times=processes)
+    port = edges[0].port
+    workers = site.workers(2, *BUNDLED)
+    for worker in workers:
+        worker.wait_for("handler ready", times=processes)
+    plan = Plan(seconds=LASTS, window=8_192, rate=RATE, sockets=16)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(run_load, tools.sipload, port, method, plan)
+        for _ in range(UPGRADES):
+            after(PAUSE)
+            edges.append(site.edge(*words, "--takeover", port=port))
+            edges[-1].process.wait_for("edge ready", times=processes)
+            assert edges[-2].process.wait() == 0, edges[-2].process
+            assert not loading.done(), "the load has ended before the last upgrade: this machine is too busy"
+        load = loading.result()
+    dropped = lost_by_kernel(port)
+    figures = edges[-1].wait_for_figures(in_flight=0)
+    assert edges[-1].process.stop() == 0
+    told: dict[str, int] = {}
+    for edge in edges:
+        for line in re.findall(r"edge stopped: (.*)", edge.process.log):
+            for name, number in _count.findall(line):
+                told[name] = told.get(name, 0) + int(number)
+    report("upgrades; requests a second", f"{UPGRADES}; {load.rps:,.0f}", "5,000 at full size")
+    report("requests, unanswered", f"{load.sent:,}, {load.lost - load.late}", "none unanswered")
+    report("p50 / p99 / 99.9 %", f"{load.p50_us / 1e3:.1f} / {load.p99_us / 1e3:.1f} / {load.p999_us / 1e3:.1f} ms")
+    report("ACKs, absorbed", f"{load.acks:,}, {told.get('absorbed', 0):,}", "all")
+    report("datagrams that the kernel dropped", dropped + figures["kernel_drops"], "0")
+    assert load.lost == load.late, load
+    assert load.duplicates == load.stray == load.refused == 0, load
+    assert set(load.codes) == {"200" if method == "OPTIONS" else "404"}, load.codes
+    assert told["received"] == load.sent + load.acks, (told, load)
+    assert told["replied"] == load.sent, (told, load)
+    assert told.get("absorbed", 0) == load.acks, (told, load)
+    assert not dropped + figures["kernel_drops"], figures
+    assert not any("starting it again" in edge.process.log for edge in edges)
