@@ -77,9 +77,10 @@ class EdgeService(BusService):
         dispatcher: Dispatcher[Job] = Dispatcher(
             self.name, secrets.randbits(62), settings.dispatch, {"processes": settings.processes, "forwards": True}
         )
+        number = settings.process if filters is not None else 0
         filters = filters or FilterFile(settings.bus, 1, takeover.memory if takeover is not None else -1)
         self.memory = -1 if settings.bus.path else filters.descriptor
-        ack_filter = AckFilter(signer, settings.ack_window, filters.of_process(settings.process))
+        ack_filter = AckFilter(signer, settings.ack_window, filters.of_process(number))
         self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
         self._tell_keys()
         self._sockets = Sockets(settings, self.edge, self._turn, sibling)
