@@ -58,6 +58,8 @@ class Edge(Passing):
 
     def take(self, datagrams: Sequence[tuple[bytes, Address]], listener: Listener, now: float) -> None:
         """Take in datagrams from one socket; call `flush` and the dispatcher's `send` afterwards."""
+        if self.tap is not None:
+            self.tap.came(datagrams, listener)
         forwarding = self.forwarding
         if forwarding is not None and forwarding.is_used and not self.draining:
             datagrams = self._send_plain(forwarding, datagrams, listener, now)
@@ -219,6 +221,8 @@ class Edge(Passing):
         Call `flush` afterwards.
         """
         self.fates.received += 1
+        if self.tap is not None:
+            self.tap.came([(fault.head, address)], listener)
         try:
             message = parse(fault.head)
             if message.method == b"ACK":

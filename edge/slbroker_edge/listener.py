@@ -28,3 +28,13 @@ class Listener(Protocol):
 
     def finish(self) -> None:
         """Close the connection when what was sent has been written. A socket without connections stays as it is."""
+
+
+class Tap(Protocol):
+    """Who sees all messages that pass, a turn's of one socket at a time; `capture.tap.Tap` is it."""
+
+    def came(self, messages: Sequence[tuple[bytes, Address]], listener: Listener) -> None:
+        """Take messages that were received, each with where it came from."""
+
+    def went(self, messages: Sequence[tuple[bytes, Address]], listener: Listener) -> None:
+        """Take messages that were sent, each with where it went."""

@@ -301,7 +301,10 @@ class Forwarding(ShortWay):
             return
         outbox, self._outbox = self._outbox, {}
         for listener, messages in outbox.items():
-            self.send_failures += len(messages) - listener.send(messages)
+            sent = listener.send(messages)
+            self.send_failures += len(messages) - sent
+            if sent and self.tap is not None:
+                self.tap.went(messages, listener)
 
     def figures(self) -> dict[str, object]:
         """Return what became of replies, and what is on its way."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from slbroker.settings.groups import GroupSettings
     from slbroker_edge.destinations import Candidate, Destinations
+    from slbroker_edge.listener import Tap
     from slbroker_edge.members import Target
     from slbroker_edge.ways import Way
 
@@ -63,6 +64,7 @@ class Pinger:
         self._due: dict[Target, float] = {}
         self._pings: dict[str, _Ping] = {}
         self._asked: dict[Target, float] = {}
+        self.tap: Tap | None = None  # who sees what goes out
 
     def look(self, now: float) -> None:
         """Send the pings that are due, repeat those that may be lost, give up those that have had their time."""
@@ -73,7 +75,7 @@ class Pinger:
                 self._destinations.missed(ping.candidate, now, f"no answer to {self._settings.ping_method}")
             else:
                 self._pings[call_id] = ping._replace(repeat_at=now + ping.pause * 2, pause=ping.pause * 2)
-                ping.way.listener.send([(ping.data, ping.way.address)])
+                self._send(ping.way, ping.data)
         if not self._settings.ping_interval:
             return
         members = self._destinations.members
@@ -107,7 +109,12 @@ class Pinger:
             reliable = way.hop.transport in STREAMS
             repeat_at = now + (self._patience if reliable else T1)
             self._pings[call_id] = _Ping(target, candidate, way, data, now + self._patience, repeat_at, T1)
-            way.listener.send([(data, way.address)])
+            self._send(way, data)
+
+    def _send(self, way: Way, data: bytes) -> None:
+        messages = [(data, way.address)]
+        if way.listener.send(messages) and self.tap is not None:
+            self.tap.went(messages, way.listener)
 
     def _request(self, target: Target, way: Way, call_id: str) -> bytes:
         via = f"{via_of(way.hop.listen).decode()};rport;branch={_BRANCH}{self._token()}"

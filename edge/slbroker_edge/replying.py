@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from slbroker.sip.message import Message
     from slbroker.sip.reading import Address, Dialog, Reading
     from slbroker_edge.ackfilter import AckFilter
-    from slbroker_edge.listener import Listener
+    from slbroker_edge.listener import Listener, Tap
 
 
 class Replying:
@@ -30,6 +30,7 @@ class Replying:
         self.fates = Fates()
         self.tally = new_tally()  # of the replies by method and status
         self.send_failures = 0  # replies that the kernel refused
+        self.tap: Tap | None = None  # who sees what comes in and goes out
         self._outbox: dict[Listener, list[tuple[bytes, Address]]] = {}
         # Listeners whose outbox has final replies to INVITE, and those of these with the peer's own To-tag.
         self._arming: dict[Listener, list[Dialog]] = {}
@@ -61,6 +62,8 @@ class Replying:
             sent = listener.send(replies)
             if sent < len(replies):
                 self.send_failures += len(replies) - sent
+            if sent and self.tap is not None:
+                self.tap.went(replies, listener)
             if sent and listener in arming:
                 self.ack_filter.arm(arming[listener], now)
         if self._closing:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from slbroker.bus.sockets import BusSocket
     from slbroker.settings.edge import EdgeSettings
     from slbroker.upgrade import Upgrade
+    from slbroker_edge.capture.tap import Tap
     from slbroker_edge.rules import RuleFile
     from slbroker_edge.takeover import Heirloom, Takeover
     from slbroker_edge.transports.siblings import Sibling
@@ -94,6 +95,7 @@ class EdgeService(BusService):
         self._forwarding.is_used |= bool(settings.hops) or settings.groups.file is not None
         self._rules = self._load_rules(signer)
         self.edge.rules = self._rules
+        self._tap = self._make_tap()
         super().__init__(TICK, settings.security)  # what can go wrong before leaves no context behind
         self._bus: BusSocket | None = None
         self._links: BrokerLinks | None = None
@@ -110,6 +112,15 @@ class EdgeService(BusService):
         from slbroker_edge.rules import RuleFile  # noqa: PLC0415 - it brings along what runs plugins
 
         return RuleFile(self.settings.rules, signer, self._make_nonces())
+
+    def _make_tap(self) -> Tap | None:
+        if not self.settings.capture.is_used:
+            return None
+        from slbroker_edge.capture.tap import Tap  # noqa: PLC0415 - few edges have a use for it
+
+        tap = Tap(self.settings.capture, self.settings.process)
+        self.edge.tap = self._forwarding.tap = self._hops.pinger.tap = tap
+        return tap
 
     def _make_nonces(self) -> NonceKeys:
         ring = self._ring_file.ring
@@ -148,6 +159,8 @@ class EdgeService(BusService):
             self._links.open(self._context, brokers, self._pools())
         if self._hops.file is not None:
             self.follow(self._hops.watch, self._hops.reload)
+        if self._tap is not None:
+            self._tap.look(time.monotonic())
         self.begin()
         if heirloom is not None:
             await self._wait_for_workers(heirloom)
@@ -202,6 +215,8 @@ class EdgeService(BusService):
         refused = self._bus.send([[identity, *frames] for identity, frames in outgoing])
         for frames in refused:
             dispatcher.refuse(frames[0], now)
+        if self._tap is not None:
+            self._tap.flush()
 
     def look(self, now: float) -> None:
         """Do what time brings."""
@@ -216,6 +231,8 @@ class EdgeService(BusService):
             self._sockets.hear_errors(now)
             self._hops.look(now)
         self.edge.expire(now)
+        if self._tap is not None:
+            self._tap.look(now)
         self._turn()
 
     def _tell_figures(self) -> None:
@@ -256,6 +273,7 @@ class EdgeService(BusService):
             "keys": {"signs": ring.current.label, "known": sorted(Labels.of(ring, time.time()).keys or ())},
             "brokers": [str(address) for address in self.settings.brokers.addresses],
             **self._sockets.figures(),
+            **({"capture": self._tap.figures()} if self._tap is not None else {}),
             "inner": twins.KIND,
             "processes": self.settings.processes,
             "workers": dispatcher.figures(),
@@ -349,6 +367,8 @@ class EdgeService(BusService):
             self._handover.close()
         self._sockets.close()
         self._hops.close()
+        if self._tap is not None:
+            self._tap.close()
         if self._links is not None:
             self._links.close()
         if not self.end():  # never started: the error that goes up says why

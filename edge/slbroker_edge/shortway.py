@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from slbroker.settings.forwarding import ForwardSettings
     from slbroker.sip.message import Source
     from slbroker.sip.reading import Address
-    from slbroker_edge.listener import Listener
+    from slbroker_edge.listener import Listener, Tap
     from slbroker_edge.ways import Order, Way, Ways
 
 MOST_KEPT: Final = 4_096  # lanes and ways back that are kept, for as long as
@@ -40,6 +40,7 @@ class ShortWay:
     def __init__(self, settings: ForwardSettings, plain: Plain, ways: Ways, named: Iterable[NextHop]) -> None:
         self.replies = Replies()
         self.departures = Departures(named)
+        self.tap: Tap | None = None  # who sees what goes out
         self._settings = settings
         self._plain = plain
         self._ways = ways

@@ -16,6 +16,7 @@ _WIDTH: Final = 24  # of a counter's name
 _TABLES: Final = {
     "dropped": "dropped:", "connections": "connections", "closed": "closed:", "transports": "open:", "shadow": "shadow",
     "memory": "memory", "replies": "replies", "replies dropped": "replies dropped:",
+    "capture": "capture:", "capture hep_sent": "capture: sent to", "capture hep_failed": "capture: not sent to",
 }  # fmt: skip
 _APART: Final = (
     "name",

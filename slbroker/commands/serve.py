@@ -17,6 +17,7 @@ from slbroker.herald import Outside
 from slbroker.listen import SECURE, advertise, parse_listen_address
 from slbroker.option import shared
 from slbroker.settings.bus import refuse_open
+from slbroker.settings.capture import check_capture
 from slbroker.settings.edge import EdgeSettings
 from slbroker.settings.forwarding import check_passing
 from slbroker.settings.handler import KEMI, HandlerSettings
@@ -49,6 +50,7 @@ def run(settings: RunSettings) -> Callable[[], int]:
 
     _say_unused_tls(settings)
     check_passing(settings.policies, settings.forwarding)
+    check_capture(settings.capture)
     listen = settings.listen or tuple(parse_listen_address(f"{each}:127.0.0.1:5060") for each in ("udp", "tcp"))
     listen = advertise(listen, settings.advertised)
     try_files(listen, settings.tls)
@@ -165,6 +167,7 @@ def edge(settings: EdgeSettings) -> Callable[[], int]:
     try_files(listen, settings.tls)
     _check_routes(settings.policies.routes, listen)
     check_passing(settings.policies, settings.forwarding)
+    check_capture(settings.capture)
     return partial(_serve_edge, shared(EdgeSettings, settings, listen=listen))
 
 

@@ -158,6 +158,24 @@ EDGE: Final = (
         "shadow_total", COUNTER, "Copies of requests, by how the shadow pool's answers compare.", ("result",),
         lambda figures: several("same", "status", "content", "unanswered", "recorded")(mapping(figures.get("shadow"))),
     ),
+    Metric(
+        "capture_messages_total", COUNTER, "Messages that passed where they are captured.", ("direction",),
+        lambda figures: several("received", "sent")(mapping(figures.get("capture"))),
+    ),
+    Metric(
+        "capture_lost_total", COUNTER, "Of these, left out since the capture was too slow, or not there.", (),
+        one("capture", "lost"),
+    ),
+    Metric(
+        "capture_hep_sent_total", COUNTER, "HEP packets sent, by collector.", ("collector",),
+        by_key("capture", "hep_sent"),
+    ),
+    Metric(
+        "capture_hep_failed_total", COUNTER, "HEP packets that a collector did not take.", ("collector",),
+        by_key("capture", "hep_failed"),
+    ),
+    Metric("capture_pcap_written_total", COUNTER, "Messages in pcap files.", (), one("capture", "pcap_written")),
+    Metric("capture_pcap_failed_total", COUNTER, "Messages that no file took.", (), one("capture", "pcap_failed")),
 )  # fmt: skip
 
 BROKER: Final = (

@@ -10,6 +10,7 @@ from slbroker.errors import ConfigError
 from slbroker.listen import TRANSPORTS, ListenAddress, parse_advertised, parse_listen_address, split_addresses
 from slbroker.option import File, Number, OneOf, Whole, Word, frozen, option, part
 from slbroker.settings.bus import ADDRESS, BrokerAccess, BusSecurity, broker_access, server_security
+from slbroker.settings.capture import NO_CAPTURE, CaptureSettings
 from slbroker.settings.connections import NextHopTls, StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.settings.forwarding import USUAL_FORWARDING, ForwardSettings
@@ -129,6 +130,7 @@ class EdgeSettings:
     next_hop_tls: NextHopTls = part(NextHopTls, default=NextHopTls())
     streams: StreamSettings = part(StreamSettings, default=StreamSettings())
     checks: Checks = part(CheckChoice, _checks, default=USUAL)
+    capture: CaptureSettings = part(CaptureSettings, default=NO_CAPTURE)
     process: int = 0
 
     @property

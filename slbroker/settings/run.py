@@ -7,6 +7,7 @@ from pathlib import Path
 from slbroker.bus.address import BusAddress
 from slbroker.listen import ListenAddress
 from slbroker.option import also, frozen, part
+from slbroker.settings.capture import CaptureSettings
 from slbroker.settings.connections import NextHopTls, StreamSettings, TlsSettings, tls_settings
 from slbroker.settings.dispatch import DispatchSettings, Policies
 from slbroker.settings.edge import CheckChoice, EdgeSettings
@@ -43,4 +44,5 @@ class RunSettings:
     next_hop_tls: NextHopTls = part(NextHopTls)
     streams: StreamSettings = part(StreamSettings)
     checks: CheckChoice = part(CheckChoice)
+    capture: CaptureSettings = part(CaptureSettings)
 # fmt: on

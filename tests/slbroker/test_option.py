@@ -49,7 +49,7 @@ BAD = {
     "scheme://host": "phone", "'pool=NAME WORD=...'": "pool=a colour=red", "pool[:percent]": "a:101",
     "seconds|from-to|off": "soon", "text|off": "a\x07b", "tag": "a,b", "name": "a/b",
     "hop": "tel:1", "host": "a/b", "host[:port]": "a:b:c", "what": "weather", "method": "a b", "sip-uri": "tel:1",
-    "codes": "all",
+    "codes": "all", "udp:host:port": "udp:9060", "key": "k" * 257, "network": "10.0.0.1/8", "token": "a/b",
 }  # fmt: skip
 
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 PAGE: Final = ROOT / "docs" / "options.md"
 EXAMPLE: Final = ROOT / "docs" / "slbroker.toml"
 _MADE: Final = "Made by `python -m tests.support.optionpages` from the classes in slbroker/settings: edit those."
-ROOMS: Final = ("edge", "dispatch", "forwarding", "groups", "connections", "bus", "handler", "broker", "run", "monitor")
+ROOMS: Final = (
+    "edge", "dispatch", "forwarding", "groups", "connections", "capture", "bus", "handler", "broker", "run", "monitor",
+)  # fmt: skip
 COMMANDS: Final = {name: each for name, each in cli.commands.items() if not isinstance(each, click.Group)}
 
 

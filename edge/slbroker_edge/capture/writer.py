@@ -1,0 +1,188 @@
+"""The process beside an edge: reads the messages that have passed from its standard input, sends and writes them.
+
+It ends when its edge does, and when it has written what came before. It runs at the lowest priority: what a busy
+machine has no time for is left out and counted, and SIP is served. What it counts, and what goes wrong, it tells on its
+standard output, as maps of msgpack.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from slbroker.settings.capture import Collector
+from slbroker.sip.networks import read_networks
+from slbroker_edge.capture.collectors import TcpCollector, UdpCollector
+from slbroker_edge.capture.hep import encode
+from slbroker_edge.capture.messages import Filter, Seen, call_id_of, end_of, is_keepalive, pair, read_name
+from slbroker_edge.capture.packets import Packets
+from slbroker_edge.capture.pcap import records
+from slbroker_edge.capture.ring import Ring
+
+READ: Final = 1_048_576  # bytes taken from the edge at once
+MAX_RECORD: Final = 67_108_864  # bytes; a turn of an edge brings 128 messages of 64 KiB at most
+TOLD: Final = 0.5  # seconds between two times that the figures are told
+SOON: Final = 0.02  # seconds between two looks at a collector that is to be sent more
+LAST_WORDS: Final = 1.0  # seconds that such a one has to take the rest, when the edge has ended
+MAX_WARNING: Final = 500  # characters
+NICE: Final = 19
+
+
+class Writer:
+    """What becomes of the messages."""
+
+    def __init__(self, words: dict[str, Any]) -> None:
+        """`words` are the settings as `tap.words_of` has them."""
+        where = [Collector(*each) for each in words["hep"]]
+        self._collectors = [
+            (TcpCollector if each.transport == "tcp" else UdpCollector)(each, self.warn) for each in where
+        ]
+        self._capture_id: int = words["hep_id"]
+        self._auth: bytes = words["hep_auth"]
+        self._ring: Ring | None = None
+        if words["pcap"]:
+            shape = words["pcap_size"], words["pcap_seconds"], words["pcap_files"]
+            self._ring = Ring(Path(words["pcap"]), *shape, self.warn)
+        self._packets = Packets()
+        self._filter = Filter(frozenset(words["methods"]), read_networks(words["sources"]))
+        self._is_filtered = bool(words["methods"] or words["sources"])
+        self._latest = 0  # when the last message passed, in microseconds
+        self.keepalives = self.filtered = self.unreadable = self.too_long = self.written = self.unwritten = 0
+
+    def take(self, record: list[Any], now: float) -> None:
+        """Take what an edge has read from, or sent by, one socket in one turn: `tap.Tap` says of what shape."""
+        is_sent, at, name, peer, messages = record
+        try:
+            transport, ours = read_name(name)
+        except ValueError:
+            self.unreadable += len(messages)
+            return
+        found = []
+        for data, address in messages:
+            host, port = (peer or address)[:2]
+            if is_keepalive(data):
+                self.keepalives += 1
+            elif self._is_filtered and not self._filter.wants(data, host):
+                self.filtered += 1
+            else:
+                # Those of a turn are a microsecond apart, so that whoever sorts by time keeps their order.
+                self._latest = max(self._latest + 1, int(at * 1_000_000))
+                mine, theirs = pair(ours, end_of(host, port))
+                source, target = (mine, theirs) if is_sent else (theirs, mine)
+                found.append(Seen(transport, source, target, self._latest, data))
+        if found:
+            self._put(found, now)
+
+    def _put(self, found: list[Seen], now: float) -> None:
+        if self._collectors:
+            for seen in found:
+                packet = encode(seen, call_id_of(seen.data), self._capture_id, self._auth)
+                if packet is None:
+                    self.too_long += 1
+                    continue
+                for collector in self._collectors:
+                    collector.send(packet, now)
+        if self._ring is not None:
+            data = b"".join([records(self._packets.make(seen), seen.at) for seen in found])
+            if self._ring.write(data, now):
+                self.written += len(found)
+            else:
+                self.unwritten += len(found)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a collector is to be sent more."""
+        return any(collector.is_busy for collector in self._collectors)
+
+    def look(self, now: float) -> None:
+        """Do what time brings."""
+        for collector in self._collectors:
+            collector.look(now)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was counted."""
+        found: dict[str, Any] = {"keepalives": self.keepalives}
+        if self._is_filtered:
+            found["filtered"] = self.filtered
+        if self._collectors:
+            found["too_long"] = self.too_long
+            found["hep_sent"] = {each.name: each.sent for each in self._collectors}
+            found["hep_failed"] = {each.name: each.failed for each in self._collectors}
+        if self._ring is not None:
+            found |= {"pcap_written": self.written, "pcap_failed": self.unwritten}
+        if self.unreadable:
+            found["unreadable"] = self.unreadable
+        return found
+
+    def warn(self, words: str) -> None:
+        """Have the edge log a line."""
+        _tell({"warning": words[:MAX_WARNING]})
+
+    def close(self) -> None:
+        """Close everything."""
+        for collector in self._collectors:
+            collector.close()
+        if self._ring is not None:
+            self._ring.close()
+
+
+def _tell(words: dict[str, Any]) -> None:
+    """Tell the edge; what there is no room for, or nobody, is left out: it is told again."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), msgpack.packb(words))
+
+
+def main() -> None:
+    """Run until the edge ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are for the edge, which ends this one
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
+    feed = sys.stdin.fileno()
+    os.set_blocking(sys.stdout.fileno(), False)
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_RECORD)
+    writer: Writer | None = None
+    poller = select.poll()
+    poller.register(feed, select.POLLIN)
+    told = 0.0
+    shown: dict[str, Any] = {}
+    while True:
+        busy = writer is not None and writer.is_busy
+        if poller.poll((SOON if busy else TOLD) * 1_000):
+            data = os.read(feed, READ)
+            if not data:
+                break
+            unpacker.feed(data)
+            now = time.monotonic()
+            for record in unpacker:
+                if writer is None:
+                    writer = Writer(record)
+                else:
+                    writer.take(record, now)
+        if writer is None:
+            continue
+        now = time.monotonic()
+        writer.look(now)
+        if now - told >= TOLD and (figures := writer.figures()) != shown:
+            told, shown = now, figures
+            _tell(figures)
+    if writer is not None:
+        _end(writer)
+
+
+def _end(writer: Writer) -> None:
+    """Send the rest, and tell the last figures."""
+    until = time.monotonic() + LAST_WORDS
+    while writer.is_busy and (now := time.monotonic()) < until:
+        writer.look(now)
+        time.sleep(SOON)
+    _tell(writer.figures())
+    writer.close()

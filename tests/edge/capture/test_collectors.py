@@ -1,0 +1,103 @@
+"""Collectors that are not there, do not read, go, come back: nothing waits for them, what they miss is counted."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from slbroker.settings.capture import Collector
+from slbroker_edge.capture.collectors import MAX_UNSENT, TcpCollector, UdpCollector
+from tests.support.peers import free_tcp_port, free_udp_port
+from tests.support.timing import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def look_until(collector: TcpCollector, now: float, is_so: Callable[[], bool]) -> None:
+    """Have it look, again and again, until something is so."""
+
+    def look() -> bool:
+        collector.look(now)
+        return is_so()
+
+    until(look)
+
+
+def test_where_nobody_listens_it_is_counted_and_told_once() -> None:
+    said: list[str] = []
+    gone = UdpCollector(Collector("udp", "127.0.0.1", free_udp_port()), said.append)
+    for _ in range(50):
+        gone.send(b"packet", 0.0)
+    assert gone.sent + gone.failed == 50
+    assert gone.failed > 0
+    assert len(said) == 1
+    gone.close()
+
+
+def test_a_name_that_leads_nowhere_is_counted() -> None:
+    said: list[str] = []
+    gone = UdpCollector(Collector("udp", "homer.invalid", 9060), said.append)
+    for _ in range(50):
+        gone.send(b"packet", 0.0)
+    assert (gone.sent, gone.failed, len(said)) == (0, 50, 1)
+
+
+def test_one_that_never_reads_costs_no_time_and_no_memory_without_end() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = TcpCollector(Collector("tcp", *server.getsockname()[:2]), said.append)
+        begun = time.monotonic()
+        for _ in range(20_000):
+            silent.send(b"x" * 1_000, 0.0)
+        assert time.monotonic() - begun < 5.0
+        assert silent.failed > 0
+        assert silent._held <= MAX_UNSENT
+        assert silent.sent + silent.failed + len(silent._unsent) == 20_000
+        assert len(said) == 1
+        silent.close()
+
+
+def test_one_that_comes_back_gets_whole_packets() -> None:
+    said: list[str] = []
+    port = free_tcp_port()
+    away = TcpCollector(Collector("tcp", "127.0.0.1", port), said.append)
+    away.send(b"<first>", 0.0)
+    look_until(away, 0.0, lambda: bool(said))
+    away.send(b"<second>", 1.0)
+    with socket.create_server(("127.0.0.1", port)) as server:
+        away.look(10.0)
+        connection, _ = server.accept()
+        look_until(away, 10.0, lambda: away.sent == 2)
+        assert connection.recv(100) == b"<first><second>"
+        connection.close()
+    away.close()
+    assert away.failed == 0
+
+
+def test_a_packet_that_was_half_sent_is_sent_whole_again() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        port = server.getsockname()[1]
+        cut = TcpCollector(Collector("tcp", "127.0.0.1", port), said.append)
+        packets = [b"%06d" % number + b"." * 59_994 for number in range(60)]
+        for packet in packets:
+            cut.send(packet, 0.0)
+        first, _ = server.accept()
+        look_until(cut, 0.0, lambda: cut._begun > 0)
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        first.close()
+        cut.look(1.0)
+        sent = cut.sent
+        look_until(cut, 10.0, lambda: cut._socket is not None)
+        second, _ = server.accept()
+        second.settimeout(5.0)
+        got = b""
+        while len(got) < 60_000 * (60 - sent):
+            cut.look(20.0)
+            got += second.recv(1_000_000)
+        assert got == b"".join(packets[sent:])
+        second.close()
+        cut.close()
