@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.lab.bench.measure import Load, compile_tools
 from tests.lab.containers.calls import docker, say
 from tests.support.processes import ROOT
 
@@ -20,6 +25,8 @@ NAME: Final = "slbroker-units"
 EDGE: Final = "slbroker-edge@main"
 HANDLER: Final = "slbroker-handler@main"
 MONITOR: Final = "slbroker-monitor"
+BUS: Final = "ipc:///run/slbroker/main"
+RATE: Final = 2_000  # calls a second; make takeover has more
 RING: Final = "/etc/slbroker/keys/slbroker.ring"
 # What systemd wants of a container: its own part of the host's cgroups, and mounts, which the hardening of units is.
 RIGHTS: Final = (
@@ -62,6 +69,34 @@ def is_answered() -> bool:
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
+def replace_under_calls() -> None:
+    """Have an edge replaced by its own command while calls come: all answered, every ACK absorbed."""
+    with tempfile.TemporaryDirectory() as folder:
+        docker("cp", str(compile_tools(Path(folder)).sipload), f"{NAME}:/usr/local/bin/sipload", cwd=ROOT, quiet=True)
+    before = shows(EDGE, "MainPID")
+    words = ("--port=5060", "--method=INVITE", f"--rate={RATE}", "--seconds=10", "--window=8192", "--sockets=16")
+    with subprocess.Popen(["docker", "exec", NAME, "sipload", *words], stdout=subprocess.PIPE, text=True) as calls:
+        time.sleep(2.0)
+        inside("systemctl", "kill", "--kill-whom=main", "--signal=USR2", EDGE)
+        until(lambda: shows(EDGE, "MainPID") not in ("0", before), "systemd has another main process", 30.0)
+        until(lambda: "edge stopped" in journal(), "the one before has ended", 30.0)
+        assert calls.poll() is None, "the calls were over before it was replaced"
+        load = Load(**json.loads(calls.communicate()[0]))
+    say(f"-- {load.sent} calls, {load.lost - load.late} unanswered, {load.acks} ACKs")
+    assert load.lost == load.late, load
+    assert not load.duplicates, load
+    time.sleep(1.0)  # in which what was sent last is read
+    (told,) = re.findall(r"edge stopped: .*absorbed (\d+)", journal())
+    (figures,) = json.loads(inside("runuser", "-u", "slbroker", "--", "slbroker", "stats", "--json", "--bus", BUS))[
+        "edges"
+    ]
+    say(f"-- absorbed {told} before and {figures['absorbed']} after; {figures['kernel_drops']} datagrams lost")
+    assert int(told) + figures["absorbed"] == load.acks, figures
+    assert not figures["kernel_drops"], figures
+    state = shows(EDGE, "ActiveState"), shows(EDGE, "NRestarts"), shows(EDGE, "SubState")
+    assert state == ("active", "0", "running"), state
+
+
 def serve() -> None:
     """Have the units serve, and lose, and find."""
     # Docker's mounts are private, and credentials are mounted by a helper in a namespace of its own: nobody saw them.
@@ -88,6 +123,9 @@ def serve() -> None:
 
     inside("systemctl", "reload", HANDLER)
     until(lambda: journal().count("loaded again, unchanged") == 2, "SIGHUP has reached both workers", 15.0)
+
+    say("An edge that is replaced, under calls:")
+    replace_under_calls()
 
     say("An edge that is killed:")
     inside("systemctl", "kill", "--signal=KILL", EDGE)
