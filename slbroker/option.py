@@ -79,6 +79,7 @@ class Option(NamedTuple):
     check: Callable[[Any], None] | None = None
     after: str = ""
     param: str = ""  # click's name for it, where it is not that of the flag
+    secret: bool = False  # its value is shown to nobody
 
     @property
     def key(self) -> str:

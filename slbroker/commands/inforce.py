@@ -47,6 +47,8 @@ class Said(NamedTuple):
         """Return it as a line of a TOML file."""
         if self.words is None:
             return f"#{self.key} ="
+        if self.option.secret:
+            return f'#{self.key} = "not shown"'
         words = self.words if isinstance(self.words, list) else [self.words]
         values = [_value(word, self.option) for word in words]
         return f"{self.key} = [{', '.join(values)}]" if self.option.many else f"{self.key} = {values[0]}"

@@ -82,7 +82,7 @@ class CaptureSettings:
         help="Number that says in HEP who has captured a message.")
     hep_auth: str | None = option("--hep-auth", Word("key", read_auth), default=None,
         help="Key that the collector wants; as SLBROKER_HEP_AUTH other users of this machine do not see it.",
-        example="secret")
+        example="secret", secret=True)
     pcap: Path | None = option("--pcap", File(folder=False), default=None,
         help="Write messages to a ring of pcap files, FILE_00001_20261129145500.pcap and so on; process n of an edge to"
         " FILE.n.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from slbroker.keys import create as create_keys
 from tests.edge.test_forward_live import Edge, Phone
 from tests.support.capture import Hep, Homer, read_hep, read_pcap
 from tests.support.forwarding import headers, reply_to
-from tests.support.processes import run_slbroker
+from tests.support.processes import call_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
 
@@ -73,8 +74,12 @@ def call(phone: Phone, port: int, call_id: str = "one@call") -> list[bytes]:
 
 
 def figures(edge: Edge) -> dict[str, Any]:
-    found: dict[str, Any] = edge.figures()["capture"]
-    return found
+    return all_figures(edge)["capture"]  # type: ignore[no-any-return]
+
+
+def all_figures(edge: Edge) -> dict[str, Any]:
+    """The edge's statistics, asked from this process."""
+    return json.loads(call_slbroker("stats", "--json", "--bus", edge.bus).output)["edges"][0]  # type: ignore[no-any-return]
 
 
 def test_a_call_with_its_absorbed_ack_goes_to_homer(
@@ -97,7 +102,7 @@ def test_a_call_with_its_absorbed_ack_goes_to_homer(
         assert begun - 1 < each.at < time.time() + 1
     assert found[0].at < found[1].at < found[2].at
     until(lambda: figures(edge).get("hep_sent") == {homer.word: 3})
-    assert edge.figures()["absorbed"] == 1
+    assert all_figures(edge)["absorbed"] == 1
     assert {name: figures(edge)[name] for name in ("received", "sent", "lost")} == {"received": 2, "sent": 1, "lost": 0}
     assert "secret" not in " ".join(processes()), "the key is in no command line of the capture's process"
 
@@ -268,12 +273,18 @@ def test_a_capture_that_hangs_costs_a_counter_and_no_call(
         for number in range(150):
             phone.send(request("OPTIONS", via=phone.via(f"b{number}"), body=body, call_id=str(number)), edge.port)
             assert read_reply(phone.receive()).status == 200
-        found = edge.figures()["capture"]
+        found = figures(edge)
         assert found["lost"] > 20, "the pipe and what waits for it are full"
         assert found["received"] == 152
     finally:
         os.kill(child, signal.SIGCONT)
-    until(lambda: (now := figures(edge))["hep_sent"][homer.word] + now["lost"] == now["received"] + now["sent"], 20.0)
+
+    def adds_up() -> bool:
+        now = figures(edge)
+        shown: int = now.get("hep_sent", {}).get(homer.word, 0)
+        return shown + int(now["lost"]) == int(now["received"]) + int(now["sent"])
+
+    until(adds_up, 20.0)
     call(phone, edge.port, "after@call")
     assert edge.process.stop() == 0
     assert not Path(f"/proc/{child}").exists()
@@ -316,7 +327,16 @@ def test_processes_of_an_edge_have_files_of_their_own(start_slbroker: Start, tmp
 )
 def test_a_wrong_option_is_told_of_in_one_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     create_keys(tmp_path / "ring")
-    done = run_slbroker("edge", "--listen", "udp:127.0.0.1:0", "--keys", str(tmp_path / "ring"), *words)
-    assert done.wait() in (Exit.CONFIG, Exit.USAGE)
+    done = call_slbroker("edge", "--listen", "udp:127.0.0.1:0", "--keys", str(tmp_path / "ring"), *words)
+    assert done.code in (Exit.CONFIG, Exit.USAGE)
     assert said in done.log
     assert "Traceback" not in done.log
+
+
+def test_check_shows_no_key_of_a_collector(tmp_path: Path) -> None:
+    create_keys(tmp_path / "ring")
+    words = ("--listen", "udp:127.0.0.1:0", "--keys", str(tmp_path / "ring"), "--hep", "udp:h", "--hep-auth", "s3cr3t")
+    done = call_slbroker("check", "edge", *words)
+    assert done.code == 0, done.log
+    assert "hep-auth" in done.output
+    assert "s3cr3t" not in done.output + done.log
