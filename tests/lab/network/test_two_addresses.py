@@ -5,6 +5,7 @@ The hosts here are network namespaces on one Ethernet segment (a bridge and veth
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -98,9 +99,17 @@ class Host:
         )  # fmt: skip
         return shown.stdout.split(" inet6 ")[1].partition("/")[0]
 
-    def slbroker(self, *words: str, pure: bool = False) -> Process:
+    def resolve(self, name: str, *addresses: str) -> None:
+        """Have programs that start here read these addresses of a name from a hosts(5) file, from now on."""
+        hosts = Path("/etc/netns") / self.name / "hosts"  # which ip-netns(8) mounts over /etc/hosts
+        if not hosts.exists():
+            self._stack.callback(shutil.rmtree, hosts.parent)
+            hosts.parent.mkdir(parents=True)
+        hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for address in addresses))
+
+    def slbroker(self, *words: str, pure: bool = False, env: dict[str, str] | None = None) -> Process:
         """Start that command here."""
-        env = {"SLBROKER_PURE": "1"} if pure else {}
+        env = (env or {}) | ({"SLBROKER_PURE": "1"} if pure else {})
         command = (require_peer("ip"), "netns", "exec", self.name, sys.executable, "-m", "slbroker", *words)
         return self._stack.enter_context(Process(*command, env=env))
 
@@ -239,3 +248,58 @@ def test_an_address_that_moves_is_answered_by_who_has_it(
             holder.add(address)
             assert answered(address) == expected
         holders[-1].drop(address)
+
+
+def contact_of(host: Host, address: str) -> str:
+    """The Contact that a handler puts into its answer to who has asked this address."""
+    status, contact = host.do(lambda: asking.ask("udp", address, PORT))
+    assert status == 200
+    return contact
+
+
+def test_each_address_is_named_as_peers_reach_it_wherever_it_is(segment: Segment, plugin: Path) -> None:
+    """As an orchestrator's field gives them: each host's own addresses, and one of each family that moves."""
+    plugin.write_text(asking.PLUGIN.replace("request.listen", "request.contact('bob')"))
+    phone = segment.host("phone", *PHONE)
+    first, second = segment.host("first", *ONE), segment.host("second", *TWO)
+    for host, own in ((first, ONE), (second, TWO)):
+        listen = (
+            f"udp:{own[0]}:{PORT} udp:[{own[1]}]:{PORT} "
+            f"udp:{MOVING[0]}:{PORT} advertise 203.0.113.5:5060 udp:[{MOVING[1]}]:{PORT} advertise sip.example.com"
+        )
+        env = {"SLBROKER_LISTEN": listen, "SLBROKER_FREEBIND": "1"}
+        host.slbroker("run", "--plugin", str(plugin), "--workers", "1", env=env).wait_for("handler ready")
+    for before, holder in ((None, first), (first, second)):
+        for address in MOVING:
+            if before is not None:
+                before.drop(address)
+            holder.add(address)
+        phone.forget_neighbours()
+        assert contact_of(phone, MOVING[0]) == "<sip:bob@203.0.113.5:5060>"
+        assert contact_of(phone, MOVING[1]) == f"<sip:bob@sip.example.com:{PORT}>"
+        for own in (ONE, TWO):
+            assert contact_of(phone, own[0]) == f"<sip:bob@{own[0]}:{PORT}>"
+            assert contact_of(phone, own[1]) == f"<sip:bob@[{own[1]}]:{PORT}>"
+
+
+def test_a_bus_name_that_is_ipv6_first_leads_to_the_edge(segment: Segment, plugin: Path, tmp_path: Path) -> None:
+    """By the system's own resolver: it listens on IPv4 alone, then on IPv6 alone, then the name is another host's."""
+    create_keys(tmp_path / "ring")
+    phone, worker = segment.host("phone", *PHONE), segment.host("worker", "10.77.0.8", "2001:db8:77::8")
+    first, second = segment.host("first", *ONE), segment.host("second", *TWO)
+    shared = ("--keys", str(tmp_path / "ring"), "--insecure-bus")
+    worker.resolve("edge.example", ONE[1], ONE[0])
+    handler = worker.slbroker("handler", "--plugin", str(plugin), "--bus", "tcp://edge.example:5590", *shared)
+
+    def serves(host: Host, bus: str, address: str) -> None:
+        edge = host.slbroker("edge", "--listen", f"udp:{address}:{PORT}", "--bus", f"tcp://{bus}:5590", *shared)
+        edge.wait_for("joins pool")
+        phone.forget_neighbours()
+        assert phone.do(lambda: asking.ask("udp", address, PORT)) == (200, asking.name("udp", address, PORT))
+        assert edge.stop() == 0, edge
+
+    serves(first, ONE[0], ONE[0])
+    serves(first, f"[{ONE[1]}]", ONE[0])
+    worker.resolve("edge.example", TWO[1], TWO[0])
+    serves(second, TWO[0], TWO[0])
+    assert handler.stop() == 0, handler
