@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -177,8 +178,11 @@ def test_an_image_names_its_version_and_what_it_was_made_of(services: dict[str, 
     assert 'org.opencontainers.image.version="$VERSION"' in DOCKERFILE
     assert 'org.opencontainers.image.revision="$REVISION"' in DOCKERFILE
     for name, service in services.items():
-        assert service["build"]["args"]["VERSION"] == VERSION, name
-        assert service["image"].rstrip("}").endswith(f":{VERSION}"), name
+        if "build" in service:
+            assert service["build"]["args"]["VERSION"] == VERSION, name
+            assert service["image"].rstrip("}").endswith(f":{VERSION}"), name
+        else:
+            assert re.search(r":v?\d+\.\d+\.\d+\}$", service["image"]), name
     assert DOCKERFILE.count(f"VERSION={VERSION}") == 1, "in the example"
 
 
@@ -193,6 +197,62 @@ def test_every_library_in_the_image_is_of_a_version_that_is_named() -> None:
     lines = [line for line in (COMPOSE / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[\w-]+==[\w.]+", line) for line in lines), "no hosts, no ranges"
     assert names <= {line.partition("==")[0] for line in lines}
+
+
+# Watching -------------------------------------------------------------------------------------------------------
+
+
+def test_prometheus_scrapes_the_monitor_with_its_token_and_has_the_alerts(services: dict[str, Any]) -> None:
+    """What each side names is where the other one is; `make containers` runs it, with Debian's Prometheus."""
+    prometheus, monitor = services["prometheus"], services["monitor"]
+    told = read_yaml(COMPOSE / "prometheus" / "compose.yml")
+    assert "--config.file=/etc/prometheus/compose.yml" in prometheus["command"]
+    assert "./prometheus:/etc/prometheus:ro" in prometheus["volumes"]
+    assert [(COMPOSE / "prometheus" / name).is_file() for name in told["rule_files"]] == [True]
+    (scrape,) = told["scrape_configs"]
+    port = monitor["environment"]["SLBROKER_HTTP"].rpartition(":")[2]
+    assert scrape["static_configs"] == [{"targets": [f"monitor:{port}"]}]
+    assert scrape["authorization"]["credentials_file"] == monitor["environment"]["SLBROKER_TOKEN_FILE"]
+    assert "monitor:/monitor:ro" in prometheus["volumes"]
+    assert prometheus["user"] == services["ring"]["user"], "who alone may read the token"
+    assert prometheus["networks"] == monitor["networks"]
+    assert any(line.startswith("--storage.tsdb.retention.size=") for line in prometheus["command"])
+
+
+def test_grafana_has_the_dashboard_and_where_its_figures_come_from(services: dict[str, Any]) -> None:
+    grafana, folder = services["grafana"], COMPOSE / "grafana"
+    assert "./grafana:/etc/slbroker:ro" in grafana["volumes"]
+    assert grafana["environment"]["GF_PATHS_PROVISIONING"] == "/etc/slbroker/provisioning"
+    (source,) = read_yaml(folder / "provisioning" / "datasources" / "slbroker.yaml")["datasources"]
+    listens = 9090  # what Prometheus has where it is told nothing
+    assert source["url"] == f"http://prometheus:{listens}"
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    assert services["prometheus"]["ports"][0].endswith(f":{listens}/tcp")
+    (provider,) = read_yaml(folder / "provisioning" / "dashboards" / "slbroker.yaml")["providers"]
+    assert (provider["type"], provider["options"]["path"]) == ("file", "/etc/slbroker")
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    dashboard = json.loads((folder / home.rpartition("/")[2]).read_text("utf-8"))
+    (variable,) = [each for each in dashboard["templating"]["list"] if each["type"] == "datasource"]
+    assert variable["query"] == source["type"]
+    assert grafana["networks"] == services["prometheus"]["networks"]
+
+
+def test_what_shows_figures_is_of_this_machine_alone_and_needs_no_account(services: dict[str, Any]) -> None:
+    for name in ("monitor", "prometheus", "grafana"):
+        assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"]), name
+    told = services["grafana"]["environment"]
+    assert told["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert told["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert [services[name]["profiles"] for name in ("prometheus", "grafana")] == [["watch"], ["watch"]]
+
+
+def test_the_overrides_name_what_there_is() -> None:
+    """Docker's own word on it is `make containers`: `docker compose config`, and each comes up."""
+    yaml = pytest.importorskip("yaml")
+    there = read_yaml(COMPOSE / "compose.yaml")["services"]
+    for name in ("host", "develop"):
+        text = (COMPOSE / f"compose.{name}.yaml").read_text("utf-8").replace("!reset ", "")
+        assert yaml.safe_load(text)["services"].keys() <= there.keys(), name
 
 
 def test_kamailio_s_list_has_the_edges(services: dict[str, Any]) -> None:

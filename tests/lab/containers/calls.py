@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from tests.lab.network.caller import Caller as Asker
+from tests.peers.sipp import run_sipp
+from tests.support.processes import Process
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from tests.peers.phone import Phone, Reply
+    from tests.peers.sipp import Run
+
+# Requests a second, or calls of an INVITE and its ACK.
+RATE: Final = int(os.environ.get("SLBROKER_TEST_LOAD", "500"))
 
 
 def docker(*words: str, cwd: Path, env: dict[str, str] | None = None, quiet: bool = False) -> str:
@@ -73,3 +88,46 @@ class Caller:
         except ConnectionRefusedError:
             time.sleep(max(0.0, begun + seconds - time.monotonic()))
             return None
+
+
+def called_under_load(port: int, seconds: int, act: Callable[[], None]) -> Run:
+    """Do something while SIPp makes calls for so many seconds; each has to get its 404, and say what became of them.
+
+    INVITEs are sent again after 0.5 s, 1 s, 2 s... (RFC 3261 17.1.1.2).
+    """
+    calls = RATE * seconds
+    with TemporaryDirectory() as folder, ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+
+        def start(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
+            return stack.enter_context(Process(*words, env=env, cwd=cwd))
+
+        running = pool.submit(run_sipp, start, "invite_404_ack", port, Path(folder), calls=calls, rate=RATE)
+        time.sleep(1.0)
+        act()
+        is_over = running.done()
+        run = running.result()
+    again = run.sent["INVITE"] - calls
+    became = f"{run.successful} answered 404, {run.failed} not, {again} INVITEs sent again"
+    say(f"-- {calls} calls, {RATE} a second: {became}")
+    if is_over or (run.successful, run.failed) != (calls, 0):
+        sys.exit(run.errors or "the calls ended before what was to be done")
+    return run
+
+
+def asked_under_load(port: int, act: Callable[[], None], lost: int = 0) -> None:
+    """Do something while requests come, each sent once; end where more than so many get nothing, or one not 200."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with Asker(sock, ("127.0.0.1", port), rate=RATE, patience=12.0) as asker:
+        time.sleep(1.0)
+        begun = time.monotonic()
+        act()
+        took = time.monotonic() - begun
+        time.sleep(1.0)
+    answers = Counter(call.status for call in asker.calls if call.replies)
+    slowest = max(call.took for call in asker.calls if call.replies)
+    say(
+        f"-- it took {took:.0f} s; {len(asker.calls)} requests, {RATE} a second, sent once each: {asker.unanswered}"
+        f" unanswered, answered {dict(answers)}, twice {asker.doubles}; the slowest in {slowest * 1000:.0f} ms"
+    )
+    if asker.unanswered > lost or (not lost and set(answers) != {200}):
+        sys.exit("that is not what was promised")

@@ -11,10 +11,13 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.request import urlopen
 
-from tests.lab.containers.calls import Caller, docker, say
+from tests.lab.containers.calls import Caller, asked_under_load, called_under_load, docker, say
 from tests.peers.phone import Phone
 from tests.support.processes import ROOT
 
@@ -22,9 +25,19 @@ COMPOSE: Final = ROOT / "compose"
 PORT: Final = 5060
 
 
-def compose(*words: str) -> str:
-    """Run `docker compose WORDS`, and return what it says."""
-    return docker("compose", *words, cwd=COMPOSE, quiet=words[0] == "ps")
+# What runs beside the others, and each of these is paused, killed, replaced.
+PARTS: Final = ("edge1-1", "edge2-1", "broker1-1", "broker2-1", "handler-1", "handler-2", "kamailio-1", "monitor-1")
+FILES: Final = {"": (), "host": ("compose.host.yaml",), "develop": ("compose.develop.yaml",)}
+
+
+def compose(*words: str, env: dict[str, str] | None = None, of: str = "") -> str:
+    """Run `docker compose WORDS`, with the override `of`, and return what it says."""
+    files = ("compose.yaml", *FILES[of]) if of else ()
+    options = [word for name in files for word in ("--file", name)]
+    told = {**os.environ, **(env or {})}
+    for name, value in (env or {}).items():
+        say(f"$ export {name}={value}")
+    return docker("compose", *options, *words, cwd=COMPOSE, env=told, quiet=words[0] == "ps")
 
 
 def containers() -> dict[str, dict[str, Any]]:
@@ -49,10 +62,28 @@ def figures(edge: str) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    """Run it all."""
-    compose("config", "--quiet")
-    compose("down", "--volumes", "--remove-orphans")  # of a run that was interrupted
+def acks() -> tuple[int, int]:
+    """Return how many ACKs the edges have absorbed, and how many of a refusal have got through them."""
+    told = [figures(edge) for edge in ("edge1", "edge2")]
+    return sum(each["absorbed"] for each in told), sum(each["dropped"].get("ack", 0) for each in told)
+
+
+def get(port: int, path: str) -> str:
+    """Return what this machine's port says."""
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10.0) as answer:
+        text: str = answer.read().decode()
+        assert answer.status == 200, text
+    return text
+
+
+# One after the other --------------------------------------------------------------------------------------------
+
+
+def begin() -> None:
+    """Have it come up."""
+    for of, settings in (("", {}), ("host", {"SLBROKER_LISTEN_IP": "192.0.2.10"}), ("develop", {})):
+        compose("--profile", "watch", "config", "--quiet", env=settings, of=of)
+    compose("--profile", "watch", "down", "--volumes", "--remove-orphans")  # of a run that was interrupted
     compose("up", "--detach", "--wait", "--wait-timeout", "150", "--no-build")
     states = containers()
     for name, found in states.items():
@@ -60,57 +91,180 @@ def main() -> None:
         say(f"   {name}: {state['Status']}, {state.get('Health', {}).get('Status', 'no health check')}")
         user = found["Config"]["User"]
         assert user.split(":")[0].isdecimal(), (name, user)
+    assert set(PARTS) < states.keys(), states.keys()
     assert states["ring-1"]["State"]["ExitCode"] == 0
-    with Phone(PORT) as phone:
-        phone.wait_for_server(60.0)
-        caller = Caller(phone)
-        caller.calls(200)
 
-        with urlopen("http://127.0.0.1:8080/readyz", timeout=10.0) as answer:
-            say(f"-- the monitor's /readyz: {answer.status} {answer.read().decode().strip()}")
 
-        say("The ring, rotated twice, with calls before, between and after:")
+def watch() -> None:
+    """Prometheus has what the monitor says, and the rules. (Its image is ours here; Grafana's cannot be had.)"""
+    say(f"-- the monitor's /readyz: {get(8080, '/readyz').strip()}")
+    compose("--profile", "watch", "up", "--detach", "--wait", "--wait-timeout", "90", "--no-build", "prometheus")
+    end = time.monotonic() + 60.0
+    while True:
+        found = json.loads(get(9090, "/api/v1/query?query=sum(slbroker_up)"))["data"]["result"]
+        if found and float(found[0]["value"][1]) == 4.0:
+            break
+        assert time.monotonic() < end, found
+        time.sleep(1.0)
+    rules = json.loads(get(9090, "/api/v1/rules"))["data"]["groups"][0]["rules"]
+    say(f"-- Prometheus sees two edges and two brokers up, and has {len(rules)} alerts, of which fire:")
+    say(f"   {[rule['name'] for rule in rules if rule['state'] == 'firing']}")
+    compose("--profile", "watch", "restart", "prometheus")
+
+
+def rotate(caller: Caller) -> None:
+    """The ring, twice, with calls one by one, whose every ACK is counted; then twice under load."""
+    say("The ring, rotated twice, with calls before, between and after:")
+    for _ in range(2):
+        compose("run", "--rm", "--no-deps", "keys", "rotate", "/keys/slbroker.ring")
+        caller.calls(50)
+        time.sleep(3.0)
+        caller.calls(50)
+    absorbed, leaked = acks()
+    say(f"-- {caller.made} calls, {absorbed} ACKs absorbed, {leaked} let through")
+    assert (absorbed, leaked) == (caller.made, 0)
+    log = compose("logs", "--no-color", "edge1", "edge2", "handler")
+    assert log.count("loaded again: ") == 8, "two edges and two handlers, twice"
+
+    say("The same under load:")
+
+    def twice() -> None:
         for _ in range(2):
             compose("run", "--rm", "--no-deps", "keys", "rotate", "/keys/slbroker.ring")
-            caller.calls(50)
             time.sleep(3.0)
-            caller.calls(50)
-        told = {edge: figures(edge) for edge in ("edge1", "edge2")}
-        absorbed = sum(each["absorbed"] for each in told.values())
-        leaked = sum(each["dropped"].get("ack", 0) for each in told.values())
-        say(f"-- {caller.made} calls, {absorbed} ACKs absorbed, {leaked} let through")
-        assert (absorbed, leaked) == (caller.made, 0)
-        log = compose("logs", "--no-color", "edge1", "edge2", "handler")
-        assert log.count("loaded again: ") == 8, "two edges and two handlers, twice"
 
-        say("A handler dies, then a broker, then an edge:")
-        kill("handler-1")
-        caller.calls(100)
-        kill("broker1-1")
-        caller.calls(100, 3.0)
-        kill("edge1-1")
-        caller.calls(20, 8.0)  # those of the dead one wait for Kamailio's fr_timer, 5 s, until its ping finds it back
-        caller.calls(100, 8.0)
-        again = containers()
-        for name in ("handler-1", "broker1-1", "edge1-1"):
-            assert again[name]["State"]["Running"], name
-            assert again[name]["RestartCount"] >= 1, name
+    run = called_under_load(PORT, 14, twice)
+    more, leaked = acks()
+    say(f"-- {more - absorbed} ACKs absorbed, {leaked} let through")
+    assert more - absorbed >= run.successful
+    assert leaked == 0
 
-        say("An edge is stopped while calls come:")
-        stopping = subprocess.Popen(["docker", "compose", "stop", "edge2"], cwd=COMPOSE, stderr=subprocess.DEVNULL)
-        while stopping.poll() is None:
-            caller.calls(10)
-            time.sleep(0.2)
-        caller.calls(50)
 
+def pause(caller: Caller) -> None:
+    """Each container in turn, for 3 s, with calls all the time."""
+    say("Each is paused for 3 s, and goes on:")
+    for name in PARTS:
+        docker("pause", f"slbroker-{name}", cwd=COMPOSE)
+        begun = time.monotonic()
+        slowest, made = 0.0, 0
+        is_paused = True
+        while is_paused or time.monotonic() < begun + 5.0:
+            if is_paused and (time.monotonic() > begun + 3.0 or name.startswith("kamailio")):
+                if name.startswith("kamailio"):  # nobody else has the port: calls wait
+                    time.sleep(3.0)
+                docker("unpause", f"slbroker-{name}", cwd=COMPOSE)
+                is_paused = False
+            caller.slowest = 0.0
+            caller.call(16.0)
+            slowest, made = max(slowest, caller.slowest), made + 1
+            time.sleep(0.005)
+        say(f"-- {name} paused: {made} calls answered, the slowest in {slowest * 1000:.0f} ms")
+
+
+def replace() -> None:
+    """Containers of another image in the place of those that serve, under load."""
+    docker("tag", "slbroker:0.1.0", "slbroker:next", cwd=COMPOSE)
+    other = {"SLBROKER_IMAGE": "slbroker:next"}
+    words = ("up", "--detach", "--no-deps", "--no-build", "--wait")
+
+    def up(*names: str) -> None:
+        compose("--parallel", "1", *words, *names, env=other)
+
+    say("Handlers, replaced by those of another image, under load:")
+    asked_under_load(PORT, lambda: up("handler"))
+    for name in ("broker1", "broker2", "edge1", "edge2"):
+        say(f"{name}, the same:")
+        asked_under_load(PORT, partial(up, name))
+    assert acks()[1] == 0
+    for name, found in containers().items():
+        if name.startswith(("edge", "broker", "handler")):
+            assert found["Config"]["Image"] == "slbroker:next", name
+
+
+def lose(caller: Caller) -> None:
+    """One of each kind dies."""
+    say("A handler dies, then a broker, then an edge:")
+    kill("handler-1")
+    caller.calls(100)
+    kill("broker1-1")
+    caller.calls(100, 3.0)
+    kill("edge1-1")
+    caller.calls(20, 8.0)  # those of the dead one wait for Kamailio's fr_timer, 5 s, until its ping finds it back
+    caller.calls(100, 8.0)
+    again = containers()
+    for name in ("handler-1", "broker1-1", "edge1-1"):
+        assert again[name]["State"]["Running"], name
+        assert again[name]["RestartCount"] >= 1, name
+
+    say("An edge is stopped while calls come:")
+    stopping = subprocess.Popen(["docker", "compose", "stop", "edge2"], cwd=COMPOSE, stderr=subprocess.DEVNULL)
+    while stopping.poll() is None:
+        caller.calls(10)
+        time.sleep(0.2)
+    caller.calls(50)
+
+
+def end() -> None:
+    """All of it ends by itself."""
     say("The end:")
     begun = time.monotonic()
-    compose("stop")
+    compose("--profile", "watch", "stop")
     say(f"-- all ended in {time.monotonic() - begun:.0f} s")
     for name, found in containers().items():
         code = found["State"]["ExitCode"]
         assert code == 0 or (name, code) == ("kamailio-1", 143), (name, code)
-    compose("down", "--volumes")
+    compose("--profile", "watch", "down", "--volumes")
+
+
+def develop() -> None:
+    """The override for who writes handlers: they are loaded again when they change."""
+    say("Handlers that are being written:")
+    with TemporaryDirectory() as name, Phone(PORT) as phone:
+        folder = Path(name)
+        folder.chmod(0o755)
+        plugin = folder / "answers.py"
+        text = "from slbroker import Handlers\napp = Handlers()\napp.otherwise(lambda request: request.reply({}))\n"
+        plugin.write_text(text.format(404))
+        env = {"SLBROKER_HANDLERS_FROM": name, "SLBROKER_PLUGIN": "/handlers/answers.py"}
+        compose("up", "--detach", "--wait", "--wait-timeout", "150", "--no-build", env=env, of="develop")
+        caller = Caller(phone)
+        caller.calls(20)
+        plugin.write_text(text.format(486))
+        begun = time.monotonic()
+        while phone.ask(phone.call().request("OPTIONS")).status != 486:
+            assert time.monotonic() < begun + 10.0
+            time.sleep(0.1)
+        say(f"-- a changed plugin serves after {time.monotonic() - begun:.1f} s")
+        compose("down", "--volumes", env=env, of="develop")
+
+
+def host() -> None:
+    """The override for real traffic: Kamailio has this host's network, here that of the namespace."""
+    say("Kamailio on the host's network:")
+    env = {"SLBROKER_LISTEN_IP": "172.30.250.1"}  # this host's own address towards the edges
+    compose("up", "--detach", "--wait", "--wait-timeout", "150", "--no-build", env=env, of="host")
+    ping = ("ping", "sip:172.30.250.1:5060", "--ready")
+    answer = docker("run", "--rm", "--network", "host", "slbroker:0.1.0", *ping, cwd=COMPOSE)
+    say(f"-- {answer.strip()}")
+    assert answer.startswith("200 OK"), answer
+    compose("down", "--volumes", env=env, of="host")
+
+
+def main() -> None:
+    """Run it all."""
+    begin()
+    with Phone(PORT) as phone:
+        phone.wait_for_server(60.0)
+        caller = Caller(phone)
+        caller.calls(200)
+        watch()
+        rotate(caller)
+        pause(caller)
+        replace()
+        lose(caller)
+    end()
+    develop()
+    host()
     say("All of it works.")
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from slbroker import keys
 from slbroker.bus import curve
-from tests.lab.containers.calls import Caller, docker, say
+from tests.lab.containers.calls import Caller, asked_under_load, docker, say
 from tests.peers.phone import Phone
 from tests.support.processes import ROOT
 
@@ -50,13 +50,17 @@ def wait_for(wanted: dict[str, str], seconds: float) -> None:
         time.sleep(0.5)
 
 
+def replace(service: str) -> None:
+    """Replace the tasks of a service; it has ended when all are new."""
+    swarm("service", "update", "--force", "--quiet", f"slbroker_{service}", quiet=False)
+
+
 def update(service: str, caller: Caller, patience: float) -> None:
     """Replace the tasks of a service while calls are made, and say what became of these."""
     made, repeated, caller.slowest, ended = caller.made, caller.repeated, 0.0, Event()
-    words = ("service", "update", "--force", "--quiet", f"slbroker_{service}")
 
     def run() -> None:
-        swarm(*words, quiet=False)
+        replace(service)
         ended.set()
 
     runner = Thread(target=run)
@@ -94,8 +98,8 @@ def main() -> None:
         phone.wait_for_server(60.0)
         caller = Caller(phone)
         caller.calls(100)
-        say("Handlers, one by one:")
-        update("handler", caller, 4.0)
+        say("Handlers, one by one, under load:")
+        asked_under_load(PORT, lambda: replace("handler"))
         say("The ring, another version of it:")
         keys.rotate_file(folder / "slbroker.ring", time.time())
         swarm("secret", "create", "slbroker_ring_2", str(folder / "slbroker.ring"))

@@ -1,4 +1,4 @@
-"""The systemd units under a systemd that is process 1 of a container: started, killed, hung, reloaded, stopped.
+"""The Debian package under a systemd that is process 1 of a container: units start, are killed, hang, upgraded.
 
 `engine FOLDER run python -m tests.lab.containers.units` (`make units` does all of it).
 """
@@ -101,7 +101,7 @@ def serve() -> None:
     """Have the units serve, and lose, and find."""
     # Docker's mounts are private, and credentials are mounted by a helper in a namespace of its own: nobody saw them.
     inside("mount", "--make-rshared", "/")
-    inside("runuser", "-u", "slbroker", "--", "slbroker", "keys", "new", RING)
+    assert inside("stat", "--format=%a:%U", RING) == "600:slbroker", "made by the package"
     for unit in (EDGE, HANDLER):  # in place of 30 s, so that there is less to wait for
         path = f"/etc/systemd/system/{unit.partition('@')[0]}@.service.d"
         inside("sh", "-c", f"mkdir {path} && printf '[Service]\\nWatchdogSec=6\\n' >{path}/watchdog.conf")
@@ -150,12 +150,39 @@ def serve() -> None:
     inside("systemctl", "restart", EDGE)
     until(is_answered, "an edge with its ring in $CREDENTIALS_DIRECTORY serves", 30.0)
 
+    replace()
+
     say("The end:")
     for unit in (EDGE, HANDLER, MONITOR):
         inside("systemctl", "stop", unit)
         result = shows(unit, "Result"), shows(unit, "ExecMainStatus")
         say(f"-- {unit}: {result}")
         assert result == ("success", "0"), journal()
+    inside("systemctl", "start", EDGE, HANDLER)
+    inside("apt-get", "purge", "--yes", "slbroker")
+    runs = "systemctl list-units --state=active --plain --no-legend 'slbroker-*'"
+    left = inside("sh", "-c", f"{runs}; find /etc/slbroker /run/slbroker /usr/lib/slbroker 2>/dev/null; true")
+    assert left == "", left
+    say("-- purged: what ran has ended, and no file is left")
+
+
+def replace() -> None:
+    """Upgrade the package and roll it back; what runs is restarted, one after the other, handlers before the edge."""
+    inside("systemctl", "enable", EDGE, HANDLER)
+    for package in ("/next.deb", "/slbroker.deb"):
+        before = [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)]
+        begun = time.monotonic()
+        inside("dpkg", "--install", package)
+        say(f"-- {inside('dpkg-query', '--show', 'slbroker')} [{time.monotonic() - begun:.1f} s]")
+        assert all(old != shows(unit, "MainPID") for old, unit in zip(before, (MONITOR, HANDLER, EDGE), strict=True))
+        since = [int(shows(unit, "ActiveEnterTimestampMonotonic")) for unit in (MONITOR, HANDLER, EDGE)]
+        assert since == sorted(since), since
+        until(is_answered, "a handler answers", 30.0)
+    before = [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)]
+    inside("env", "SLBROKER_RESTART=no", "dpkg", "--install", "/next.deb")
+    assert before == [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)], "left to who has said so"
+    inside("systemctl", "restart", HANDLER, EDGE, MONITOR)
+    until(is_answered, "a handler answers", 30.0)
 
 
 def main() -> None:
