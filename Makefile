@@ -196,18 +196,27 @@ image: ## build the images of slbroker and of Kamailio before it (docker): IMAGE
 
 containers: setup ## (root) the compose file under a Docker engine of its own: comes up, loses parts, rotates keys; 5 minutes
 	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
-	@$(LAB) run env PYTHONPATH=. $(BIN)/python -m tests.lab.containers.compose $(ARGS)
+	@$(LAB) build docker build --network host --quiet --tag slbroker-prometheus - <tests/lab/containers/prometheus.Dockerfile
+	@$(LAB) run env PYTHONPATH=. SLBROKER_PROMETHEUS_IMAGE=slbroker-prometheus $(BIN)/python -m tests.lab.containers.compose $(ARGS)
 
 cluster: setup ## (root) the Swarm stack under that engine: a rolling update of handlers and of edges under calls
 	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
 	@$(LAB) run env PYTHONPATH=. $(BIN)/python -m tests.lab.containers.swarm $(ARGS)
 
-units: setup ## (root) the systemd units under a systemd of their own, in a container of that engine: 3 minutes
-	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
-	@$(LAB) build docker build --network host --quiet --file tests/lab/containers/systemd.Dockerfile --tag slbroker-systemd deploy/systemd
+units: setup ## (root) the Debian package under a systemd of its own, in a container of that engine: 3 minutes
+	@[ -e $(DEB) ] || .ci/deb
+	@$(LAB) build docker build --network host --quiet --file tests/lab/containers/systemd.Dockerfile --build-arg DEB=$(notdir $(DEB)) \
+	  --tag slbroker-systemd dist
 	@$(LAB) run env PYTHONPATH=. $(BIN)/python -m tests.lab.containers.units $(ARGS)
 
-.PHONY: dist
+DEB = dist/slbroker_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+.PHONY: dist deb debian
+deb: ## build the Debian package into dist/ (debhelper), and have lintian look at it
+	@.ci/deb
+
+debian: ## (root) that package in a fresh Debian 12 (debootstrap): installed, pinged, upgraded, rolled back, purged; 4 minutes
+	@tests/lab/debian/try build/debian
+
 dist: ## build what is published, sdist and manylinux wheels, into dist/, and install each to see it work
 	@.ci/dist
 
