@@ -26,6 +26,7 @@ from slbroker.commands.rpc import rpc
 from slbroker.commands.serve import edge, handler, run
 from slbroker.commands.stats import stats
 from slbroker.commands.top import top
+from slbroker.commands.trace import trace
 from slbroker.commands.variables import unknown_variables
 from slbroker.errors import Exit, UserError
 
@@ -47,8 +48,8 @@ def cli() -> None:
 
 
 for command in (
-    run, edge, handler, broker, monitor, rpc, keys, ping, alive, stats, top, forget, check, config, new, record, replay,
-    explain,
+    run, edge, handler, broker, monitor, rpc, keys, ping, alive, stats, top, forget, trace, check, config, new, record,
+    replay, explain,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -52,10 +52,10 @@ def forget(address: BusAddress, timeout: float, security: BusSecurity | None = N
 
 def _ask_all(address: BusAddress, timeout: float, security: BusSecurity | None, question: list[bytes]) -> Survey:
     keys = curve.load_client(security, [address])[address] if security else None
-    address = _reach(address, timeout)
+    address = reach(address, timeout)
     with zmq.Context() as context, _Inquiry(context, timeout, keys, question) as inquiry:
-        inquiry.ask(_first_two(address), awaited=[address])
-        count = max(map(_processes, inquiry.answers.values()), default=0)
+        inquiry.ask(first_two(address), awaited=[address])
+        count = max(map(processes_of, inquiry.answers.values()), default=0)
         # An answer from the second place alone may be that of another edge, which has the next port.
         if not count or (count == 1 and address not in inquiry.answers):
             wanted = "is it the address of its --bus?" if keys is None else "is it its --bus, and do the bus keys fit?"
@@ -69,10 +69,10 @@ def _ask_all(address: BusAddress, timeout: float, security: BusSecurity | None, 
     return Survey(answers, silent)
 
 
-def _reach(address: BusAddress, timeout: float) -> BusAddress:
+def reach(address: BusAddress, timeout: float) -> BusAddress:
     """Return `address` with a number in place of a host's name; raise NoAnswerError when nobody listens there."""
     causes = []
-    for place in _first_two(address):  # the first process may be restarting
+    for place in first_two(address):
         found = find_within(place, timeout)
         if found.address is not None:
             return address._replace(host=found.address.host)
@@ -82,13 +82,15 @@ def _reach(address: BusAddress, timeout: float) -> BusAddress:
     raise NoAnswerError(f"no edge answers at {address}: {causes[0]}; is it the address of its --bus?")
 
 
-def _first_two(address: BusAddress) -> list[BusAddress]:
+def first_two(address: BusAddress) -> list[BusAddress]:
+    """Return the addresses of an edge's first two processes: the first one may be restarting."""
     second = address.of_process(1)
     exists = second.port <= MAX_PORT and len(second.path.encode()) <= MAX_IPC_PATH
     return [address, second] if exists else [address]
 
 
-def _processes(figures: dict[str, Any]) -> int:
+def processes_of(figures: dict[str, Any]) -> int:
+    """Return how many processes an edge has, as one of them says."""
     count = figures.get("processes", 1)
     return min(max(count, 1), MAX_PROCESSES) if isinstance(count, int) else 1
 

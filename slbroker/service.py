@@ -21,6 +21,7 @@ from slbroker.bus.socketfile import SocketFile
 from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
 from slbroker.errors import ConfigError
+from slbroker.logs import look as look_at_log
 from slbroker.version import VERSION
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class BusService:
             if watch.changed(now):
                 read_again(read)
         self.look(now)
+        look_at_log(now)
 
     def look(self, now: float) -> None:
         """Do what time brings."""

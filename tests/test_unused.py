@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Who calls what nothing of ours names.
 CALLED = {
     "slbroker.commands.options.WordType.split_envvar_value": "click, for SLBROKER_LISTEN",
-    "slbroker.logs.OwnLogger.isEnabledFor": "logging",
+    "slbroker.logs.Lines.emit": "logging",
     "slbroker_handlers.loader._FreshLoader.get_code": "importlib",
     "slbroker.monitor.service.Server.capture_signals": "uvicorn",
     "slbroker_handlers.kemi.beforekemi.LegacyMessage.src_address": "old KEMI scripts, and so to the end",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from slbroker.bus.choice import Choice
 from slbroker.bus.envelope import FORWARDED_REPLY, pack_request
 from slbroker.bus.jobs import Job
-from slbroker.bus.losses import shown
 from slbroker.errors import Drop, EnvelopeError
+from slbroker.logline import shown
 from slbroker.proxy.passage import reply_message
 from slbroker.sip.message import Source
 from slbroker.sip.reading import Reading
@@ -83,6 +83,7 @@ class Asking:
                 self._losses.request(
                     "bad answer", now, job.reading.method, job.reading.call_id,
                     "what worker %s makes of this reply cannot be; it goes back as it came", worker,
+                    happened="reply-unchanged", worker=worker,
                 )  # fmt: skip
         forwarding.send_back(back, job.listener, now)
         return can_be

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from slbroker.logline import event
 from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Shedding:
         counts = self._counts.get((cause, pools))
         if counts is None:
             counts = self._counts[cause, pools] = [0, 0]
-            logger.warning("%s in pool %s: shedding; %d workers are connected", cause, pools, workers)
+            logger.warning(
+                "%s in pool %s: shedding; %d workers are connected", cause, pools, workers,
+                extra=event("shedding", cause=cause, pool=pools),
+            )  # fmt: skip
         counts[answered] += 1
 
     def look(self, now: float) -> None:
@@ -58,7 +62,7 @@ class Shedding:
                 continue
             logger.warning(
                 "%s in pool %s: %d requests were shed in %g s at most, %d of them with 503, the others unanswered",
-                cause, pools, silent + refused, SHED_PERIOD, refused,
+                cause, pools, silent + refused, SHED_PERIOD, refused, extra=event("shed", cause=cause, pool=pools),
             )  # fmt: skip
             counts[:] = 0, 0
         return bool(self._counts)
@@ -89,6 +93,7 @@ class RefusedTags:
                 "420 to %s from %s, which requires %s: if your handlers may serve such requests, say --supported %s"
                 " (said once)",
                 _plain(text(request.method)), host, _plain(tag), _plain(tag),
+                extra=event("tag-refused", method=request.method, call_id=request.call_id, source=host, status=420),
             )  # fmt: skip
 
 

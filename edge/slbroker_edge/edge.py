@@ -116,7 +116,8 @@ class Edge(Passing):
         rest, decided = self.rules.sift(jobs)
         spoken: list[tuple[Job, Answer]] = [(job, answer) for job, answer in decided if answer is not None]
         if len(spoken) < len(decided):
-            self.fates.drop("rules", len(decided) - len(spoken))
+            for job in [job for job, answer in decided if answer is None]:
+                self._drop(job, now, "rules")
         if spoken:
             self._carry_out(spoken, now)
         return rest
@@ -124,7 +125,7 @@ class Edge(Passing):
     def _hand_out(self, jobs: list[Job], now: float) -> None:
         """Give requests that workers get unasked to the dispatcher, those left out that repeat one in flight."""
         if self.draining:
-            jobs = [job for job in jobs if not self._turn_away(job)]
+            jobs = [job for job in jobs if not self._turn_away(job, now)]
         if self.rules is not None:
             jobs = self._decide(jobs, now)
         if self.policies.routes:
@@ -173,12 +174,13 @@ class Edge(Passing):
                 self._follow(job, words, now)
         return rest
 
-    def _turn_away(self, job: Job) -> bool:
+    def _turn_away(self, job: Job, now: float) -> bool:
         """Answer an OPTIONS with 503, unless it repeats one in flight; return whether this was one."""
         if job.reading.method != b"OPTIONS" or not self._repeats.enter(job):
             return False
         self._repeats.end(job)  # so it has no repeats either
         self._reply_busy(job)
+        self._note_end(job, now, "shed", 503, "the edge is about to stop")
         return True
 
     def _take_alone(self, one: Job | Drop | BadRequest, address: Address, listener: Listener, now: float) -> None:
@@ -186,6 +188,7 @@ class Edge(Passing):
         if isinstance(one, Drop):
             if one.cause != "response" or not self._take_reply(one.data, address, listener, now):
                 self.fates.drop(one.cause)
+                self._note_refused(None, one.data, address, listener, 0, one.cause)
         elif isinstance(one, BadRequest):
             if one.status != 420 or not self._take_as_proxy(one.data, address, listener, now):
                 self._reply_bad(one, address, listener)
@@ -193,7 +196,7 @@ class Edge(Passing):
             one.choice = self.routes.choose(one.reading, listener.name, address[0])
             if not self.dispatcher.takes(one.asks, one.choice):
                 if not self._send_on(one, now):
-                    self.fates.drop("cancel")
+                    self._drop(one, now, "cancel")
             elif self._repeats.enter(one):
                 self._desk.submit(one, now)
             else:
@@ -209,9 +212,11 @@ class Edge(Passing):
             reply_to = reply_address(address, stamp_message(bad.message, address, listener.name))
         except Drop as drop:
             self.fates.drop(drop.cause)
+            self._note_refused(bad.message, b"", address, listener, 0, drop.cause)
             return
         self._reply_ourselves(bad.message, listener, reply_to, bad.status, bad.reason, bad.extra)
         self.fates.replied += 1
+        self._note_refused(bad.message, b"", address, listener, bad.status, bad.reason)
         if bad.status == 420:
             self._refused_tags.note(bad.message, bad.extra, address[0])
 
@@ -231,6 +236,7 @@ class Edge(Passing):
             message = bad.message
         except Drop as drop:
             self.fates.drop(drop.cause)
+            self._note_refused(None, fault.head, address, listener, 0, drop.cause)
             return False
         answered = self.fates.replied
         self._reply_bad(BadRequest(fault.status, fault.reason, message), address, listener)
@@ -330,7 +336,7 @@ class Edge(Passing):
             elif job.asks == FORWARDED_REPLY:
                 self._let_back(job, {}, now)  # as it came
             elif cause is Cause.NO_ANSWER:
-                self._fail(job, now)
+                self._fail(job, now, "no answer")
             else:
                 self._shed(job, cause, now)
 
@@ -340,8 +346,10 @@ class Edge(Passing):
             return
         if answered:
             self._reply_busy(job)
+            self._note_end(job, now, "shed", 503, cause.value)
         else:
             self.fates.drop("overload")
+            self._note_end(job, now, "dropped", cause=cause.value)
         workers = len(self.dispatcher.workers)
         self.shedding.note(cause.value, "/".join(job.choice.pools), workers, now, answered=answered)
 

@@ -31,7 +31,7 @@ class Listener(Protocol):
 
 
 class Tap(Protocol):
-    """Who sees all messages that pass, a turn's of one socket at a time; `capture.tap.Tap` is it."""
+    """Who sees all messages that pass, a turn's of one socket at a time; `capture.tap.Tap` and `tracing` do."""
 
     def came(self, messages: Sequence[tuple[bytes, Address]], listener: Listener) -> None:
         """Take messages that were received, each with where it came from."""

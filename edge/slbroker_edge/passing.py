@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.envelope import FORWARDED_REPLY, unpack_request
-from slbroker.bus.losses import Losses, shown
+from slbroker.bus.losses import Losses
 from slbroker.bus.routes import Routes
 from slbroker.errors import Drop, EnvelopeError, NoWhere, Unreachable
+from slbroker.logline import shown
 from slbroker.sip.message import Source
 from slbroker.sip.slerrors import SlError, error_text
 from slbroker_edge.reader import read_turn
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
     from slbroker.bus.jobs import Job
     from slbroker.settings.dispatch import Policies
+    from slbroker.sip.message import Message
     from slbroker.sip.reading import Address, Reading
     from slbroker_edge.ackfilter import AckFilter
     from slbroker_edge.asking import Asking
@@ -64,6 +66,14 @@ class Passing(Replying):
         self.asking: Asking | None = None  # made when the first worker comes that is to be asked of replies
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._losses = Losses(logger)
+
+    def _note_end(self, job: Job, now: float, fate: str, status: int = 0, cause: str = "") -> None:
+        """Take note of what became of a request that no worker has answered; `calls.LoggedEdge` does, others do not."""
+
+    def _note_refused(
+        self, message: Message | None, data: bytes, address: Address, listener: Listener, status: int, cause: str
+    ) -> None:
+        """Take note of a message that is no request to be served, and what was done with it."""
 
     # They come in -----------------------------------------------------------------------------------------------
 
@@ -141,18 +151,19 @@ class Passing(Replying):
         fates = self.fates
         if outcome is None:
             fates.forwarded += 1
+            self._note_end(job, now, "forwarded")
         elif isinstance(outcome, Drop):
-            fates.drop(outcome.cause)
+            self._drop(job, now, outcome.cause)
         elif job.asks == b"ACK":
             fates.drop("ack")
         elif isinstance(outcome, NoWhere) and job.asks:
-            fates.drop("cancel")
+            self._drop(job, now, "cancel")
         elif isinstance(outcome, NoWhere):
             self._losses.request(
                 "no next hop", now, job.reading.method, job.reading.call_id,
                 "it is to go on and nothing says where to; say --pass HOP, or name one in request.forward(HOP)",
             )  # fmt: skip
-            self._fail(job, now)
+            self._fail(job, now, "no next hop")
         elif outcome.status == 483 and self._may_answer(job):
             job.choice = ANY
             self._desk.submit(job, now)
@@ -161,8 +172,10 @@ class Passing(Replying):
             self._reply_ourselves(message, job.listener, job.reply_to, outcome.status, outcome.reason, outcome.extra)
             if isinstance(outcome, Unreachable):
                 fates.failed += 1
+                self._note_end(job, now, "failed", outcome.status, "next hop not reached")
             else:
                 fates.replied += 1
+                self._note_end(job, now, "replied", outcome.status, "refused by the edge")
 
     def _may_answer(self, job: Job) -> bool:
         """Return whether a request that has no hop left may be answered here by who is there (RFC 3261 16.3 step 3)."""
@@ -170,15 +183,22 @@ class Passing(Replying):
         is_fresh = job.choice.hop is not None  # a route has kept it from workers; else it may come from their queue
         return has_workers and is_fresh and job.reading.method in (b"OPTIONS", b"REGISTER")
 
-    def _fail(self, job: Job, now: float) -> None:
+    def _drop(self, job: Job, now: float, cause: str) -> None:
+        self.fates.drop(cause)
+        self._note_end(job, now, "dropped", cause=cause)
+
+    def _fail(self, job: Job, now: float, cause: str) -> None:
         policy = self.policies.answer_failures
         if policy == ONWARD and self._send_on(job, now):
             return
         if not policy:
             self.fates.drop("no-answer")
+            self._note_end(job, now, "dropped", cause=cause)
             return
-        self._reply_ourselves(message_of(job), job.listener, job.reply_to, *error_text(SlError.E_UNSPEC))
+        status, reason = error_text(SlError.E_UNSPEC)
+        self._reply_ourselves(message_of(job), job.listener, job.reply_to, status, reason)
         self.fates.failed += 1
+        self._note_end(job, now, "failed", status, cause)
 
     # What workers decide ----------------------------------------------------------------------------------------
 
@@ -197,11 +217,11 @@ class Passing(Replying):
         """Let a request fail whose worker has answered what cannot be sent; `line` says so of the worker."""
         self.bad_answers += 1
         worker = shown(getattr(job.last_worker, "name", "?"))
-        self._losses.request("bad answer", now, job.reading.method, job.reading.call_id, line, worker)
+        self._losses.request("bad answer", now, job.reading.method, job.reading.call_id, line, worker, worker=worker)
         if job.asks == b"ACK":
             self.fates.passed += 1
         else:
-            self._fail(job, now)
+            self._fail(job, now, "bad answer")
 
     def _let_back(self, job: Job, answer: Answer, now: float) -> None:
         assert self.asking is not None

@@ -9,17 +9,21 @@ import secrets
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from slbroker import twins
 from slbroker.authnonce import NonceKeys
 from slbroker.bus.choice import DEFAULT_POOL
 from slbroker.bus.dispatcher import Dispatcher
+from slbroker.bus.envelope import Kind
 from slbroker.bus.keycheck import Labels
+from slbroker.logline import event, lines_of
+from slbroker.logs import tell_calls
 from slbroker.proxy.flow import Seals
 from slbroker.proxy.nexthop import NextHop
 from slbroker.ringfile import RingFile
 from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
+from slbroker.sip.tracing import call_id_of
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
 from slbroker_edge.brokerlinks import BrokerLinks, load_keys
@@ -30,6 +34,7 @@ from slbroker_edge.nexthops import NextHops
 from slbroker_edge.onward import Forwarding
 from slbroker_edge.sockets import Sockets
 from slbroker_edge.takeover import path_of
+from slbroker_edge.tracing import MOST_LOGGED, Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from slbroker.bus.jobs import Job
     from slbroker.bus.sockets import BusSocket
     from slbroker.settings.edge import EdgeSettings
+    from slbroker.sip.tracing import Wanted
     from slbroker.upgrade import Upgrade
     from slbroker_edge.capture.tap import Tap
     from slbroker_edge.rules import RuleFile
@@ -82,7 +88,8 @@ class EdgeService(BusService):
         filters = filters or FilterFile(settings.bus, 1, takeover.memory if takeover is not None else -1)
         self.memory = -1 if settings.bus.path else filters.descriptor
         ack_filter = AckFilter(signer, settings.ack_window, filters.of_process(number))
-        self.edge = Edge(dispatcher, ack_filter, settings.policies, settings.checks)
+        self.edge = self._make_edge(dispatcher, ack_filter)
+        self._tracing = Tracing(settings.logs, _log_messages)
         self._tell_keys()
         self._sockets = Sockets(settings, self.edge, self._turn, sibling)
         self._hops = NextHops(settings.groups, settings.hops, settings.listen, self._sockets.way_of_ping, self._turn)
@@ -96,6 +103,7 @@ class EdgeService(BusService):
         self._rules = self._load_rules(signer)
         self.edge.rules = self._rules
         self._tap = self._make_tap()
+        self._show_messages()
         super().__init__(TICK, settings.security)  # what can go wrong before leaves no context behind
         self._bus: BusSocket | None = None
         self._links: BrokerLinks | None = None
@@ -105,6 +113,20 @@ class EdgeService(BusService):
     def _make_signer(self) -> Signer:
         ring = self._ring_file.ring
         return Signer(ring.current, ring.accepted(time.time()))
+
+    def _make_edge(self, dispatcher: Dispatcher[Job], ack_filter: AckFilter) -> Edge:
+        policies, checks = self.settings.policies, self.settings.checks
+        if not self.settings.logs.calls:
+            return Edge(dispatcher, ack_filter, policies, checks)
+        from slbroker_edge.calls import LoggedEdge  # noqa: PLC0415 - few edges have a use for it
+
+        return LoggedEdge(dispatcher, ack_filter, policies, checks, tell_calls)
+
+    def _show_messages(self) -> None:
+        """Let traces see what passes, while there are any, and the capture, where there is one."""
+        self._tracing.behind = self._tap
+        tap = self._tracing if self._tracing.is_used else self._tap
+        self.edge.tap = self._forwarding.tap = self._hops.pinger.tap = tap
 
     def _load_rules(self, signer: Signer) -> RuleFile | None:
         if self.settings.rules is None:
@@ -118,9 +140,7 @@ class EdgeService(BusService):
             return None
         from slbroker_edge.capture.tap import Tap  # noqa: PLC0415 - few edges have a use for it
 
-        tap = Tap(self.settings.capture, self.settings.process)
-        self.edge.tap = self._forwarding.tap = self._hops.pinger.tap = tap
-        return tap
+        return Tap(self.settings.capture, self.settings.process)
 
     def _make_nonces(self) -> NonceKeys:
         ring = self._ring_file.ring
@@ -206,8 +226,10 @@ class EdgeService(BusService):
         now = time.monotonic()
         edge, dispatcher = self.edge, self.edge.dispatcher
         edge.flush(now)
-        if dispatcher.asked or dispatcher.forgets:
+        if dispatcher.asked or dispatcher.forgets or dispatcher.traces:
             self._tell_figures()
+        if edge.tap is self._tracing:
+            self._tell_messages(now)
         assert self._bus is not None
         outgoing = dispatcher.send(now)
         if self._links is not None:
@@ -215,6 +237,7 @@ class EdgeService(BusService):
         refused = self._bus.send([[identity, *frames] for identity, frames in outgoing])
         for frames in refused:
             dispatcher.refuse(frames[0], now)
+            self._tracing.lose(frames[0])
         if self._tap is not None:
             self._tap.flush()
 
@@ -247,6 +270,23 @@ class EdgeService(BusService):
             forgotten = memory.forget(time.monotonic(), pool or None) if memory is not None else 0
             logger.info("forgotten: %d decisions of %s", forgotten, f"pool {pool}" if pool else "all pools")
             dispatcher.tell(identity, {"name": self.name, "processes": self.settings.processes, "forgotten": forgotten})
+        traces, dispatcher.traces = dispatcher.traces, []
+        for identity, info in traces:
+            fault = self._tracing.ask(identity, info, time.monotonic())
+            begun = {"messages": (), "left_out": 0, "ended": fault, "refused": bool(fault)}
+            self._tell_of_trace(identity, begun)
+        if traces:
+            self._show_messages()
+
+    def _tell_messages(self, now: float) -> None:
+        for identity, news in self._tracing.news(now):
+            self._tell_of_trace(identity, news)
+        if not self._tracing.is_used:
+            self._show_messages()
+
+    def _tell_of_trace(self, identity: bytes, news: dict[str, Any]) -> None:
+        about = {"name": self.name, "processes": self.settings.processes}
+        self.edge.dispatcher.tell(identity, about | news, Kind.TRACED)
 
     def figures(self) -> dict[str, object]:
         """Return the statistics of this process."""
@@ -350,6 +390,8 @@ class EdgeService(BusService):
         open_time = self.settings.dispatch.handler_timeout + DRAIN_MARGIN
         await self.until(lambda: not (self.edge.in_flight or self._sockets.unsent), open_time)
         self.edge.dispatcher.leave()
+        for identity, news in self._tracing.stop():
+            self._tell_of_trace(identity, news)
         self._turn()
         await asyncio.sleep(PARTING_TIME)
 
@@ -376,3 +418,18 @@ class EdgeService(BusService):
         self.edge.shedding.tell()
         figures = self.edge.fates.figures(self.edge.in_flight)
         logger.info("edge stopped: %s", ", ".join(f"{name} {value}" for name, value in figures.items() if value))
+
+
+def _log_messages(wanted: Wanted, news: dict[str, Any]) -> None:
+    """Log what a trace of --trace has to tell: each message behind a line that says where it went."""
+    for _at, is_sent, name, host, port, data in news["messages"]:
+        happened, way = ("message-sent", "to") if is_sent else ("message-received", "from")
+        about = event(happened, call_id=call_id_of(data), source=f"{host}:{port}")
+        logger.info(
+            "trace %s: %s by %s, %s %s port %d, %d bytes", wanted, happened, name, way, host, port, len(data),
+            extra=about | {"counted": True, "behind": lines_of(data)},
+        )  # fmt: skip
+    if news["left_out"]:
+        logger.warning("trace %s: %d messages were left out: too many at once", wanted, news["left_out"])
+    if news["ended"]:
+        logger.info("trace %s has ended: that were %d messages", wanted, MOST_LOGGED, extra=event("trace-ended"))

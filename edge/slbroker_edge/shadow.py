@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from slbroker.bus.choice import Choice
 from slbroker.bus.jobs import Job
 from slbroker.bus.routes import RECORDERS
+from slbroker.logline import event, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,11 +113,12 @@ class Shadow:
     def _tell(self, copy: ShadowJob, now: float) -> None:
         if now < self._quiet_until:
             return
-        self._quiet_until = now + LOG_INTERVAL
+        self._quiet_until, reading = now + LOG_INTERVAL, copy.reading
         logger.info(
-            "shadow %s answers otherwise: %r %r, Call-ID %r: %r, not %r",
-            self.pool, copy.reading.method, copy.reading.uri, copy.reading.call_id,
-            _statuses(copy.theirs), _statuses(copy.original),
+            "shadow %s answers otherwise: %s %s, Call-ID %s: %s, not %s",
+            self.pool, shown(reading.method), shown(reading.uri), shown(reading.call_id),
+            _shown(_statuses(copy.theirs)), _shown(_statuses(copy.original)),
+            extra=event("shadow-differs", pool=self.pool, method=reading.method, call_id=reading.call_id),
         )  # fmt: skip
 
     def figures(self) -> dict[str, int | str]:
@@ -139,6 +141,10 @@ def _statuses(answer: Answer | Silence) -> list[bytes]:
         return [b"goes on"]
     replies = answer if isinstance(answer, tuple) else (answer,)
     return [reply[8:].partition(b"\r\n")[0] for reply in replies if isinstance(reply, bytes)]
+
+
+def _shown(lines: list[bytes]) -> str:
+    return ", ".join(map(shown, lines)) or "nothing"
 
 
 class Shadowed:

@@ -88,8 +88,9 @@ class Calls:
     def _tell(self, call: Call, now: float, cause: str, words: str, *arguments: object) -> None:
         item = call[0]
         self._losses.request(
-            cause, now, item.method, item.message.call_id, f"handler %s {words}", self._name_of(item), *arguments
-        )
+            cause, now, item.method, item.message.call_id, f"handler %s {words}", self._name_of(item), *arguments,
+            happened=f"request-{cause}", handler=self._name_of(item), duration=now - call[1],
+        )  # fmt: skip
 
     def tell_of_gone(self, link: object, edge: str, now: float) -> None:
         """Tell which calls go on for nobody: their edge, in words, has gone, or does not know of them any more."""

@@ -17,6 +17,7 @@ from slbroker.bus.packing import LONG
 from slbroker.bus.packing import as_words as words_of
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
+from slbroker.logline import shown
 from slbroker.plugin.responder import Responder
 from slbroker.service import DRAIN_MARGIN, BusService, unique_name
 from slbroker_handlers.calls import Calls
@@ -240,9 +241,9 @@ class Worker(BusService):
         if not link.is_told_of_forwarding:
             link.is_told_of_forwarding = True
             logger.error(
-                "%s %.200r: %s lets it go on, and %s forwards nothing: it, or an edge behind it, is of an older "
+                "%s %s: %s lets it go on, and %s forwards nothing: it, or an edge behind it, is of an older "
                 "slbroker; 500 in its place (this is said once)",
-                item.method.decode(errors="replace"), item.message.uri, self.responder.name_of(item), link.name,
+                shown(item.method), shown(item.message.uri), self.responder.name_of(item), link.name,
             )  # fmt: skip
         return (self.responder.apologise(item),)
 
@@ -258,6 +259,7 @@ class Worker(BusService):
                 "kept", now, item.method, item.message.call_id,
                 "handler %s took %.3g s; its edge waits for %.3g s, then another worker gets it, and what waited here",
                 self.responder.name_of(item), now - since, limit,
+                happened="request-kept", handler=self.responder.name_of(item), duration=now - since,
             )  # fmt: skip
 
     def _timeouts(self) -> list[float]:

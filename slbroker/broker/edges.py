@@ -10,9 +10,10 @@ from slbroker.bus import envelope
 from slbroker.bus.account import MAX_CREDIT, MAX_NAME
 from slbroker.bus.envelope import Kind
 from slbroker.bus.keycheck import read_labels
-from slbroker.bus.losses import Losses, shown
+from slbroker.bus.losses import Losses
 from slbroker.bus.roster import CONNECTION_GONE
 from slbroker.errors import EnvelopeError
+from slbroker.logline import event, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,8 @@ class Edges:
         return {"handler_timeout": self.handler_timeout, "closes": closes, "forwards": forwards}
 
     def _tell(self, level: int, cause: str, now: float, link: EdgeLink, words: str, *arguments: object) -> None:
-        self._losses.tell(level, cause, now, words, shown(link.edge), shown(link.pool), *arguments)
+        about = event(f"edge-{cause}", source=link.edge, pool=link.pool)
+        self._losses.tell(level, cause, now, words, shown(link.edge), shown(link.pool), *arguments, about=about)
 
     def lose(self, identity: bytes, now: float, cause: str = CONNECTION_GONE) -> None:
         """Forget an edge: nobody waits for the answers to what it sent. `cause` is for the log."""

@@ -16,11 +16,11 @@ from slbroker.bus.account import JobAccount
 from slbroker.bus.choice import ANY, DEFAULT_POOL
 from slbroker.bus.envelope import Answer, Kind
 from slbroker.bus.jobs import JobT, number_jobs
-from slbroker.bus.losses import shown
 from slbroker.bus.pool import JobPool
 from slbroker.bus.roster import Roster
 from slbroker.counting import SIZES, Spread
 from slbroker.errors import EnvelopeError
+from slbroker.logline import shown
 
 if TYPE_CHECKING:
     from slbroker.bus.account import Offer
@@ -56,7 +56,9 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.batches = Spread(SIZES)  # how many items went out together
         self.ended: list[tuple[JobT, Cause]] = []
         self.memos: list[tuple[JobT, Answer, bytes]] = []  # answers that may be remembered
+        self.reasons: dict[int, str] | None = None  # where somebody asks: why jobs were given up, by their numbers
         self.restaffed: set[str] = set()  # pools to which workers have come, or from which they have gone
+        self.traces: list[tuple[bytes, dict[str, Any]]] = []  # peers that have said TRACE, and what
         self.forgets: list[tuple[bytes, str]] = []  # peers that have said FORGET, and of which pool, "" for all
         self._next_id = first_id
         self._batches = count(1)
@@ -187,6 +189,8 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
             if not isinstance(pool, str):
                 raise EnvelopeError("FORGET names no pool")
             self.forgets.append((identity, pool))
+        elif kind is Kind.TRACE:
+            self.traces.append((identity, info))
         else:
             super()._control(kind, identity, info, now)
 
@@ -257,9 +261,13 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.ended += [(job, Cause.NO_ANSWER) for job in jobs if job.tries >= self.settings.max_tries]
         for job in jobs:
             is_last = job.tries >= self.settings.max_tries
+            if self.reasons is not None:
+                self.reasons[job.number] = f"worker {shown(account.name)} {what}"
             self._losses.request(
                 what.partition(" (")[0], now, job.reading.method, job.reading.call_id, "worker %s %s; %s",
                 shown(account.name), what, f"given up after {job.tries} tries" if is_last else "it goes to another one",
+                happened="request-lost" if is_last else "request-retried",
+                pool=account.pool, worker=account.name, duration=now - job.given, cause=what,
             )  # fmt: skip
         for job in again:
             job.queued = now
@@ -271,6 +279,8 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.ended += [(job, Cause.NO_ANSWER if job.tries else Cause.NO_CREDIT) for job in jobs]
         for job in jobs:
             if job.tries:
+                if self.reasons is not None:
+                    self.reasons[job.number] = "no other worker has taken it"
                 self._losses.request(
                     "no other worker", now, job.reading.method, job.reading.call_id,
                     "no other worker has taken it within %g s; given up", self.settings.max_wait,

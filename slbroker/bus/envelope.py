@@ -48,6 +48,8 @@ class Kind(IntEnum):
     LOST = 10  # from a broker: these batches will not be answered
     BAD = 11  # to a broker: what came as the answers to these batches could not be read
     FORGET = 12  # anyone: forget what was remembered of a pool, or of all
+    TRACE = 13  # anyone: tell me the messages of a call, or of several, as they pass
+    TRACED = 14  # E: such messages
 
 
 class Head(NamedTuple):
@@ -172,6 +174,8 @@ def decode_answered(body: bytes) -> list[Answered]:
     """Return a batch of answers; raise EnvelopeError when the body is none."""
     try:
         batch = _unpack_batch(body)
+        if not all(type(answered) is tuple for answered in batch):  # the keys of a map would pass for one
+            raise EnvelopeError("an element of a batch of answers is no array")
         for number, answer, *memo in batch:
             if type(answer) is not bytes:
                 _check_answer(answer)

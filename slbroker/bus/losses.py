@@ -6,18 +6,16 @@ Pure: `now` is an argument, in seconds, monotonic.
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+from slbroker.logline import event, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST: Final = 100  # lines about one cause in a window: what a worker that is killed had, and no flood
 WINDOW: Final = 10.0  # seconds
-LONGEST: Final = 100  # characters of a peer's that are shown
-
-
-def shown(said: bytes | str) -> str:
-    """Return a peer's bytes or text as a log can bear them: printable ASCII as it is, all else escaped, on one line."""
-    raw = said.encode(errors="backslashreplace") if isinstance(said, str) else said
-    short = raw[:LONGEST]
-    return repr(short)[2:-1] + ("..." if len(raw) > LONGEST else "")
+_COUNTED: Final = {"counted": True}  # for `slbroker.logs`, which counts those that nobody has counted
 
 
 class Losses:
@@ -29,16 +27,23 @@ class Losses:
         self._said: dict[str, int] = {}
         self._window = float("-inf")
 
-    def tell(self, level: int, cause: str, now: float, words: str, *arguments: object) -> None:
-        """Log `words` with `arguments`, unless `cause`, one of a few, has had its share."""
+    def tell(
+        self, level: int, cause: str, now: float, words: str, *arguments: object, about: Mapping[str, Any] | None = None
+    ) -> None:
+        """Log `words` with `arguments`, unless `cause`, one of a few, has had its share; `about` is an `event`."""
         self.look(now)
         said = self._said[cause] = self._said.get(cause, 0) + 1
         if said <= MOST:
-            self._logger.log(level, words, *arguments)
+            self._logger.log(level, words, *arguments, extra={**_COUNTED, **(about or event(cause.replace(" ", "-")))})
 
-    def request(self, cause: str, now: float, method: bytes, call_id: bytes, words: str, *arguments: object) -> None:
-        """Log what became of one request."""
-        self.tell(logging.WARNING, cause, now, f"%s, Call-ID %s: {words}", shown(method), shown(call_id), *arguments)
+    def request(
+        self, cause: str, now: float, method: bytes, call_id: bytes, words: str, /, *arguments: object,
+        happened: str = "request-lost", **fields: object,
+    ) -> None:  # fmt: skip
+        """Log what became of one request; `happened` and `fields` are for `logline.event`."""
+        about = event(happened, **({"method": method, "call_id": call_id, "cause": cause} | fields))
+        arguments = shown(method), shown(call_id), *arguments
+        self.tell(logging.WARNING, cause, now, f"%s, Call-ID %s: {words}", *arguments, about=about)
 
     def look(self, now: float) -> None:
         """Begin another window when it is time, and say what was left out in the last one."""
@@ -48,4 +53,5 @@ class Losses:
         said, self._said = self._said, {}
         for cause, count in said.items():
             if count > MOST:
-                self._logger.warning("%s: %d more such lines were left out", cause, count - MOST)
+                about = event("lines-left-out", cause=cause)
+                self._logger.warning("%s: %d more such lines were left out", cause, count - MOST, extra=about)

@@ -16,9 +16,10 @@ from slbroker.bus import envelope
 from slbroker.bus.account import Offer
 from slbroker.bus.envelope import Kind
 from slbroker.bus.keycheck import KeyCheck, as_words
-from slbroker.bus.losses import Losses, shown
+from slbroker.bus.losses import Losses
 from slbroker.bus.pool import AccountT, Pool
 from slbroker.errors import EnvelopeError
+from slbroker.logline import event, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ OTHER_KEYS: Final = (
     "worker %(peer)s signs with a key that is not known {} (%(keys)s): ACKs to its replies are let through, not"
     " absorbed; %(advice)s"
 )
+EVENTS: Final = {"joins": "worker-joins", "leaves": "worker-leaves", "losses": "worker-lost"}
 CONNECTION_GONE: Final = "its connection is gone"  # for the log, why a worker is lost
 
 Outgoing: TypeAlias = list[tuple[bytes, list[bytes]]]  # identity of the connection, frames
@@ -126,7 +128,10 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
     def _tell(self, cause: str, now: float, account: AccountT, words: str, *arguments: object) -> None:
         """Log what a worker does; `words` begin with its pool."""
         level = logging.WARNING if cause == "losses" else logging.INFO
-        self._losses.tell(level, cause, now, f"worker %s {words}", shown(account.name), shown(account.pool), *arguments)
+        why = arguments[0] if cause == "losses" else ""
+        about = event(EVENTS[cause], worker=account.name, pool=account.pool, cause=why)
+        arguments = shown(account.name), shown(account.pool), *arguments
+        self._losses.tell(level, cause, now, f"worker %s {words}", *arguments, about=about)
 
     def _ask_workers(self, now: float) -> None:
         """Have the workers tell their figures, for whoever asks next: nobody waits for them, and one may be busy."""
@@ -249,7 +254,10 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
 
     def _shun(self, account: AccountT, why: str, now: float) -> None:
         """Close a worker's account, and open none on its connection any more."""
-        logger.warning("worker %r is not listened to any more until it connects again: %s", account.name, why)
+        self._losses.tell(
+            logging.WARNING, "shunned", now, "worker %s is not listened to any more until it connects again: %s",
+            shown(account.name), shown(why), about=event("worker-shunned", worker=account.name, cause=why),
+        )  # fmt: skip
         if len(self._shunned) >= MAX_SHUNNED:
             del self._shunned[next(iter(self._shunned))]
         self._shunned[account.identity] = None
@@ -260,9 +268,9 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
     def _say(self, identity: bytes, kind: Kind, info: dict[str, Any] | None = None) -> None:
         self.outgoing.append((identity, envelope.encode(kind, info)))
 
-    def tell(self, identity: bytes, figures: dict[str, Any]) -> None:
-        """Answer a peer that is in `asked`."""
-        self._say(identity, Kind.FIGURES, figures)
+    def tell(self, identity: bytes, figures: dict[str, Any], kind: Kind = Kind.FIGURES) -> None:
+        """Answer a peer that has asked for something."""
+        self._say(identity, kind, figures)
 
     def announce(self, now: float, **news: Any) -> None:
         """Take over what WELCOME is to say, and say it again to all if that is new."""

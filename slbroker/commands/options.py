@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 else:
     ParamType, Choice = click.ParamType, click.Choice  # generic in recent versions, and for mypy
 
+FORMATS: Final = ("plain", "json", "journal")  # of log lines
 _FILE: Final = "slbroker.config"  # where a context keeps the path of --config
 _CHECKS_ONLY: Final = "slbroker.checks-only"  # in a context: nothing is to be started
 
@@ -172,6 +173,9 @@ class CommonSettings:
     log_level: str = option("--log-level",
         OneOf({level: level for level in ("debug", "info", "warning", "error")}, case_sensitive=False), default="info",
         help="What goes to standard error.")
+    log_format: str = option("--log-format", OneOf({form: form for form in FORMATS}), default="plain",
+        help="How: a line of words; json, an object a line; journal, words behind syslog's priority in place of the"
+        " time, as plain does by itself where systemd's journal reads.")
 # fmt: on
 
 
@@ -194,7 +198,7 @@ def _click_option(described: Option, **more: Any) -> click.Option:
     )  # fmt: skip
 
 
-_CONFIG, _LOG_LEVEL = options(CommonSettings)
+_CONFIG, *_OF_LOGS = options(CommonSettings)
 
 
 class Command(click.Command):
@@ -221,7 +225,7 @@ class Command(click.Command):
             self._params += self._arguments
             if all(each.flag != _CONFIG.flag for each in described):
                 self._params += [_click_option(_CONFIG, is_eager=True, expose_value=False, callback=_read_config)]
-            self._params += [_click_option(each) for each in (*described, *([_LOG_LEVEL] if self.serves else []))]
+            self._params += [_click_option(each) for each in (*described, *(_OF_LOGS if self.serves else []))]
         return self._params
 
     @params.setter
@@ -232,7 +236,7 @@ class Command(click.Command):
     def described(self) -> list[Option]:
         """The options that a file, a variable or the command line may say, as their classes describe them."""
         own = [each for each in options(self._of) if each.flag != _CONFIG.flag]
-        return [*own, *([_LOG_LEVEL] if self.serves else [])]
+        return [*own, *(_OF_LOGS if self.serves else [])]
 
     def _call(self, **values: Any) -> Any:
         settings = self._of(**told(self._of, values))
@@ -246,7 +250,7 @@ class Command(click.Command):
             return Exit.OK
         from slbroker.logs import set_up_logging
 
-        set_up_logging(values["log_level"])
+        set_up_logging(values["log_level"], values["log_format"])
         return work()()
 
 

@@ -25,6 +25,7 @@ from slbroker.auth import Ha1
 from slbroker.plugin.arguments import as_several, check_seconds
 from slbroker.plugin.declared import check_function, is_being_declared
 from slbroker.plugin.guard import is_async, name_of, title_of
+from slbroker.plugin.intruders import tell_of_wrong_credentials
 from slbroker.plugin.reply import Reply
 from slbroker.sip.credentials import digests, quoted
 
@@ -189,9 +190,13 @@ class Digest:
         )
 
     def _is_fresh(self, request: Request, params: Mapping[str, str]) -> bool:
-        realm = params["realm"].encode(errors="surrogateescape")
-        age = _nonces(request).age(params["nonce"], realm, self._binding(request), self._clock())
+        age = self._age(request, params)
         return age is not None and age <= self._lifetime
+
+    def _age(self, request: Request, params: Mapping[str, str]) -> float | None:
+        """Return how many seconds ago the challenge was sent that is answered, None where it is none of ours."""
+        realm = params["realm"].encode(errors="surrogateescape")
+        return _nonces(request).age(params["nonce"], realm, self._binding(request), self._clock())
 
     def _judge(self, request: Request, params: Mapping[str, str] | None, secret: Secret) -> Verdict:
         if params is None:
@@ -208,6 +213,8 @@ class Digest:
         # Also where nobody has that name: how long it takes must not tell.
         right = auth.is_right(algorithm, kept or "-", request.method, params)
         if not (right and kept):
+            if self._age(request, params) is not None:  # else it answers no challenge that was sent there
+                tell_of_wrong_credentials(request, username)
             return Verdict(Outcome.WRONG, username, self.challenge(request))
         if not self._is_fresh(request, params):
             return Verdict(Outcome.STALE, username, self.challenge(request, stale=True))

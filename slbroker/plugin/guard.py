@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from slbroker.logline import event, shown
 from slbroker.plugin.arguments import check_seconds
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ class Guarded:
         said = f"{self.__name__} has not answered within {seconds:g} s"
         if settings.on_timeout is None:
             raise TimeoutError(said) from None
-        logger.warning("%s %s: %s", request.method, request.message.uri.decode(errors="replace"), said)
+        method, uri, call_id = request.message.method, request.message.uri, request.message.call_id
+        logger.warning(
+            "%s %s, Call-ID %s: %s", shown(method), shown(uri), shown(call_id), said,
+            extra=event("handler-late", method=method, call_id=call_id, handler=self.__name__, duration=seconds),
+        )  # fmt: skip
         return settings.on_timeout
 
 

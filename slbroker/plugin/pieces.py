@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from slbroker.plugin.arguments import as_several
+from slbroker.plugin.intruders import tell_of_scanner
 from slbroker.plugin.match import any_of, header_test, several, user_test
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.sip.media import media_type
@@ -112,7 +113,10 @@ def screen(
         tests.append(user_test(wanted))
 
     def hook(request: Request) -> Decision | None:
-        return answer if any(test(request) for test in tests) else None
+        if not any(test(request) for test in tests):
+            return None
+        tell_of_scanner(request)
+        return answer
 
     return hook
 

@@ -12,6 +12,7 @@ from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.bus.items import Item
 from slbroker.bus.memo import WANTED, Kept
 from slbroker.errors import Reject
+from slbroker.logline import event, place_of, shown
 from slbroker.plugin.faults import describe, is_given_up, place
 from slbroker.plugin.keeping import Keeping
 from slbroker.plugin.registration import misses_contact
@@ -22,7 +23,6 @@ from slbroker.plugin.settings import Context
 from slbroker.plugin.watched import WatchingRequest
 from slbroker.proxy.decision import Amended, Forward
 from slbroker.sip.reply import NO_BODY, tail
-from slbroker.sip.uri import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -211,9 +211,10 @@ class Responder:
         if isinstance(decision, list | tuple) and all(isinstance(reply, Reply) for reply in decision):
             return self._build_all(request, decision)
         self.errors += 1
-        logger.error(
-            "%s %s: %s returned %.80r; return request.reply(...), .forward(...), .drop() or a list of replies",
-            request.method, text(request.message.uri), self.app.suspects(request), decision,
+        who = self.app.suspects(request)
+        self._say(
+            request, "%s returned %.80r; return request.reply(...), .forward(...), .drop() or a list of replies",
+            who, decision, handler=who, cause="returned what is no decision",
         )  # fmt: skip
         return self._build_all(request, [request.reply_error()])
 
@@ -225,9 +226,10 @@ class Responder:
             return decision.words()
         if decision is not None and decision is not _FAILED:
             self.errors += 1
-            logger.error(
-                "%s %s: %s returned %.80r; return reply.forward(...), reply.drop() or None; it goes back as it is",
-                request.method, text(request.message.uri), self.app.describe(request), decision,
+            who = self.app.describe(request)
+            self._say(
+                request, "%s returned %.80r; return reply.forward(...), reply.drop() or None; it goes back as it is",
+                who, decision, handler=who, cause="returned what is no decision",
             )  # fmt: skip
         return {}
 
@@ -246,10 +248,7 @@ class Responder:
         if request.context.settings.provisional or all(reply.status >= 200 for reply in replies):
             return replies
         self.errors += 1
-        logger.error(
-            "%s %s: a provisional reply is left out, for this plugin has provisional=False",
-            request.method, text(request.message.uri),
-        )  # fmt: skip
+        self._say(request, "a provisional reply is left out, for this plugin has provisional=False")
         return [reply for reply in replies if reply.status >= 200] or [request.reply_error()]
 
     def _shown(self, request: Request, reply: Reply) -> Reply:
@@ -271,7 +270,8 @@ class Responder:
             logger.warning(
                 "REGISTER %s: answered %s without its Contact: some phones wait for it for ever; "
                 "return request.registered(), or name it in the reply (this is said once)",
-                text(request.message.uri), reply.status,
+                shown(request.message.uri), reply.status,
+                extra=event("registration-unseen", method=b"REGISTER", call_id=request.message.call_id),
             )  # fmt: skip
         rest = tail(reply.extra, reply.body)
         self._tail = len(rest)
@@ -296,14 +296,33 @@ class Responder:
         return request.reply_error()
 
     def _log(self, request: Request, error: BaseException) -> None:
-        """Log a plugin's exception on one line, with where it happened."""
+        """Log a plugin's exception on one line, with where it happened; at debug all of its traceback."""
         if isinstance(error, KeyboardInterrupt) and not self.unattended:
             raise error
         self.errors += 1
-        logger.error(
-            "%s %s: %s, at %s",
-            request.method, text(request.message.uri), describe(error), place(error),
-        )  # fmt: skip
+        where, what = place(error), describe(error)
+        cause = f"{what}, at {where}"
+        self._say(request, "%s", cause, counted_as=where, handler=self._handler_of(request), cause=cause)
+        if logger.isEnabledFor(logging.DEBUG):
+            about = event("traceback", call_id=request.message.call_id)
+            logger.debug("Call-ID %s:", shown(request.message.call_id), exc_info=error, extra=about)
+
+    def _handler_of(self, request: Request) -> str:
+        try:
+            return self.app.describe(request)
+        except BaseException:  # what chooses the handler is what has failed
+            return ""
+
+    def _say(self, request: Request, words: str, *arguments: object, counted_as: str = "", **fields: object) -> None:
+        """Log what is wrong with the plugin, as one request shows it."""
+        message, source = request.message, request.source
+        about = event(
+            "handler-failed",
+            **({"method": message.method, "call_id": message.call_id, "source": place_of(source)} | fields),
+        )
+        whose = shown(message.method), shown(message.uri), shown(message.call_id)
+        extra = about | {"counted_as": counted_as}
+        logger.error(f"%s %s, Call-ID %s: {words}", *whose, *arguments, extra=extra)
 
     def tell(self) -> None:
         """Tell the local_response hooks of the replies that have left since the last time."""

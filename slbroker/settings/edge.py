@@ -15,6 +15,7 @@ from slbroker.settings.connections import NextHopTls, StreamSettings, TlsSetting
 from slbroker.settings.dispatch import USUAL_POLICIES, DispatchSettings, Policies
 from slbroker.settings.forwarding import USUAL_FORWARDING, ForwardSettings
 from slbroker.settings.groups import USUAL_GROUPS, GroupSettings
+from slbroker.settings.logs import USUAL_LOGS, LogSettings
 from slbroker.sip.grammar import MAX_DATAGRAM, is_token
 from slbroker.sip.validate import DEFAULT, NAMES, USUAL, Checks
 
@@ -131,6 +132,7 @@ class EdgeSettings:
     streams: StreamSettings = part(StreamSettings, default=StreamSettings())
     checks: Checks = part(CheckChoice, _checks, default=USUAL)
     capture: CaptureSettings = part(CaptureSettings, default=NO_CAPTURE)
+    logs: LogSettings = part(LogSettings, default=USUAL_LOGS)
     process: int = 0
 
     @property

@@ -14,6 +14,7 @@ from slbroker.settings.edge import CheckChoice, EdgeSettings
 from slbroker.settings.forwarding import ForwardSettings
 from slbroker.settings.groups import GroupSettings
 from slbroker.settings.handler import HandlerSettings, PluginChoice, plugin_or_bundled
+from slbroker.settings.logs import LogSettings
 
 
 # fmt: off
@@ -45,4 +46,5 @@ class RunSettings:
     streams: StreamSettings = part(StreamSettings)
     checks: CheckChoice = part(CheckChoice)
     capture: CaptureSettings = part(CaptureSettings)
+    logs: LogSettings = part(LogSettings)
 # fmt: on

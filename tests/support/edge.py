@@ -104,11 +104,15 @@ class Rig:
     """An edge, its listener, its workers and a clock."""
 
     def __init__(
-        self, settings: DispatchSettings | None = None, window: float = 32.0, policies: Policies = USUAL_POLICIES
+        self,
+        settings: DispatchSettings | None = None,
+        window: float = 32.0,
+        policies: Policies = USUAL_POLICIES,
+        make_edge: Callable[[Dispatcher[Job], AckFilter, Policies], Edge] = Edge,
     ) -> None:
         self.now = START
         self.dispatcher: Dispatcher[Job] = Dispatcher("edge", 7_000, settings or DispatchSettings())
-        self.edge = Edge(self.dispatcher, AckFilter(SIGNER, window), policies)
+        self.edge = make_edge(self.dispatcher, AckFilter(SIGNER, window), policies)
         self.listener = FakeListener()
         self.workers: dict[bytes, MemoryWorker] = {}
         self._connections = 0

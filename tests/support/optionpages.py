@@ -28,6 +28,7 @@ EXAMPLE: Final = ROOT / "docs" / "slbroker.toml"
 _MADE: Final = "Made by `python -m tests.support.optionpages` from the classes in slbroker/settings: edit those."
 ROOMS: Final = (
     "edge", "dispatch", "forwarding", "groups", "connections", "capture", "bus", "handler", "broker", "run", "monitor",
+    "logs",
 )  # fmt: skip
 COMMANDS: Final = {name: each for name, each in cli.commands.items() if not isinstance(each, click.Group)}
 

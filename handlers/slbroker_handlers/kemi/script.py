@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.bus.envelope import FILTERED_ACK
 from slbroker.errors import PluginError
+from slbroker.logline import event, shown
 from slbroker.plugin import DROP, Handlers, Request
 from slbroker.plugin.watched import WatchingRequest
 from slbroker_handlers.kemi import ksr
@@ -327,7 +328,7 @@ class Script:
             except BaseException as error:
                 if not call.replies:
                     raise
-                logger.error("%s: %s", request.method, self._failure(error))
+                self._tell(request, error)
             finally:
                 end()
             replies = call.replies
@@ -336,6 +337,13 @@ class Script:
             return replies[0] if len(replies) == 1 else replies or DROP
 
         return answer
+
+    def _tell(self, request: Request, error: BaseException) -> None:
+        """Log what a script raises that has replied already."""
+        message, failure = request.message, self._failure(error)
+        about = event("handler-failed", call_id=message.call_id, method=message.method, cause=failure)
+        logger.error("%s, Call-ID %s: %s", shown(message.method), shown(message.call_id), failure, extra=about)
+        logger.debug("Call-ID %s:", shown(message.call_id), exc_info=error, extra=event("traceback"))
 
     def _going_on(self, call: Call, forward: Forward) -> Decision:
         """Return what is decided of a request that goes on; the peer gets a final reply of the script's in its place.

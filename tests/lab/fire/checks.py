@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.lab.fire.lines import ToldCall, calls
 from tests.lab.fire.records import percentile
+from tests.support.timing import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.lab.fire.records import Record, Result
     from tests.peers.brokers import Edge
+    from tests.support.processes import Process
 
 
 def assert_all_answered_once(result: Result, edge: Edge, before: int = 0) -> dict[str, Any]:
@@ -26,6 +30,36 @@ def assert_all_answered_once(result: Result, edge: Edge, before: int = 0) -> dic
     assert figures["received"] - before == len(result), figures
     assert not any(figures[name] for name in ("shed", "failed")), figures
     return figures
+
+
+LOST = ("shed", "failed", "dropped")  # fates, as statistics call them
+
+
+def assert_the_log_tells_each(result: Result, edges: Iterable[Process]) -> int:
+    """Of each request that got no answer, or a 5xx, the edges' logs alone name fate, cause, and worker if it had one.
+
+    Return how many these were. What was sent to an edge that had been killed nobody can tell of.
+    """
+    running = list(edges)
+    lost = {result.call_id(number): record for number, record in enumerate(result) if not 0 < record.status < 500}
+    told: dict[str, ToldCall] = {}
+
+    def all_told() -> bool:
+        every = (call for edge in running for call in calls(edge.log))
+        told.update((call.call_id, call) for call in every if call.call_id in lost and call.fate in LOST)
+        return len(told) == len(lost)
+
+    was_killed = any(not edge.running and edge.wait() < 0 for edge in running)
+    if not was_killed:
+        with suppress(AssertionError):  # said below, with what is missing
+            until(all_told, 5.0)
+    all_told()
+    missing = [call_id for call_id, record in lost.items() if call_id not in told and (record.status or not was_killed)]
+    assert not missing, f"{len(missing)} of {len(lost)} are told of nowhere, such as {missing[:3]}"
+    for call in told.values():
+        assert call.why, call
+        assert call.worker or call.fate == "shed" or call.why in ("no credit", "no worker"), call
+    return len(lost)
 
 
 def summary(result: Result) -> str:

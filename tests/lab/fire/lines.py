@@ -16,6 +16,11 @@ _shed = re.compile(
     r"WARNING +\[\d+\] (no \w+) in pool (\S+): (\d+) requests were shed in 10 s at most, (\d+) of them with 503,",
     re.MULTILINE,
 )
+_call = re.compile(
+    r"INFO +\[\d+\] call \S+, Call-ID (\S+), from \S+: (\w+), (?:(\d+) in \S+ ms|unanswered)"
+    r"(?:, worker (\S+) of pool \S+?)?(?:: (.+))?$",
+    re.MULTILINE,
+)
 _leaves = re.compile(r"INFO +\[\d+\] worker (\S+) leaves pool (\S+), (\d+) requests open$", re.MULTILINE)
 
 
@@ -33,6 +38,16 @@ class LostRequest(NamedTuple):
         return int(self.call_id.partition("@")[0].rpartition("-")[2], 16)
 
 
+class ToldCall(NamedTuple):
+    """What an edge's log tells of one request (`--log-calls`)."""
+
+    call_id: str
+    fate: str
+    status: int
+    worker: str
+    why: str
+
+
 class Loss(NamedTuple):
     """A line about a worker that is lost."""
 
@@ -44,6 +59,14 @@ class Loss(NamedTuple):
 def lost_requests(log: str) -> list[LostRequest]:
     """The requests that an edge's log tells of."""
     return [LostRequest(call_id, worker, why, end) for _method, call_id, worker, why, end in _request.findall(log)]
+
+
+def calls(log: str) -> list[ToldCall]:
+    """The requests that an edge's log has a line of each, in their order."""
+    return [
+        ToldCall(call_id, fate, int(status or 0), worker, why)
+        for call_id, fate, status, worker, why in _call.findall(log)
+    ]
 
 
 def losses(log: str) -> list[Loss]:

@@ -108,8 +108,8 @@ class Source:
         self._window = window
         self._retransmit = retransmit
         self._probe = probe
-        self._run = secrets.token_hex(4).encode()
-        self._find_id = re.compile(rb";branch=z9hG4bK-%b-([0-9a-f]+)[;\r]" % self._run).search
+        self.name = secrets.token_hex(4).encode()  # in all its Call-IDs
+        self._find_id = re.compile(rb";branch=z9hG4bK-%b-([0-9a-f]+)[;\r]" % self.name).search
         self._timers: list[tuple[float, int, float]] = []  # when, which request, after how long
         self._next_probe = 0.0
         self._began = time.monotonic()
@@ -167,7 +167,7 @@ class Source:
             heapq.heappush(self._timers, (now + T1, number, T1))
 
     def _send(self, target: int, number: int) -> None:
-        name = b"%b-%x" % (self._run, number)
+        name = b"%b-%x" % (self.name, number)
         self._targets[target].send(self._targets[target].request % (name, name))
 
     def _send_again(self, now: float) -> None:
@@ -217,8 +217,9 @@ def main(
     source.finish(linger)
     refused = sum(target.refused for target in targets)
     source.notebook.write(
-        out, stray=source.stray, refused=refused, lag=source.lag, cpu=used, seconds=ran, probes=source.probes
-    )
+        out, stray=source.stray, refused=refused, lag=source.lag, cpu=used, seconds=ran, probes=source.probes,
+        name=source.name.decode(),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

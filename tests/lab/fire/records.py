@@ -73,6 +73,11 @@ class Result:
     cpu: float  # seconds of CPU that it used
     seconds: float  # that it ran
     probes: list[tuple[float, int, int]]  # answers to its probes: when, from which target, status
+    name: str = ""  # of the source, in the Call-IDs of its requests
+
+    def call_id(self, number: int) -> str:
+        """The Call-ID of request `number`."""
+        return f"{self.name}-{number:x}@fire"
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

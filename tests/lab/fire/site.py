@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker import keys
 from tests.lab.fire import records
+from tests.lab.fire.checks import assert_the_log_tells_each
 from tests.peers.brokers import Edge
 from tests.support.peers import free_udp_port
 from tests.support.processes import Process, slbroker
@@ -50,14 +51,21 @@ class Site:
         self.keys = folder / "keys.ring"
         self.bus = f"ipc://{folder}/bus"
         self._running: list[Process] = []
+        self._told: list[Process] = []  # edges that log calls
         self._loads = 0
         keys.create(self.keys)
 
-    def edge(self, *options: str, port: int = 0, bus: str = "") -> Edge:
-        """Start an edge, on a port of its own unless one is given, and wait until it serves."""
+    def edge(self, *options: str, port: int = 0, bus: str = "", calls: bool = True) -> Edge:
+        """Start an edge, on a port of its own unless one is given, and wait until it serves.
+
+        It logs `calls`: what becomes of each request is to be read there.
+        """
         port, bus = port or free_udp_port(), bus or self.bus
-        process = self._start("edge", "--listen", f"udp:127.0.0.1:{port}", "--bus", bus, *options)
+        more = ("--log-calls",) if calls else ()
+        process = self._start("edge", "--listen", f"udp:127.0.0.1:{port}", "--bus", bus, *more, *options)
         process.wait_for("edge ready")
+        if calls:
+            self._told.append(process)
         return Edge(process, port, bus)
 
     def worker(self, *options: str, buses: tuple[str, ...] = ()) -> Process:
@@ -107,7 +115,7 @@ class Site:
         process = Process(sys.executable, "-m", "tests.lab.fire.load", *words)
         self._running.append(process)
         process.wait_for("load begins")
-        return Load(process, out)
+        return Load(process, out, self._told)
 
     def end(self) -> None:
         """Kill what still runs."""
@@ -123,12 +131,16 @@ class Load:
 
     process: Process
     out: Path
+    edges: list[Process]  # whose logs tell of each request
     began: float = field(default_factory=time.monotonic)
 
     def result(self, patience: float = 60.0) -> Result:
-        """Wait for its end; what it saw."""
+        """Wait for its end; what it saw. Of what was lost the logs alone tell by whom, and why."""
         assert self.process.wait(patience) == 0, self.process
-        return records.read(self.out)
+        result = records.read(self.out)
+        if self.edges:
+            assert_the_log_tells_each(result, self.edges)
+        return result
 
     def stop(self, patience: float = 60.0) -> Result:
         """End it now, and wait for the answers that are missing."""

@@ -133,7 +133,7 @@ def test_the_log_tells_what_the_rogues_had(play: Play) -> None:
     assert f"has had it for {HANDLER_TIMEOUT:g} s" in reasons, "it took all and answered nothing"
     for act in (name for name in ACTS if name.startswith("garbage")):
         assert play.scenes[act].seen.held <= len([each for each in told if each.why.startswith("is lost (")])
-    banned = re.findall(r"worker '(rogue-\w+)' is not listened to any more until it connects again: \S", play.log)
+    banned = re.findall(r"worker (rogue-\w+) is not listened to any more until it connects again: \S", play.log)
     assert len(set(banned)) >= sum(name.startswith("garbage") for name in ACTS)
 
 

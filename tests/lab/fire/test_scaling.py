@@ -34,7 +34,7 @@ class Measured:
     """Throughput of some workers, all of them kept busy, and the CPU that it took."""
 
     def __init__(self, site: Site, workers: int, user: str, credit: int, time_full: float = 4.0) -> None:
-        edge = site.edge("--handler-timeout", "30", "--max-wait", "30")
+        edge = site.edge("--handler-timeout", "30", "--max-wait", "30", calls=False)
         running = site.workers(workers, "--credit", str(credit))
         pids = {"edge": [edge.process.pid], "workers": [worker.pid for worker in running]}
         lasts = seconds(time_full, 1.2)

@@ -51,7 +51,7 @@ def pack(value: object) -> bytes:
         ("1", 5, b"", 0),
         ((), 5, b"", 0),
         (1, 0, b"", 0),
-        (1, 13, b"", 0),
+        (1, 15, b"", 0),
         (1, -1, b"", 0),
         (1, 2**64 - 1, b"", 0),
         (1, True, b"", 0),
@@ -212,6 +212,7 @@ plain = st.recursive(
 
 @given(plain)
 @example([[1, None]])
+@example([{0: None, b"": None}])
 def test_anything_else_that_is_msgpack(value: object) -> None:
     check_any(pack(value))
 

@@ -77,6 +77,16 @@ GOLDEN: dict[str, tuple[list[bytes], str, str]] = {
     ),
     "BAD": (envelope.encode(Kind.BAD, {"batches": (b"b1",)}), "94010bc40000", "81a76261746368657391c4026231"),
     "FORGET": (envelope.encode(Kind.FORGET, {"pool": "default"}), "94010cc40000", "81a4706f6f6ca764656661756c74"),
+    "TRACE": (
+        envelope.encode(Kind.TRACE, {"of": "c1", "count": 9, "seconds": 5.0}),
+        "94010dc40000",
+        "83a26f66a26331a5636f756e7409a77365636f6e6473cb4014000000000000",
+    ),
+    "TRACED": (
+        envelope.encode(Kind.TRACED, {"name": "e1", "processes": 1, "messages": (), "left_out": 0, "ended": "time"}),
+        "94010ec40000",
+        "85a46e616d65a26531a970726f63657373657301a86d6573736167657390a86c6566745f6f757400a5656e646564a474696d65",
+    ),
 }
 # What msgpack has for whole numbers.
 integers = st.integers(min_value=-(2**63), max_value=2**64 - 1)

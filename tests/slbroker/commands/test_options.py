@@ -71,9 +71,13 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         seen: dict[str, Any] = {}
         monkeypatch.setattr(COMMANDS[name], "callback", lambda **values: seen.update(values))
         needed = ["--keys", "ring"] if name in ("edge", "handler", "record") else []
-        arguments = {"ping": ["sip:h"], "rpc": ["sl.stats"], "replay": ["requests"], "record": ["requests"]}.get(
-            name, []
-        )
+        arguments = {
+            "ping": ["sip:h"],
+            "rpc": ["sl.stats"],
+            "replay": ["requests"],
+            "record": ["requests"],
+            "trace": ["c1"],
+        }.get(name, [])
         cli.main([name, *needed, *words, *arguments], standalone_mode=False)
         return seen
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from slbroker.auth import MD5, ha1, is_right
 from slbroker.errors import Reject
+from slbroker.plugin.intruders import tell_of_wrong_credentials
 from slbroker.plugin.reply import header_lines
 from slbroker.sip.credentials import Credentials, digests, parse_credentials
 from slbroker_handlers.kemi.exports import Module
@@ -139,7 +140,10 @@ def _check(call: Call, realm: str, password: str, flags: int, names: tuple[str, 
     if age > call.state.params.numbers["auth.nonce_expire"]:
         return STALE_NONCE
     secret = password.lower() if flags & HA1_GIVEN else ha1(MD5, found.params.get("username", ""), realm, password)
-    return 1 if is_right(MD5, secret, call.method if method is None else method, found.params) else WRONG_PASSWORD
+    if is_right(MD5, secret, call.method if method is None else method, found.params):
+        return 1
+    tell_of_wrong_credentials(call.request, found.params.get("username", ""))
+    return WRONG_PASSWORD
 
 
 @auth.export(partial=_MD5)
