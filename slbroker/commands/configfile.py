@@ -122,7 +122,7 @@ def guess(word: str, known: set[str], prefix: str = "") -> str:
     """Return which of the `known` words was meant, with a prefix, as a question; "" where none is like it."""
     import difflib
 
-    alike = difflib.get_close_matches(word, sorted(known), 1, 0.7)
+    alike = difflib.get_close_matches(word, sorted(known), 1, 0.6)
     return f"; {prefix}{alike[0]}?" if alike else ""
 
 

@@ -19,19 +19,8 @@ _TABLES: Final = {
     "capture": "capture:", "capture hep_sent": "capture: sent to", "capture hep_failed": "capture: not sent to",
 }  # fmt: skip
 _APART: Final = (
-    "name",
-    "kind",
-    "pools",
-    "edges",
-    "workers",
-    "groups",
-    "codes",
-    "seconds",
-    "batches",
-    "tags",
-    "keys",
-    "hops",
-)
+    "name", "kind", "pools", "edges", "workers", "groups", "codes", "seconds", "batches", "tags", "keys", "hops",
+)  # fmt: skip
 
 
 def describe(figures: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Iterator[str]:
@@ -52,6 +41,8 @@ def describe(figures: Mapping[str, Any], before: Mapping[str, Any] | None = None
         yield f"  edge {_words(edge)}"
     for worker in figures.get("workers", ()):
         yield f"  worker {_words(worker)}{_told(mapping(worker.get('told')))}"
+        for name, counts in mapping(mapping(worker.get("told")).get("handlers")).items():
+            yield f"    handler {name}: " + ", ".join(f"{what} {count}" for what, count in mapping(counts).items())
 
 
 def _line(name: str, value: object, before: object = None) -> str:

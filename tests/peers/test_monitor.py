@@ -128,6 +128,8 @@ def wanted_counts(edges: Sequence[Edge]) -> dict[str, float]:
         'sum(slbroker_edge_fates_total{fate="absorbed"})': absorbed,
         "sum(slbroker_edge_tags_verified_total)": absorbed,
         "sum(slbroker_worker_requests_total)": replied,
+        "sum(slbroker_worker_handler_requests_total)": replied,
+        "sum(slbroker_worker_handler_replies_total)": replied,
         "sum(slbroker_worker_handler_duration_seconds_count)": replied,
         'sum(slbroker_edge_request_duration_seconds_count{stage="whole"})': replied,
         "sum(slbroker_broker_taken_total)": told[1]["replied"],

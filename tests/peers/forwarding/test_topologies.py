@@ -116,6 +116,7 @@ def test_in_front_phones_call_each_other_by_the_edge_and_kamailio(
     assert failures(sides.finish()) == {}, str(shield.edge.process)
     figures = shield.edge.wait_for_figures(in_flight=0)
     assert figures["forwarded"] == figures["received"], figures
+    assert sum(sum(group.values()) for group in figures["hops"].values()) == figures["forwarded"], figures
     assert figures["replies"]["received"] == figures["replies"]["forwarded"], figures
 
 

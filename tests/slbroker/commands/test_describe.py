@@ -42,3 +42,17 @@ def test_what_has_changed_is_said_behind_it() -> None:
 def test_no_time_at_all_has_no_line() -> None:
     empty = {"name": "e", "seconds": {"whole": Spread(BOUNDS).figures()}, "batches": Spread(SIZES).figures()}
     assert list(describe(empty)) == ["edge e"]
+
+
+def test_each_handler_and_next_hop_has_a_line() -> None:
+    told = {"handlers": {"look_up": {"requests": 5, "replies": 3, "failures": 1}}}
+    figures = {
+        "name": "e",
+        "hops": {"": {"sip:10.0.0.5": 7}, "1": {"sip:10.0.0.6": 2}},
+        "workers": [WORKER | {"told": told}],
+    }
+    assert [" ".join(line.split()) for line in describe(figures, {"hops": {"": {"sip:10.0.0.5": 4}}})] == [
+        "edge e", "forwarded: sip:10.0.0.5 7 +3", "forwarded: group 1 sip:10.0.0.6 2",
+        "worker w1: pool default, credit 4, open 1, answered 2",
+        "handler look_up: requests 5, replies 3, failures 1",
+    ]  # fmt: skip
