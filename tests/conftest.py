@@ -31,7 +31,8 @@ hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 WAITING_FILES = re.compile(r"tests/(?:peers|interop|browser|lab/network|lab/fire|lab/simulation)/|_live\.py")
 WAITING_FIXTURES = frozenset(("start_slbroker", "start_program"))
 PROCESSES = "tests.support.processes"
-# What `make test` leaves to `make proofs`: it takes long, or wants more of the machine than others leave it.
+# What `make test` leaves to `make proofs`, beside what is marked so: it takes long, or wants more of the machine than
+# others leave it.
 PROOFS = re.compile(r"tests/(?:lab/(?:fire|network)|interop)/")
 LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 
@@ -50,15 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make test` has two parts: what wants the machine for itself, then the rest but proofs; other runs have all."""
+    """`make test` has two parts, what wants the machine for itself and the rest; `make proofs` has what is left out."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
         items[:] = scheduling.mix(items, lambda item: item.nodeid, waits)
     part = os.environ.get("SLBROKER_TEST_PART", "")
-    if part in ("alone", "beside"):
+    if part in ("alone", "beside", "proofs"):
         parts: dict[str, list[pytest.Item]] = {"alone": [], "beside": [], "proofs": []}
         for item in items:
             alone = "alone" if item.get_closest_marker("alone") else "beside"
-            parts["proofs" if PROOFS.search(item.nodeid) else alone].append(item)
+            is_proof = PROOFS.search(item.nodeid) or item.get_closest_marker("proof")
+            parts["proofs" if is_proof else alone].append(item)
         items[:] = parts.pop(part)
         config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
 

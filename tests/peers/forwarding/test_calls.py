@@ -9,6 +9,7 @@ import pytest
 from tests.peers.forwarding.calls import LADDERS, Sides, failures
 from tests.peers.forwarding.middle import TCP, UDP, UDP6, WAYS, Way, start_forwarding, start_kamailio
 from tests.peers.tunnel import Tunnel
+from tests.support.proofs import of_which
 from tests.support.timing import within
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ EDGE_WAYS = WAYS | {
 }
 
 
-@pytest.mark.parametrize("way", EDGE_WAYS)
+@pytest.mark.parametrize("way", of_which(EDGE_WAYS, {"udp", "tcp-udp"}))
 def test_every_kind_of_call_gets_through_an_edge(
     way: str, start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def check_figures(edge: Edge) -> None:
     assert replies["received"] == replies["forwarded"] > len(LADDERS) * CALLS, replies
 
 
+@pytest.mark.proof
 def test_every_kind_of_call_gets_through_an_edge_from_tls(
     start_slbroker: Start, start_program: Start, tmp_path: Path, authority: Authority
 ) -> None:
@@ -64,7 +66,7 @@ def test_every_kind_of_call_gets_through_an_edge_from_tls(
     check_figures(edge)
 
 
-@pytest.mark.parametrize("way", ["udp", "tcp-udp", "ipv6-ipv4"])
+@pytest.mark.parametrize("way", of_which(["udp", "tcp-udp", "ipv6-ipv4"], {"udp"}))
 def test_every_kind_of_call_gets_through_an_edge_in_front_of_kamailio(
     way: str, start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:
@@ -79,6 +81,7 @@ def test_every_kind_of_call_gets_through_an_edge_in_front_of_kamailio(
     assert failures(sides.finish()) == {}, str(edge.process)
 
 
+@pytest.mark.proof
 def test_every_kind_of_call_gets_through_an_edge_behind_kamailio(
     start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:

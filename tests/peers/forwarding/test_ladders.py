@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Start
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(120))]
+pytestmark = [pytest.mark.peer, pytest.mark.proof, pytest.mark.timeout(within(120))]
 CALLS = 3  # of each kind
 RATE = 10  # of each kind, a second
 
