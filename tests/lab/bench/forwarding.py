@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.lab.bench.kamailio import COMMON, KEMI_ENGINE, arguments
+from tests.lab.bench.kamailio import COMMON, KEMI_ENGINE, QUICK, arguments
 from tests.lab.bench.measure import free_port
 from tests.lab.bench.processes import BACK_END, Program
 from tests.lab.bench.subjects import Subject, make_keys, several, slbroker_environment
@@ -65,6 +65,11 @@ def native_name(children: int) -> str:
     return f"Kamailio forward(), {several(children, 'child', 'children')}"
 
 
+def usual_name(children: int) -> str:
+    """Return what the same is called with the memory manager that Kamailio has where nobody chooses one."""
+    return f"Kamailio forward() with its usual allocator, {several(children, 'child', 'children')}"
+
+
 def checked_name(children: int) -> str:
     """Return what the same with Max-Forwards is called."""
     return f"Kamailio forward() with Max-Forwards, {several(children, 'child', 'children')}"
@@ -85,15 +90,16 @@ def workers_name(kind: str, workers: int) -> str:
     return f"slbroker {kind}, edge + {several(workers, 'worker that forwards', 'workers that forward')}"
 
 
-def native(program: str, children: int, echo: Path, *, checked: bool = False) -> Subject:
+def native(program: str, children: int, echo: Path, *, checked: bool = False, allocator: str = QUICK) -> Subject:
     """Return Kamailio's own script with so many UDP receivers; `checked`: it counts hops down, too."""
+    name = checked_name if checked else native_name if allocator else usual_name
 
     def server(folder: Path, port: int, hop: int) -> list[Program]:
         config, script = folder / "kamailio.cfg", NATIVE_CHECKED if checked else NATIVE
         config.write_text(COMMON.format(port=port, children=children) + script.format(hop=hop), encoding="utf-8")
-        return [Program("server", arguments(program, config, folder))]
+        return [Program("server", arguments(program, config, folder, allocator))]
 
-    return Subject((checked_name if checked else native_name)(children), behind(echo, server))
+    return Subject(name(children), behind(echo, server))
 
 
 def kemi(program: str, children: int, echo: Path) -> Subject:
@@ -104,7 +110,7 @@ def kemi(program: str, children: int, echo: Path) -> Subject:
         script.write_text(KEMI.format(hop=hop), encoding="utf-8")
         engine = KEMI_ENGINE.format(script=script)
         config.write_text(COMMON.format(port=port, children=children) + engine, encoding="utf-8")
-        return [Program("server", arguments(program, config, folder))]
+        return [Program("server", arguments(program, config, folder, QUICK))]
 
     return Subject(kemi_name(children), behind(echo, server))
 

@@ -89,7 +89,10 @@ def closed_rows(found: Lineup, methods: Sequence[str] = METHODS, windows: Sequen
     rows = [Row(c_echo(found.echo), many), Row(python_echo(), few)]
     rows += [Row(peer, many if peer.name == native else few) for peer in peers(found)]
     if found.kamailio:
+        rows.append(Row(kamailio.native(found.kamailio, CHILDREN, kamailio.QUICK), few))
         rows.append(Row(kamailio.checked(found.kamailio, CHILDREN), few))
+    if found.kamailio and found.kemi:
+        rows.append(Row(kamailio.kemi(found.kamailio, CHILDREN, kamailio.QUICK), few))
     if found.kind:
         rows += [Row(slbroker(found.kind, number), many) for number in (1, 2)]
         rows.append(Row(slbroker(found.kind, 16), few))
@@ -108,6 +111,7 @@ def forward_rows(found: Lineup, windows: Sequence[int] = WINDOWS[:1]) -> list[Ro
     subjects = []
     if found.kamailio:
         subjects.append(forwarding.native(found.kamailio, CHILDREN, found.echo))
+        subjects.append(forwarding.native(found.kamailio, CHILDREN, found.echo, allocator=""))
         subjects.append(forwarding.native(found.kamailio, CHILDREN, found.echo, checked=True))
     if found.kamailio and found.kemi:
         subjects.append(forwarding.kemi(found.kamailio, CHILDREN, found.echo))

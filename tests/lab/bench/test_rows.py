@@ -60,6 +60,7 @@ def test_who_forwards() -> None:
     found = forward_rows(EVERYTHING)
     assert names(found) == [
         "Kamailio forward(), 2 children",
+        "Kamailio forward() with its usual allocator, 2 children",
         "Kamailio forward() with Max-Forwards, 2 children",
         "Kamailio KSR.forward(), 2 children",
         "slbroker compiled, edge with pass=",
