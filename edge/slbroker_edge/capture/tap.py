@@ -1,6 +1,7 @@
 """What an edge does where messages are captured: it hands them over to another process, a turn at a time.
 
-Nothing waits for that one. What it has no room for is counted and left out; when it ends it is started again.
+Nothing waits for that one. What it has no room for is counted and left out; when it ends it is started again. An edge
+that has no time left gives a small share of it to handing over, and counts the rest, too.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -21,7 +23,7 @@ import msgpack
 from slbroker_edge.transports.siblings import Handing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from slbroker.settings.capture import CaptureSettings
     from slbroker.sip.reading import Address
@@ -33,6 +35,8 @@ PIPE: Final = 1_048_576  # bytes: what Linux allows to everybody (/proc/sys/fs/p
 MAX_WAITING: Final = 4_194_304  # bytes kept beyond what the pipe has
 FIRST_PAUSE: Final = 1.0  # seconds before a process that has ended is started again; doubled each time, up to
 LONGEST_PAUSE: Final = 30.0
+BUSY: Final = 0.85  # of its time that an edge's thread has worked, from where on handing over gets no more than
+SHARE: Final = 0.02  # of it
 PARTING: Final = 3.0  # seconds that it has to write the rest when the edge ends
 _COMMAND: Final = (sys.executable, "-P", "-m", "slbroker_edge.capture")
 
@@ -58,7 +62,13 @@ def words_of(settings: CaptureSettings, process: int = 0) -> dict[str, Any]:
 class Tap:
     """The messages of one edge process on their way to its capture."""
 
-    def __init__(self, settings: CaptureSettings, process: int = 0) -> None:
+    def __init__(
+        self, settings: CaptureSettings, process: int = 0, worked: Callable[[], float] = time.thread_time
+    ) -> None:
+        """`worked` says for how many seconds this thread has."""
+        self._worked = worked
+        self._looked = self._work = 0.0  # when `look` was called last, and what it had worked by then
+        self._left = math.inf  # seconds that handing over may take until it is called next
         self._words = words_of(settings, process)
         self._packer = msgpack.Packer()
         self._records: list[tuple[bool, float, str, Address | None, Sequence[tuple[bytes, Address]]]] = []
@@ -99,13 +109,16 @@ class Tap:
         if self._records:
             records, self._records = self._records, []
             count, self._count = self._count, 0
-            if self._feed < 0 or self._held > MAX_WAITING:
+            if self._feed < 0 or self._held > MAX_WAITING or self._left <= 0.0:
                 self.lost += count
-            else:
-                packed = memoryview(b"".join([self._packer.pack(record) for record in records]))
-                self._waiting.append((packed, count))
-                self._held += len(packed)
-        if self._waiting:
+                return
+            begun = time.perf_counter()
+            packed = memoryview(b"".join([self._packer.pack(record) for record in records]))
+            self._waiting.append((packed, count))
+            self._held += len(packed)
+            self._write()
+            self._left -= time.perf_counter() - begun
+        elif self._waiting:
             self._write()
 
     def _write(self) -> None:
@@ -156,7 +169,13 @@ class Tap:
         self._write()
 
     def look(self, now: float) -> None:
-        """Start the process again, if it has ended."""
+        """See how busy this thread is; start the process again, if it has ended."""
+        work = self._worked()
+        is_busy = work - self._work > BUSY * (now - self._looked)
+        self._left = SHARE * (now - self._looked) if is_busy else math.inf
+        self._looked, self._work = now, work
+        if self._waiting:
+            self._write()
         if self._child is not None and (code := self._child.poll()) is not None:
             logger.warning("the capture's process ended with code %d; starting it again in %g s", code, self._pause)
             self._end(now)
