@@ -83,7 +83,7 @@ SLOW_START: Final = 10.0  # seconds after which a successor that does not serve 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGIO)
 # A child whose first start ends so will end so again: the person at the keyboard has to mend it. Later on the others
 # still serve, and it may mend itself: a plugin file that is being replaced.
-_HOPELESS: Final = (Exit.USAGE, Exit.CONFIG, Exit.BIND, Exit.PLUGIN)
+_HOPELESS: Final = (Exit.USAGE, Exit.CONFIG, Exit.BIND, Exit.PLUGIN, Exit.TAKEOVER)
 
 
 @dataclass(slots=True)

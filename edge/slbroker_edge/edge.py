@@ -360,6 +360,26 @@ class Edge(Passing):
         pending = forwarding.pending - forwarding.replies.asked if forwarding is not None else 0
         return self._desk.in_flight + len(self.dispatcher.ended) + pending
 
+    @property
+    def open_jobs(self) -> dict[int, Job]:
+        """The requests whose repeats are of interest, and that have no answer yet, by their numbers."""
+        accounts, pools = self.dispatcher.workers.values(), self.dispatcher.pools.values()
+        held = [job for account in accounts for job in (*account.open.values(), *account.overdue.values())]
+        waiting = [job for pool in pools for job in (*pool.waiting, *pool.picky)]
+        return {job.number: job for job in held + waiting if job.key}
+
+    def expect(self, data: bytes, address: Address, listener: Listener) -> Job | None:
+        """Take repeats of a request for such that another edge has yet to answer; return what says so.
+
+        None where it is no request, or one that is here already.
+        """
+        jobs, _acks, _alone = read_turn([(data, address)], listener, self.checks)
+        return jobs[0] if jobs and self._repeats.enter(jobs[0]) else None
+
+    def expect_no_more(self, job: Job) -> None:
+        """Let the repeats of that request be requests again."""
+        self._repeats.end(job)
+
     def figures(self) -> dict[str, Any]:
         """Return what was counted of replies by method and status, of times by stage, of To-tags by key."""
         return {

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from slbroker.errors import TakeoverError
 from slbroker.loop import unwatch, watch
 from slbroker.version import VERSION
+from slbroker_edge.inherited import told_of
 from slbroker_edge.takeover import MAX_PACKET, MOST_SOCKETS, PROTOCOL, peer_of, read, write
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Container, Iterable, Sequence
     from pathlib import Path
+
+    from slbroker.bus.jobs import Job
 
 logger = logging.getLogger(__name__)
 
 WAITING: Final = 16  # connections not accepted yet
+MOST_TOLD: Final = 57_344  # bytes of requests that the other edge is told of, in one packet: a hundred or so
+ROOM_BESIDE: Final = 96  # bytes that are told besides the datagram
 MOST_TALKS: Final = 128  # connections at once: those of an edge's processes
 
 
@@ -68,6 +73,8 @@ class Handover:
         self._heir: socket.socket | None = None  # the connection of who has our sockets
         self._given: list[socket.socket] = []
         self._is_over = False
+        self._followers: list[socket.socket] = []  # connections on which the other edge hears of what is open here
+        self._told: set[int] = set()
 
     def open(self) -> None:
         """Listen; where that cannot be, say that nobody can take over from us."""
@@ -123,8 +130,8 @@ class Handover:
             case "sockets":
                 self._give(sock, words)
             case "workers" if self._heir is not None:
-                if words.get("introduce"):
-                    self._giver.introduce()
+                self._giver.introduce()
+                self._followers.append(sock)
                 self._say(sock, {"workers": self._giver.workers})
             case "leave" if sock is self._heir:
                 self._leave(sock, words)
@@ -147,6 +154,7 @@ class Handover:
         bus = self._giver.bus_sockets()
         said = {
             "version": VERSION, "processes": self._giver.processes, "sockets": len(given), "bus": len(bus),
+            "workers": self._giver.workers,
         }  # fmt: skip
         try:
             socket.send_fds(sock, [write(said)], [each.fileno() for each in (*given, *bus)] + memory)
@@ -162,12 +170,37 @@ class Handover:
         self._say(sock, {"leaves": True})
         self._giver.leave_to(peer_of(sock).process, taken)
 
+    def tell_open(self, jobs: Iterable[Job]) -> None:
+        """Tell the other edge what we have yet to answer: who sends it again gets our answer, and needs no other.
+
+        As many requests as there is room for; what is beyond, it gives to a worker once more.
+        """
+        room, told = MOST_TOLD, []
+        for job in jobs:
+            told.append(told_of(job))
+            room -= len(job.data) + ROOM_BESIDE
+            if room < 0:
+                break
+        self._told = {each[0] for each in told}
+        for sock in self._followers:
+            self._say(sock, {"open": told})
+
+    def tell_still_open(self, numbers: Container[int]) -> None:
+        """Tell the other edge which of these have been answered, now that those `numbers` have not."""
+        ended = [number for number in self._told if number not in numbers]
+        if ended:
+            self._told.difference_update(ended)
+            for sock in self._followers:
+                self._say(sock, {"ended": ended})
+
     def _say(self, sock: socket.socket, words: dict[str, Any]) -> None:
         with suppress(OSError):
             sock.send(write(words))
 
     def _hang_up(self, sock: socket.socket) -> None:
         self._talks.pop(sock.fileno(), None)
+        if sock in self._followers:
+            self._followers.remove(sock)
         unwatch(self._loop, sock.fileno())
         sock.close()
         if sock is self._heir and not self._is_over:

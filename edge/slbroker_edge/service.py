@@ -30,6 +30,7 @@ from slbroker_edge.brokerlinks import BrokerLinks, load_keys
 from slbroker_edge.edge import Edge
 from slbroker_edge.filterfile import FilterFile
 from slbroker_edge.handover import Handover
+from slbroker_edge.inherited import Inherited
 from slbroker_edge.nexthops import NextHops
 from slbroker_edge.onward import Forwarding
 from slbroker_edge.sockets import Sockets
@@ -77,6 +78,7 @@ class EdgeService(BusService):
         self._takeover = takeover
         self._heirloom = takeover.of_process(settings.process) if takeover is not None else None
         self._handover: Handover | None = None
+        self._inherited: Inherited | None = None
         self._left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._ring_file = RingFile(settings.keys)
@@ -184,6 +186,9 @@ class EdgeService(BusService):
         self.begin()
         if heirloom is not None:
             await self._wait_for_workers(heirloom)
+            if heirloom.channel is not None:
+                loop, named = asyncio.get_running_loop(), self._sockets.listener_named
+                self._inherited = Inherited(loop, heirloom.channel, self.edge, named)
         self._sockets.read()
         path = path_of(settings, settings.process)
         if self.gives and path is not None:
@@ -246,6 +251,8 @@ class EdgeService(BusService):
         self._sockets.look(now)
         if self.upgrade is not None:
             self.upgrade.look()
+        if self.heir and self._handover is not None:
+            self._handover.tell_still_open(self.edge.open_jobs)
         if self._links is not None:
             self._links.tick(now)
         if pause := self._pauses.note(now):
@@ -387,6 +394,8 @@ class EdgeService(BusService):
             self.edge.draining = True
             await asyncio.sleep(notice)
         self._sockets.stop(self._left)
+        if self.heir and self._handover is not None:
+            self._handover.tell_open(self.edge.open_jobs.values())
         open_time = self.settings.dispatch.handler_timeout + DRAIN_MARGIN
         await self.until(lambda: not (self.edge.in_flight or self._sockets.unsent), open_time)
         self.edge.dispatcher.leave()
@@ -405,6 +414,8 @@ class EdgeService(BusService):
 
     def close(self) -> None:
         """Close everything; log what became of the messages."""
+        if self._inherited is not None:
+            self._inherited.close()
         if self._handover is not None:
             self._handover.close()
         self._sockets.close()

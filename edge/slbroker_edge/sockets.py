@@ -12,7 +12,7 @@ from slbroker.bus.roster import MAX_WORKERS
 from slbroker.descriptors import Room, make_room
 from slbroker.errors import ConfigError
 from slbroker.filewatch import Watch
-from slbroker.listen import SECURE
+from slbroker.listen import SECURE, parse_listen_address
 from slbroker.proxy.flow import listener_id
 from slbroker.proxy.forward import Hop
 from slbroker.service import read_again
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.destinations import Candidate, Destinations
     from slbroker_edge.edge import Edge
+    from slbroker_edge.listener import Listener
     from slbroker_edge.takeover import Heirloom
     from slbroker_edge.transports.siblings import Sibling
     from slbroker_edge.transports.streams import MakeConnection
@@ -288,6 +289,12 @@ class Sockets:
         """Return the sockets that are listened on."""
         streams = self._streams.sockets if self._streams is not None else []
         return [listener.udp.sock for listener in self._listeners] + streams
+
+    def listener_named(self, name: str) -> Listener | None:
+        """Return the UDP listener of that name, one that has every address included; None where there is none."""
+        host = parse_listen_address(name.partition(" ")[0]).host if name.startswith("udp:") else ""
+        found = [listener.at(host) for listener in self._listeners] if host else []
+        return next((each for each in found if each is not None and each.name == name), None)
 
     def stop(self, left: Collection[socket.socket] = ()) -> None:
         """Take what the kernel has for us already, and nothing more.

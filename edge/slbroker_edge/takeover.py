@@ -97,8 +97,10 @@ class Predecessor:
         self.number = number
         self.sockets: list[socket.socket] = []
         self.bus: list[socket.socket] = []  # what its workers connect to, where that is no file
+        self.channel: socket.socket | None = None  # on which it tells, as it ends, what it has yet to answer
         self.memory = -1  # the descriptor of the ACK filters' memory, where that is no file
         self.processes = 1
+        self.workers = 0  # that it has
         self.version = ""
         self._sock = sock
 
@@ -132,6 +134,7 @@ class Predecessor:
         self.bus += [socket.socket(fileno=descriptor) for descriptor in descriptors[count : count + bus]]
         for descriptor in descriptors[count + bus :]:
             self.memory = descriptor
+        self.workers = int(words.get("workers", 0))
         self.processes = min(int(words.get("processes", 1)), MOST_PROCESSES)
         self.version = str(words.get("version", ""))
 
@@ -142,24 +145,26 @@ class Predecessor:
         self._sock.close()
 
     def hang_up(self) -> None:
-        """Close our connection, which another process of ours has, too."""
+        """Close our connections: other processes of ours have theirs."""
         self._sock.close()
+        if self.channel is not None:
+            self.channel.close()
 
     def close_bus(self) -> None:
         """Close our copies of what its workers connect to: else they might wait there when it has gone."""
         while self.bus:
             self.bus.pop().close()
 
-    def workers(self, *, introduce: bool) -> int:
-        """Return how many workers it has; have it send them to us, too, if it is to `introduce` us.
+    def introduce(self) -> int:
+        """Have it send its workers to us, too; return how many there are. Raises TakeoverError.
 
-        By a connection of its own: many processes may ask. Raises TakeoverError.
+        By a connection of its own, since the process that calls is not always the one that has fetched the sockets.
         """
         other = Predecessor.find(self.path)
         if other is None:
             raise TakeoverError(f"cannot take over at {self.path}: the edge there has gone")
-        with other._sock:
-            return int(other._ask({"asks": "workers", "introduce": introduce})[0].get("workers", 0))
+        self.channel = other._sock
+        return int(other._ask({"asks": "workers"})[0].get("workers", 0))
 
     def _ask(self, words: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         try:
@@ -195,6 +200,11 @@ class Heirloom:
         """What workers connect to at the process whose place this is, where that is no file."""
         return self._before.bus if self._before is not None else []
 
+    @property
+    def channel(self) -> socket.socket | None:
+        """Where the process before tells, as it ends, what it has yet to answer (`inherited`)."""
+        return self._before.channel if self._before is not None else None
+
     def take(self, address: ListenAddress) -> list[socket.socket]:
         """Return the sockets on an address, as many as there are: each may have something in it."""
         found = [sock for at, sock in self._sockets if at == address]
@@ -205,9 +215,9 @@ class Heirloom:
         """Have the workers sent to us, now that the bus is bound; return how many there are. Raises TakeoverError."""
         self._first.close_bus()
         if self._before is None:
-            return self._first.workers(introduce=False)
+            return self._first.workers
         self._before.close_bus()
-        return self._before.workers(introduce=True)
+        return self._before.introduce()
 
 
 class Takeover:

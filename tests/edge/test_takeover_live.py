@@ -74,7 +74,7 @@ def test_an_edge_serves_on_when_who_takes_over_dies(standing: tuple[Site, Proces
     assert taker is not None
     taker.fetch(1)
     assert [sock.getsockname() for sock in taker.sockets] == [("127.0.0.1", site.port)]
-    assert taker.workers(introduce=True) == 1
+    assert taker.introduce() == 1
     for sock in taker.sockets:
         sock.close()
     taker.hang_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,12 +80,19 @@ def test_what_is_in_flight_is_answered_by_the_edge_that_took_it(place: Site, pho
     new.wait_for("edge ready")
     phones[0].send(message("OPTIONS", 1_000))
     assert read_reply(phones[0].recv(4096)).status == 200  # by the new one, while the old one waits
-    assert old.running
+    old.wait_for(f"waiting for the answers to {len(phones)} requests")  # so it reads no more
+    for number, phone in enumerate(phones):
+        phone.send(message("MESSAGE", number))  # again, for want of an answer: nobody is asked twice
+    until(lambda: newest_of(place)["received"] == 1 + len(phones), what="the repeats have been read")
+    assert newest_of(place)["repeated"] == len(phones), place.figures()
     (place.folder / "go").touch()
     for phone in phones:
         assert read_reply(phone.recv(4096)).status == 202
     assert old.wait() == Exit.OK
     assert f"replied {len(phones)}" in old.log
+    until(lambda: newest_of(place)["in_flight"] == 0, what="it has nothing left")
+    phones[0].send(message("MESSAGE", 0))  # behind the answer the same request is a new one
+    assert read_reply(phones[0].recv(4096)).status == 202
 
 
 def test_a_successor_that_cannot_start_leaves_the_edge_as_it_is(place: Site, phones: list[socket.socket]) -> None:
@@ -126,3 +133,8 @@ def test_addresses_that_differ_are_bound_and_closed(place: Site, phones: list[so
 def test_sigusr2_replaces_an_edge_by_the_same_command(place: Site, tmp_path: Path, processes: int) -> None:
     with phones_of(place) as phones:
         replace_by_signal(place, phones, tmp_path, processes)
+
+
+def newest_of(place: Site) -> dict[str, Any]:
+    (figures,) = place.figures()
+    return figures
