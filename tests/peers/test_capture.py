@@ -1,6 +1,7 @@
 """What an edge shows, read by the tools of the trade: sngrep and tshark; and beside what Kamailio's siptrace shows.
 
-Debian's tshark reads no HEP (Homer's people have a script for it), sngrep does; pcap files both read.
+Debian's tshark reads no HEP (Homer's people have a script for it), sngrep and Kamailio's sipcapture do; pcap files both
+tshark and sngrep read.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ reply = "403 No"
 def call(sock: socket.socket, transport: str, call_id: str) -> None:
     """Make a call that is refused, and acknowledge that."""
     host, port = sock.getsockname()[:2]
-    via = f"SIP/2.0/{transport} {host}:{port};branch=z9hG4bK{call_id[0]}"
+    via = f"SIP/2.0/{transport} {f'[{host}]' if ':' in host else host}:{port};branch=z9hG4bK{call_id[0]}"
     sock.sendall(request("INVITE", via=via, call_id=call_id))
     refused = sock.recv(65_535)
     assert read_reply(refused).status == 403
@@ -154,6 +155,38 @@ def test_sngrep_shows_the_call_live(start_program: Start, start_slbroker: Start,
     found = fields(seen, "sip.Method", "sip.Status-Code", "sip.Call-ID", "udp.srcport", "udp.dstport")
     assert [row[:2] for row in found] == CALL
     assert [row[2:] for row in found] == [["one@call", mine, ours], ["one@call", ours, mine], ["one@call", mine, ours]]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_kamailio_as_a_collector_reads_the_call(
+    start_program: Start, start_slbroker: Start, tmp_path: Path, host: str
+) -> None:
+    """Its sipcapture, which takes what comes for the message itself, from its true source."""
+    port = free_udp_port()
+    collector = start_program(
+        require_peer("kamailio"), "-f", str(CONFIG.with_name("sipcapture.cfg")), "-DD", "-E",
+        "-l", f"udp:127.0.0.1:{port}",
+        "-A", f'DB="text://{tmp_path}"', "-m", "16", "-M", "4", "-w", str(tmp_path), "-Y", str(tmp_path),
+    )  # fmt: skip
+    listen = "udp:[::1]:0" if host == "::1" else "udp:127.0.0.1:0"
+    edge = start_edge(start_slbroker, tmp_path, "--hep", f"udp:127.0.0.1:{port}", listen=listen)
+    with socket.socket(socket.AF_INET6 if host == "::1" else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(within(3.0))
+        sock.connect((host, edge.port))
+        mine = sock.getsockname()[1]
+        for number in range(40):  # until it serves
+            options = request("OPTIONS", via=f"SIP/2.0/UDP [::1];rport;branch=z9hG4bKo{number}", call_id="first@call")
+            sock.send(options)
+            sock.recv(65_535)
+            if "first@call" in collector.log:
+                break
+            time.sleep(0.25)
+        call(sock, "UDP", "one@call")
+    until(lambda: "seen ACK one@call" in collector.log)
+    seen = [line.partition("seen ")[2] for line in collector.log.splitlines() if "one@call" in line]
+    assert seen == [
+        f"INVITE one@call {host} {mine}", f"403 one@call {host} {edge.port}", f"ACK one@call {host} {mine}",
+    ]  # fmt: skip
 
 
 # Files ----------------------------------------------------------------------------------------------------------
