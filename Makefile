@@ -152,7 +152,7 @@ takeover: setup ## an edge replaced five times in place at 5,000 requests a seco
 	@echo "Leave the machine alone until the table appears."
 	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire/test_takeover.py -s $(ARGS)
 
-proofs: setup ## the tests that `make test` leaves out: under fire, between hosts, with real phones, every kind of call; 15 minutes
+proofs: setup ## the tests that `make test` leaves out: under fire, between hosts, with real phones, the monitor's page, every kind of call; 15 minutes
 	@SLBROKER_REQUIRE_PEERS=1 SLBROKER_TEST_PART=proofs $(BIN)/pytest $(ARGS)
 
 network: setup ## (root) cut cables and lost packets between hosts that are network namespaces: the figures of docs/network.md

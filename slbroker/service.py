@@ -22,6 +22,7 @@ from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
 from slbroker.errors import ConfigError
 from slbroker.logs import look as look_at_log
+from slbroker.recentlog import RecentLog
 from slbroker.version import VERSION
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class BusService:
         self._since = clock()
         self.heir = 0  # the process that takes our place, once it does
         self.is_followed = False  # another one has our place on the bus, and those who look for us find it
+        self._log = RecentLog()
         self.reloads = 0  # times that files were read again, well or not
 
     # Beginning --------------------------------------------------------------------------------------------------
@@ -100,6 +102,7 @@ class BusService:
 
     def begin(self) -> None:
         """Serve from now on: all is there. What has been made so far stays; the collector need not look at it again."""
+        self._log.begin()
         self._tick()
         gc.collect()
         gc.freeze()
@@ -121,12 +124,13 @@ class BusService:
         raise NotImplementedError
 
     def life(self) -> dict[str, Any]:
-        """Return what statistics say of every process; `uptime` in seconds, `resident` in bytes."""
+        """Return what every process tells; `uptime` in seconds, `resident` in bytes, `log` as `RecentLog` has it."""
         return {
             "version": VERSION,
             "uptime": round(self._clock() - self._since, 3),
             "reloads": self.reloads,
             **({"resident": resident} if (resident := _resident()) else {}),
+            **({"log": lines} if (lines := self._log.lines()) else {}),
         }
 
     # Ending -----------------------------------------------------------------------------------------------------
@@ -147,6 +151,7 @@ class BusService:
         """Let go of timer and ZeroMQ, when all other sockets are closed; return whether the service had begun."""
         if self._ticker is not None:
             self._ticker.cancel()
+        self._log.end()
         for bus, _file in self._bound:
             bus.close()
         if self._zap is not None:

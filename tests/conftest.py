@@ -28,12 +28,12 @@ hypothesis.settings.load_profile("slbroker")
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 
 # What tests have that start programs, and wait for them: where they stand, what they take, what their file imports.
-WAITING_FILES = re.compile(r"tests/(?:peers|interop|browser|lab/network|lab/fire|lab/simulation)/|_live\.py")
+WAITING_FILES = re.compile(r"tests/(?:peers|interop|browser|lab/network|lab/fire|lab/page|lab/simulation)/|_live\.py")
 WAITING_FIXTURES = frozenset(("start_slbroker", "start_program"))
 PROCESSES = "tests.support.processes"
 # What `make test` leaves to `make proofs`, beside what is marked so: it takes long, or wants more of the machine than
 # others leave it.
-PROOFS = re.compile(r"tests/(?:lab/(?:fire|network)|interop)/")
+PROOFS = re.compile(r"tests/(?:lab/(?:fire|network|page)|interop)/")
 LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 
 

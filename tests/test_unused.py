@@ -18,6 +18,7 @@ CALLED = {
     "slbroker.commands.options.WordType.split_envvar_value": "click, for SLBROKER_LISTEN",
     "slbroker.logs.Lines.emit": "logging",
     "slbroker_handlers.loader._FreshLoader.get_code": "importlib",
+    "slbroker.recentlog.RecentLog.emit": "logging",
     "slbroker.monitor.service.Server.capture_signals": "uvicorn",
     "slbroker_handlers.kemi.beforekemi.LegacyMessage.src_address": "old KEMI scripts, and so to the end",
     "slbroker_handlers.kemi.beforekemi.LegacyMessage.dst_address": "",

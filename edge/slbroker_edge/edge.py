@@ -86,6 +86,8 @@ class Edge(Passing):
             return
         rest = self.ack_filter.absorb(acks, now)
         self.fates.absorbed += len(acks) - len(rest)
+        if self.recent is not None and len(rest) < len(acks):
+            self.recent.absorbed(acks, rest, listener, now)
         for ack, data, address in rest:
             if self.rules is None or not self._end_by_rules(data, address, listener, now):
                 self._let_through(ack, data, address, listener, now)
@@ -119,6 +121,8 @@ class Edge(Passing):
             for job in [job for job, answer in decided if answer is None]:
                 self._drop(job, now, "rules")
         if spoken:
+            if self.recent is not None:
+                self.recent.answered(spoken, now, "rules")
             self._carry_out(spoken, now)
         return rest
 
@@ -168,6 +172,8 @@ class Edge(Passing):
         """Answer the requests for which a decision is remembered; return the others."""
         mac = self.ack_filter.signer.mac
         rest = remembered.say(pool, jobs, now, mac, repeats, self._outbox, self._arming, self.tally)
+        if self.recent is not None and len(rest) < len(jobs):
+            self.recent.remembered(jobs, rest, self._outbox, now)
         if remembered.onward:
             onward, remembered.onward = remembered.onward, []
             for job, words in onward:
@@ -180,7 +186,7 @@ class Edge(Passing):
             return False
         self._repeats.end(job)  # so it has no repeats either
         self._reply_busy(job)
-        self._note_end(job, now, "shed", 503, "the edge is about to stop")
+        self._settle(job, now, "shed", 503, "the edge is about to stop")
         return True
 
     def _take_alone(self, one: Job | Drop | BadRequest, address: Address, listener: Listener, now: float) -> None:
@@ -189,9 +195,10 @@ class Edge(Passing):
             if one.cause != "response" or not self._take_reply(one.data, address, listener, now):
                 self.fates.drop(one.cause)
                 self._note_refused(None, one.data, address, listener, 0, one.cause)
+                if self.recent is not None:
+                    self.recent.ended(one.data, "dropped", one.cause, address, listener, now)
         elif isinstance(one, BadRequest):
-            if one.status != 420 or not self._take_as_proxy(one.data, address, listener, now):
-                self._reply_bad(one, address, listener)
+            self._take_bad(one, address, listener, now)
         elif self.rules is None or self._decide([one], now):
             one.choice = self.routes.choose(one.reading, listener.name, address[0])
             if not self.dispatcher.takes(one.asks, one.choice):
@@ -201,6 +208,13 @@ class Edge(Passing):
                 self._desk.submit(one, now)
             else:
                 self.fates.repeated += 1
+
+    def _take_bad(self, bad: BadRequest, address: Address, listener: Listener, now: float) -> None:
+        if bad.status == 420 and self._take_as_proxy(bad.data, address, listener, now):
+            return
+        self._reply_bad(bad, address, listener)
+        if self.recent is not None:
+            self.recent.refused(bad, address, listener, self._outbox, now)
 
     def _reply_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
         """Answer a malformed request, if it says where to and is one that is answered."""
@@ -251,6 +265,8 @@ class Edge(Passing):
             self._hear_of_workers(now)
         if ended:
             observe(ended, now, self.clock.places, self.clock.sums)
+            if self.recent is not None:
+                self.recent.answered(ended, now)
             self._repeats.end_all(ended)
             self._carry_out(ended, now)
 
@@ -324,6 +340,8 @@ class Edge(Passing):
             self._hear_of_workers(now)
         self._end(now)
         self.shedding.look(now)
+        if self.recent is not None and now > self.recent.until:
+            self.recent = None
 
     def _end(self, now: float) -> None:
         """Answer the jobs that the dispatcher gave up."""
@@ -341,15 +359,16 @@ class Edge(Passing):
                 self._shed(job, cause, now)
 
     def _shed(self, job: Job, cause: Cause, now: float) -> None:
+        self._blame(cause.value)
         answered = self._budget.spend(now)
         if self.policies.answer_overload == ONWARD and self._send_on(job, now):
             return
         if answered:
             self._reply_busy(job)
-            self._note_end(job, now, "shed", 503, cause.value)
+            self._settle(job, now, "shed", 503, cause.value)
         else:
             self.fates.drop("overload")
-            self._note_end(job, now, "dropped", cause=cause.value)
+            self._settle(job, now, "dropped", cause=cause.value)
         workers = len(self.dispatcher.workers)
         self.shedding.note(cause.value, "/".join(job.choice.pools), workers, now, answered=answered)
 
@@ -381,11 +400,12 @@ class Edge(Passing):
         self._repeats.end(job)
 
     def figures(self) -> dict[str, Any]:
-        """Return what was counted of replies by method and status, of times by stage, of To-tags by key."""
+        """Return what was counted: replies by method and status, times by stage, To-tags by key, failures by cause."""
         return {
             "codes": tally_figures(self.tally),
             "seconds": self.clock.figures(),
             "tags": self.ack_filter.signer.figures(),
+            "causes": dict(self.causes),
         }
 
     # What goes out ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.envelope import FORWARDED_REPLY, unpack_request
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from slbroker_edge.asking import Asking
     from slbroker_edge.listener import Listener
     from slbroker_edge.onward import Forwarding, Outcome
+    from slbroker_edge.recent import Recent
     from slbroker_edge.ways import Order
 
 logger = logging.getLogger("slbroker_edge.edge")
@@ -64,6 +65,8 @@ class Passing(Replying):
         self.forwarding: Forwarding | None = None  # set by who has sockets for it
         self.rules: Rules | None = None  # set where a rule file decides before all others
         self.asking: Asking | None = None  # made when the first worker comes that is to be asked of replies
+        self.recent: Recent | None = None  # what has come in lately, while somebody looks
+        self.causes: dict[str, int] = {}  # why requests had no answer of a handler, and how many
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._losses = Losses(logger)
 
@@ -74,6 +77,23 @@ class Passing(Replying):
         self, message: Message | None, data: bytes, address: Address, listener: Listener, status: int, cause: str
     ) -> None:
         """Take note of a message that is no request to be served, and what was done with it."""
+
+    def tell_recent(self, since: int, now: float) -> dict[str, Any]:
+        """Return what somebody who looks has not been told yet; from now on it is noted."""
+        if self.recent is None:
+            from slbroker_edge.recent import Recent  # noqa: PLC0415 - nobody looks, most of the time
+
+            self.recent = Recent()
+        return self.recent.tell(since, now)
+
+    def _settle(self, job: Job, now: float, fate: str, status: int = 0, cause: str = "") -> None:
+        """Have what became of a request that no worker has answered noted by whoever wants to know."""
+        if self.recent is not None:
+            self.recent.settled(job, fate, cause, self._outbox, now)
+        self._note_end(job, now, fate, status, cause)
+
+    def _blame(self, cause: str) -> None:
+        self.causes[cause] = self.causes.get(cause, 0) + 1
 
     # They come in -----------------------------------------------------------------------------------------------
 
@@ -86,6 +106,8 @@ class Passing(Replying):
         rest, gone = forwarding.take_plain(datagrams, listener, routes, now, replies_too=replies_too)
         self.fates.received += gone
         self.fates.forwarded += gone
+        if gone and self.recent is not None:
+            self.recent.sent_on(datagrams, rest, listener, now)
         return rest
 
     def _let_through(self, ack: Reading, data: bytes, address: Address, listener: Listener, now: float) -> None:
@@ -93,6 +115,8 @@ class Passing(Replying):
         forwarding = self.forwarding
         if forwarding is None or not forwarding.cares_for(data, SIGNED_ROUTE):
             self.fates.drop("ack")
+            if self.recent is not None:
+                self.recent.ended(data, "dropped", "ack", address, listener, now)
             return
         hop = self.routes.choose(ack, listener.name, address[0]).hop
         source = Source(address[0], address[1], listener.name)
@@ -151,7 +175,7 @@ class Passing(Replying):
         fates = self.fates
         if outcome is None:
             fates.forwarded += 1
-            self._note_end(job, now, "forwarded")
+            self._settle(job, now, "forwarded")
         elif isinstance(outcome, Drop):
             self._drop(job, now, outcome.cause)
         elif job.asks == b"ACK":
@@ -172,10 +196,11 @@ class Passing(Replying):
             self._reply_ourselves(message, job.listener, job.reply_to, outcome.status, outcome.reason, outcome.extra)
             if isinstance(outcome, Unreachable):
                 fates.failed += 1
-                self._note_end(job, now, "failed", outcome.status, "next hop not reached")
+                self._blame("next hop unreachable")
+                self._settle(job, now, "failed", outcome.status, "next hop unreachable")
             else:
                 fates.replied += 1
-                self._note_end(job, now, "replied", outcome.status, "refused by the edge")
+                self._settle(job, now, "replied", outcome.status, "refused by the edge")
 
     def _may_answer(self, job: Job) -> bool:
         """Return whether a request that has no hop left may be answered here by who is there (RFC 3261 16.3 step 3)."""
@@ -185,20 +210,21 @@ class Passing(Replying):
 
     def _drop(self, job: Job, now: float, cause: str) -> None:
         self.fates.drop(cause)
-        self._note_end(job, now, "dropped", cause=cause)
+        self._settle(job, now, "dropped", cause=cause)
 
     def _fail(self, job: Job, now: float, cause: str) -> None:
+        self._blame(cause)
         policy = self.policies.answer_failures
         if policy == ONWARD and self._send_on(job, now):
             return
         if not policy:
             self.fates.drop("no-answer")
-            self._note_end(job, now, "dropped", cause=cause)
+            self._settle(job, now, "dropped", cause=cause)
             return
         status, reason = error_text(SlError.E_UNSPEC)
         self._reply_ourselves(message_of(job), job.listener, job.reply_to, status, reason)
         self.fates.failed += 1
-        self._note_end(job, now, "failed", status, cause)
+        self._settle(job, now, "failed", status, cause)
 
     # What workers decide ----------------------------------------------------------------------------------------
 

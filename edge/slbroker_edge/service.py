@@ -266,10 +266,12 @@ class EdgeService(BusService):
         self._turn()
 
     def _tell_figures(self) -> None:
-        dispatcher = self.edge.dispatcher
+        dispatcher, now = self.edge.dispatcher, time.monotonic()
         figures = self.figures()
         for identity in dispatcher.asked:
-            dispatcher.tell(identity, figures)
+            since = dispatcher.lookers.pop(identity, None)
+            recent = {} if since is None else {"recent": self.edge.tell_recent(since, now)}
+            dispatcher.tell(identity, figures | recent)
         dispatcher.asked.clear()
         forgets, dispatcher.forgets = dispatcher.forgets, []
         for identity, pool in forgets:

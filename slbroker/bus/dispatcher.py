@@ -59,6 +59,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self.reasons: dict[int, str] | None = None  # where somebody asks: why jobs were given up, by their numbers
         self.restaffed: set[str] = set()  # pools to which workers have come, or from which they have gone
         self.traces: list[tuple[bytes, dict[str, Any]]] = []  # peers that have said TRACE, and what
+        self.lookers: dict[bytes, int] = {}  # peers that wait for recent requests, too, and which they have
         self.forgets: list[tuple[bytes, str]] = []  # peers that have said FORGET, and of which pool, "" for all
         self._next_id = first_id
         self._batches = count(1)
@@ -192,6 +193,8 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         elif kind is Kind.TRACE:
             self.traces.append((identity, info))
         else:
+            if kind is Kind.STATS and type(since := info.get("recent")) is int:
+                self.lookers[identity] = since
             super()._control(kind, identity, info, now)
 
     def _hello(self, identity: bytes, offer: Offer, now: float) -> None:

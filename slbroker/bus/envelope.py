@@ -30,6 +30,7 @@ VERSION: Final = 1
 MAX_BATCH: Final = 256  # items in one envelope: enough to spread its cost, few enough to keep a worker's turn short
 MAX_BATCH_BYTES: Final = 1024 * 1024  # of SIP in one envelope; a batch of large messages is cut earlier than at 256
 MAX_ENVELOPE: Final = 4 * 1024 * 1024  # bytes a frame may have: such a batch, its last message of any size, and room
+MAX_TOLD: Final = 8_192  # bytes of a worker's figures
 MAX_ARRAY: Final = 4_096  # elements an array may have: a few bytes could otherwise ask for gigabytes
 
 

@@ -27,6 +27,7 @@ EDGE_LIVENESS = 2.0  # seconds; an edge says something every 0.25 s, so one that
 HANDLER_TIMEOUT = 5.0  # seconds after which an edge that does not say gives an open request to another worker
 LONGEST_TIMEOUT = 3_600.0  # seconds; an edge that says more is not believed
 LEAVES = "leaves"  # what is said of an edge that says GOODBYE
+DISPENSABLE = ("log", "handlers")  # what figures are told without, where they are more than an edge listens to
 UNFIT = b""  # what an answer that the bus cannot carry is replaced by; the edge replies 500
 
 
@@ -150,7 +151,12 @@ class Membership:
         """Answer an edge that has asked for our figures."""
         self.is_asked = False
         if self.standing is Standing.MEMBER:
-            self._outgoing.append(envelope.encode(Kind.FIGURES, figures))
+            frames = envelope.encode(Kind.FIGURES, figures)
+            for part in DISPENSABLE:
+                if len(frames[1]) > envelope.MAX_TOLD:
+                    figures = {key: value for key, value in figures.items() if key != part}
+                    frames = envelope.encode(Kind.FIGURES, figures)
+            self._outgoing.append(frames)
 
     def answer(self, number: int, answer: Answer, *memo: bytes) -> None:
         """Answer one request; `send` puts the answers of a turn into one envelope, or few.

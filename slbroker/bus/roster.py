@@ -35,7 +35,6 @@ MAX_SHUNNED: Final = 4_096  # connections remembered as not worth listening to
 # Answers to what it was never given that a worker is forgiven, beyond its credit: one that was held for gone and came
 # back may still answer what it had, from our former life even.
 MAX_STRIKES: Final = 1_000
-MAX_TOLD: Final = 8_192  # bytes of a worker's figures
 ASK_AGAIN: Final = 0.5  # seconds between two times that workers are asked for them
 OTHER_KEYS: Final = (
     "worker %(peer)s signs with a key that is not known {} (%(keys)s): ACKs to its replies are let through, not"
@@ -96,7 +95,7 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
             head = envelope.decode_head(frames)
             if head.kind is Kind.REPLIES:
                 return self._replies(identity, head, frames[1], now)
-            if head.kind is Kind.FIGURES and len(frames[1]) > MAX_TOLD:
+            if head.kind is Kind.FIGURES and len(frames[1]) > envelope.MAX_TOLD:
                 raise EnvelopeError("FIGURES of a worker that are too long")
             self._control(head.kind, identity, envelope.decode_info(frames[1]), now)
         except EnvelopeError as error:

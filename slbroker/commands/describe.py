@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 _WIDTH: Final = 24  # of a counter's name
 # Tables among the figures, and what their rows are called: "dropped: keepalive".
 _TABLES: Final = {
-    "dropped": "dropped:", "connections": "connections", "closed": "closed:", "transports": "open:", "shadow": "shadow",
-    "memory": "memory", "replies": "replies", "replies dropped": "replies dropped:",
+    "dropped": "dropped:", "causes": "not answered:", "connections": "connections", "closed": "closed:",
+    "transports": "open:", "shadow": "shadow", "memory": "memory", "replies": "replies",
+    "replies dropped": "replies dropped:",
     "capture": "capture:", "capture hep_sent": "capture: sent to", "capture hep_failed": "capture: not sent to",
 }  # fmt: skip
 _APART: Final = (
-    "name", "kind", "pools", "edges", "workers", "groups", "codes", "seconds", "batches", "tags", "keys", "hops",
+    "name", "kind", "pools", "edges", "workers", "groups", "codes", "seconds", "batches", "tags", "keys",
+    "hops", "log",
 )  # fmt: skip
 
 

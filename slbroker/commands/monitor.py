@@ -18,7 +18,7 @@ SHORTEST: Final = 16  # characters of a token
 
 @options.command(MonitorSettings, serves=True)
 def monitor(settings: MonitorSettings) -> Callable[[], int]:
-    """Serve statistics of edges, brokers and handlers over HTTP: /metrics, /healthz, /readyz, /RPC, /mi."""
+    """Serve what edges, brokers and handlers tell over HTTP: a page, /metrics, /healthz, /readyz, /RPC, /mi."""
     token = read_token(settings.token) if settings.token is not None else None
     is_checked = settings.tls is not None and settings.tls.verify
     if not settings.http.is_loopback and token is None and not is_checked:

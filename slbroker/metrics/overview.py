@@ -30,24 +30,34 @@ class Moment(NamedTuple):
     before: Mapping[str, Any]
     seconds: float
 
-    def rate(self, *path: str) -> str:
-        """Return by how much a counter goes up in a second."""
+    def per_second(self, *path: str) -> float | None:
+        """Return by how much a counter goes up in a second, None when it was not told before."""
+        if not self.before or self.seconds <= 0:
+            return None
         now, before = (_find(figures, path) for figures in (self.now, self.before))
-        return f"{max(0.0, now - before) / self.seconds:,.0f}" if self.before and self.seconds > 0 else "-"
+        return max(0.0, now - before) / self.seconds
+
+    def rate(self, *path: str) -> str:
+        """Return that as people read it."""
+        found = self.per_second(*path)
+        return "-" if found is None else f"{found:,.0f}"
 
     def value(self, *path: str) -> str:
         """Return a number as it is."""
         return f"{_find(self.now, path):,.0f}"
 
-    def p99(self, *path: str) -> str:
-        """Return within which time 99 of 100 ended, of those since it told before."""
+    def spread(self, *path: str) -> Distribution | None:
+        """Return how times are spread of what has ended since it told before; None where it tells none."""
         now, before = (_spread(figures, path) for figures in (self.now, self.before))
-        if now is None:
-            return "-"
-        if before is not None and sum(before.counts) <= sum(now.counts):
-            counts = tuple(max(0, a - b) for a, b in zip(now.counts, before.counts, strict=True))
-            now = now._replace(counts=counts)
-        if not sum(now.counts):
+        if now is None or before is None or sum(before.counts) > sum(now.counts):
+            return now
+        counts = tuple(max(0, a - b) for a, b in zip(now.counts, before.counts, strict=True))
+        return Distribution(now.bounds, counts, max(0.0, now.sum - before.sum))
+
+    def p99(self, *path: str) -> str:
+        """Return within which time 99 of 100 ended, of those."""
+        now = self.spread(*path)
+        if now is None or not sum(now.counts):
             return "-"
         bound = within(now, 0.99)
         return f"> {BOUNDS[-1]:g} s" if bound == math.inf else f"{bound * 1e3:g} ms"

@@ -90,6 +90,10 @@ EDGE: Final = (
         several("replied", "repeated", "absorbed", "passed", "forwarded", "shed", "failed"),
     ),
     Metric("dropped_total", COUNTER, "Messages left unanswered, by cause.", ("cause",), by_key("dropped")),
+    Metric(
+        "unanswered_total", COUNTER, "Requests that no handler answered as it should, by cause; they are shed, failed"
+        " or dropped.", ("cause",), by_key("causes"),
+    ),
     Metric("in_flight", GAUGE, "Messages that have not met their fate.", (), one("in_flight")),
     Metric("unaccounted", GAUGE, "Messages of which nobody knows: not 0 is a bug in slbroker.", (), one("unaccounted")),
     Metric("remembered_total", COUNTER, "Answered by a decision that was remembered.", (), one("remembered")),

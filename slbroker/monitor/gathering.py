@@ -1,7 +1,8 @@
 """Asking all processes for their figures, again and again: a connection to each, which stays.
 
-Only STATS is ever said. One that does not answer is asked again, but never has more than one question to answer, so a
-process that hangs finds no heap of them when it comes back.
+Only STATS is ever said; while somebody looks at the page it asks for recent requests, too. One that does not answer is
+asked again, but never has more than one question to answer, so a process that hangs finds no heap of them when it comes
+back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import connect_dealer
 from slbroker.errors import ConfigError, EnvelopeError
 from slbroker.metrics.gathered import Gathered
+from slbroker.metrics.trend import Trend
+from slbroker.monitor.board import worker_key
+from slbroker.monitor.requests import RecentRequests
 from slbroker.query import MAX_PROCESSES
 
 if TYPE_CHECKING:
@@ -43,12 +47,15 @@ class Gathering:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], settings: MonitorSettings) -> None:
         """Raises ConfigError for keys that cannot be used."""
         self.known = Gathered(max(PATIENCE, PATIENCE * settings.interval))
+        self.trend = Trend()
+        self.recent = RecentRequests()
+        self.over = asyncio.Event()  # set when the monitor ends
         self.news = asyncio.Event()  # set, and made anew, when somebody has told something
-        self.is_ending = False
         self._context = context
         self._settings = settings
         self._keys = load_client(settings.security, settings.bus) if settings.security else {}
         self._dealers: dict[str, Dealer] = {}
+        self._looked = float("-inf")  # when somebody has looked at the page last
         self._asked: dict[str, float] = {}  # those that owe an answer, and since when
         self._left_out: set[str] = set()
         for address in settings.bus:
@@ -71,17 +78,42 @@ class Gathering:
             ticks=self._settings.interval,
         )  # fmt: skip
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether who waits for news is to go."""
+        return self.over.is_set()
+
+    def look(self, now: float) -> None:
+        """Take note that somebody looks at the page."""
+        self._looked = now
+
+    def is_looked_at(self, now: float) -> bool:
+        """Return whether somebody does, or has done so until some intervals ago."""
+        return now - self._looked <= self.known.patience
+
     def tick(self, now: float) -> None:
         """Ask everybody; call it once an interval."""
-        for name in self.known.forget(now):
+        gone = self.known.forget(now)
+        for name in gone:
             self._dealers.pop(name).close()
             self._asked.pop(name, None)
+        self.recent.forget(set(gone))
+        workers = self.known.workers(now)
+        for name, worker in workers.items():
+            self.trend.hear(worker_key(name), worker)
+        self.trend.keep({*self._dealers, *map(worker_key, workers)})
+        is_looked_at = self.is_looked_at(now)
         for name, dealer in self._dealers.items():
             if dealer.tick():
                 self._asked.pop(name, None)  # a new connection: nothing is owed there
             since = self._asked.get(name)
-            if (since is None or now - since > self.known.patience) and not dealer.send([QUESTION]):
+            if (since is None or now - since > self.known.patience) and not dealer.send(
+                [self._question(name) if is_looked_at else QUESTION]
+            ):
                 self._asked[name] = now
+
+    def _question(self, name: str) -> list[bytes]:
+        return envelope.encode(Kind.STATS, {"recent": self.recent.since(name)})
 
     def _hear(self, name: str, address: BusAddress, frames: list[bytes]) -> None:
         self._asked.pop(name, None)
@@ -92,7 +124,9 @@ class Gathering:
         except EnvelopeError as error:
             logger.warning("%s: what it says cannot be read: %s", name, error)
             return
+        self.recent.hear(name, figures.pop("recent", None), time.time())
         self.known.hear(name, figures, time.monotonic())
+        self.trend.hear(name, figures)
         self._find(address, figures)
         self._wake()
 
@@ -102,7 +136,7 @@ class Gathering:
 
     def end(self) -> None:
         """Have everybody who waits for news go."""
-        self.is_ending = True
+        self.over.set()
         self._wake()
 
     def _find(self, address: BusAddress, figures: dict[str, Any]) -> None:

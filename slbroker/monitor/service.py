@@ -12,6 +12,7 @@ import uvicorn
 
 from slbroker.errors import BindError
 from slbroker.monitor.gathering import Gathering
+from slbroker.monitor.live import Live
 from slbroker.monitor.web import make_app
 from slbroker.service import BusService
 from slbroker.tls import server_context
@@ -46,6 +47,7 @@ class Monitor(BusService):
         self.settings = settings
         self._token = token
         self._gathering: Gathering | None = None
+        self._live: Live | None = None
         self._socket: socket.socket | None = None
         self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -57,7 +59,8 @@ class Monitor(BusService):
         settings = self.settings
         self._socket = _bind(settings)
         self._gathering = Gathering(self._context, settings)
-        app = make_app(self._gathering, self._token, is_local=settings.http.is_loopback)
+        self._live = Live(self._gathering, settings.interval, self._log.lines)
+        app = make_app(self._gathering, self._live, self._token, is_local=settings.http.is_loopback)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", server_header=False,
             timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE, limit_concurrency=CONNECTIONS,
@@ -78,6 +81,8 @@ class Monitor(BusService):
         """Ask everybody."""
         if self._gathering is not None:
             self._gathering.tick(now)
+        if self._live is not None:
+            self._live.tick(now)
 
     def reload(self) -> None:
         """Read certificate and key again; raise ConfigError, and keep the old ones, when they cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from hmac import compare_digest
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from slbroker.monitor.exposition import expose
 from slbroker.monitor.mi import OpenSips
+from slbroker.monitor.pagefiles import Guarded, page_routes
 from slbroker.monitor.rpc import Kamailio
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from slbroker.monitor.gathering import Gathering
+    from slbroker.monitor.live import Live
 
 MAX_BODY: Final = 65_536  # bytes of a request
 OPEN: Final = ("/healthz", "/readyz")  # for who asks whether all is well, and may hold no secret
@@ -31,29 +34,42 @@ LOCAL_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]"]
 
 
 class Bearer:
-    """Lets those in who have the token."""
+    """Lets those in who have the token: programs by Bearer, people by Basic, for which a browser asks, as password."""
 
     def __init__(self, app: ASGIApp, token: bytes) -> None:
         self._app = app
-        self._token = b"Bearer " + token
+        self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         if scope["type"] == "http" and scope["path"] not in OPEN:
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if not compare_digest(given, self._token):
+            if not compare_digest(_secret_of(given), self._token):
                 refusal = PlainTextResponse("a token is wanted: Authorization: Bearer TOKEN\n", 401)
-                refusal.headers["WWW-Authenticate"] = "Bearer"
+                refusal.headers.append("WWW-Authenticate", "Bearer")
+                refusal.headers.append("WWW-Authenticate", 'Basic realm="slbroker monitor: the token is the password"')
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
+def _secret_of(given: bytes) -> bytes:
+    """Return the token in an Authorization header, b"" where there is none."""
+    scheme, _, rest = given.partition(b" ")
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).partition(b":")[2]
+        except ValueError:
+            return b""
+    return rest.strip() if scheme.lower() == b"bearer" else b""
+
+
 class Pages:
     """The paths, each a view of what is gathered."""
 
-    def __init__(self, gathering: Gathering) -> None:
+    def __init__(self, gathering: Gathering, live: Live) -> None:
         self._gathering = gathering
+        self._live = live
         self._known = gathering.known
         started = time.time()
         self._kamailio = Kamailio(lambda: self._known.counters().kamailio(), started)
@@ -69,6 +85,8 @@ class Pages:
             Route("/mi", self._mi, methods=["POST"]),
             Route("/figures", self._figures),
             Route("/events", self._events),
+            Route("/live", self._follow),
+            *page_routes(),
         ]
 
     async def _metrics(self, request: Request) -> Response:
@@ -108,6 +126,10 @@ class Pages:
             yield b"data: " + json.dumps(self._snapshot()).encode() + b"\n\n"
             await self._gathering.news.wait()
 
+    async def _follow(self, _request: Request) -> Response:
+        stream = self._live.stream()
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
     def _snapshot(self) -> dict[str, object]:
         now = time.monotonic()
         return {
@@ -139,12 +161,12 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
-def make_app(gathering: Gathering, token: bytes | None, *, is_local: bool) -> Starlette:
+def make_app(gathering: Gathering, live: Live, token: bytes | None, *, is_local: bool) -> Starlette:
     """Return the application. Without a token and for this machine alone no other name of it is served.
 
     So no page of another site can have a browser look for it by a name of its own (DNS rebinding).
     """
-    middleware = [Middleware(Bearer, token=token)] if token is not None else []
+    middleware = [Middleware(Guarded), *([Middleware(Bearer, token=token)] if token is not None else [])]
     if is_local and token is None:
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS))
-    return Starlette(routes=Pages(gathering).routes(), middleware=middleware)
+    return Starlette(routes=Pages(gathering, live).routes(), middleware=middleware)

@@ -282,3 +282,16 @@ def test_an_edge_that_knows_of_no_closing_is_not_told_of_it(
     seat.membership.answer_all(CLOSING)
     sent = [frames for frames in seat.membership.send(seat.now) if kind_of(frames) is Kind.REPLIES]
     assert [replies(frames)[1] for frames in sent] == [said]
+
+
+def test_figures_that_an_edge_would_take_for_garbage_are_told_in_part(member: Seat) -> None:
+    """Of many handlers with long names, or of long lines in the log: a worker is not sent away for them."""
+    log, handlers = [(1.0, "WARNING", "x" * 240)] * 8, {f"{at}{'n' * 150}": {"requests": at} for at in range(64)}
+    for figures, told in (
+        ({"name": "w1", "log": log, "handlers": {}}, {"name", "log", "handlers"}),
+        ({"name": "w1", "log": log, "handlers": handlers}, {"name"}),
+        ({"name": "w1", "log": log * 5, "handlers": {}}, {"name", "handlers"}),
+    ):
+        member.membership.tell(figures)
+        frames = member.membership.send(member.now)[0]
+        assert set(envelope.decode_info(frames[1])) == told
