@@ -122,7 +122,8 @@ def rotate(caller: Caller) -> None:
         caller.calls(50)
     absorbed, leaked = acks()
     say(f"-- {caller.made} calls, {absorbed} ACKs absorbed, {leaked} let through")
-    assert (absorbed, leaked) == (caller.made, 0)
+    assert absorbed >= caller.made, "one more for each INVITE that was sent again"
+    assert leaked == 0
     log = compose("logs", "--no-color", "edge1", "edge2", "handler")
     assert log.count("loaded again: ") == 8, "two edges and two handlers, twice"
 
@@ -168,13 +169,24 @@ def replace() -> None:
     words = ("up", "--detach", "--no-deps", "--no-build", "--wait")
 
     def up(*names: str) -> None:
-        compose("--parallel", "1", *words, *names, env=other)
+        compose(*words, *names, env=other)
+
+    def renew() -> None:
+        """`up handler` alone would end both before it begins new ones: new ones first, then the old ones go."""
+        old = [name for name in containers() if name.startswith("handler")]
+        compose(*words, "--no-recreate", "--scale", f"handler={2 * len(old)}", "handler", env=other)
+        for name in old:
+            docker("stop", f"slbroker-{name}", cwd=COMPOSE)
+            docker("rm", f"slbroker-{name}", cwd=COMPOSE)
 
     say("Handlers, replaced by those of another image, under load:")
-    asked_under_load(PORT, lambda: up("handler"))
+    parts = containers().items()
+    stays = [found["State"]["Pid"] for name, found in parts if name.startswith(("kamailio", "edge"))]
+    asked_under_load(PORT, renew, stays)
     for name in ("broker1", "broker2", "edge1", "edge2"):
         say(f"{name}, the same:")
-        asked_under_load(PORT, partial(up, name))
+        stays = [found["State"]["Pid"] for each, found in containers().items() if each.startswith("kamailio")]
+        asked_under_load(PORT, partial(up, name), stays)
     assert acks()[1] == 0
     for name, found in containers().items():
         if name.startswith(("edge", "broker", "handler")):
@@ -184,7 +196,8 @@ def replace() -> None:
 def lose(caller: Caller) -> None:
     """One of each kind dies."""
     say("A handler dies, then a broker, then an edge:")
-    kill("handler-1")
+    handler = min(name for name in containers() if name.startswith("handler"))
+    kill(handler)
     caller.calls(100)
     kill("broker1-1")
     caller.calls(100, 3.0)
@@ -192,7 +205,7 @@ def lose(caller: Caller) -> None:
     caller.calls(20, 8.0)  # those of the dead one wait for Kamailio's fr_timer, 5 s, until its ping finds it back
     caller.calls(100, 8.0)
     again = containers()
-    for name in ("handler-1", "broker1-1", "edge1-1"):
+    for name in (handler, "broker1-1", "edge1-1"):
         assert again[name]["State"]["Running"], name
         assert again[name]["RestartCount"] >= 1, name
 
