@@ -74,6 +74,7 @@ class Worker(BusService):
         self._keys = Keys(settings.keys, self._losses)
         self.responder = Responder(app, *self._keys.make())
         self.responder.unattended = True
+        self.responder.count()
         self._recorded = Recorded(settings.record)
         self._keeper = PluginKeeper(
             self.responder,
@@ -282,6 +283,7 @@ class Worker(BusService):
         Those that have only `begun` await something: they are slow, whatever they take of our time.
         """
         watch.slow += begun
+        self.responder.tidy()
         self._track_record.note(done + begun, seconds, watch)
         self._spent.take(done, seconds, watch.times)
         if watch.slow:

@@ -18,7 +18,7 @@ from slbroker.plugin.keeping import Keeping
 from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
-from slbroker.plugin.served import Served
+from slbroker.plugin.served import MANY, Served
 from slbroker.plugin.settings import Context
 from slbroker.plugin.watched import WatchingRequest
 from slbroker.proxy.decision import Amended, Forward
@@ -63,6 +63,7 @@ class Responder:
         # but somebody's Ctrl-C. Who has nothing remembered pays nothing for those who do.
         self.answer: Callable[[Item], Answering] = self._answer
         self._served = Served()
+        self._take: Callable[[Handler], object] = id  # counts nothing: who does not call `tidy` is not to keep any
         self.keeping = Keeping(app)
         self.use_keys(signer, nonces)
 
@@ -79,7 +80,6 @@ class Responder:
         self._served.fold(self.app.title_of)
         if app is not self.app:
             self.app, self.keeping = app, Keeping(app)
-        self._find, self._calls = app.find, self._served.calls
         self._context = Context(app.settings, self.signer, self._nonces, self._wish)
         self.remembers = app.remembered_methods  # those of which decisions may be remembered
         self.answer = self._answer_or_watch if self.remembers else self._answer
@@ -105,28 +105,38 @@ class Responder:
 
     def _answer(self, item: Item) -> Answering:
         request = Request.of(item, self._context)
-        handler, errors = None, self.errors
         try:
-            handler = self._find(request)
-            self._calls[handler] += 1
+            handler = self.app.find(request)
+        except BaseException as error:
+            return self._finish(request, self._failed(request, error))
+        try:
             decision = handler(request)
             # The good path, kept short.
             if type(decision) is Reply and self._is_plain and item.method not in _LOOKED_AT:
+                self._take(handler)
                 rest = tail(decision.extra, decision.body) if decision.extra or decision.body else NO_BODY
                 return item.reply(decision.line, rest, self._mac)
             if type(decision) is not Forward and isinstance(decision, Awaitable):
                 item.keep()
-                return self._await(request, decision, self._finish, handler)
-            return self._note(handler, errors, self._finish(request, decision))
+                return self._end(request, decision, self._finish, self.app.title_of(handler))
+            return self._note(handler, self.errors, self._finish(request, decision))
         except BaseException as error:
-            return self._note(handler, errors, self._finish(request, self._failed(request, error)))
+            return self._note(handler, self.errors, self._finish(request, self._failed(request, error)))
 
-    def _note(self, handler: Handler | None, errors: int, answer: Answer | Kept) -> Answer | Kept:
+    def _note(self, handler: Handler, errors: int, answer: Answer | Kept) -> Answer | Kept:
         """Count how a request has ended, where there were so many errors before."""
-        if handler is not None:
-            decided = answer.answer if isinstance(answer, Kept) else answer
-            self._served.note(self.app.title_of(handler), decided, failed=self.errors != errors, again=False)
+        decided = answer.answer if isinstance(answer, Kept) else answer
+        self._served.note(self.app.title_of(handler), decided, failed=self.errors != errors)
         return answer
+
+    def count(self) -> None:
+        """Count by handler from now on what is answered on the short way; who has that calls `tidy`."""
+        self._take = self._served.taken.append
+
+    def tidy(self) -> None:
+        """Count what is still to be counted, if there is much; whoever serves calls it after some requests."""
+        if len(self._served.taken) > MANY:
+            self._served.fold(self.app.title_of)
 
     def figures(self) -> dict[str, Any]:
         """Return how many handlers have failed, and how many requests each has decided, by its name."""
@@ -137,25 +147,24 @@ class Responder:
         """Do as `answer`, and look what is read on the way: the answer may be good for others, too."""
         keeping = keeping or self.keeping
         request = WatchingRequest(item, self._context)
-        handler, errors = None, self.errors
         try:
-            found = self._find(request)
-            seconds = keeping.seconds_of(found, request)
-            if seconds is None:
-                return self._answer(item)
-            handler = found
-            self._calls[handler] += 1
-            return self._run(request, handler, partial(self._keep, keeping, seconds, errors))
+            handler = self.app.find(request)
+            seconds = keeping.seconds_of(handler, request)
         except BaseException as error:
-            return self._note(handler, errors, self._finish(request, self._failed(request, error)))
+            return self._finish(request, self._failed(request, error))
+        if seconds is None:
+            return self._answer(item)
+        try:
+            return self._run(request, handler, partial(self._keep, keeping, seconds, self.errors))
+        except BaseException as error:
+            return self._note(handler, self.errors, self._finish(request, self._failed(request, error)))
 
     def _run(self, request: WatchingRequest, handler: Handler, finish: Finish) -> Answering:
         decision = handler(request)
         if isinstance(decision, Awaitable):
             request.real.keep()
-            return self._await(request, decision, finish, handler)
-        errors = self.errors
-        return self._note(handler, errors, finish(request, decision))
+            return self._end(request, decision, finish, self.app.title_of(handler))
+        return self._note(handler, self.errors, finish(request, decision))
 
     def _keep(
         self, keeping: Keeping, seconds: float, errors: int, request: WatchingRequest, decision: object
@@ -166,14 +175,8 @@ class Responder:
             return answer
         return keeping.keep(request, decision, answer, self._tail, seconds)
 
-    def _await(
-        self, request: Request, pending: Awaitable[object], finish: Finish, handler: Handler
-    ) -> Coroutine[Any, Any, Answer | Kept]:
-        """Return what ends with the answer; the request counts for its handler when it has ended."""
-        self._calls[handler] -= 1
-        return self._end(request, pending, finish, self.app.title_of(handler))
-
     async def _end(self, request: Request, pending: Awaitable[object], finish: Finish, title: str) -> Answer | Kept:
+        """Return the answer when there is one; `title` is the handler's, for which the request counts then."""
         task = asyncio.current_task()
         try:
             decision = await pending
@@ -182,12 +185,12 @@ class Responder:
         except BaseException as error:
             if self._is_over(error, task):
                 if is_given_up(error):
-                    self._served.note(title, None, failed=True, again=True)
+                    self._served.note(title, None, failed=True)
                 raise
             errors = self.errors
             answer = self._finish(request, self._failed(request, error))
         decided = answer.answer if isinstance(answer, Kept) else answer
-        self._served.note(title, decided, failed=self.errors != errors, again=True)
+        self._served.note(title, decided, failed=self.errors != errors)
         return answer
 
     def _is_over(self, error: BaseException, task: asyncio.Task[Any] | None) -> bool:

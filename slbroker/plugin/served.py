@@ -1,11 +1,11 @@
 """How many requests each handler has decided, and how: counted by the name that it has in the plugin, never a peer's.
 
-The first count of a request is one of a dict, for there is one for each; all else is rare, or takes longer anyway.
+What is answered on the short way is counted many at a time; all else is rare, or takes longer anyway.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_NAMES: Final = 64  # of handlers that are counted by themselves; further ones are OTHER
 OTHER: Final = "other"
+MANY: Final = 1_024
 
 
 class _Counts:
@@ -25,27 +26,27 @@ class _Counts:
 
 
 class Served:
-    """The counters of one worker; `calls` are those of the handlers as they were found, until `fold` names them."""
+    """The counters of one worker. `taken` are the handlers of what was answered on the short way, until `fold` counts.
 
-    __slots__ = ("_by_name", "calls")
+    One append is all that those cost; who serves calls `fold` now and then, when there are `MANY`.
+    """
+
+    __slots__ = ("_by_name", "taken")
 
     def __init__(self) -> None:
-        self.calls: defaultdict[Handler, int] = defaultdict(int)
+        self.taken: list[Handler] = []
         self._by_name: dict[str, _Counts] = {}
 
     def fold(self, name_of: Callable[[Handler], str]) -> None:
-        """Count under their names what was counted of handlers."""
-        for handler, count in self.calls.items():
+        """Count under their names the handlers of what was answered."""
+        for handler, count in Counter(self.taken).items():
             self._of(name_of(handler)).requests += count
-        self.calls.clear()
+        self.taken.clear()
 
-    def note(self, name: str, answer: Any, *, failed: bool, again: bool) -> None:
-        """Count how a request ended: `failed`, or with an answer, which None and a map are not.
-
-        It is counted as a request, too, where `calls` no longer have it: `again`.
-        """
+    def note(self, name: str, answer: Any, *, failed: bool) -> None:
+        """Count a request that has ended: `failed`, or with an answer, which None and a map are not."""
         counts = self._of(name)
-        counts.requests += again
+        counts.requests += 1
         if failed:
             counts.failures += 1
         elif answer is None or type(answer) is dict:

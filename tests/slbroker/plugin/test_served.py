@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from slbroker import Handlers, Reply, Request
 from slbroker.keys import KeyRing
 from slbroker.plugin.responder import Responder
-from slbroker.plugin.served import MAX_NAMES, OTHER, Served
+from slbroker.plugin.served import MANY, MAX_NAMES, OTHER, Served
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
 from slbroker.totag import Signer
@@ -23,7 +23,9 @@ RING = KeyRing.generate()
 
 
 def responder(app: Handlers) -> Responder:
-    return Responder(app, Signer(RING.current, RING.accepted(0.0)))
+    counting = Responder(app, Signer(RING.current, RING.accepted(0.0)))
+    counting.count()
+    return counting
 
 
 def ask(asked: Responder, *messages: bytes) -> dict[str, tuple[int, int, int]]:
@@ -84,7 +86,7 @@ def test_each_handler_has_its_counts() -> None:
 def test_a_request_that_awaits_counts_when_it_has_ended() -> None:
     asked = responder(plugin())
     waiting = asked.respond(parse(call("b1")), SOURCE)
-    assert ask(asked) == {"bob": (0, 0, 0)}
+    assert ask(asked) == {}
     assert isinstance(waiting, Coroutine)
     asyncio.run(waiting)
     assert ask(asked) == {"bob": (1, 1, 0)}
@@ -132,9 +134,26 @@ def test_of_very_many_handlers_the_last_are_counted_together() -> None:
     served = Served()
     handlers: list[Handler] = [lambda asked: asked.reply(200) for _ in range(MAX_NAMES + 36)]
     names = {handler: f"handler {number}" for number, handler in enumerate(handlers)}
-    for handler in handlers:
-        served.calls[handler] += 2
+    served.taken += handlers * 2
     served.fold(names.__getitem__)
     figures = served.figures()
     assert len(figures) == MAX_NAMES + 1
     assert figures[OTHER] == {"requests": 72, "replies": 72, "failures": 0}
+
+
+def test_who_serves_keeps_no_more_than_so_many() -> None:
+    asked = responder(plugin())
+    sizes = []
+    for number in range(3 * MANY):
+        asked.respond(parse(call(f"a{number}")), SOURCE)
+        asked.tidy()
+        sizes.append(len(asked._served.taken))
+    assert max(sizes) == MANY
+    assert ask(asked) == {"alice": (3 * MANY, 3 * MANY, 0)}
+
+
+def test_who_does_not_serve_keeps_none() -> None:
+    """Such as an edge with a rule file, or a test's client."""
+    asked = Responder(plugin(), Signer(RING.current, RING.accepted(0.0)))
+    assert ask(asked, call("a1"), call("a2")) == {}
+    assert asked._served.taken == []
