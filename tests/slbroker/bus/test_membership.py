@@ -295,3 +295,31 @@ def test_figures_that_an_edge_would_take_for_garbage_are_told_in_part(member: Se
         member.membership.tell(figures)
         frames = member.membership.send(member.now)[0]
         assert set(envelope.decode_info(frames[1])) == told
+
+
+# Another edge in its place --------------------------------------------------------------------------------------
+
+
+def test_an_edge_that_is_followed_is_answered_and_never_greeted_again(member: Seat) -> None:
+    """ZeroMQ connects the old connection to the new edge, where the worker is by another one: HELLO would undo that."""
+    member.take(1, 2)
+    member.membership.is_followed = True
+    member.membership.answer(1, ANSWER)
+    ((_route, answers),) = map(replies, member.membership.send(member.now))
+    assert answers == [(1, ANSWER)]
+    member.hear(envelope.encode(Kind.GOODBYE))
+    assert member.standing() is Standing.LEFT
+    assert not member.membership.is_over  # one is to be answered yet
+    assert Kind.HELLO not in member.words(3.0)
+    member.membership.answer(2, ANSWER)
+    assert Kind.REPLIES in member.says()
+    assert member.membership.is_over
+
+
+def test_a_new_edge_that_asks_who_is_there_on_the_old_connection_hears_nothing(member: Seat) -> None:
+    member.take(1)
+    member.membership.is_followed = True
+    member.hear(envelope.encode(Kind.WHO))
+    assert member.membership.open == 0  # nobody waits for it
+    assert member.words(3.0) == []
+    assert member.membership.is_over
