@@ -56,6 +56,13 @@ def test_the_key_ring_is_made_once_and_by_its_user_alone() -> None:
     assert re.search(r'setpriv --reuid slbroker .* sh -c "umask 077; exec slbroker keys new', text)
 
 
+def test_no_unit_is_enabled_or_started_by_installing() -> None:
+    """Debhelper does it by itself with each unit that is no template, unless it is told not to."""
+    assert re.search(r"^override_dh_installsystemd:\n\n", RULES, re.MULTILINE)
+    scripts = "".join(script.read_text("utf-8") for script in SCRIPTS)
+    assert not re.search(r"deb-systemd-(invoke|helper) (start|enable)|systemctl (start|enable)", scripts)
+
+
 def test_socket_buffers_are_left_to_who_wants_larger_ones() -> None:
     assert "deploy/systemd/slbroker.sysctl" in (FOLDER / "slbroker.examples").read_text("utf-8")
     assert "sysctl" not in RULES + "".join(script.read_text("utf-8") for script in SCRIPTS)

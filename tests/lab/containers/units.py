@@ -102,6 +102,8 @@ def serve() -> None:
     # Docker's mounts are private, and credentials are mounted by a helper in a namespace of its own: nobody saw them.
     inside("mount", "--make-rshared", "/")
     assert inside("stat", "--format=%a:%U", RING) == "600:slbroker", "made by the package"
+    for unit in ("slbroker-broker", MONITOR):
+        assert shows(unit, "ActiveState") == "inactive", "installing starts nothing"
     for unit in (EDGE, HANDLER):  # in place of 30 s, so that there is less to wait for
         path = f"/etc/systemd/system/{unit.partition('@')[0]}@.service.d"
         inside("sh", "-c", f"mkdir {path} && printf '[Service]\\nWatchdogSec=6\\n' >{path}/watchdog.conf")
