@@ -35,9 +35,9 @@ class Call:
         return self.answered - self.sent if self.replies else float("inf")
 
 
-def request(number: int, host: str, port: int, block: float = 0.0) -> bytes:
-    """An OPTIONS, or a REGISTER that blocks its worker for so many seconds."""
-    method = "REGISTER" if block else "OPTIONS"
+def request(number: int, host: str, port: int, block: float = 0.0, method: str = "OPTIONS") -> bytes:
+    """A request, or a REGISTER that blocks its worker for so many seconds."""
+    method = "REGISTER" if block else method
     lines = (
         f"{method} sip:bob@example.com SIP/2.0",
         f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK-{number}-;rport",
@@ -63,6 +63,7 @@ class Caller:
         rate: float = 0.0,
         window: int = 0,
         patience: float = 12.0,
+        method: str = "OPTIONS",
     ) -> None:
         """`rate` is in requests a second; else `window` are kept open. After the block, replies have `patience` s."""
         sock.connect(server)
@@ -74,6 +75,7 @@ class Caller:
         self._rate = rate
         self._window = window
         self._patience = within(patience)
+        self._method = method
         self._open = 0
         self._began = time.monotonic()
         self._calling = True
@@ -117,7 +119,7 @@ class Caller:
         """Send one request more; only before the block begins, or on the thread."""
         self.calls.append(Call(time.monotonic()))
         self._open += 1
-        datagram = request(len(self.calls) - 1, self._host, self._port, block)
+        datagram = request(len(self.calls) - 1, self._host, self._port, block, self._method)
         try:
             self._socket.send(datagram)
         except ConnectionRefusedError:  # an earlier one was: nobody had that port; this one has not left
