@@ -76,6 +76,7 @@ Answered: TypeAlias = tuple[int, Answer] | tuple[int, Answer, bytes]
 # What msgpack begins an array of 2 with.
 _PAIR: Final = b"\x92"
 _packer: Final = msgpack.Packer()
+_TUPLES: Final = frozenset((tuple,))
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _new: Final = tuple.__new__  # for a NamedTuple whose length is known to be right: `_make` would measure it again
 _DECODE_ERRORS: Final = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
@@ -175,7 +176,7 @@ def decode_answered(body: bytes) -> list[Answered]:
     """Return a batch of answers; raise EnvelopeError when the body is none."""
     try:
         batch = _unpack_batch(body)
-        if not all(type(answered) is tuple for answered in batch):  # the keys of a map would pass for one
+        if not _TUPLES.issuperset(map(type, batch)):  # the keys of a map would pass for an array
             raise EnvelopeError("an element of a batch of answers is no array")
         for number, answer, *memo in batch:
             if type(answer) is not bytes:
