@@ -167,8 +167,8 @@ class Handover:
     def _leave(self, sock: socket.socket, words: dict[str, Any]) -> None:
         taken = [self._given[number] for number in words.get("taken", ()) if number < len(self._given)]
         self._is_over = True
-        self._say(sock, {"leaves": True})
         self._giver.leave_to(peer_of(sock).process, taken)
+        self._say(sock, {"leaves": True})  # from here on new connections are the other edge's
 
     def tell_open(self, jobs: Iterable[Job]) -> None:
         """Tell the other edge what we have yet to answer: who sends it again gets our answer, and needs no other.

@@ -386,6 +386,7 @@ class EdgeService(BusService):
         """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""
         logger.info("process %d has taken our place", process)
         self.heir, self._left = process or -1, taken
+        self._sockets.leave(taken)
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def drain(self) -> None:

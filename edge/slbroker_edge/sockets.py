@@ -290,6 +290,11 @@ class Sockets:
         streams = self._streams.sockets if self._streams is not None else []
         return [listener.udp.sock for listener in self._listeners] + streams
 
+    def leave(self, sockets: Collection[socket.socket]) -> None:
+        """Accept no connection at these any more: another process does."""
+        if self._streams is not None:
+            self._streams.leave(sockets)
+
     def listener_named(self, name: str) -> Listener | None:
         """Return the UDP listener of that name, one that has every address included; None where there is none."""
         host = parse_listen_address(name.partition(" ")[0]).host if name.startswith("udp:") else ""
