@@ -15,12 +15,12 @@ from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY, without_close
 from slbroker.bus.jobs import Job, observe
 from slbroker.counting import Clock, tally_figures
 from slbroker.errors import Drop
-from slbroker.sip.parser import BadRequest, parse
+from slbroker.sip.parser import BadRequest
 from slbroker.sip.validate import USUAL, Checks
-from slbroker_edge.complaints import RefusedTags, Shedding
+from slbroker_edge.complaints import Shedding
 from slbroker_edge.outbox import MAX_REPLY, match_status_line, post_replies
-from slbroker_edge.passing import Passing
-from slbroker_edge.reader import is_repeat, read_ack, read_turn, reply_address, stamp_message
+from slbroker_edge.reader import is_repeat, read_ack, read_turn
+from slbroker_edge.refusing import Refusing
 from slbroker_edge.repeats import Repeats
 
 if TYPE_CHECKING:
@@ -28,14 +28,13 @@ if TYPE_CHECKING:
 
     from slbroker.bus.envelope import Answer
     from slbroker.settings.dispatch import Policies
-    from slbroker.sip.framer import Fault
     from slbroker.sip.reading import Ack, Address, Reading
     from slbroker_edge.ackfilter import AckFilter
     from slbroker_edge.listener import Listener
     from slbroker_edge.remembered import Remembered
 
 
-class Edge(Passing):
+class Edge(Refusing):
     """One edge process without its sockets."""
 
     def __init__(
@@ -51,7 +50,6 @@ class Edge(Passing):
         self.clock = Clock()
         self.remembered: Remembered | None = None  # made when the first worker comes that has decisions remembered
         self._repeats: Repeats[Job] = Repeats(is_repeat)
-        self._refused_tags = RefusedTags()
         self.shedding = Shedding()
 
     # A message comes in -----------------------------------------------------------------------------------------
@@ -215,46 +213,6 @@ class Edge(Passing):
         self._reply_bad(bad, address, listener)
         if self.recent is not None:
             self.recent.refused(bad, address, listener, self._outbox, now)
-
-    def _reply_bad(self, bad: BadRequest, address: Address, listener: Listener) -> None:
-        """Answer a malformed request, if it says where to and is one that is answered."""
-        try:
-            if bad.message.method == b"CANCEL":
-                choice = self.routes.choose(bad.message, listener.name, address[0])
-                if not self.dispatcher.takes(b"CANCEL", choice):
-                    raise Drop("cancel")
-            reply_to = reply_address(address, stamp_message(bad.message, address, listener.name))
-        except Drop as drop:
-            self.fates.drop(drop.cause)
-            self._note_refused(bad.message, b"", address, listener, 0, drop.cause)
-            return
-        self._reply_ourselves(bad.message, listener, reply_to, bad.status, bad.reason, bad.extra)
-        self.fates.replied += 1
-        self._note_refused(bad.message, b"", address, listener, bad.status, bad.reason)
-        if bad.status == 420:
-            self._refused_tags.note(bad.message, bad.extra, address[0])
-
-    def refuse(self, fault: Fault, address: Address, listener: Listener) -> bool:
-        """Take in what a stream brought instead of a message, and say what is wrong; return whether that was possible.
-
-        Call `flush` afterwards.
-        """
-        self.fates.received += 1
-        if self.tap is not None:
-            self.tap.came([(fault.head, address)], listener)
-        try:
-            message = parse(fault.head)
-            if message.method == b"ACK":
-                raise Drop("bad-ack")
-        except BadRequest as bad:
-            message = bad.message
-        except Drop as drop:
-            self.fates.drop(drop.cause)
-            self._note_refused(None, fault.head, address, listener, 0, drop.cause)
-            return False
-        answered = self.fates.replied
-        self._reply_bad(BadRequest(fault.status, fault.reason, message), address, listener)
-        return self.fates.replied > answered
 
     # An answer comes back ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +21,7 @@ from slbroker.logs import tell_calls
 from slbroker.proxy.flow import Seals
 from slbroker.proxy.nexthop import NextHop
 from slbroker.ringfile import RingFile
-from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, BusService, read_again
+from slbroker.service import DRAIN_MARGIN, LAST_MARGIN, read_again
 from slbroker.sip.tracing import call_id_of
 from slbroker.totag import Signer
 from slbroker_edge.ackfilter import AckFilter
@@ -34,12 +33,11 @@ from slbroker_edge.inherited import Inherited
 from slbroker_edge.nexthops import NextHops
 from slbroker_edge.onward import Forwarding
 from slbroker_edge.sockets import Sockets
+from slbroker_edge.successive import Successive
 from slbroker_edge.takeover import path_of
 from slbroker_edge.tracing import MOST_LOGGED, Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from slbroker.bus.jobs import Job
     from slbroker.bus.sockets import BusSocket
     from slbroker.settings.edge import EdgeSettings
@@ -47,17 +45,16 @@ if TYPE_CHECKING:
     from slbroker.upgrade import Upgrade
     from slbroker_edge.capture.tap import Tap
     from slbroker_edge.rules import RuleFile
-    from slbroker_edge.takeover import Heirloom, Takeover
+    from slbroker_edge.takeover import Takeover
     from slbroker_edge.transports.siblings import Sibling
 
 logger = logging.getLogger(__name__)
 
 TICK: Final = 0.05  # seconds between two looks at what time brings
-WORKERS_TIME: Final = 2.0  # seconds that the workers of an edge whose place we take have to come, all of them
 PARTING_TIME: Final = 0.1  # seconds that workers have to read GOODBYE; ZeroMQ discards what is unread when we hang up
 
 
-class EdgeService(BusService):
+class EdgeService(Successive):
     """One edge process. `start`, then `drain` and `close`; `reload` reads key ring, TLS files and bus keys again."""
 
     def __init__(
@@ -79,7 +76,7 @@ class EdgeService(BusService):
         self._heirloom = takeover.of_process(settings.process) if takeover is not None else None
         self._handover: Handover | None = None
         self._inherited: Inherited | None = None
-        self._left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
+        self._left = ()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._ring_file = RingFile(settings.keys)
         signer = self._make_signer()
@@ -185,7 +182,7 @@ class EdgeService(BusService):
             self._tap.look(time.monotonic())
         self.begin()
         if heirloom is not None:
-            await self._wait_for_workers(heirloom)
+            await self.wait_for_workers(heirloom)
             if heirloom.channel is not None:
                 loop, named = asyncio.get_running_loop(), self._sockets.listener_named
                 self._inherited = Inherited(loop, heirloom.channel, self.edge, named)
@@ -197,16 +194,6 @@ class EdgeService(BusService):
         if self._takeover is not None and settings.processes == 1:
             self._takeover.finish()
         logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(dict.fromkeys(names)), bus, twins.WORDS)
-
-    async def _wait_for_workers(self, heirloom: Heirloom) -> None:
-        """Wait for the workers of the edge whose place we take; until then that edge serves on.
-
-        One that is busy in its handler comes when it is free: all are waited for shortly, a first one for longer.
-        """
-        count, workers = heirloom.workers(), self.edge.dispatcher.workers
-        if not await self.until(lambda: len(workers) >= count, WORKERS_TIME):
-            await self.until(lambda: bool(workers), self.settings.dispatch.handler_timeout)
-        logger.info("%d of the %d workers of the edge before are here", len(workers), count)
 
     # Serving ----------------------------------------------------------------------------------------------------
 
@@ -349,45 +336,6 @@ class EdgeService(BusService):
         if self._rules is not None:
             self._rules.use_keys(self.edge.ack_filter.signer, self._make_nonces())
         self._tell_keys()
-
-    def sockets(self) -> Sequence[socket.socket]:
-        """Return what is listened on, for an edge that takes our place."""
-        return self._sockets.sockets()
-
-    def bus_sockets(self) -> Sequence[socket.socket]:
-        """Return what we listen with for workers, each once more, if that is a TCP port."""
-        if self.settings.bus.path:
-            return ()
-        from slbroker.bus.beside import listening, share  # noqa: PLC0415 - few edges are followed by one
-
-        found = listening(self.settings.bus.of_process(self.settings.process).port)
-        share(found)
-        return found
-
-    @property
-    def workers(self) -> int:
-        """How many workers there are."""
-        return len(self.edge.dispatcher.workers)
-
-    def introduce(self) -> None:
-        """Tell the workers that another edge has our address."""
-        if not self.is_followed:
-            self.is_followed = True
-            self.edge.dispatcher.announce(time.monotonic(), successor=secrets.token_hex(8))
-            self._turn()
-
-    def go_on(self) -> None:
-        """Take our place again, since nobody else does."""
-        if self.is_followed:
-            self.is_followed = False
-            self.edge.dispatcher.announce(time.monotonic(), successor="")
-
-    def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
-        """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""
-        logger.info("process %d has taken our place", process)
-        self.heir, self._left = process or -1, taken
-        self._sockets.leave(taken)
-        os.kill(os.getpid(), signal.SIGTERM)
 
     async def drain(self) -> None:
         """Take no more datagrams, and wait until what was taken has been answered."""

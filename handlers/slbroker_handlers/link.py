@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from slbroker.bus.dealer import Dealer
 from slbroker.bus.membership import LEAVES, Membership, Standing
+from slbroker.bus.memo import Kept
 from slbroker.bus.sockets import connect_dealer
+from slbroker.logline import shown
 
 if TYPE_CHECKING:
     import zmq
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
+    from slbroker.bus.envelope import Answer
+    from slbroker.bus.items import Item
+    from slbroker.plugin.responder import Responder
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +115,22 @@ class Link:
             )
             self._dealer.hang_up()
         self._dealer.tick()
+
+    def words_of(self, item: Item, answer: Answer | Kept, responder: Responder) -> tuple[Any, ...]:
+        """Return an answer to a request of this edge, and its memo where it has one, as they stand in REPLIES."""
+        words = answer.words if isinstance(answer, Kept) else (answer,)
+        if type(words[0]) is not dict or self.membership.forwards:
+            return words
+        if not words[0] and item.method in (b"ACK", b"CANCEL"):  # as if no worker had asked for it
+            return (None,)
+        if not self.is_told_of_forwarding:
+            self.is_told_of_forwarding = True
+            logger.error(
+                "%s %s: %s lets it go on, and %s forwards nothing: it, or an edge behind it, is of an older "
+                "slbroker; 500 in its place (this is said once)",
+                shown(item.method), shown(item.message.uri), responder.name_of(item), self.name,
+            )  # fmt: skip
+        return (responder.apologise(item),)
 
     def close(self) -> None:
         """Close the socket."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from slbroker.bus.envelope import Answer
     from slbroker.bus.items import Item
     from slbroker.bus.memo import Kept
+    from slbroker.plugin.responder import Responder
     from slbroker_handlers.calls import Calls
     from slbroker_handlers.link import Link
     from slbroker_handlers.spent import Spent
@@ -38,21 +39,19 @@ class Turns:
     def __init__(
         self,
         calls: Calls,
-        name_of: Callable[[Item], str],
-        words_of: Callable[[Link, Item, Answer | Kept], tuple[Any, ...]],
+        responder: Responder,
         on_long: Callable[[float, float], None],
         on_done: Callable[[float, float], None],
         spent: Spent,
     ) -> None:
-        """`name_of` returns the handler of a request, for a log line; `words_of` what its edge is told of an answer.
+        """`responder` knows the handler of a request, for a log line.
 
         `on_long` is told the time (monotonic) and for how many seconds nobody else was served, `on_done` how many
         seconds how many requests have taken. `spent` takes in how long each was open, what it awaited included.
         """
         self._spent = spent
         self._calls = calls
-        self._name_of = name_of
-        self._words_of = words_of
+        self._responder = responder
         self._on_long = on_long
         self._on_done = on_done
         self._busy: Busy | None = None
@@ -90,7 +89,7 @@ class Turns:
             self._silent_until = now + SAY_AGAIN
             logger.warning(
                 "async handler %s kept all others waiting for %.0f ms: let it await what takes time, or be a def",
-                self._name_of(item) if item is not None else self._calls.names(), seconds * 1e3,
+                self._responder.name_of(item) if item is not None else self._calls.names(), seconds * 1e3,
             )  # fmt: skip
 
     def finish_later(self, link: Link, item: Item, pending: Coroutine[Any, Any, Answer | Kept], now: float) -> None:
@@ -108,7 +107,7 @@ class Turns:
                     raise
                 logger.exception("a bug in slbroker; please report it")
                 answer = UNFIT
-            words = (answer,) if type(answer) is bytes else self._words_of(link, item, answer)
+            words = (answer,) if type(answer) is bytes else link.words_of(item, answer, self._responder)
             link.membership.answer(number, *words)
             self._spent.note(time.monotonic() - now)
             self._half_done += 1

@@ -17,7 +17,6 @@ from slbroker.bus.packing import LONG
 from slbroker.bus.packing import as_words as words_of
 from slbroker.bus.pauses import Pauses
 from slbroker.bus.reach import warn_of_client_port
-from slbroker.logline import shown
 from slbroker.plugin.responder import Responder
 from slbroker.service import DRAIN_MARGIN, BusService, unique_name
 from slbroker_handlers.calls import Calls
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from slbroker.bus.address import BusAddress
     from slbroker.bus.curve import ClientKeys
-    from slbroker.bus.envelope import Answer, Answered
+    from slbroker.bus.envelope import Answered
     from slbroker.bus.items import Item
     from slbroker.plugin import Handlers
     from slbroker.settings.handler import HandlerSettings
@@ -96,8 +95,8 @@ class Worker(BusService):
         self._edges = 1  # that share our time
         self._links: dict[BusAddress | tuple[BusAddress, str], Link] = {}  # those with a name are being replaced
         self._calls = Calls(self._losses, self.responder.name_of, self._give_up)
-        self._spent, name_of = Spent(), self.responder.name_of
-        self._turns = Turns(self._calls, name_of, self._words_of, self._overhear, self._keep_pace, self._spent)
+        self._spent = Spent()
+        self._turns = Turns(self._calls, self.responder, self._overhear, self._keep_pace, self._spent)
 
     # Beginning --------------------------------------------------------------------------------------------------
 
@@ -210,7 +209,7 @@ class Worker(BusService):
                 answers.append((item.number, answer))
                 done += 1
             elif isinstance(answer, (Kept, dict)):
-                answers.append((item.number, *self._words_of(link, item, answer)))
+                answers.append((item.number, *link.words_of(item, answer, self.responder)))
                 done += 1
             else:
                 self._turns.finish_later(link, item, answer, now)
@@ -231,22 +230,6 @@ class Worker(BusService):
             self._note_quickness(done, begun, watch, later - now)
         if done and not begun:
             self._account(later, now, done, item)
-
-    def _words_of(self, link: Link, item: Item, answer: Answer | Kept) -> tuple[Any, ...]:
-        """Return an answer, and its memo where it has one, as they stand in REPLIES."""
-        words = answer.words if isinstance(answer, Kept) else (answer,)
-        if type(words[0]) is not dict or link.membership.forwards:
-            return words
-        if not words[0] and item.method in (b"ACK", b"CANCEL"):  # as if no worker had asked for it
-            return (None,)
-        if not link.is_told_of_forwarding:
-            link.is_told_of_forwarding = True
-            logger.error(
-                "%s %s: %s lets it go on, and %s forwards nothing: it, or an edge behind it, is of an older "
-                "slbroker; 500 in its place (this is said once)",
-                shown(item.method), shown(item.message.uri), self.responder.name_of(item), link.name,
-            )  # fmt: skip
-        return (self.responder.apologise(item),)
 
     def _account(self, now: float, since: float, done: int, item: Item) -> None:
         """Note what blocking handlers have taken of a turn."""

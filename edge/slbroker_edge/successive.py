@@ -1,0 +1,87 @@
+"""An edge process that takes another one's place, and leaves its own to the next, as `takeover` and `handover` ask."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+from slbroker.service import BusService
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from slbroker.settings.edge import EdgeSettings
+    from slbroker_edge.edge import Edge
+    from slbroker_edge.sockets import Sockets
+    from slbroker_edge.takeover import Heirloom
+
+logger = logging.getLogger("slbroker_edge.service")
+
+WORKERS_TIME: Final = 2.0  # seconds that the workers of an edge whose place we take have to come, all of them
+
+
+class Successive(BusService):
+    """What of an edge process concerns the one before it and the one behind it."""
+
+    edge: Edge
+    settings: EdgeSettings
+    _sockets: Sockets
+    _left: Sequence[socket.socket]  # sockets that another process reads from now on
+
+    def _turn(self) -> None:
+        """End a turn of the loop."""
+        raise NotImplementedError
+
+    async def wait_for_workers(self, heirloom: Heirloom) -> None:
+        """Wait for the workers of the edge whose place we take; until then that edge serves on.
+
+        One that is busy in its handler comes when it is free: all are waited for shortly, a first one for longer.
+        """
+        count, workers = heirloom.workers(), self.edge.dispatcher.workers
+        if not await self.until(lambda: len(workers) >= count, WORKERS_TIME):
+            await self.until(lambda: bool(workers), self.settings.dispatch.handler_timeout)
+        logger.info("%d of the %d workers of the edge before are here", len(workers), count)
+
+    def sockets(self) -> Sequence[socket.socket]:
+        """Return what is listened on, for an edge that takes our place."""
+        return self._sockets.sockets()
+
+    def bus_sockets(self) -> Sequence[socket.socket]:
+        """Return what we listen with for workers, each once more, if that is a TCP port."""
+        if self.settings.bus.path:
+            return ()
+        from slbroker.bus.beside import listening, share  # noqa: PLC0415 - few edges are followed by one
+
+        found = listening(self.settings.bus.of_process(self.settings.process).port)
+        share(found)
+        return found
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return len(self.edge.dispatcher.workers)
+
+    def introduce(self) -> None:
+        """Tell the workers that another edge has our address."""
+        if not self.is_followed:
+            self.is_followed = True
+            self.edge.dispatcher.announce(time.monotonic(), successor=secrets.token_hex(8))
+            self._turn()
+
+    def go_on(self) -> None:
+        """Take our place again, since nobody else does."""
+        if self.is_followed:
+            self.is_followed = False
+            self.edge.dispatcher.announce(time.monotonic(), successor="")
+
+    def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
+        """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""
+        logger.info("process %d has taken our place", process)
+        self.heir, self._left = process or -1, taken
+        self._sockets.leave(taken)
+        os.kill(os.getpid(), signal.SIGTERM)
