@@ -33,6 +33,7 @@ _STATUS: Final = {
     Exit.PLUGIN: "the plugin cannot be loaded",
     Exit.NO_ANSWER: "no answer",
     Exit.REFUSED: "ping: an answer other than 2xx",
+    Exit.TAKEOVER: "edge --takeover: the edge that is there does not give its sockets",
 }
 
 

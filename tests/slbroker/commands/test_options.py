@@ -35,6 +35,7 @@ SAMPLES = {
     "--gather": "0.01", "--retry-after": "7-9", "--ws-origin": "https://phone.example.com", "--route": "pool=premium",
     "--listen": "udp:[::1]:5099", "--pass": "sip:10.0.0.5", "--group-by": "ruri", "--ping-from": "sip:ping@example.com",
     "--ping-reply-codes": "class=2", "--resolver": "127.0.0.1:5353",
+    "--hep": "udp:homer.example.com:9060", "--capture-source": "192.0.2.0/24",
     "--http": "127.0.0.1:8099", "--url": "https://127.0.0.1/RPC",
 }  # fmt: skip
 

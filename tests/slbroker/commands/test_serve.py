@@ -113,7 +113,8 @@ def test_a_plugin_s_exception_is_500_and_one_line(running: tuple[Process, int], 
     reply = phone.ask(phone.call().request("MESSAGE"))
     assert (reply.status, reply.reason) == (500, "I'm terribly sorry, server error occurred (1/SL)")
     line = running[0].wait_for("RuntimeError")
-    assert f"MESSAGE sip:bob@example.com: RuntimeError: no luck, at {plugin}:{FAILING_LINE} in fail" in line
+    assert re.search(r"MESSAGE sip:bob@example\.com, Call-ID \S+: RuntimeError: no luck, at ", line)
+    assert f"at {plugin}:{FAILING_LINE} in fail" in line
     assert phone.ask(phone.call().request("OPTIONS")).status == 200
     assert "Traceback" not in running[0].log
 
@@ -291,8 +292,10 @@ def test_check_says_what_it_found(tmp_path: Path, plugin: Path) -> None:
     create_keys(ring)
     process = run_slbroker("check", "--plugin", str(plugin), "--keys", str(ring), *LISTEN)
     assert process.wait() == Exit.OK
-    assert [line.split()[:2] for line in process.output.splitlines() if not line.startswith("note ")] == [
+    found, _, in_force = process.output.partition("\n# In force ")
+    assert [line.split()[:2] for line in found.splitlines() if not line.startswith("note ")] == [
         ["ok", subject] for subject in ("slbroker", "libzmq", "inner", "keys", "plugin", "listen")
     ]
-    assert "handlers for INVITE, MESSAGE" in process.output
+    assert "handlers for INVITE, MESSAGE" in found
+    assert "# command line" in in_force
     assert process.log == ""
