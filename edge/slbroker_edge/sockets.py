@@ -96,7 +96,7 @@ class Sockets:
         for listener in {*self._listeners, *self._ping_listeners}:
             take = partial(self._on_datagrams, listener)
             self._readers.append(PacedReader(loop, listener.fileno(), take, most=BATCH, interval=interval))
-        if self._streams is not None:
+        if self._streams is not None and self._stream_reader is None:  # a ping by TCP may have had it read already
             self._read_streams(self._streams)
         if self._sibling is not None:
             take = partial(self._on_handed, self._sibling)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from slbroker.metrics.model import fit
 from tests.browser.devtools import Tab
 from tests.peers.brokers import free_bus_address, new_keys, start_edge, start_handler
 from tests.peers.monitor import ask, start_monitor
@@ -63,7 +64,7 @@ def test_the_page_during_a_sipp_run(start_slbroker: Start, start_program: Start,
         assert tab.text("#tile-shed small") == "0 in all"
         assert tab.rows("codes")[0][:2] + tab.rows("codes")[0][3:] == ["INVITE", "404", count, "100 %"]
         assert tab.rows("stages")[2][0] == "whole"
-        assert [row[:2] for row in tab.rows("edges")] == [[bus, "up"]]
+        assert [row[:2] for row in tab.rows("edges")] == [[fit(bus), "up"]]
         assert [row[1] for row in tab.rows("workers")] == ["default", "default"]
         assert "sign with one key" in tab.text("#keys-state")
         assert tab.ask("document.querySelectorAll('#map .tile').length") == 2

@@ -304,7 +304,7 @@ def test_processes_of_an_edge_have_files_of_their_own(start_slbroker: Start, tmp
         *("edge", "--listen", f"udp:127.0.0.1:{udp_port}", "--keys", str(tmp_path / "ring"), "--processes", "2"),
         *("--bus", f"ipc://{tmp_path}/bus", "--pcap", str(tmp_path / "logs" / "sip.pcap")),
     )
-    edge.wait_for("edge ready")
+    edge.wait_for("edge ready", times=2)
     sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(24)]
     for each in sockets:
         each.sendto(request("OPTIONS"), ("127.0.0.1", udp_port))

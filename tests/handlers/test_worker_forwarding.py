@@ -112,7 +112,7 @@ def test_at_an_edge_that_forwards_nothing_it_is_500_and_one_line_that_says_why(
     assert answers_of(link)[2] is None, "an ACK is never answered"
     assert worker.responder.errors == 3
     (line,) = caplog.messages
-    assert "INVITE b'sip:b@h': onward at " in line
+    assert "INVITE sip:b@h: onward at " in line
     assert "edge e at ipc:///run/bus forwards nothing: it, or an edge behind it, is of an older slbroker" in line
 
 
