@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY, unpack_request, without_close
+from slbroker.sip.tracing import call_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +36,6 @@ NOISE: Final = ("keepalive", "response")  # what is dropped for these causes was
 
 # `Via` and the rest of the head; a header may go on in lines that begin with white space.
 _secrets: Final = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:)[^\r\n]*(?:\r\n[ \t][^\r\n]*)*")
-_find_call_id: Final = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)").search
 
 
 class Recent:
@@ -146,10 +146,10 @@ class Recent:
         self, data: bytes, fate: str, cause: str, address: Address, listener: Listener, now: float, reply: bytes = b""
     ) -> None:
         head = data[:LONGEST]
-        found = _find_call_id(head)
+        call_id = call_id_of(head)
         method, _, rest = head.partition(b"\r")[0].partition(b" ")
         self._note(
-            now, method=method[:32], call_id=found[1][:200] if found else b"", uri=rest.partition(b" ")[0][:200],
+            now, method=method[:32], call_id=call_id[:200], uri=rest.partition(b" ")[0][:200],
             **_came(address, listener), fate=fate, cause=cause, by="edge", request=_head(data), reply=_head(reply),
             body=_body_of(data),
         )  # fmt: skip

@@ -11,6 +11,7 @@ import click
 
 from slbroker.bus.address import BusAddress
 from slbroker.commands import options
+from slbroker.commands.look import PingSettings
 from slbroker.commands.stats import StatsSettings
 from slbroker.errors import Exit
 from slbroker.logline import lines_of
@@ -30,10 +31,10 @@ class TraceSettings:
 
     bus: BusAddress = also(EdgeSettings, "bus")
     security: BusSecurity | None = part(BusSecurity, client_security, without=("clients",))
-    count: int = option("--count", Whole(1, 100_000), default=100, help="Messages after which it ends.")
+    count: int = also(PingSettings, "count", kind=Whole(1, 100_000), default=100, help="Messages after which it ends.")
     seconds: float = option("--seconds", Number(0.1, 3600, "s"), default=60.0, help="Seconds after which it ends.")
     timeout: float = also(StatsSettings, "timeout")
-    as_json: bool = option("--json", bool, default=False, param="as_json", help="As JSON, a message a line.")
+    as_json: bool = also(StatsSettings, "as_json", help="As JSON, a message a line.")
 # fmt: on
 
 

@@ -17,7 +17,7 @@ MAX_WORD: Final = 256  # characters
 MOST_CALLS: Final = 1_000  # that are followed, the latest
 _KINDS: Final = ("call-id", "user", "source")
 # RFC 3261 7.3.1: the long name or the short one, in any case; a value may stand on the next line.
-_find_call_id = re.compile(rb"\n(?:call-id|i)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)", re.IGNORECASE).search
+_find_call_id = re.compile(rb"\n(?:call-id|i)[ \t]*+:[ \t]*+(?:\r?\n[ \t]++)?([^\r\n]*+)", re.IGNORECASE).search
 
 
 class Wanted(NamedTuple):

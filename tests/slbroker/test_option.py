@@ -31,7 +31,7 @@ OWN = {
     "RelaySettings.heartbeat", "RelaySettings.liveness", "RelaySettings.max_wait", "RelaySettings.offer_interval",
     "RelaySettings.max_waiting_bytes",
 }  # fmt: skip
-ARGUMENTS = {"ping": ["sip:h"], "replay": ["requests"], "record": ["requests"], "rpc": ["sl.stats"]}
+ARGUMENTS = {"ping": ["sip:h"], "replay": ["requests"], "record": ["requests"], "rpc": ["sl.stats"], "trace": ["alice"]}
 NEEDED = {"edge": ["--keys", "ring"], "handler": ["--keys", "ring"], "record": ["--keys", "ring"]}
 GOOD = {
     "--http": "[::1]:80",
@@ -50,6 +50,7 @@ BAD = {
     "seconds|from-to|off": "soon", "text|off": "a\x07b", "tag": "a,b", "name": "a/b",
     "hop": "tel:1", "host": "a/b", "host[:port]": "a:b:c", "what": "weather", "method": "a b", "sip-uri": "tel:1",
     "codes": "all", "udp:host:port": "udp:9060", "key": "k" * 257, "network": "10.0.0.1/8", "token": "a/b",
+    "call-id|user|source": "source=phone",
 }  # fmt: skip
 
 

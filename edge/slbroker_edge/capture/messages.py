@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 MOST_ENDS: Final = 16_384  # addresses remembered; reading one costs 3 us
 
-# RFC 3261 7.3.1, 20: by its name or its short form, in whatever case, the value on the same line or folded.
-_find_call_id = re.compile(rb"\n(?:call-id|i)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]+)", re.IGNORECASE).search
 _find_cseq = re.compile(rb"\ncseq[ \t]*:\s*[0-9]+\s+([^\s]+)", re.IGNORECASE).search
 _match_method = re.compile(rb"([!-~]+) ").match
 
@@ -98,12 +96,6 @@ def head_of(data: bytes) -> bytes:
     """Return a message without its body."""
     end = data.find(b"\r\n\r\n")
     return data if end < 0 else data[:end]
-
-
-def call_id_of(data: bytes) -> bytes:
-    """Return the Call-ID, b"" where there is none. The message need not be one that we would serve."""
-    found = _find_call_id(head_of(data))
-    return found[1].rstrip(b" \t") if found else b""
 
 
 def method_of(data: bytes) -> bytes:

@@ -20,9 +20,10 @@ import msgpack
 
 from slbroker.settings.capture import Collector
 from slbroker.sip.networks import read_networks
+from slbroker.sip.tracing import call_id_of
 from slbroker_edge.capture.collectors import TcpCollector, UdpCollector
 from slbroker_edge.capture.hep import encode
-from slbroker_edge.capture.messages import Filter, Seen, call_id_of, end_of, is_keepalive, pair, read_name
+from slbroker_edge.capture.messages import Filter, Seen, end_of, is_keepalive, pair, read_name
 from slbroker_edge.capture.packets import Packets
 from slbroker_edge.capture.pcap import records
 from slbroker_edge.capture.ring import Ring

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from slbroker.sip.networks import read_networks
 from slbroker.sip.parser import parse
+from slbroker.sip.tracing import call_id_of
 from slbroker_edge.capture.messages import (
     End,
     Filter,
-    call_id_of,
     end_of,
     is_keepalive,
     method_of,

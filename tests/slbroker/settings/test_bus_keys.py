@@ -236,7 +236,7 @@ def test_what_people_get_wrong_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["slbroker", *words.split()])
-    monkeypatch.setattr(logs, "set_up_logging", lambda _level: None)
+    monkeypatch.setattr(logs, "set_up_logging", lambda *_: None)
     keys.create("ring")
     for name in ("a", "open"):
         curve.create(name)
