@@ -33,7 +33,12 @@ WAITING_FIXTURES = frozenset(("start_slbroker", "start_program"))
 PROCESSES = "tests.support.processes"
 # What `make test` leaves to `make proofs`, beside what is marked so: it takes long, or wants more of the machine than
 # others leave it.
-PROOFS = re.compile(r"tests/(?:lab/(?:fire|network|page)|interop)/")
+PROOFS = re.compile(
+    r"tests/(?:lab/(?:fire|network|page)|interop)/"
+    # What waits for seconds at a time, of what seldom changes: how quick a worker is, and what wears it out.
+    r"|tests/handlers/test_(?:pace|packing|max_requests|load|ready)_live\.py|tests/edge/test_(?:pauses|losses)_live\.py"
+    r"|tests/handlers/test_(?:worker_base_exceptions|reload_files_live)\.py"
+)
 LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 
 
