@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from slbroker.sip.message import Source
 
+LOGGERS: Final = ("slbroker", "slbroker_edge", "slbroker_handlers")  # below which all of ours are
+MOST_LINES: Final = 100  # about one cause in a window: what a worker that is killed had, and no flood
+WINDOW: Final = 10.0  # seconds
 LONGEST: Final = 100  # characters of a peer's that are shown
 MOST_COST: Final = 2_000  # bytes that a line's words have as JSON: what a pipe takes at once has room for the rest, too
 FIELD_COST: Final = 300  # ... and that one field has

@@ -17,18 +17,15 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from slbroker.logline import FIELD_COST, FIELDS, escaped, event, shown
+from slbroker.logline import FIELD_COST, FIELDS, LOGGERS, MOST_LINES, WINDOW, escaped, event, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from slbroker.logline import Call
 
-_OURS: Final = ("slbroker", "slbroker_edge", "slbroker_handlers")
 _SCRIPTS: Final = "slbroker.kemi.script"  # what scripts log themselves
 MOST_CAUSES: Final = 1_000  # that are counted by themselves
-MOST: Final = 100  # lines from one place in a window; `bus.losses`, which counts by cause, has as many
-WINDOW: Final = 10.0  # seconds
 MOST_FRAMES: Final = 30  # lines of a traceback, the last ones
 AT_ONCE: Final = 8  # lines of calls in one write: what a pipe takes in one piece
 PATIENCE: Final = 0.2  # seconds that a line waits for whoever reads the log; while he hangs, later ones do not wait
@@ -163,22 +160,22 @@ class Limit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is to be said."""
-        if record.name.partition(".")[0] not in _OURS or record.name == _SCRIPTS or hasattr(record, "counted"):
+        if record.name.partition(".")[0] not in LOGGERS or record.name == _SCRIPTS or hasattr(record, "counted"):
             return True
         place = record.pathname, record.lineno, getattr(record, "counted_as", "")
         if len(self._said) >= MOST_CAUSES and place not in self._said:
             place = record.pathname, record.lineno, ""
         said = self._said[place] = self._said.get(place, 0) + 1
-        if said == MOST + 1:
+        if said == MOST_LINES + 1:
             self._first[place] = escaped(record.getMessage(), FIELD_COST)
-        return said <= MOST
+        return said <= MOST_LINES
 
     def left_out(self, now: float) -> list[tuple[str, int]]:
         """Begin another window when it is time; return lines of which some were left out, and how many."""
         if now < self._until:
             return []
         self._until = now + WINDOW
-        found = [(self._first[place], said - MOST) for place, said in self._said.items() if said > MOST]
+        found = [(self._first[place], said - MOST_LINES) for place, said in self._said.items() if said > MOST_LINES]
         self._said.clear()
         self._first.clear()
         return found
@@ -265,7 +262,7 @@ def set_up_logging(level: str, form: str = "plain") -> None:
     in_journal = form == "journal" or is_journal(sys.stderr, os.environ)
     _lines = handler = Lines(Json() if form == "json" else Plain(timed=not in_journal), prioritised=in_journal)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)  # for libraries, and plugins without own
-    for name in _OURS:
+    for name in LOGGERS:
         top = logging.getLogger(name)
         top.handlers[:] = [handler]
         top.setLevel(level.upper())
@@ -300,5 +297,5 @@ def look(now: float) -> None:
 def keep_own() -> None:
     """Make all our loggers there are `OwnLogger`s; called again when a plugin has been loaded."""
     for name, logger in logging.Logger.manager.loggerDict.items():
-        if name.partition(".")[0] in _OURS and type(logger) is logging.Logger:
+        if name.partition(".")[0] in LOGGERS and type(logger) is logging.Logger:
             logger.__class__ = OwnLogger

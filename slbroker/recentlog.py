@@ -6,9 +6,10 @@ import logging
 from collections import deque
 from typing import Final
 
+from slbroker.logline import LOGGERS
+
 KEPT: Final = 8
 LONGEST: Final = 240  # characters: a worker may tell 8,192 bytes in all
-_TOPS: Final = ("slbroker", "slbroker_edge", "slbroker_handlers")
 
 
 class RecentLog(logging.Handler):
@@ -20,12 +21,12 @@ class RecentLog(logging.Handler):
 
     def begin(self) -> None:
         """Listen."""
-        for name in _TOPS:
+        for name in LOGGERS:
             logging.getLogger(name).addHandler(self)
 
     def end(self) -> None:
         """Do not, any more."""
-        for name in _TOPS:
+        for name in LOGGERS:
             logging.getLogger(name).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

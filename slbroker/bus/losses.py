@@ -8,13 +8,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from slbroker.logline import event, shown
+from slbroker.logline import MOST_LINES, WINDOW, event, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST: Final = 100  # lines about one cause in a window: what a worker that is killed had, and no flood
-WINDOW: Final = 10.0  # seconds
 _COUNTED: Final = {"counted": True}  # for `slbroker.logs`, which counts those that nobody has counted
 
 
@@ -33,7 +31,7 @@ class Losses:
         """Log `words` with `arguments`, unless `cause`, one of a few, has had its share; `about` is an `event`."""
         self.look(now)
         said = self._said[cause] = self._said.get(cause, 0) + 1
-        if said <= MOST:
+        if said <= MOST_LINES:
             self._logger.log(level, words, *arguments, extra={**_COUNTED, **(about or event(cause.replace(" ", "-")))})
 
     def request(
@@ -52,6 +50,6 @@ class Losses:
         self._window = now
         said, self._said = self._said, {}
         for cause, count in said.items():
-            if count > MOST:
+            if count > MOST_LINES:
                 about = event("lines-left-out", cause=cause)
-                self._logger.warning("%s: %d more such lines were left out", cause, count - MOST, extra=about)
+                self._logger.warning("%s: %d more such lines were left out", cause, count - MOST_LINES, extra=about)

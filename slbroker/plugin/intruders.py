@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from slbroker.logline import event, place_of, shown
+from slbroker.logline import WINDOW, event, place_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 MOST_OF_ONE: Final = 10  # lines about one address in a window: enough to ban it by
 MOST: Final = 200  # lines in a window, whoever they are about
-WINDOW: Final = 10.0  # seconds
 SCANNER: Final = "scanner"
 WRONG_CREDENTIALS: Final = "wrong credentials"
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from slbroker import logs
 from slbroker.bus.losses import Losses
-from slbroker.logline import MOST_COST, Call, escaped, event, lines_of, shown
-from slbroker.logs import MOST, PATIENCE, WINDOW, Json, Lines, Plain, is_journal, set_up_logging
+from slbroker.logline import MOST_COST, MOST_LINES, WINDOW, Call, escaped, event, lines_of, shown
+from slbroker.logs import PATIENCE, Json, Lines, Plain, is_journal, set_up_logging
 from tests.support.examples import examples
 from tests.support.timing import within
 
@@ -170,16 +170,16 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 def test_one_cause_that_comes_without_end_is_counted_and_leaves_room_for_others(log: io.StringIO) -> None:
     logger = logging.getLogger("slbroker.test")
-    for number in range(MOST + 23):
+    for number in range(MOST_LINES + 23):
         logger.error("failed: %d", number)
     logger.error("something else")
-    for number in range(MOST + 5):
+    for number in range(MOST_LINES + 5):
         logger.error("handler: %d", number, extra={"counted_as": f"cause {number % 2}"})
     lines = log.getvalue().splitlines()
-    assert len(lines) == MOST + 1 + MOST + 5
-    assert lines[MOST].endswith("something else")
+    assert len(lines) == MOST_LINES + 1 + MOST_LINES + 5
+    assert lines[MOST_LINES].endswith("something else")
     logs.look(time.monotonic() + WINDOW + 0.1)
-    assert log.getvalue().splitlines()[-1].endswith(f"23 more lines like this one were left out: failed: {MOST}")
+    assert log.getvalue().splitlines()[-1].endswith(f"23 more lines like this one were left out: failed: {MOST_LINES}")
     logger.error("failed again")
     assert log.getvalue().endswith("failed again\n")
 
@@ -187,11 +187,11 @@ def test_one_cause_that_comes_without_end_is_counted_and_leaves_room_for_others(
 def test_what_is_counted_by_its_cause_and_what_plugins_log_is_not_limited_twice(log: io.StringIO) -> None:
     losses = Losses(logging.getLogger("slbroker.test"))
     for number in range(4):
-        for _ in range(MOST):
+        for _ in range(MOST_LINES):
             losses.request(f"cause {number}", 0.0, b"INVITE", b"c", "lost")
-    for _ in range(MOST * 2):
+    for _ in range(MOST_LINES * 2):
         logging.getLogger("a.plugin").info("its own affair")
-    assert len(log.getvalue().splitlines()) == MOST * 6
+    assert len(log.getvalue().splitlines()) == MOST_LINES * 6
 
 
 # In nobody's way ------------------------------------------------------------------------------------------------

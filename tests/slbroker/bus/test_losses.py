@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slbroker.bus.envelope import Kind
-from slbroker.bus.losses import MOST, WINDOW, Losses
+from slbroker.bus.losses import Losses
+from slbroker.logline import MOST_LINES, WINDOW
 from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import Desk, hello
 
@@ -104,10 +105,10 @@ def test_who_leaves_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_flood_of_one_cause_leaves_room_for_the_others(caplog: pytest.LogCaptureFixture) -> None:
     losses = Losses(logging.getLogger("test"))
-    for _ in range(MOST + 23):
+    for _ in range(MOST_LINES + 23):
         losses.request("one", 0.0, b"INVITE", b"c", "lost")
     losses.request("other", 0.0, b"INVITE", b"d", "lost")
-    assert len(caplog.messages) == MOST + 1
+    assert len(caplog.messages) == MOST_LINES + 1
     assert caplog.messages[-1] == "INVITE, Call-ID d: lost"
     losses.look(WINDOW + 0.1)
     assert caplog.messages[-1] == "one: 23 more such lines were left out"
