@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,7 +51,12 @@ class Start(Protocol):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Scale the time limit of a test like every other timeout; where pytest-xdist runs it, its workers do that."""
+    """Scale the time limit of a test like every other timeout; where pytest-xdist runs it, its workers do that.
+
+    A shell has what it runs in the background ignore SIGINT, and so would all that tests start, and interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("timeout", None) is None and not config.getoption("numprocesses", None):
         config.option.timeout = float(config.getini("timeout")) * TIME
 
