@@ -19,7 +19,6 @@ from slbroker.sip.message import Source
 from slbroker.sip.slerrors import SlError, error_text
 from slbroker_edge.reader import read_turn
 from slbroker_edge.replying import Replying, message_of
-from slbroker_edge.shadow import Shadow, Shadowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from slbroker_edge.listener import Listener
     from slbroker_edge.onward import Forwarding, Outcome
     from slbroker_edge.recent import Recent
+    from slbroker_edge.shadow import Shadow, Shadowed
     from slbroker_edge.ways import Order
 
 logger = logging.getLogger("slbroker_edge.edge")
@@ -60,8 +60,13 @@ class Passing(Replying):
         self.dispatcher = dispatcher
         self.routes = Routes(policies.routes)
         self._anywhere = self.routes.everywhere
-        self.shadow = Shadow(*policies.shadow) if policies.shadow else None
-        self._desk = Shadowed(dispatcher, self.shadow) if self.shadow else dispatcher  # where requests are given
+        self.shadow: Shadow | None = None
+        self._desk: Dispatcher[Job] | Shadowed = dispatcher  # where requests are given
+        if policies.shadow:
+            from slbroker_edge.shadow import Shadow, Shadowed  # noqa: PLC0415 - few edges have one
+
+            self.shadow = Shadow(*policies.shadow)
+            self._desk = Shadowed(dispatcher, self.shadow)
         self.forwarding: Forwarding | None = None  # set by who has sockets for it
         self.rules: Rules | None = None  # set where a rule file decides before all others
         self.asking: Asking | None = None  # made when the first worker comes that is to be asked of replies
