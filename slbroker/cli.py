@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 
@@ -56,6 +58,25 @@ for command in (
 
 def main() -> None:
     """Run the command; a problem that the user can mend is one line and a named exit code (`slbroker.errors.Exit`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the locale's encoding has no letter for is no reason to end
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        _run()
+    except BrokenPipeError:  # `slbroker stats | head`
+        _leave_output()
+        sys.exit(Exit.FAILURE)
+    except UnicodeEncodeError as error:  # a file's name, mostly
+        said, encoding = error.object[error.start : error.end], error.encoding
+        _fail(f"the locale's encoding, {encoding}, has no {said!a}; run with LC_ALL=C.UTF-8", Exit.CONFIG)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG) or error.filename is not None:
+            raise
+        _leave_output()
+        _fail(f"cannot write: {error.strerror}", Exit.FAILURE)
+
+
+def _run() -> None:
     for words in unknown_variables(cli, os.environ) if sys.argv[1:2] != ["check"] else ():  # which says it itself
         click.echo(f"slbroker: {words}", err=True)
     try:
@@ -69,9 +90,11 @@ def main() -> None:
         _fail(complaint(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(Exit.FAILURE)
-    except BrokenPipeError:  # `slbroker stats | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-        sys.exit(Exit.FAILURE)
+
+
+def _leave_output() -> None:
+    """Have what is left for standard output go nowhere, or Python complains when it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

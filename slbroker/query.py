@@ -15,6 +15,7 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.reach import find_within
 from slbroker.bus.sockets import connect_dealer
 from slbroker.errors import EnvelopeError, NoAnswerError
+from slbroker.metrics.model import plain
 from slbroker.sip.grammar import MAX_PORT
 
 if TYPE_CHECKING:
@@ -143,6 +144,6 @@ def _read(frames: list[bytes], place: BusAddress) -> dict[str, Any]:
     try:
         if envelope.decode_head(frames).kind is not Kind.FIGURES:
             raise EnvelopeError("not FIGURES")
-        return envelope.decode_info(frames[1])
+        return {key: plain(value) for key, value in envelope.decode_info(frames[1]).items()}
     except EnvelopeError as error:
         raise NoAnswerError(f"what answers at {place} is no edge of this version: {error}") from error

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.counting import BOUNDS, SIZES
-from slbroker.metrics.model import distribution, mapping, number, within
+from slbroker.metrics.model import distribution, mapping, maps, number, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,24 +27,29 @@ _APART: Final = (
 
 def describe(figures: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Iterator[str]:
     """Yield the lines that show the figures of one process; behind counters by how much they are above `before`."""
-    yield f"{figures.get('kind', 'edge')} {figures['name']}"
+    yield f"{figures.get('kind', 'edge')} {figures.get('name', '')}"
     for name, value in figures.items():
         if name in _TABLES:
-            yield from _describe_table(name, value, mapping((before or {}).get(name)))
+            yield from _describe_table(name, mapping(value), mapping((before or {}).get(name)))
         elif name not in _APART and value != []:
-            yield _line(name, " ".join(value) if isinstance(value, list) else value, (before or {}).get(name))
+            yield _line(name, _joined(value), (before or {}).get(name))
     yield from _describe_counts(figures, before or {})
-    for name, pool in figures.get("pools", {}).items():
-        yield f"  pool {name}: {pool['workers']} workers, {pool['open']} open, {pool['waiting']} waiting"
-    for group, members in figures.get("groups", {}).items():
-        for member in members:
+    for name, pool in mapping(figures.get("pools")).items():
+        told = mapping(pool)
+        yield f"  pool {name}: " + ", ".join(f"{told.get(what)} {what}" for what in ("workers", "open", "waiting"))
+    for group, members in mapping(figures.get("groups")).items():
+        for member in maps(members):
             yield f"  group {group} {_words(member)}"
-    for edge in figures.get("edges", ()):
+    for edge in maps(figures.get("edges")):
         yield f"  edge {_words(edge)}"
-    for worker in figures.get("workers", ()):
+    for worker in maps(figures.get("workers")):
         yield f"  worker {_words(worker)}{_told(mapping(worker.get('told')))}"
         for name, counts in mapping(mapping(worker.get("told")).get("handlers")).items():
             yield f"    handler {name}: " + ", ".join(f"{what} {count}" for what, count in mapping(counts).items())
+
+
+def _joined(value: object) -> object:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _line(name: str, value: object, before: object = None) -> str:
@@ -65,7 +70,7 @@ def _describe_table(name: str, table: Mapping[str, Any], before: Mapping[str, An
 def _describe_counts(figures: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
     """Yield what was counted of replies, times, batches and To-tags."""
     for method, codes in mapping(figures.get("codes")).items():
-        for code, count in codes.items():
+        for code, count in mapping(codes).items():
             yield _line(f"sent: {method} {code}", count, mapping(mapping(before.get("codes")).get(method)).get(code))
     yield from _describe_hops(mapping(figures.get("hops")), mapping(before.get("hops")))
     for stage, told in mapping(figures.get("seconds")).items():
@@ -75,16 +80,16 @@ def _describe_counts(figures: Mapping[str, Any], before: Mapping[str, Any]) -> I
     if batches is not None and any(batches.counts):
         yield _line("requests in a batch", f"{batches.sum / sum(batches.counts):.3g}")
     for key, counts in mapping(figures.get("tags")).items():
-        if any(counts.values()):
+        if any(mapping(counts).values()):
             yield _line(f"tags: key {key}", ", ".join(f"{what} {count}" for what, count in counts.items()))
     if signs := mapping(figures.get("keys")).get("signs"):
-        yield _line("signs with key", signs if isinstance(signs, str) else " ".join(signs))
+        yield _line("signs with key", _joined(signs))
 
 
 def _describe_hops(groups: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
     """Yield how many messages went on to whom."""
     for group, hops in groups.items():
-        for hop, count in hops.items():
+        for hop, count in mapping(hops).items():
             whom = f"group {group} {hop}" if group else hop
             yield _line(f"forwarded: {whom}", count, mapping(before.get(group)).get(hop))
 
@@ -109,6 +114,5 @@ def _told(told: Mapping[str, Any]) -> str:
 
 def _words(row: Mapping[str, Any]) -> str:
     """Return one row as words: its name, then the rest."""
-    words = {name: " ".join(value) if isinstance(value, list | tuple) else value for name, value in row.items()}
-    shown = {name: value for name, value in words.items() if name not in ("name", "told", "broker")}
-    return f"{row['name']}: " + ", ".join(f"{name} {value}" for name, value in shown.items())
+    shown = {name: _joined(value) for name, value in row.items() if name not in ("name", "told", "broker")}
+    return f"{row.get('name', '')}: " + ", ".join(f"{name} {value}" for name, value in shown.items())

@@ -11,12 +11,15 @@ from slbroker.commands import options
 from slbroker.commands.monitor import read_token
 from slbroker.commands.stats import StatsSettings
 from slbroker.errors import ConfigError, Exit, NoAnswerError
+from slbroker.logline import escaped
 from slbroker.option import Word, also, frozen, option
 from slbroker.settings.connections import TlsSettings
 from slbroker.settings.monitor import MonitorSettings
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
+    from urllib.request import Request
 
 MAX_ANSWER: Final = 4 * 1024 * 1024  # bytes
 USUAL: Final = "http://127.0.0.1:8080/RPC"
@@ -24,8 +27,15 @@ USUAL: Final = "http://127.0.0.1:8080/RPC"
 
 def read_url(text: str) -> str:
     """Return a URL as it is; raise ConfigError for what is none of http or https."""
-    if not text.startswith(("http://", "https://")):
-        raise ConfigError(f"URL {text!r}: write http://host:port/RPC")
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that nobody closes, a port that is none
+        is_right = False
+    if not is_right or not text.isascii() or not text.isprintable() or " " in text or "@" in parts.netloc:
+        raise ConfigError(f"URL {text!r:.200}: write http://host:port/RPC")
     return text
 
 
@@ -56,7 +66,8 @@ def rpc(settings: RpcSettings, method: str, params: tuple[str, ...]) -> int:
     answer = _ask(settings, json.dumps(request).encode())
     if "error" in answer:
         error = answer["error"]
-        click.echo(f"slbroker: error: {error.get('code')} - {error.get('message')}", err=True)
+        words = f"{error.get('code')} - {error.get('message')}" if isinstance(error, dict) else str(error)
+        click.echo(f"slbroker: error: {escaped(words)}", err=True)
         return Exit.FAILURE
     for line in lines(answer.get("result")):
         click.echo(line)
@@ -65,23 +76,28 @@ def rpc(settings: RpcSettings, method: str, params: tuple[str, ...]) -> int:
 
 def lines(result: Any) -> Iterator[str]:
     """Yield the lines that show a result, as kamcmd shows it: a structure in braces, a list one by line."""
-    if isinstance(result, dict):
-        yield "{"
-        for name, value in result.items():
-            yield f"\t{name}: {value}"
-        yield "}"
-    elif isinstance(result, list):
-        yield from map(str, result)
+    for each in result if isinstance(result, list) else [result]:
+        yield from _lines(each, "", "")
+
+
+def _lines(value: Any, name: str, indent: str) -> Iterator[str]:
+    """Yield the lines of one value; `name` is what stands before it."""
+    if isinstance(value, dict | list):
+        opened, closed = "{}" if isinstance(value, dict) else "[]"
+        yield f"{indent}{name}{opened}"
+        inner = value.items() if isinstance(value, dict) else (("", each) for each in value)
+        for key, each in inner:
+            yield from _lines(each, f"{escaped(key)}: " if key else "", f"{indent}\t")
+        yield f"{indent}{closed}"
     else:
-        yield str(result)
+        yield f"{indent}{name}{escaped(str(value))}"
 
 
 def _ask(settings: RpcSettings, body: bytes) -> dict[str, Any]:
     """Return what was answered; raise NoAnswerError when nobody does, or with what is no JSON-RPC."""
     import json
-    import ssl
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from http.client import HTTPException
+    from urllib.request import Request
 
     from slbroker.tls import client_context
 
@@ -95,17 +111,29 @@ def _ask(settings: RpcSettings, body: bytes) -> dict[str, Any]:
     )
     request = Request(settings.url, body, headers)  # noqa: S310 - http and https only
     try:
-        with urlopen(request, timeout=settings.timeout, context=context) as response:  # noqa: S310
-            said = response.read(MAX_ANSWER)
-    except HTTPError as error:
-        said = error.read(MAX_ANSWER)
-        if error.code == 401:
-            raise NoAnswerError(f"{settings.url} wants a token: --token-file FILE") from error
-    except (URLError, OSError, ssl.SSLError) as error:
+        status, said = _exchange(request, settings.timeout, context)
+    except OSError as error:
         why = getattr(error, "reason", None) or error
         raise NoAnswerError(f"nobody answers at {settings.url}: {why}; is a slbroker monitor there?") from error
+    except HTTPException as error:  # somebody answers, and that is no HTTP
+        raise NoAnswerError(f"what answers at {settings.url} speaks no HTTP: {escaped(repr(error))}") from error
+    if status == 401:
+        raise NoAnswerError(f"{settings.url} wants a token: --token-file FILE")
     try:
         answer = json.loads(said)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NoAnswerError(f"what answers at {settings.url} speaks no JSON-RPC; does the URL end in /RPC?") from error
     return answer if isinstance(answer, dict) else {"result": answer}
+
+
+def _exchange(request: Request, timeout: float, context: ssl.SSLContext | None) -> tuple[int, bytes]:
+    """Return status and body of an answer, that of an error included; raises OSError, HTTPException."""
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(request, timeout=timeout, context=context) as response:  # noqa: S310
+            return response.status, response.read(MAX_ANSWER)
+    except HTTPError as error:
+        with error:
+            return error.code, error.read(MAX_ANSWER)

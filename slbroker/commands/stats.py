@@ -12,6 +12,8 @@ from slbroker.bus.address import BusAddress
 from slbroker.commands import options
 from slbroker.commands.describe import describe
 from slbroker.errors import Exit
+from slbroker.logline import escaped
+from slbroker.metrics.model import mapping, maps
 from slbroker.option import Number, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, client_security
 from slbroker.settings.edge import EdgeSettings
@@ -73,15 +75,17 @@ def _show(settings: StatsSettings, before: dict[str, Mapping[str, Any]]) -> int:
         click.echo(json.dumps(answer, indent=None if settings.watch else 2))
     else:
         for figures in processes:
-            for line in describe(figures, before.get(figures["name"])):
-                click.echo(line)
+            for line in describe(figures, before.get(str(figures.get("name")))):
+                click.echo(escaped(line))  # a worker names itself, and its handlers
     before.clear()
-    before.update((figures["name"], figures) for figures in processes)
+    before.update((str(figures.get("name")), figures) for figures in processes)
     wrong = [
-        figures for figures in processes if figures.get("unaccounted") or figures.get("replies", {}).get("unaccounted")
+        figures
+        for figures in processes
+        if figures.get("unaccounted") or mapping(figures.get("replies")).get("unaccounted")
     ]
     for figures in wrong:
-        click.echo(f"slbroker: {figures['name']} does not add up; please report it as a bug", err=True)
+        click.echo(f"slbroker: {figures.get('name')} does not add up; please report it as a bug", err=True)
     return Exit.FAILURE if wrong else Exit.OK
 
 
@@ -92,7 +96,7 @@ def _survey(settings: StatsSettings) -> Survey:
     from slbroker.query import survey
 
     found = survey(settings.bus, settings.timeout, settings.security)
-    rows = [row for figures in found.answers for row in figures.get("workers", ()) if not row.get("broker")]
+    rows = [row for figures in found.answers for row in maps(figures.get("workers")) if not row.get("broker")]
     if settings.watch or all("told" in row for row in rows):
         return found
     time.sleep(TELLING)

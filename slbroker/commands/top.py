@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.address import BusAddress
 from slbroker.commands import options
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from slbroker.query import Survey
+
+
+WIDTH: Final = 200  # columns where there is no terminal
 
 
 # fmt: off
@@ -36,6 +39,7 @@ class TopSettings:
 def top(settings: TopSettings) -> int:
     """Show live what edges, brokers and workers do: rates, latency, pools, replies. Ctrl-C ends it."""
     try:
+        from rich.console import Console
         from rich.live import Live
     except ModuleNotFoundError as error:
         raise ConfigError(f"top needs {error.name}: pip install 'slbroker[top]'") from error
@@ -45,10 +49,17 @@ def top(settings: TopSettings) -> int:
     found, faults = _ask(settings)
     if not found:
         raise NoAnswerError("; ".join(faults))
-    with suppress(KeyboardInterrupt), Live(screen=True, auto_refresh=False) as live:
+    console = Console()
+    has_screen = console.is_terminal and not console.is_dumb_terminal
+    screen = Live(console=console, screen=True, auto_refresh=False) if has_screen else nullcontext()
+    with suppress(KeyboardInterrupt), screen as live:
         while True:
             now = time.monotonic()
-            live.update(render(found, before, now - then if then else 0.0, faults), refresh=True)
+            seen = render(found, before, now - then if then else 0.0, faults)
+            if live is not None:
+                live.update(seen, refresh=True)
+            else:  # a pipe, or a terminal that does no more than print: one look below the other
+                console.print(seen, width=None if console.is_terminal else WIDTH)
             before, then = found, now
             time.sleep(settings.interval)
             found, faults = _ask(settings)

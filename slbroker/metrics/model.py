@@ -18,6 +18,7 @@ MAX_LABEL: Final = 80  # characters of a label's value
 _DIGEST: Final = 4  # bytes of a hash that stands for what is left out of a longer one
 MAX_VALUES: Final = 200  # of one label in one process; further ones are counted together, as OTHER
 OTHER: Final = "other"
+MAX_DEPTH: Final = 12  # maps and lists within each other
 
 
 class Kind(Enum):
@@ -100,6 +101,24 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def plain(value: object, depth: int = MAX_DEPTH) -> Any:
+    """Return what a process told as JSON can have it: with names as keys, finite numbers, text, and not nested deeply.
+
+    What has no such form is null. A worker says of itself what it likes, and its edge passes that on.
+    """
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    if isinstance(value, dict) and depth:
+        return {str(key): plain(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list | tuple) and depth:
+        return [plain(each, depth - 1) for each in value]
+    return None
 
 
 def mapping(value: object) -> Mapping[str, Any]:

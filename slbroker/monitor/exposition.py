@@ -44,7 +44,10 @@ def expose(families: Iterable[Family], native: Mapping[str, int], accept: str) -
 
     `native` are Kamailio's statistics of the group `sl`: they come as its module xhttp_prom names them.
     """
-    encoder, content_type = choose_encoder(accept)
+    try:
+        encoder, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        encoder, content_type = choose_encoder("")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once([*map(_metric, families), *_native(native)]))
     encode: Callable[[CollectorRegistry], bytes] = encoder

@@ -21,6 +21,7 @@ from slbroker.bus.envelope import Kind
 from slbroker.bus.sockets import connect_dealer
 from slbroker.errors import ConfigError, EnvelopeError
 from slbroker.metrics.gathered import Gathered
+from slbroker.metrics.model import plain
 from slbroker.metrics.trend import Trend
 from slbroker.monitor.board import worker_key
 from slbroker.monitor.requests import RecentRequests
@@ -125,6 +126,7 @@ class Gathering:
             logger.warning("%s: what it says cannot be read: %s", name, error)
             return
         self.recent.hear(name, figures.pop("recent", None), time.time())
+        figures = plain(figures)
         self.known.hear(name, figures, time.monotonic())
         self.trend.hear(name, figures)
         self._find(address, figures)

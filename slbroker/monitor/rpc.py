@@ -10,6 +10,7 @@ import json
 import math
 import platform
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from slbroker.version import VERSION
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 GROUP: Final = "sl"
 ASK: Final = "Please provide which stats to retrieve"
 ASK_RESET: Final = "Please provide stats name"
+LISTS: Final = ("stats.get_statistics", "system.listMethods")  # whose result is a list, an empty one too
 MAX_WORD: Final = 1_024  # characters of an id that goes back
 
 
@@ -73,14 +75,16 @@ class Kamailio:
         if request.get("jsonrpc") != "2.0" or not isinstance(method, str):
             return _say({"result": {}, **number})
         try:
-            return _say({"result": self.call(method, request.get("params")), **number})
+            return _say({"result": self.call(method, request.get("params", [])), **number})
         except Fault as fault:
             return _refuse(fault, number)
 
-    def call(self, method: str, params: object = None) -> Any:
-        """Return the result of a command; raises Fault."""
+    def call(self, method: str, params: object) -> Any:
+        """Return the result of a command, an empty one for parameters that are no list or map; raises Fault."""
         if method not in self._methods:
             raise Fault(500, "Method Not Found")
+        if not isinstance(params, list | dict):
+            return [] if method in LISTS else {}
         return self._methods[method](_words(params))
 
     # The commands -----------------------------------------------------------------------------------------------
@@ -137,17 +141,17 @@ class Kamailio:
         }
 
 
-def _words(params: object) -> list[str]:
-    """Return the parameters in order; names of them say nothing, and nothing within them is looked at."""
-    values = list(params.values()) if isinstance(params, dict) else params if isinstance(params, list) else [params]
-    return [value for value in values if isinstance(value, str)]
+def _words(params: list[Any] | dict[str, Any]) -> list[str]:
+    """Return the parameters in order, up to the first that is no text; names of them say nothing."""
+    values = params.values() if isinstance(params, dict) else params
+    return list(takewhile(lambda value: isinstance(value, str), values))
 
 
 def _id_of(value: object) -> object:
     """Return the id that goes back: a text or a number as it came, else the number that Kamailio takes it for."""
     if isinstance(value, str):
         return value[:MAX_WORD]
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     return value if isinstance(value, int | float) and math.isfinite(value) else 0
 

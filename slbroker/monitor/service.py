@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slbroker.errors import BindError
 from slbroker.monitor.gathering import Gathering
@@ -28,6 +29,39 @@ GRACE: Final = 1  # seconds that requests which are served have to end in; strea
 HARD_END: Final = 3.0  # ... after which connections are cut off, TLS ones that nobody reads from included
 CONNECTIONS: Final = 256  # at once; further ones get 503
 KEEP_ALIVE: Final = 30  # seconds that a connection may be silent between requests
+REQUEST_WITHIN: Final = 10.0  # seconds in which a request is to be there as a whole
+
+
+class Protocol(H11Protocol):
+    """uvicorn's, which does not wait for a request for ever: those who say nothing would take all places."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._wait(REQUEST_WITHIN)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next one."""
+        super().on_response_complete()
+        self._wait(KEEP_ALIVE + REQUEST_WITHIN)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing."""
+        super().connection_lost(exc)
+        if self._late is not None:
+            self._late.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._late = self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            self.transport.abort()
 
 
 class Server(uvicorn.Server):
@@ -60,9 +94,10 @@ class Monitor(BusService):
         self._socket = _bind(settings)
         self._gathering = Gathering(self._context, settings)
         self._live = Live(self._gathering, settings.interval, self._log.lines)
-        app = make_app(self._gathering, self._live, self._token, is_local=settings.http.is_loopback)
+        local = settings.http.host if settings.http.is_loopback else ""
+        app = make_app(self._gathering, self._live, self._token, local)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", server_header=False,
+            app, log_config=None, access_log=False, lifespan="off", ws="none", http=Protocol, server_header=False,
             timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE, limit_concurrency=CONNECTIONS,
             proxy_headers=False,
         )  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import time
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
+from prometheus_client.exposition import gzip_accepted
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 65_536  # bytes of a request
 OPEN: Final = ("/healthz", "/readyz")  # for who asks whether all is well, and may hold no secret
 LOCAL_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]"]
+ANY: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]  # Kamailio looks at the body alone
+FAST: Final = 1  # level of gzip: a scrape is text that repeats itself, and everybody waits
 
 
 class Bearer:
@@ -64,6 +68,15 @@ def _secret_of(given: bytes) -> bytes:
     return rest.strip() if scheme.lower() == b"bearer" else b""
 
 
+class Local(TrustedHostMiddleware):
+    """Serves this machine's own names alone; and who says none, as probes by HTTP/1.0 do: a browser always does."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        is_named = scope["type"] != "http" or any(name == b"host" for name, _ in scope["headers"])
+        await (super().__call__ if is_named else self.app)(scope, receive, send)
+
+
 class Pages:
     """The paths, each a view of what is gathered."""
 
@@ -81,8 +94,8 @@ class Pages:
             Route("/metrics", self._metrics),
             Route("/healthz", self._health),
             Route("/readyz", self._readiness),
-            Route("/RPC", self._rpc, methods=["POST", "PUT"]),
-            Route("/mi", self._mi, methods=["POST"]),
+            *(Route(path, self._rpc, methods=ANY) for path in ("/RPC", "/RPC/")),
+            *(Route(path, self._mi, methods=["POST"]) for path in ("/mi", "/mi/")),
             Route("/figures", self._figures),
             Route("/events", self._events),
             Route("/live", self._follow),
@@ -91,8 +104,12 @@ class Pages:
 
     async def _metrics(self, request: Request) -> Response:
         families = self._known.families(time.monotonic())
-        body, kind = expose(families, self._known.counters().kamailio(), request.headers.get("accept", ""))
-        return Response(body, headers={"Content-Type": kind})
+        accept = ", ".join(request.headers.getlist("accept"))
+        body, kind = expose(families, self._known.counters().kamailio(), accept)
+        headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
+        if gzip_accepted(", ".join(request.headers.getlist("accept-encoding"))):
+            body, headers["Content-Encoding"] = gzip.compress(body, FAST), "gzip"
+        return Response(body, headers=headers)
 
     async def _health(self, _request: Request) -> Response:
         return _verdict(self._known.ailments(time.monotonic()))
@@ -161,12 +178,13 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
-def make_app(gathering: Gathering, live: Live, token: bytes | None, *, is_local: bool) -> Starlette:
+def make_app(gathering: Gathering, live: Live, token: bytes | None, local: str) -> Starlette:
     """Return the application. Without a token and for this machine alone no other name of it is served.
 
-    So no page of another site can have a browser look for it by a name of its own (DNS rebinding).
+    So no page of another site can have a browser look for it by a name of its own (DNS rebinding). `local` is the
+    loopback address at which it is served, "" for others.
     """
     middleware = [Middleware(Guarded), *([Middleware(Bearer, token=token)] if token is not None else [])]
-    if is_local and token is None:
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS))
+    if local and token is None:
+        middleware.append(Middleware(Local, allowed_hosts=[*LOCAL_HOSTS, local]))
     return Starlette(routes=Pages(gathering, live).routes(), middleware=middleware)

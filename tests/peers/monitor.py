@@ -60,9 +60,12 @@ class Monitor:
         return {labels: float(value) for labels, value in found}
 
 
-def ask(url: str, body: bytes | None, headers: Mapping[str, str], context: ssl.SSLContext | None = None) -> Said:
+def ask(
+    url: str, body: bytes | None, headers: Mapping[str, str], context: ssl.SSLContext | None = None,
+    method: str | None = None,
+) -> Said:  # fmt: skip
     """Ask once; an error status is an answer, too."""
-    request = Request(url, body, {"Content-Type": "application/json", **headers})
+    request = Request(url, body, {"Content-Type": "application/json", **headers}, method=method)
     try:
         with urlopen(request, timeout=within(5), context=context) as response:
             return Said(response.status, _lower(response.headers), response.read())

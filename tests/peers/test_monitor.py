@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import signal
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from slbroker.tls import client_context
 from tests.peers.brokers import free_bus_address, new_keys, start_edge, start_handler
@@ -275,6 +278,65 @@ def test_a_page_of_another_site_gets_nothing_by_a_name_of_its_own(
     monitor = start_monitor(start_slbroker, deployment.edge.bus)
     assert monitor.get("/metrics").status == 200
     assert monitor.get("/metrics", Host="attacker.example:80").status == 400
+
+
+def test_who_says_no_name_at_all_is_served_and_each_loopback_address_is_one(
+    deployment: Deployment, start_slbroker: Start
+) -> None:
+    """A probe by HTTP/1.0 says no Host, as HAProxy's does; browsers do, and so do pages that look for us by a name."""
+    for host in ("127.0.0.1", "[::1]", "127.0.0.5"):
+        monitor = start_monitor(start_slbroker, deployment.edge.bus, http=f"{host}:0")
+        until(lambda: monitor.get("/healthz").status == 200, 10)  # noqa: B023 - it is called here
+        for method in ("GET", "HEAD"):
+            assert raw_answer(monitor, f"{method} /healthz HTTP/1.0\r\n\r\n") == b"HTTP/1.1 200 OK"
+        assert monitor.get("/metrics", Host="attacker.example").status == 400
+        assert raw_answer(monitor, "GET /metrics HTTP/1.1\r\nHost:\r\n\r\n") == b"HTTP/1.1 400 Bad Request"
+
+
+def raw_answer(monitor: Monitor, request: str) -> bytes:
+    """The first line of what comes back."""
+    host, port = monitor.url.partition("://")[2].rsplit(":", 1)
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=within(5)) as peer:
+        peer.sendall(request.encode())
+        return peer.makefile("rb").readline().strip()
+
+
+# Formats --------------------------------------------------------------------------------------------------------
+
+PLAIN, OPEN = "text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0"
+ACCEPTS = {
+    "nothing": ("", PLAIN),
+    "a browser": ("text/html,application/xhtml+xml,*/*;q=0.8", PLAIN),
+    "Prometheus 2.42": (
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+        "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        OPEN,
+    ),
+    "Prometheus 3": (
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+        "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+        "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+        OPEN,
+    ),
+    "a version that is no number": ("application/openmetrics-text;version=abc", PLAIN),
+    "another one": ("text/plain;version=x.1", PLAIN),
+    "an old version alone": ("application/openmetrics-text;version=0.0.1", PLAIN),
+    "rubbish": (";;=,\t/;version", PLAIN),
+}
+
+
+def test_metrics_come_in_the_format_that_is_asked_for(deployment: Deployment, start_slbroker: Start) -> None:
+    monitor = start_monitor(start_slbroker, deployment.edge.bus)
+    until(lambda: monitor.metric("slbroker_edge_received_total"), 10)
+    for who, (accept, kind) in ACCEPTS.items():
+        for encoding in ("", "deflate, gzip;q=0.5"):
+            said = monitor.get("/metrics", Accept=accept, **{"Accept-Encoding": encoding})
+            assert (said.status, said.headers["content-type"][: len(kind)]) == (200, kind), who
+            assert said.headers.get("content-encoding", "") == ("gzip" if encoding else ""), who
+            text = (gzip.decompress(said.body) if encoding else said.body).decode()
+            read = text_string_to_metric_families if kind == PLAIN else openmetrics_families
+            names = {family.name for family in read(text)}
+            assert {"slbroker_edge_received", "kamailio_sl_200_replies", "slbroker_edge_info"} <= names, who
 
 
 # Many -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 
 from slbroker import keys
 from tests.peers.brokers import free_bus_address, start_edge
-from tests.peers.monitor import Monitor, Said, start_monitor
+from tests.peers.monitor import Monitor, Said, ask, start_monitor
 from tests.peers.phone import Phone
 from tests.support.peers import free_udp_port, require_peer
 from tests.support.processes import Process, slbroker
@@ -79,6 +79,15 @@ CALLS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "a fraction as id": ({"method": "nope", "id": 1.5}, ()),
     "a large id": ({"method": "nope", "id": 123456789012345}, ()),
     "an object as id": ({"method": "nope", "id": {"a": 1}}, ()),
+    "a whole number with a point as id": ({"method": "nope", "id": 3.0}, ()),
+    "null for parameters": ({"method": "stats.fetch", "params": None}, ()),
+    "a word for parameters": ({"method": "sl.stats", "params": "sl:"}, ()),
+    "true for parameters": ({"method": "stats.get_statistics", "params": True}, ()),
+    "a number for parameters": ({"method": "system.listMethods", "params": 5}, ()),
+    "null for parameters of what there is not": ({"method": "nope", "params": None}, ()),
+    "nothing behind what is no text": ({"method": "stats.fetch", "params": ["404_replies", 5, "302_replies"]}, ()),
+    "nothing at all behind a number": ({"method": "stats.get_statistics", "params": [5, "404_replies"]}, ()),
+    "null first": ({"method": "stats.fetchn", "params": [None, "404_replies"]}, ()),
     "a batch": ([{"jsonrpc": "2.0", "method": "core.version", "id": 1}], ()),
 }  # fmt: skip
 
@@ -166,6 +175,16 @@ def test_the_answer_is_kamailios(pair: Pair, call: str) -> None:
     first, second = (json.loads(_http.sub(r"\g<1>0", said.text)) for said in (ours, theirs))
     assert without(first, own) == without(second, own)
     assert ours.headers["content-type"] == theirs.headers["content-type"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/RPC", "/RPC/", "/RPC?x=1"])
+def test_the_body_counts_and_not_how_it_comes(pair: Pair, method: str, path: str) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "method": "stats.fetchn", "params": ["404_replies"], "id": 1}).encode()
+    for each in (pair.kamailio, pair.monitor):
+        said = ask(each.url + path, body, {"Content-Type": "text/plain"}, method=method)
+        assert (said.status, said.json["result"]) == (200, {"sl.404_replies": USERS.count("other")})
+    pair.answers[200] += 1
 
 
 def test_all_methods_are_kamailios(pair: Pair) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from tests.peers.sipp import run_sipp
 from tests.support.processes import child_environment
-from tests.support.timing import within
+from tests.support.timing import until, within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,15 @@ def test_top_shows_rates_replies_and_workers(deployment: Deployment, start_progr
     replied = deployment.edge.wait_for_figures(in_flight=0)["replied"]
     terminal.wait_for(rf"INVITE +404 +0 +{replied}\b")
     assert terminal.interrupt() == 0
+
+
+def test_top_into_a_pipe_prints_one_look_below_the_other(deployment: Deployment, start_slbroker: Start) -> None:
+    top = start_slbroker("top", "--bus", deployment.edge.bus, "--interval", "0.1")
+    until(lambda: top.output.count("Workers") >= 3)
+    top.send(signal.SIGINT)
+    assert top.wait() == 0
+    assert "\x1b" not in top.output
+    assert "ACKs absorbed/s" in top.output, "there is room for all columns"
 
 
 def test_stats_watch_shows_what_changes(deployment: Deployment, start_program: Start, tmp_path: Path) -> None:

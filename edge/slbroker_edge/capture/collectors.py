@@ -35,7 +35,7 @@ class _Sender:
         self._said = ""  # what is wrong
 
     def _connect(self, now: float) -> None:
-        """Look the name up, and take the first of its addresses that can be had, in turn."""
+        """Look the name up, and take the first of its addresses that can be had, in turn; without one stay as it is."""
         self._retry, self._look_again = now + RETRY, now + LOOK_UP_AGAIN
         try:
             found = socket.getaddrinfo(self._where.host, self._where.port, type=self.kind)
@@ -50,6 +50,7 @@ class _Sender:
             except OSError as error:
                 code = error.errno or errno.EIO
             if code in (0, errno.EINPROGRESS):
+                self.close()
                 self._socket = sock
                 return
             sock.close()
@@ -79,8 +80,7 @@ class UdpCollector(_Sender):
     def send(self, packet: bytes, now: float) -> None:
         """Send one packet, or count it."""
         if now >= self._look_again or (self._socket is None and now >= self._retry):
-            self.close()
-            self._connect(now)
+            self._connect(now)  # with no answer from DNS the collector may still be where it was
         try:
             if self._socket is None:
                 raise OSError(errno.ENOTCONN, "")

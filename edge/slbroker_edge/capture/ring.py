@@ -39,11 +39,16 @@ class Ring:
     def write(self, data: bytes, now: float) -> bool:
         """Write whole records; return whether they are in the file. `now` is in seconds, monotonic."""
         is_full = self._written + len(data) > self._size and self._written > len(HEADER)
-        if self._descriptor >= 0 and (is_full or now - self._opened >= self._seconds):
+        if self._descriptor >= 0 and (is_full or now - self._opened >= self._seconds or self._is_taken_away()):
             self.close()
         if self._descriptor < 0 and not self._open(now):
             return False
         return self._append(data)
+
+    def _is_taken_away(self) -> bool:
+        """Return whether the file was removed, or cut, as by logrotate's copytruncate: what follows would be lost."""
+        status = os.fstat(self._descriptor)
+        return not status.st_nlink or status.st_size < self._written
 
     def close(self) -> None:
         """Close the file."""

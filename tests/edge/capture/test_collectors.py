@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from slbroker.settings.capture import Collector
-from slbroker_edge.capture.collectors import MAX_UNSENT, TcpCollector, UdpCollector
+from slbroker_edge.capture.collectors import LOOK_UP_AGAIN, MAX_UNSENT, TcpCollector, UdpCollector
 from tests.support.peers import free_tcp_port, free_udp_port
 from tests.support.timing import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
 
 def look_until(collector: TcpCollector, now: float, is_so: Callable[[], bool]) -> None:
@@ -42,6 +45,30 @@ def test_a_name_that_leads_nowhere_is_counted() -> None:
     for _ in range(50):
         gone.send(b"packet", 0.0)
     assert (gone.sent, gone.failed, len(said)) == (0, 50, 1)
+
+
+def test_a_collector_is_kept_while_dns_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as homer:
+        homer.bind(("127.0.0.1", 0))
+        known = UdpCollector(Collector("udp", "localhost", homer.getsockname()[1]), said.append)
+        monkeypatch.setattr(socket, "getaddrinfo", partial(look_up_four, socket.getaddrinfo))
+        known.send(b"1", 0.0)
+        monkeypatch.setattr(socket, "getaddrinfo", nobody_knows)
+        known.send(b"2", LOOK_UP_AGAIN + 1.0)
+        known.send(b"3", LOOK_UP_AGAIN + 2.0)
+        assert [homer.recv(10) for _ in range(3)] == [b"1", b"2", b"3"]
+        known.close()
+    assert (known.sent, known.failed, len(said)) == (3, 0, 1)
+    assert "its name is not known" in said[0]
+
+
+def look_up_four(look_up: Any, host: str, port: int, **more: Any) -> Any:
+    return look_up(host, port, family=socket.AF_INET, **more)
+
+
+def nobody_knows(*_: Any, **__: Any) -> Any:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
 def test_one_that_never_reads_costs_no_time_and_no_memory_without_end() -> None:

@@ -124,3 +124,21 @@ def test_a_folder_that_is_gone_is_tried_again_and_told_once(tmp_path: Path, said
     assert not kept.write(record(), 7.0), "not for each message"
     assert kept.write(record(), 12.0)
     kept.close()
+
+
+@pytest.mark.parametrize("how", ["removed", "cut"])
+def test_a_file_that_is_taken_away_is_followed_by_another(tmp_path: Path, said: list[str], how: str) -> None:
+    """By hand, by tmpfiles; or by logrotate's copytruncate, which would leave a file with a hole and no header."""
+    kept = ring(tmp_path, said, size=10_000)
+    assert kept.write(record(b"1" * 72), 0.0)
+    (path,) = tmp_path.iterdir()
+    if how == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    assert kept.write(record(b"2" * 72), 0.0)
+    assert kept.write(record(b"3" * 72), 0.0)
+    kept.close()
+    last = max(tmp_path.iterdir())
+    assert [packet.data[:1] for packet in read_pcap(last)] == [b"2", b"3"]
+    assert said == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from slbroker.commands.describe import describe
 from slbroker.counting import BOUNDS, SIZES, Spread
 
@@ -56,3 +59,19 @@ def test_each_handler_and_next_hop_has_a_line() -> None:
         "worker w1: pool default, credit 4, open 1, answered 2",
         "handler look_up: requests 5, replies 3, failures 1",
     ]  # fmt: skip
+
+
+KEYS = st.sampled_from(
+    [*FIGURES, "pools", "groups", "edges", "hops", "told", "handlers", "replies", "counts", "sum", "x"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(TIMES.figures()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+)
+
+
+@given(st.dictionaries(KEYS, VALUES), st.dictionaries(KEYS, VALUES))
+def test_whatever_a_process_of_another_version_tells_is_shown(
+    told: dict[str, object], before: dict[str, object]
+) -> None:
+    assert list(describe(told, before))

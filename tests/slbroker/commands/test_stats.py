@@ -72,3 +72,10 @@ def test_who_is_silent_is_named_and_the_others_are_shown(shown: Callable[..., An
     result = shown(figures(), silent=True, words=("--json",))
     assert result.stderr == f"slbroker: no answer from {ADDRESS}\n"
     assert json.loads(result.stdout) == {"edges": [figures()], "silent": [str(ADDRESS)]}
+
+
+def test_what_a_worker_calls_itself_moves_no_cursor_and_forges_no_line(shown: Callable[..., Any]) -> None:
+    evil = {"name": "w\n  received 0\x1b[2J", "pool": "gr\u00fcn", "credit": 1, "open": 0, "answered": 0}
+    lines = shown(figures(workers=[evil])).stdout.splitlines()
+    assert [line.split(":")[0] for line in lines if "worker" in line][-1] == r"  worker w\n  received 0\x1b[2J"
+    assert "pool gr\u00fcn" in lines[-1], "letters are no harm"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from slbroker.counting import Clock
 from slbroker.metrics.gathered import FORGET_AFTER, MAX_WORKERS, Gathered
-from slbroker.metrics.model import MAX_LABEL, MAX_VALUES, Kind, fit
+from slbroker.metrics.model import MAX_LABEL, MAX_VALUES, Kind, fit, plain
 from slbroker.metrics.table import BY_KIND
 
 WORKER = {"name": "w1", "pool": "default", "credit": 4, "open": 0, "answered": 2}
@@ -189,3 +190,15 @@ def test_handlers_that_answer_nothing_make_an_edge_unready_until_they_do() -> No
     assert gathered.ailments(1.0) == [], "it is up"
     gathered.hear("tcp://127.0.0.1:0", edge(shed=5, replied=11), 2.0)
     assert gathered.hindrances(2.0) == []
+
+
+@given(st.dictionaries(st.text(max_size=9) | st.integers() | st.binary(max_size=3), anything, max_size=8))
+def test_whatever_a_process_tells_is_json_that_browsers_read(told: dict[Any, Any]) -> None:
+    assert json.loads(json.dumps(plain(told), allow_nan=False)) == plain(told)
+
+
+def test_what_is_nested_without_end_is_cut() -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = {"x": [deep]}
+    assert len(json.dumps(plain(deep))) < 200
