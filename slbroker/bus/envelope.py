@@ -31,6 +31,7 @@ MAX_BATCH: Final = 256  # items in one envelope: enough to spread its cost, few 
 MAX_BATCH_BYTES: Final = 1024 * 1024  # of SIP in one envelope; a batch of large messages is cut earlier than at 256
 MAX_ENVELOPE: Final = 4 * 1024 * 1024  # bytes a frame may have: such a batch, its last message of any size, and room
 MAX_TOLD: Final = 8_192  # bytes of a worker's figures
+MAX_NESTED: Final = 16  # maps and arrays within each other in a worker's figures
 MAX_ARRAY: Final = 4_096  # elements an array may have: a few bytes could otherwise ask for gigabytes
 
 
@@ -133,6 +134,17 @@ def decode_info(body: bytes) -> dict[str, Any]:
     if type(info) is not dict or not all(type(key) is str for key in info):
         raise EnvelopeError("the body is not a map with text keys")
     return info
+
+
+def is_shallow(value: object, most: int = MAX_NESTED) -> bool:
+    """Return whether maps and arrays are within each other `most` times at most: what has been read can be told on.
+
+    msgpack reads what is nested more deeply than what it writes.
+    """
+    if not isinstance(value, dict | tuple):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return most > 0 and all(is_shallow(each, most - 1) for each in inner)
 
 
 def read_batches(info: Mapping[str, Any]) -> frozenset[bytes]:

@@ -120,6 +120,8 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
                 self.asked.append(identity)
                 self._ask_workers(now)
             case Kind.FIGURES if identity in self.workers:
+                if not envelope.is_shallow(info):
+                    raise EnvelopeError("FIGURES of a worker that are nested too deeply")
                 self.workers[identity].told = info
             case _:
                 raise EnvelopeError(f"{kind.name} is not a worker's to say")

@@ -181,3 +181,13 @@ def test_a_worker_with_another_key_is_named_once_a_minute(door: Door, caplog: py
     assert [figures.get("unknown_keys") for figures in door.roster.figures()] == [None, sorted(THEIRS.signs or ())]
     door.roster.use_keys(THEIRS.keys, door.now, "default")
     assert ("w", Kind.WELCOME) in door.words()
+
+
+@pytest.mark.parametrize("depth", [4, 1_000, 1_022])
+def test_figures_nested_without_end_do_not_keep_others_from_being_told(door: Door, depth: int) -> None:
+    """msgpack reads 1,022 maps within each other, and does not write what is around them besides."""
+    door.join("w")
+    told = b"\x81\xa1x" * depth + b"\xc0"
+    door.hear(b"w", [envelope.encode(Kind.FIGURES)[0], told], door.now)
+    assert door.roster.garbage == (depth > envelope.MAX_NESTED)
+    assert envelope.encode(Kind.FIGURES, {"workers": door.roster.figures()})
