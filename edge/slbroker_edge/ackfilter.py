@@ -32,7 +32,7 @@ class AckFilter:
         self._memory = memory or FilterMemory.of_one()
 
     def arm(self, invites: Iterable[Dialog], now: float) -> None:
-        """Note that final replies to INVITEs have been sent.
+        """Note that final replies to INVITEs are about to be sent.
 
         `invites` may leave out those whose To-tag we signed: that is how their ACKs are known.
         """

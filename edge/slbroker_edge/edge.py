@@ -369,7 +369,7 @@ class Edge(Refusing):
     # What goes out ----------------------------------------------------------------------------------------------
 
     def flush(self, now: float) -> None:
-        """Send what is in the outboxes, a batch for each socket, and arm the filter for what has really gone."""
+        """Arm the filter for what is in the outboxes, and send it, a batch for each socket."""
         if self.forwarding is not None:
             self.forwarding.flush()
         if self._outbox or self._closing:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +14,15 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from slbroker import keys
+from slbroker.bus.address import parse_bus_address
+from slbroker.sip.validate import Checks
+from slbroker.totag import Signer
+from slbroker_edge.ackfilter import AckFilter
+from slbroker_edge.filterfile import FilterFile
+from slbroker_edge.reader import read_turn
+from tests.support.edge import FakeListener
 from tests.support.peers import free_udp_port
+from tests.support.processes import Process
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
 
@@ -20,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import Start
-    from tests.support.processes import Process
 
 PHONES: Final = 200
 PROCESSES: Final = 4
@@ -115,6 +124,27 @@ def test_when_a_process_is_killed_no_ack_leaks(site: Site) -> None:
     until(lambda: f"edge 1: process {victim} ended by signal 9" in site.edge.log, what="the end of the process")
     site.acks()
     site.nothing_leaked()
+
+
+@pytest.mark.parametrize("pure", ["1", ""])
+@pytest.mark.parametrize("to", ["<sip:bob@example.com>", "<sip:bob@example.com>;tag=theirs"])
+def test_when_a_process_is_killed_as_its_reply_leaves_no_ack_leaks(tmp_path: Path, to: str, pure: str) -> None:
+    """What is noted behind the system call, one that is killed in between has not noted."""
+    keys.create(tmp_path / "ring")
+    ring = keys.load(tmp_path / "ring")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.bind(("127.0.0.1", 0))
+        phone.settimeout(within(5.0))
+        words = ("-m", "tests.support.killededge", str(tmp_path), str(phone.getsockname()[1]), to)
+        with Process(sys.executable, *words, env={"SLBROKER_PURE": pure}) as edge:
+            reply = read_reply(phone.recv(4096))
+            assert edge.wait() == -signal.SIGKILL
+    ack = request("ACK", to=reply.one(b"To").decode())
+    _jobs, acks, _alone = read_turn([(ack, ("127.0.0.1", 5060))], FakeListener(), Checks())
+    assert len(acks) == 1
+    bus = parse_bus_address(f"ipc://{tmp_path}/bus")
+    its_place = AckFilter(Signer(ring.current, ring.accepted(time.time())), 32.0, FilterFile(bus, 1).of_process(0))
+    assert its_place.absorb(acks, time.monotonic()) == []
 
 
 def test_when_it_is_there_again_no_ack_leaks(site: Site) -> None:
