@@ -79,8 +79,12 @@ class Outside:
         systemd believes that of the main process alone, so it is said by that and not by the new one.
         """
         if process > 0:  # else it is in another container
-            self._tell(f"MAINPID={process}")
+            self._tell(f"MAINPID={process}\nSTATUS=")
         self._address, self._file = "", None
+
+    def status(self, words: str) -> None:
+        """Say what `systemctl status` is to show beside all this, "" for nothing."""
+        self._tell(f"STATUS={words}")
 
     def ended(self) -> None:
         """Say no more: who is gone in order leaves no file that grows old."""

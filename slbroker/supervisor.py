@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from slbroker.errors import Exit, UserError
+from slbroker.following import Following
 from slbroker.herald import Outside
 from slbroker.signals import terminal_is_gone
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _report: Final = struct.Struct("=iIQ")  # whose it is, by process id, what it says, and a number
-_WEARY, _READY, _BEGUN, _ALIVE, _HANDED_ON = range(5)
+_WEARY, _READY, _BEGUN, _ALIVE, _HANDED_ON, _SERVES_ON = range(6)
 _MOST_REPORTS: Final = 256  # read at once
 
 
@@ -63,6 +64,10 @@ class Parent:
     def hand_on(self, process: int) -> None:
         """Say that a child of that process is in our place."""
         self._say(_HANDED_ON, max(process, 0))
+
+    def serve_on(self, process: int) -> None:
+        """Say that nobody of that process, which has gone, is in our place."""
+        self._say(_SERVES_ON, max(process, 0))
 
     def ended(self) -> None:
         """Say nothing: the parent will see."""
@@ -160,6 +165,7 @@ class Supervisor:
         self._reports, self._said = os.pipe()
         self._leaving: dict[int, str] = {}  # processes whose successors serve, by id, and what they are called
         self._stop_by: float | None = None
+        self._following = Following()
         self._result = Exit.OK
 
     def run(self) -> int:
@@ -174,6 +180,7 @@ class Supervisor:
             self._listen()
             self._reap()
             self._watch(time.monotonic())
+            self._end_followed(time.monotonic())
             if self._upgrade is not None:
                 self._upgrade.look()
             if received is not None:
@@ -214,8 +221,9 @@ class Supervisor:
 
     def _patience(self) -> float:
         """Return for how many seconds there is nothing to do but wait."""
-        now = time.monotonic()
-        patience = self._wait_for_children(now)
+        patience = self._wait_for_children(now := time.monotonic())
+        if self._stop_by is None and (wait := self._following.wait(now)) is not None:
+            patience = min(patience, max(0.01, wait))
         return min(patience, self._herald.interval) if self._herald.interval else patience
 
     def _wait_for_children(self, now: float) -> float:
@@ -244,17 +252,31 @@ class Supervisor:
                         elif word in (_BEGUN, _ALIVE) and pid == child.pid:
                             self._hear(child, word)
                         elif word == _HANDED_ON and pid == child.pid:
-                            child.is_followed = True
-                            self._hand_on(number)
+                            self._hand_on(child, number)
+                        elif word == _SERVES_ON and pid == child.pid:
+                            self._serve_on(number)
 
-    def _hand_on(self, process: int) -> None:
-        """End, when all children have said that those of another process are in their place."""
-        for child in self._children:
-            child.is_followed |= not child.pid
-        if self._stop_by is None and all(child.is_followed for child in self._children):
-            logger.info("process %d is in our place; what was begun is finished first", process)
-            self._stop_by = time.monotonic() + self._stop_time
-            self._herald.hand_on(process)
+    def _hand_on(self, child: Child, process: int) -> None:
+        """Note that a child of that process is in the place of this one."""
+        child.is_followed = self._following.follow(process, time.monotonic())
+
+    def _serve_on(self, process: int) -> None:
+        """Note that it has gone, before it was in the place of all: whoever has left for it is started again."""
+        if self._following.fail(process, time.monotonic()) and self._stop_by is None:
+            for child in self._children:
+                child.is_followed = False
+
+    def _end_followed(self, now: float) -> None:
+        """End, when all are followed. A child that was started in the middle of it has nobody behind it, and ends."""
+        left = [child for child in self._children if child.pid and not child.is_followed]
+        wait = self._following.wait(now)
+        if self._stop_by is not None or wait is None or (left and wait):
+            return
+        logger.info("process %d is in our place; what was begun is finished first", self._following.heir)
+        self._stop_by = now + self._stop_time
+        self._herald.hand_on(self._following.heir)
+        for child in left:
+            _signal(child.pid, signal.SIGTERM)
 
     def _hear(self, child: Child, word: int) -> None:
         child.heard = time.monotonic()

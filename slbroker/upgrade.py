@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 
+from slbroker.herald import Outside
+
 logger = logging.getLogger(__name__)
 
 VARIABLE = "SLBROKER_TAKEOVER"  # the variable of --takeover
@@ -34,9 +36,10 @@ class Upgrade:
         try:
             self._process = os.posix_spawn(words[0], words, {**environment, VARIABLE: "1"}, setsigmask=())
         except OSError as error:
-            logger.error("no successor: %s: %s; serving on", words[0], error.strerror)
+            self._say(f"no successor: {words[0]}: {error.strerror}; serving on")
             return
         logger.info("process %d is started to take our place: %s", self._process, " ".join(words))
+        Outside(os.environ).status(f"process {self._process} is taking its place")
 
     def look(self) -> None:
         """Say if it has ended."""
@@ -45,5 +48,11 @@ class Upgrade:
         ended, status = os.waitpid(self._process, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            logger.error("process %d, which was to take our place, ended with code %d; serving on", ended, code)
+            how = f"with code {code}" if code >= 0 else f"by signal {-code}"
+            self._say(f"process {ended}, which was to take our place, ended {how}; serving on")
             self._process = 0
+
+    def _say(self, words: str) -> None:
+        """Log that nothing has come of it, and have `systemctl status` show it."""
+        logger.error("%s", words)
+        Outside(os.environ).status(words)

@@ -12,7 +12,16 @@ from slbroker.errors import TakeoverError
 from slbroker.loop import unwatch, watch
 from slbroker.version import VERSION
 from slbroker_edge.inherited import told_of
-from slbroker_edge.takeover import MAX_PACKET, MOST_SOCKETS, PROTOCOL, peer_of, read, write
+from slbroker_edge.takeover import (
+    MAX_PACKET,
+    MOST_PROCESSES,
+    MOST_SOCKETS,
+    PROTOCOL,
+    count_in,
+    peer_of,
+    read,
+    write,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,11 +59,14 @@ class Giver(Protocol):
     def workers(self) -> int:
         """Return how many workers there are."""
 
+    def hold(self) -> None:
+        """Take note that another edge has our sockets, and is about to take our place on the bus."""
+
     def introduce(self) -> None:
         """Tell the workers of the other edge."""
 
-    def go_on(self) -> None:
-        """Take note that nothing comes of it."""
+    def go_on(self, process: int) -> None:
+        """Take note that nothing comes of it: that process has gone."""
 
     def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
         """End: the other edge, which is that process, reads the sockets that it has taken."""
@@ -147,7 +159,7 @@ class Handover:
         given = list(self._giver.sockets())
         if len(given) > MOST_SOCKETS:  # an edge has a handful
             raise TakeoverError(f"it has {len(given)} sockets, and can pass {MOST_SOCKETS}")
-        if int(words.get("processes", 1)) > 1:
+        if count_in(words, "processes", MOST_PROCESSES, 1) > 1:
             for each in given:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # others are to be bound beside it
         memory = [self._giver.memory] if self._giver.memory >= 0 else []
@@ -162,10 +174,17 @@ class Handover:
             for each in bus:
                 each.close()
         self._heir, self._given = sock, given
+        self._giver.hold()
         logger.info("process %d is taking over: it has our sockets, and we serve on", peer_of(sock).process)
 
     def _leave(self, sock: socket.socket, words: dict[str, Any]) -> None:
-        taken = [self._given[number] for number in words.get("taken", ()) if number < len(self._given)]
+        numbers = words.get("taken")
+        if not isinstance(numbers, list) or not all(_is_below(number, len(self._given)) for number in numbers):
+            raise TakeoverError(f"it does not understand which sockets are taken: {numbers!r}")
+        if _has_ended(sock):  # behind its last word
+            self._hang_up(sock)
+            return
+        taken = [self._given[number] for number in numbers]
         self._is_over = True
         self._giver.leave_to(peer_of(sock).process, taken)
         self._say(sock, {"leaves": True})  # from here on new connections are the other edge's
@@ -199,6 +218,7 @@ class Handover:
 
     def _hang_up(self, sock: socket.socket) -> None:
         self._talks.pop(sock.fileno(), None)
+        process = peer_of(sock).process
         if sock in self._followers:
             self._followers.remove(sock)
         unwatch(self._loop, sock.fileno())
@@ -206,7 +226,7 @@ class Handover:
         if sock is self._heir and not self._is_over:
             self._heir, self._given = None, []
             logger.warning("whoever was taking over has gone; we serve on")
-            self._giver.go_on()
+            self._giver.go_on(process)
             if self._is_replaced():
                 self._shut()
                 self.open()
@@ -234,3 +254,17 @@ class Handover:
             unwatch(self._loop, sock.fileno())
             sock.close()
         self._talks.clear()
+
+
+def _is_below(number: object, count: int) -> bool:
+    return isinstance(number, int) and 0 <= number < count
+
+
+def _has_ended(sock: socket.socket) -> bool:
+    """Return whether who is at the other end of a connection has closed it, and all that it said has been read."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

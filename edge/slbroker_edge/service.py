@@ -76,7 +76,6 @@ class EdgeService(Successive):
         self._heirloom = takeover.of_process(settings.process) if takeover is not None else None
         self._handover: Handover | None = None
         self._inherited: Inherited | None = None
-        self._left = ()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._ring_file = RingFile(settings.keys)
         signer = self._make_signer()
@@ -339,11 +338,12 @@ class EdgeService(Successive):
 
     async def drain(self) -> None:
         """Take no more datagrams, and wait until what was taken has been answered."""
+        self._is_ending = True
         notice = self.settings.policies.drain_notice
         if notice and not self.heir:
             logger.info("serving on for %g s; OPTIONS gets 503, so that dispatchers look elsewhere", notice)
             self.edge.draining = True
-            await asyncio.sleep(notice)
+            await self.until(lambda: bool(self.heir), notice)
         self._sockets.stop(self._left)
         if self.heir and self._handover is not None:
             self._handover.tell_open(self.edge.open_jobs.values())

@@ -9,11 +9,12 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from slbroker.errors import TakeoverError
 from slbroker.service import BusService
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.edge import Edge
@@ -31,7 +32,10 @@ class Successive(BusService):
     edge: Edge
     settings: EdgeSettings
     _sockets: Sockets
-    _left: Sequence[socket.socket]  # sockets that another process reads from now on
+    _left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
+    serve_on: Callable[[int], None] | None = None  # tells our parent that a process which was to follow us has gone
+    _is_ending = False
+    _is_announced = False  # the other edge, to our workers
 
     def _turn(self) -> None:
         """End a turn of the loop."""
@@ -41,10 +45,16 @@ class Successive(BusService):
         """Wait for the workers of the edge whose place we take; until then that edge serves on.
 
         One that is busy in its handler comes when it is free: all are waited for shortly, a first one for longer.
+        Raises TakeoverError where none comes, as when the bus has other keys now: that edge goes on having them.
         """
         count, workers = heirloom.workers(), self.edge.dispatcher.workers
-        if not await self.until(lambda: len(workers) >= count, WORKERS_TIME):
+        if not await self.until(lambda: len(workers) >= count, WORKERS_TIME) and not heirloom.is_alone:
             await self.until(lambda: bool(workers), self.settings.dispatch.handler_timeout)
+            if not workers:
+                raise TakeoverError(
+                    f"not taking over: none of the {count} workers of the edge there comes to bus {self.settings.bus};"
+                    " are address and keys still those that they know?"
+                )
         logger.info("%d of the %d workers of the edge before are here", len(workers), count)
 
     def sockets(self) -> Sequence[socket.socket]:
@@ -66,22 +76,30 @@ class Successive(BusService):
         """How many workers there are."""
         return len(self.edge.dispatcher.workers)
 
+    def hold(self) -> None:
+        """Leave our address on the bus to another edge, which may be binding it already."""
+        self.is_followed = True
+
     def introduce(self) -> None:
         """Tell the workers that another edge has our address."""
-        if not self.is_followed:
-            self.is_followed = True
+        if not self._is_announced:
+            self._is_announced = True
             self.edge.dispatcher.announce(time.monotonic(), successor=secrets.token_hex(8))
             self._turn()
 
-    def go_on(self) -> None:
-        """Take our place again, since nobody else does."""
-        if self.is_followed:
-            self.is_followed = False
+    def go_on(self, process: int) -> None:
+        """Take our place again, since that process does not."""
+        self.is_followed = False
+        if self._is_announced:
+            self._is_announced = False
             self.edge.dispatcher.announce(time.monotonic(), successor="")
+        if self.serve_on is not None:
+            self.serve_on(process)
 
     def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
         """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""
         logger.info("process %d has taken our place", process)
         self.heir, self._left = process or -1, taken
         self._sockets.leave(taken)
-        os.kill(os.getpid(), signal.SIGTERM)
+        if not self._is_ending:  # a second signal would have it end at once
+            os.kill(os.getpid(), signal.SIGTERM)

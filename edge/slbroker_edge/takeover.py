@@ -11,7 +11,8 @@
                                    <-  leaves; answers what it has read
 
 A socket that is passed is the same socket: what waits in its buffer, and the connections that nobody has accepted yet,
-are there for whoever reads next. Until the last word the old edge serves on, and again if the connection breaks.
+are there for whoever reads next. Until the last word the old edge serves on, and again if the connection breaks. If it
+is the old edge that ends, the new one has its sockets, and goes on without it.
 
 Each message is a msgpack map in a packet of its own. Who speaks to us must be our own user: SO_PEERCRED tells.
 """
@@ -22,11 +23,13 @@ import logging
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 
+from slbroker.bus.roster import MAX_WORKERS
 from slbroker.errors import ConfigError, TakeoverError
 from slbroker.version import VERSION
 from slbroker_edge.transports.binding import where_of
@@ -46,6 +49,10 @@ MOST_OTHERS: Final = 32  # that are not SIP's
 MAX_PACKET: Final = 65_536
 ANSWER_TIME: Final = 5.0  # seconds; an edge that is not busy answers within a millisecond
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user, group
+
+
+class Gone(TakeoverError):
+    """The edge whose place we take has ended; what it has passed is ours."""
 
 
 class Peer(NamedTuple):
@@ -89,6 +96,14 @@ def read(packet: bytes) -> dict[str, Any]:
     return words
 
 
+def count_in(words: dict[str, Any], name: str, most: int, otherwise: int = 0) -> int:
+    """Return a number that a message has, `otherwise` where it has none; raise TakeoverError for what is none."""
+    number = words.get(name, otherwise)
+    if not isinstance(number, int) or not 0 <= number <= most:
+        raise TakeoverError(f"cannot take over: the other edge says what we do not understand: {name} {number!r}")
+    return number
+
+
 class Predecessor:
     """A process of the edge that is there, asked by blocking calls: we serve nobody yet."""
 
@@ -127,15 +142,30 @@ class Predecessor:
         return Predecessor(path, sock, number)
 
     def fetch(self, processes: int) -> None:
-        """Have it pass its sockets, to an edge of so many processes; raise TakeoverError."""
+        """Have it pass its sockets, to an edge of so many processes; raise TakeoverError, and have nothing of it."""
+        try:
+            self._fetch(processes)
+        except TakeoverError:
+            self._sock.close()
+            raise
+
+    def _fetch(self, processes: int) -> None:
         words, descriptors = self._ask({"asks": "sockets", "protocol": PROTOCOL, "processes": processes})
-        count, bus = int(words.get("sockets", 0)), int(words.get("bus", 0))
+        try:
+            count, bus = count_in(words, "sockets", MOST_SOCKETS), count_in(words, "bus", MOST_OTHERS)
+            self.workers = count_in(words, "workers", MAX_WORKERS)
+            self.processes = count_in(words, "processes", MOST_PROCESSES, 1)
+            if not count + bus <= len(descriptors) <= count + bus + 1:
+                told = f"{count + bus} sockets told, {len(descriptors)} passed"
+                raise TakeoverError(f"cannot take over at {self.path}: {told}")
+        except TakeoverError:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise
         self.sockets += [socket.socket(fileno=descriptor) for descriptor in descriptors[:count]]
         self.bus += [socket.socket(fileno=descriptor) for descriptor in descriptors[count : count + bus]]
         for descriptor in descriptors[count + bus :]:
             self.memory = descriptor
-        self.workers = int(words.get("workers", 0))
-        self.processes = min(int(words.get("processes", 1)), MOST_PROCESSES)
         self.version = str(words.get("version", ""))
 
     def leave(self, taken: Iterable[socket.socket]) -> None:
@@ -162,20 +192,22 @@ class Predecessor:
         """
         other = Predecessor.find(self.path)
         if other is None:
-            raise TakeoverError(f"cannot take over at {self.path}: the edge there has gone")
+            raise Gone(f"the edge at {self.path} has gone")
         self.channel = other._sock
-        return int(other._ask({"asks": "workers"})[0].get("workers", 0))
+        return count_in(other._ask({"asks": "workers"})[0], "workers", MAX_WORKERS)
 
     def _ask(self, words: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         try:
             self._sock.send(write(words))
             packet, descriptors, flags, _ = socket.recv_fds(self._sock, MAX_PACKET, MOST_SOCKETS + MOST_OTHERS)
+        except (BrokenPipeError, ConnectionError) as error:
+            raise Gone(f"the edge at {self.path} has ended") from error
         except OSError as error:
             raise TakeoverError(f"cannot take over at {self.path}: {error.strerror or error}") from error
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         if not packet:
-            raise TakeoverError(f"cannot take over at {self.path}: the edge there has ended")
+            raise Gone(f"the edge at {self.path} has ended")
         if flags & socket.MSG_CTRUNC:
             raise TakeoverError(f"cannot take over at {self.path}: no room for its sockets (ulimit -n)")
         said = read(packet)
@@ -194,6 +226,7 @@ class Heirloom:
         self._sockets = sockets
         self._before = before
         self._first = first
+        self.is_alone = False  # the edge before has ended, and nobody else serves
 
     @property
     def bus(self) -> list[socket.socket]:
@@ -217,7 +250,12 @@ class Heirloom:
         if self._before is None:
             return self._first.workers
         self._before.close_bus()
-        return self._before.introduce()
+        try:
+            return self._before.introduce()
+        except Gone as gone:
+            logger.warning("%s in the middle of this; going on without it", gone)
+            self.is_alone, self._before.channel = True, None
+            return self._before.workers
 
 
 class Takeover:
@@ -254,13 +292,18 @@ class Takeover:
         if first is None:
             logger.info("nobody to take over from at %s: starting as usual", path)
             return None
-        first.fetch(settings.processes)
+        try:
+            first.fetch(settings.processes)
+        except Gone as gone:
+            logger.warning("%s before it has given its sockets: starting as usual", gone)
+            return None
         predecessors = [first]
         for number in range(1, first.processes):
             other = Predecessor.find(path_of(settings, number) or path, number)
-            if other is not None:  # else it is being started again, and has nothing to give
-                other.fetch(settings.processes)
-                predecessors.append(other)
+            with suppress(Gone):
+                if other is not None:  # else it is being started again, and has nothing to give
+                    other.fetch(settings.processes)
+                    predecessors.append(other)
         logger.info(
             "taking over %d sockets of an edge with %d processes, of slbroker %s; this is %s",
             sum(len(each.sockets) for each in predecessors), len(predecessors), first.version, VERSION,

@@ -283,6 +283,7 @@ def _edge_program(
         service = EdgeService(settings, filters, sibling, taken)
         service.gives = parent is None or sibling is not None  # the edge of `slbroker run` ends with that
         service.upgrade = Upgrade() if parent is None else None
+        service.serve_on = parent.serve_on if parent is not None else None
         run_service(service, parent, settings.alive_file, service.upgrade)
 
     return f"edge {settings.process}", program

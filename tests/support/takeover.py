@@ -169,11 +169,11 @@ def replace_by_signal(site: Site, phones: list[socket.socket], folder: Path, pro
         old.send(signal.SIGUSR2)
         old.wait_for("edge ready", times=2 * processes)  # its successor writes there too
         until(lambda: not old.running, what="its end")  # waited for, it would take its successor along
-        said = systemd.recv(100)
-        while said in (b"READY=1", b"WATCHDOG=1"):
-            said = systemd.recv(100)
-        assert said.startswith(b"MAINPID=")
-        successor = int(said.partition(b"=")[2])
+        said = systemd.recv(200)
+        while not said.startswith(b"MAINPID="):
+            assert said.startswith((b"READY=1", b"WATCHDOG=1", b"STATUS=process ")), said
+            said = systemd.recv(200)
+        successor = int(said.splitlines()[0].partition(b"=")[2])
     assert not gone(successor)
     phones[0].send(message("OPTIONS", 1))
     assert read_reply(phones[0].recv(4096)).status == 200
