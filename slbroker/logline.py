@@ -6,6 +6,7 @@ Nothing here logs. A peer's bytes go through `shown` where they are put into a l
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -55,15 +56,22 @@ class Call(NamedTuple):
     duration: float = 0.0  # seconds
     pool: str = ""
     worker: str = ""
+    handler: str = ""  # of the worker's plugin, by its name in statistics; "" where the worker has not said
     cause: str = ""
 
     def words(self) -> str:
         """Return it for people."""
-        end = f"{self.status} in {self.duration * 1e3:.2f} ms" if self.status else "unanswered"
-        by = f", worker {shown(self.worker)} of pool {shown(self.pool)}" if self.worker else ""
-        why = f": {self.cause}" if self.cause else ""
-        what = f"call {shown(self.method)}, Call-ID {shown(self.call_id)}, from {self.source}"
-        return f"{what}: {self.fate}, {end}{by}{why}"
+        method, call_id, source, fate, status, duration, pool, worker, handler, cause = self
+        end = f"{status} in {duration * 1e3:.2f} ms" if status else "unanswered"
+        by = _by(pool, worker, handler) if worker else ""
+        why = f": {cause}" if cause else ""
+        return f"call {shown(method)}, Call-ID {shown(call_id)}, from {source}: {fate}, {end}{by}{why}"
+
+
+@lru_cache(1_024)
+def _by(pool: str, worker: str, handler: str) -> str:
+    what = f", handler {shown(handler)}" if handler else ""
+    return f", worker {shown(worker)} of pool {shown(pool)}{what}"
 
 
 def escaped(words: str, most: int = MOST_COST) -> str:

@@ -1,35 +1,31 @@
 """Log lines on standard error, which a plugin's own configuration of `logging` leaves as they are.
 
-An event is a line, in plain words or as JSON; `slbroker.logline` keeps what others wrote from being more than that. Of
-one place in the code there are so many lines in a while, and then a count. When nobody reads them, lines are left out
-and counted: a log that hangs does not hold up calls.
+An event is a line, in plain words or as JSON (`logforms`); `logline` keeps what others wrote from being more than that.
+Of one place in the code there are so many lines in a while, and then a count. When nobody reads them, lines are left
+out and counted (`logoutput`): a log that hangs does not hold up calls.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
-import select
 import sys
 import time
-import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from slbroker.logline import FIELD_COST, FIELDS, LOGGERS, MOST_LINES, WINDOW, escaped, event, shown
+from slbroker.logforms import Json, Plain
+from slbroker.logline import FIELD_COST, LOGGERS, MOST_LINES, WINDOW, escaped, event
+from slbroker.logoutput import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from slbroker.logforms import Form
     from slbroker.logline import Call
 
 _SCRIPTS: Final = "slbroker.kemi.script"  # what scripts log themselves
 MOST_CAUSES: Final = 1_000  # that are counted by themselves
-MOST_FRAMES: Final = 30  # lines of a traceback, the last ones
-AT_ONCE: Final = 8  # lines of calls in one write: what a pipe takes in one piece
-PATIENCE: Final = 0.2  # seconds that a line waits for whoever reads the log; while he hangs, later ones do not wait
-_as_json = json.JSONEncoder().encode
 # sd-daemon(3): what systemd's journal reads in front of a line.
 _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -49,98 +45,6 @@ class OwnLogger(logging.Logger):
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
         """Return whether our own level lets a record pass, whatever `logging.disable` has said to all."""
         return level >= self.getEffectiveLevel()
-
-
-# One event, one line --------------------------------------------------------------------------------------------
-
-
-class Form(logging.Formatter):
-    """How an event is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: tuple[float, str] = (0.0, "")  # the last moment, as it is written
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, or the lines, of a record."""
-        name, fields = getattr(record, "slbroker", ("note", {}))
-        return self.line(record.created, record.levelname, record.getMessage(), name, fields, _behind(record))
-
-    def line(
-        self, created: float, level: str, words: str, name: str, fields: Mapping[str, Any], behind: Sequence[str] = ()
-    ) -> str:
-        """Return what is written of an event called `name`; `behind` are lines that belong to it."""
-        raise NotImplementedError
-
-    def _time_of(self, created: float) -> str:
-        """Return when that was; all calls of a turn are told at one moment."""
-        if self._told[0] != created:
-            self._told = created, self._written(created)
-        return self._told[1]
-
-    def _written(self, created: float) -> str:
-        raise NotImplementedError
-
-
-class Plain(Form):
-    """Time, level, process and words. The lines of a traceback or of a message stand behind, and begin with blanks."""
-
-    def __init__(self, *, timed: bool = True) -> None:
-        super().__init__()
-        self._timed = timed
-
-    def line(
-        self, created: float, level: str, words: str, name: str, fields: Mapping[str, Any], behind: Sequence[str] = ()
-    ) -> str:
-        """Return the line, and those behind it."""
-        del name, fields
-        head = f"{self._time_of(created)}{level:<7} [{os.getpid()}] {escaped(words)}"
-        return "\n".join([head, *(f"    {line}" for line in behind)]) if behind else head
-
-    def _written(self, created: float) -> str:
-        if not self._timed:
-            return ""
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created)) + f",{int(created % 1 * 1e3):03d} "
-
-
-class Json(Form):
-    """An object on one line: ts, level, event, pid, those of `FIELDS` that there are, and the plain line's words."""
-
-    def line(
-        self, created: float, level: str, words: str, name: str, fields: Mapping[str, Any], behind: Sequence[str] = ()
-    ) -> str:
-        """Return the one line."""
-        said = {"ts": self._time_of(created), "level": level.lower(), "event": name, "pid": os.getpid()}
-        for field in FIELDS:
-            value = fields.get(field)
-            if value is not None and value not in ("", b"") and (value or field != "status"):
-                said[field] = _field(value)
-        said["message"] = escaped(words)
-        if behind:
-            said["text"] = "\n".join(behind)
-        return _as_json(said)
-
-    def _written(self, created: float) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(created)) + f".{int(created % 1 * 1e3):03d}Z"
-
-
-def _field(value: object) -> object:
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, int):
-        return value
-    return shown(value) if isinstance(value, bytes) else escaped(str(value), FIELD_COST)
-
-
-def _behind(record: logging.LogRecord) -> list[str]:
-    """Return the lines behind a record: those of its traceback, whose words may be anybody's; of a message."""
-    if isinstance(given := getattr(record, "behind", None), list):
-        return given
-    if not record.exc_info or record.exc_info[0] is None:
-        return []
-    lines = [line for entry in traceback.format_exception(*record.exc_info) for line in entry.split("\n") if line]
-    left_out = [f"({len(lines) - MOST_FRAMES} lines before)"] if len(lines) > MOST_FRAMES else []
-    return [escaped(line, FIELD_COST) for line in left_out + lines[-MOST_FRAMES:]]
 
 
 # Not too many, and never in the way -----------------------------------------------------------------------------
@@ -190,8 +94,14 @@ class Lines(logging.StreamHandler[Any]):
         self.limit = Limit()
         self.addFilter(self.limit)
         self._prioritised = prioritised
-        self._unread = 0  # lines left out because nobody read those before
-        self._hangs = False
+        self._left_out = 0  # lines, since there was no room for them
+        self._output = Output(self.stream)
+
+    def setStream(self, stream: Any) -> Any:  # noqa: N802 - logging's name
+        """Write elsewhere from now on; return where to before."""
+        before = super().setStream(stream)
+        self._output = Output(self.stream)
+        return before
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
@@ -202,50 +112,65 @@ class Lines(logging.StreamHandler[Any]):
 
     def put(self, calls: Sequence[Call]) -> None:
         """Write a line for each of some calls that ended together: many, and so past all that `logging` does."""
-        now, form, level = time.time(), self.form, logging.INFO
-        lines = [form.line(now, "INFO", call.words(), "call", call._asdict()) for call in calls]
+        lines = self.form.calls(time.time(), calls)
         self.acquire()
         try:
-            for start in range(0, len(lines), AT_ONCE):
-                self._write("\n".join(lines[start : start + AT_ONCE]), level)
+            for text in together(lines, self._output.piece):
+                self._write(text, logging.INFO)
         finally:
             self.release()
 
     def _write(self, text: str, level: int) -> None:
-        if self._prioritised:
-            mark = f"<{_PRIORITIES.get(level, 6)}>"
-            text = mark + text.replace("\n", f"\n{mark}")
-        if not self._is_read():
-            self._unread += text.count("\n") + 1
+        output = self._output
+        if not output.has_room and not output.drain():
+            self._left_out += text.count("\n") + 1
             return
-        unread, self._unread = self._unread, 0
-        if unread:
-            words = f"{unread} log lines were left out, since nobody read those before them"
-            told = self.form.line(time.time(), "WARNING", words, "lines-left-out", {})
-            text = f"{'<4>' if self._prioritised else ''}{told}\n{text}"
-        try:
-            self.stream.write(text + self.terminator)
-            self.flush()
-        except BlockingIOError:
-            self._unread += 1
+        if self._left_out:
+            left_out, self._left_out = self._left_out, 0
+            why = f"the log cannot be written: {output.fault}" if output.fault else "nobody read those before them"
+            words = f"{left_out} log lines were left out, since {why}"
+            output.put(self._marked(self.form.line(time.time(), "WARNING", words, "lines-left-out", {}), 30))
+        output.put(self._marked(text, level))
 
-    def _is_read(self) -> bool:
-        """Return whether a line goes out at once, or soon."""
+    def _marked(self, text: str, level: int) -> str:
+        """Return a text with its line end, and what the journal reads in front of each line."""
+        if not self._prioritised:
+            return text + self.terminator
+        mark = f"<{_PRIORITIES.get(level, 6)}>"
+        return f"{mark}{text}{self.terminator}".replace("\n", f"\n{mark}", text.count("\n"))
+
+    def forget(self) -> None:
+        """Leave what waits to the process that has forked this one."""
+        self._output.forget()
+        self._left_out = 0
+
+    def flush(self) -> None:
+        """Give who reads some time for what has not been written: the end of a process calls this."""
+        self.acquire()
         try:
-            poller = select.poll()
-            poller.register(self.stream.fileno(), select.POLLOUT)
-        except (OSError, ValueError, AttributeError):  # a stream of Python's own
-            return True
-        self._hangs = not poller.poll(0 if self._hangs else PATIENCE * 1e3)
-        return not self._hangs
+            self._output.finish()
+        finally:
+            self.release()
 
     def look(self, now: float) -> None:
-        """Say what the limit has left out, when it is time; `now` is monotonic, in seconds."""
+        """Write what waits; say what the limit has left out, when it is time. `now` is monotonic, in seconds."""
+        self._output.drain()
         for words, count in self.limit.left_out(now):
             logging.getLogger(__name__).warning(
                 "%d more lines like this one were left out: %s", count, words,
                 extra=event("lines-left-out") | {"counted": True},
             )  # fmt: skip
+
+
+def together(lines: Sequence[str], most: int) -> Iterator[str]:
+    """Yield lines of ASCII in texts of so many bytes at most, with priorities and the last line's end."""
+    start, size = 0, 0
+    for at, line in enumerate(lines):
+        size += len(line) + 4
+        if size > most and at > start:
+            yield "\n".join(lines[start:at])
+            start, size = at, len(line) + 4
+    yield "\n".join(lines[start:])
 
 
 # Setting it up --------------------------------------------------------------------------------------------------
@@ -288,8 +213,22 @@ def tell_calls(calls: Sequence[Call]) -> None:
         _lines.put(calls)
 
 
+def finish() -> None:
+    """Give who reads the log some time for what has not been written; for a process that ends without more ado."""
+    if _lines is not None:
+        _lines.flush()
+
+
+def _forget() -> None:
+    if _lines is not None:
+        _lines.forget()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 def look(now: float) -> None:
-    """Say what was left out; to be called now and then. `now` is monotonic, in seconds."""
+    """Write what waits, and say what was left out; to be called now and then. `now` is monotonic, in seconds."""
     if _lines is not None:
         _lines.look(now)
 

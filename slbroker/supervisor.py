@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 from slbroker.errors import Exit, UserError
 from slbroker.following import Following
 from slbroker.herald import Outside
+from slbroker.logs import finish as finish_log
 from slbroker.signals import terminal_is_gone
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def _be(program: Callable[[], None]) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):  # what a plugin has printed
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
+        finish_log()
         os._exit(code)
 
 

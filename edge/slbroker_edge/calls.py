@@ -6,13 +6,15 @@ takes the long way, where each request is known.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY, unpack_request, without_close
+import msgpack
+
+from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
+from slbroker.bus.memo import NAMED, Maker, unpack_maker
 from slbroker.logline import Call, place_of
 from slbroker.sip.message import Source
 from slbroker_edge.edge import Edge
-from slbroker_edge.outbox import MAX_REPLY, match_status_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,10 +35,14 @@ if TYPE_CHECKING:
 _UNTOLD: Final = frozenset((b"ACK", FILTERED_ACK, FORWARDED_REPLY))
 _LOST: Final = frozenset(("failed", "dropped"))  # fates that the dispatcher knows more of
 _NO_REQUESTS: Final = frozenset(("keepalive", "response", "bad-ack"))  # causes of drops that are nobody's call
+MOST_KNOWN: Final = 4_096  # of a kind that are known at once: makers, sources, requests that go on
+Made: TypeAlias = "tuple[Maker, bool] | None"
 
 
 class LoggedEdge(Edge):
     """An edge whose requests have a line each."""
+
+    tells_calls = True
 
     def __init__(
         self,
@@ -51,21 +57,51 @@ class LoggedEdge(Edge):
         self._tell_calls = tell
         self._calls: list[Call] = []
         self._noted = 0  # calls so far
+        self._makers: dict[bytes, Made] = {}  # who has made an answer, by what stands behind it
+        self._made: dict[int, Maker] = {}  # ... of this turn, by the requests' numbers
+        self._going: dict[int, Maker] = {}  # ... that it goes on
+        self._unpacker = msgpack.Unpacker(use_list=False)
+        self._places: dict[tuple[str, int, str], str] = {}
         self.dispatcher.reasons = {}
+        self.dispatcher.mark_ids(NAMED)
 
     # What is decided of requests --------------------------------------------------------------------------------
 
-    def _carry_out(self, ended: list[tuple[Job, Answer]], now: float) -> None:
+    def _hear_of_workers(self, now: float) -> None:
+        """Hear who has made the answers, too."""
+        dispatcher = self.dispatcher
+        memos, dispatcher.memos = dispatcher.memos, []
+        for job, answer, packed in memos:
+            made = self._read(packed)
+            if made is not None:
+                self._made[job.number] = made[0]
+                if isinstance(answer, dict):  # it may be told of when names have been looked up
+                    self._going[job.number] = made[0]
+                    if len(self._going) > MOST_KNOWN:  # copies for shadow workers are nobody's calls
+                        del self._going[next(iter(self._going))]
+            if made is None or made[1]:
+                dispatcher.memos.append((job, answer, packed))
+        if dispatcher.memos or dispatcher.restaffed:
+            super()._hear_of_workers(now)
+
+    def _read(self, packed: bytes) -> Made:
+        """Return who has made an answer, and whether it may be remembered besides."""
+        if packed in self._makers:
+            return self._makers[packed]
+        if len(self._makers) >= MOST_KNOWN:
+            self._makers.clear()
+        made = self._makers[packed] = unpack_maker(packed)
+        return made
+
+    def answer(self, identity: bytes, frames: Sequence[bytes], now: float) -> None:
+        """Take one envelope from a worker; call `flush` afterwards."""
+        super().answer(identity, frames, now)
+        self._made.clear()
+
+    def _note_replied(self, ended: Sequence[tuple[Job, Answer]], now: float) -> None:
         for job, answer in ended:
-            if job.asks in _UNTOLD or isinstance(answer, dict):  # what goes on is told of when it has
-                continue
-            replies = () if answer is None else (answer,) if isinstance(answer, bytes) else without_close(answer)
-            if not replies:
-                self._note_end(job, now, "dropped", cause="handler" if job.last_worker is not None else "rules")
-            elif all(match_status_line(reply) and len(reply) <= MAX_REPLY for reply in replies):
-                cause = "" if job.last_worker is not None else "rules"
-                self._note_end(job, now, "replied", int(replies[-1][8:11]), cause)
-        super()._carry_out(ended, now)
+            reply = answer if isinstance(answer, bytes) else [one for one in answer or () if one is not None][-1]
+            self._note_end(job, now, "replied", int(reply[8:11]), "" if job.last_worker is not None else "rules")
 
     def _say_again(
         self, remembered: Remembered, pool: str, jobs: list[Job], repeats: Repeats[Job] | None, now: float
@@ -95,15 +131,35 @@ class LoggedEdge(Edge):
     def _note_end(self, job: Job, now: float, fate: str, status: int = 0, cause: str = "") -> None:
         if job.asks in _UNTOLD:
             return
-        reading, worker = job.reading, job.last_worker
-        source = unpack_request(reading.packed)[1]
-        why = self.dispatcher.reasons.pop(job.number, "") if fate in _LOST and self.dispatcher.reasons else ""
+        reading, worker, made = job.reading, job.last_worker, None
+        if fate in _LOST and self.dispatcher.reasons:
+            why = self.dispatcher.reasons.pop(job.number, "")
+            cause = f"{cause}: {why}" if why and cause else why or cause
+        if self._made or self._going:
+            made = self._made.get(job.number) or self._going.pop(job.number, None)
+        pool, name, handler = "", "", ""
+        if worker is not None:
+            pool, name = worker.pool, worker.name
+            if made is not None:
+                name, handler = made.worker if worker.is_broker else name, made.handler
+                if made.failed and not cause:
+                    cause = "handler failed"
         self._note(Call(
-            reading.method, reading.call_id, place_of(source), fate, status,
-            now - job.queued if job.queued else 0.0,
-            worker.pool if worker is not None else "", worker.name if worker is not None else "",
-            f"{cause}: {why}" if why and cause else why or cause,
+            reading.method, reading.call_id, self._place(reading.packed), fate, status,
+            now - job.queued if job.queued else 0.0, pool, name, handler, cause,
         ))  # fmt: skip
+
+    def _place(self, packed: bytes) -> str:
+        """Return where a request came from: of what workers are given, `pack_request`, the second part."""
+        self._unpacker.feed(packed)
+        self._unpacker.skip()
+        source = self._unpacker.unpack()
+        place = self._places.get(source)
+        if place is None:
+            if len(self._places) >= MOST_KNOWN:
+                self._places.clear()
+            place = self._places[source] = place_of(Source(*source))
+        return place
 
     def _note_refused(
         self, message: Message | None, data: bytes, address: Address, listener: Listener, status: int, cause: str

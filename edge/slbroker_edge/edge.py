@@ -257,6 +257,8 @@ class Edge(Refusing):
         while True:
             posted = post_replies(ended, at, self._outbox, self._arming, self.tally)
             self.fates.replied += posted - at
+            if self.tells_calls and posted > at:
+                self._note_replied(ended[at:posted], now)
             if posted == len(ended):
                 return
             job, answer = ended[posted]
@@ -270,9 +272,13 @@ class Edge(Refusing):
             elif job.asks == b"ACK":
                 self.fates.passed += 1
             elif answer is None or answer == ():
-                self.fates.drop("handler")
+                self._drop_as_decided(job, now)
             else:
                 self._answer_unusual(job, (answer,) if isinstance(answer, bytes) else answer, now)
+
+    def _drop_as_decided(self, job: Job, now: float) -> None:
+        self.fates.drop("handler")
+        self._note_end(job, now, "dropped", cause="handler" if job.last_worker is not None else "rules")
 
     def _answer_unusual(self, job: Job, given: tuple[bytes | None, ...], now: float) -> None:
         """Send several replies, one to a CANCEL, one that closes its connection; or 500 when one of them is none."""
@@ -280,7 +286,7 @@ class Edge(Refusing):
             self._closing[job.listener] = None
         replies = without_close(given)
         if not replies:
-            self.fates.drop("handler")
+            self._drop_as_decided(job, now)
             return
         if not all(match_status_line(reply) and len(reply) <= MAX_REPLY for reply in replies):
             self._refuse_answer(job, "what worker %s answered is no SIP reply; 500 in its place", now)
@@ -288,6 +294,7 @@ class Edge(Refusing):
         for reply in replies:
             self._post(job.reading, job.listener, job.reply_to, reply)
         self.fates.replied += 1
+        self._note_replied([(job, given)], now)
 
     # Replies of our own -----------------------------------------------------------------------------------------
 

@@ -75,8 +75,13 @@ class Passing(Replying):
         self.bad_answers = 0  # answers of workers that are no SIP reply
         self._losses = Losses(logger)
 
+    tells_calls = False  # whether what becomes of requests is told of, each by itself
+
     def _note_end(self, job: Job, now: float, fate: str, status: int = 0, cause: str = "") -> None:
-        """Take note of what became of a request that no worker has answered; `calls.LoggedEdge` does, others do not."""
+        """Take note of what became of a request; `calls.LoggedEdge` does, others do not."""
+
+    def _note_replied(self, ended: Sequence[tuple[Job, Answer]], now: float) -> None:
+        """Take note of requests that workers, or rules, have answered; called where that `tells_calls`."""
 
     def _note_refused(
         self, message: Message | None, data: bytes, address: Address, listener: Listener, status: int, cause: str

@@ -73,7 +73,6 @@ class Worker(BusService):
         self._keys = Keys(settings.keys, self._losses)
         self.responder = Responder(app, *self._keys.make())
         self.responder.unattended = True
-        self.responder.count()
         self._recorded = Recorded(settings.record)
         self._keeper = PluginKeeper(
             self.responder,
@@ -85,6 +84,7 @@ class Worker(BusService):
         self._generation = Generation(source)
         offer = {"pool": settings.pool, "credit": settings.credit, "takes": app.takes}
         self._hello: dict[str, Any] = {"name": unique_name(), **offer}
+        self.responder.serve_as(self._hello["name"])
         self._hello |= self._generation.words(self.responder.remembers)
         self._hello |= self._keys.words
         self._bus_keys = curve.load_client(settings.security, settings.bus) if settings.security else {}
@@ -190,9 +190,9 @@ class Worker(BusService):
 
     def take(self, link: Link, frames: list[bytes]) -> None:
         """Run the plugin on the requests of one envelope; answers leave together, but none waits long for another."""
-        membership, respond = link.membership, self.responder.answer
-        now = time.monotonic()
+        membership, now = link.membership, time.monotonic()
         items = membership.receive(frames, now)
+        respond = self.responder.answering(items)
         self._tenure.served += len(items)
         if items and self._recorded.is_on:
             self._recorded.add(items)

@@ -16,7 +16,7 @@ from slbroker.errors import EnvelopeError
 from slbroker.logline import event, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from slbroker.bus.account import Offer
     from slbroker.bus.roster import Outgoing
@@ -150,10 +150,13 @@ class Edges:
             if link.pool in pools:
                 self.offer(link)
 
-    def say_lost(self, identity: bytes, ids: list[bytes], *, begun: bool) -> None:
-        """Say that an edge's batches will not be answered; `begun`: by a worker that may have done part of the work."""
+    def say_lost(self, identity: bytes, ids: list[bytes], *, begun: bool, by: Mapping[str, str] | None = None) -> None:
+        """Say that an edge's batches will not be answered; `begun`: by a worker that may have done part of the work.
+
+        `by` says which "worker" that is, and the "cause".
+        """
         for start in range(0, len(ids), MAX_LOST):
-            self.say(identity, Kind.LOST, {"batches": ids[start : start + MAX_LOST], "begun": begun})
+            self.say(identity, Kind.LOST, {"batches": ids[start : start + MAX_LOST], "begun": begun, **(by or {})})
 
     # Time -------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from slbroker.errors import EnvelopeError
 from slbroker.settings.broker import RelaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from slbroker.broker.batches import Batch
     from slbroker.bus.account import Offer
@@ -162,13 +162,13 @@ class Relay(Roster[BatchAccount, BatchPool, None]):
     def _bereaved(self, account: BatchAccount) -> str:
         return f"{account.held} requests go back to their edges"
 
-    def _see_to(self, account: BatchAccount, _now: float, _cause: str) -> None:
-        self._end(account.open.values(), begun=True)
+    def _see_to(self, account: BatchAccount, _now: float, cause: str) -> None:
+        self._end(account.open.values(), begun=True, by={"worker": account.name, "cause": cause})
 
-    def _end(self, batches: Iterable[Batch], *, begun: bool = False) -> None:
-        """Give back to the edges what no worker has had, or what was begun by one that has gone."""
+    def _end(self, batches: Iterable[Batch], *, begun: bool = False, by: Mapping[str, str] | None = None) -> None:
+        """Give back to the edges what no worker has had, or what was begun `by` one that has gone."""
         for identity, ids in self.table.end(batches, begun=begun).items():
-            self.edges.say_lost(identity, ids, begun=begun)
+            self.edges.say_lost(identity, ids, begun=begun, by=by)
 
     def refused_by_workers(self, refused: Outgoing, now: float) -> None:
         """Take back what could not be sent: these workers have gone. A batch that none has got goes to another one."""

@@ -67,6 +67,10 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
 
     # What comes from SIP ----------------------------------------------------------------------------------------
 
+    def mark_ids(self, bit: int) -> None:
+        """Set a bit, which no id has, in the ids of all jobs from now on: what it asks of workers, `memo` says."""
+        self._next_id |= bit
+
     @property
     def open(self) -> int:
         """Return how many jobs are at workers."""
@@ -225,7 +229,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
             job.last_worker = None  # the broker may have it again: its other workers have not had it
             job.tries -= not begun
         if begun:
-            self._give_back(jobs, now, account, "lost the worker that had it")
+            self._give_back(jobs, now, account, f"lost the worker that had it{_told_of_worker(info)}")
         else:
             self._wait_on(jobs, now)
         self.pools[account.pool].ready.refresh(account)
@@ -324,3 +328,10 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
     def leave(self) -> None:
         """Tell the workers that no more requests will come."""
         self.dismiss()
+
+
+def _told_of_worker(info: dict[str, Any]) -> str:
+    """Return which worker a broker's LOST tells of, and why it is lost; "" for a broker that does not say."""
+    said = [info.get(key) for key in ("worker", "cause")]
+    told = [shown(one) for one in said if isinstance(one, str) and one]
+    return f" ({', '.join(told)})" if told else ""

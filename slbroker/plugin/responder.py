@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slbroker.bus.envelope import FILTERED_ACK, FORWARDED_REPLY
 from slbroker.bus.items import Item
-from slbroker.bus.memo import WANTED, Kept
+from slbroker.bus.memo import NAMED, WANTED, Kept
 from slbroker.errors import Reject
 from slbroker.logline import event, place_of, shown
 from slbroker.plugin.faults import describe, is_given_up, place
 from slbroker.plugin.keeping import Keeping
+from slbroker.plugin.makers import Makers
 from slbroker.plugin.registration import misses_contact
 from slbroker.plugin.reply import DROP, Reply
 from slbroker.plugin.request import Request
@@ -25,7 +26,7 @@ from slbroker.proxy.decision import Amended, Forward
 from slbroker.sip.reply import NO_BODY, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from slbroker.authnonce import NonceKeys
     from slbroker.bus.envelope import Answer
@@ -64,6 +65,7 @@ class Responder:
         self.answer: Callable[[Item], Answering] = self._answer
         self._served = Served()
         self._take: Callable[[Handler], object] = id  # counts nothing: who does not call `tidy` is not to keep any
+        self._makers: Makers | None = None
         self.keeping = Keeping(app)
         self.use_keys(signer, nonces)
 
@@ -129,9 +131,36 @@ class Responder:
         self._served.note(self.app.title_of(handler), decided, failed=self.errors != errors)
         return answer
 
-    def count(self) -> None:
-        """Count by handler from now on what is answered on the short way; who has that calls `tidy`."""
+    def serve_as(self, worker: str) -> None:
+        """Count by handler from now on what is answered on the short way, and sign it for who asks, as this worker.
+
+        Who has that calls `tidy`.
+        """
         self._take = self._served.taken.append
+        self._makers = Makers(worker)
+
+    def answering(self, items: Sequence[Item]) -> Callable[[Item], Answering]:
+        """Return what answers the requests of one envelope: with who has decided, if their edge wants to know that."""
+        is_asked = items and items[0].number & NAMED and self._makers is not None
+        return self._answer_signed if is_asked else self.answer
+
+    def _answer_signed(self, item: Item) -> Answering:
+        served = self._served
+        before, served.last = len(served.taken), None
+        answer = self.answer(item)
+        if isinstance(answer, Coroutine):
+            return self._sign_later(answer)
+        if served.last is None and served.taken and len(served.taken) != before:  # it took the short way
+            served.last = self.app.title_of(served.taken[-1]), False
+        return self._signed(answer)
+
+    async def _sign_later(self, pending: Pending) -> Kept:
+        return self._signed(await pending)  # nobody else has run since it was noted who that was
+
+    def _signed(self, answer: Answer | Kept) -> Kept:
+        assert self._makers is not None
+        handler, failed = self._served.last or ("", False)  # "": what chooses handlers has failed
+        return self._makers.sign(answer, handler, failed=failed)
 
     def tidy(self) -> None:
         """Count what is still to be counted, if there is much; whoever serves calls it after some requests."""

@@ -31,10 +31,11 @@ class Served:
     One append is all that those cost; who serves calls `fold` now and then, when there are `MANY`.
     """
 
-    __slots__ = ("_by_name", "taken")
+    __slots__ = ("_by_name", "last", "taken")
 
     def __init__(self) -> None:
         self.taken: list[Handler] = []
+        self.last: tuple[str, bool] | None = None  # what was noted last: whose request, and whether it failed
         self._by_name: dict[str, _Counts] = {}
 
     def fold(self, name_of: Callable[[Handler], str]) -> None:
@@ -45,6 +46,7 @@ class Served:
 
     def note(self, name: str, answer: Any, *, failed: bool) -> None:
         """Count a request that has ended: `failed`, or with an answer, which None and a map are not."""
+        self.last = name, failed
         counts = self._of(name)
         counts.requests += 1
         if failed:

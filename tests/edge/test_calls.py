@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgpack
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +23,10 @@ from tests.support.sip import request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slbroker.bus.envelope import Answer
+    from slbroker.bus.items import Item
     from slbroker.logline import Call
-    from slbroker.plugin.reply import Reply
+    from slbroker.plugin.reply import Drop, Reply
     from slbroker.plugin.request import Request
 
 UNTOLD = ("keepalive", "response", "bad-ack", "ack")  # drops that are no request's, or an ACK's
@@ -73,7 +77,108 @@ def test_a_call_is_told_with_worker_pool_time_and_source() -> None:
     assert (call.fate, call.pool, call.worker) == ("replied", "default", "worker 1")
     assert call.status >= 200
     assert "call INVITE, Call-ID one, from udp:192.0.2.1:5060: replied, " in call.words()
-    assert call.words().endswith(", worker worker 1 of pool default")
+    assert call.words().endswith(", worker worker 1 of pool default, handler unknown")
+
+
+HANDLERS = Handlers()
+
+
+@HANDLERS.on("OPTIONS")
+def quick(asked: Request) -> Reply:
+    return asked.reply(200)
+
+
+@HANDLERS.on("INVITE")
+async def waits(asked: Request) -> Reply:
+    return asked.reply(404)
+
+
+@HANDLERS.on("MESSAGE")
+def raises(asked: Request) -> Reply:
+    raise RuntimeError(asked)
+
+
+@HANDLERS.on("INFO")
+async def raises_later(asked: Request) -> Reply:
+    raise RuntimeError(asked)
+
+
+@HANDLERS.on("BYE")
+def silent(asked: Request) -> Drop:
+    return asked.drop()
+
+
+@HANDLERS.on("NOTIFY")
+def several(asked: Request) -> list[Reply]:
+    return [asked.reply(180), asked.reply(200)]
+
+
+@pytest.mark.parametrize(
+    ("method", "fate", "status", "handler", "cause"),
+    [
+        ("OPTIONS", "replied", 200, "quick", ""),
+        ("INVITE", "replied", 404, "waits", ""),
+        ("MESSAGE", "replied", 500, "raises", "handler failed"),
+        ("INFO", "replied", 500, "raises_later", "handler failed"),
+        ("BYE", "dropped", 0, "silent", "handler"),
+        ("NOTIFY", "replied", 200, "several", ""),
+        ("PUBLISH", "replied", 405, "none", ""),
+    ],
+)
+def test_a_call_names_the_handler_that_has_decided_and_whether_it_failed(
+    method: str, fate: str, status: int, handler: str, cause: str
+) -> None:
+    told = Told()
+    told.rig.join(HANDLERS)
+    told.rig.receive(*(request(method, call_id=f"c{number}", branch=f"z9hG4bK{number}") for number in range(3)))
+    assert [(call.fate, call.status, call.worker, call.handler, call.cause) for call in told.calls] == [
+        (fate, status, "worker 1", handler, cause)
+    ] * 3
+
+
+def test_handlers_are_named_side_by_side_with_what_may_be_remembered() -> None:
+    handlers = Handlers()
+
+    @handlers.on("OPTIONS", remember=60.0)
+    def alive(asked: Request) -> Reply:
+        return asked.reply(200)
+
+    told = Told()
+    told.rig.join(handlers)
+    for number in range(4):
+        told.rig.advance(0.3)
+        told.rig.receive(request("OPTIONS", call_id=f"c{number}"))
+    assert Counter((call.fate, call.handler) for call in told.calls)["replied", "alive"] >= 1
+    assert told.rig.fates.remembered >= 1, "what names the handler hides no memo"
+
+
+@pytest.mark.parametrize(
+    "memo",
+    [b"", b"\xc1", b"\x80", b"\x93", msgpack.packb({"worker": 7, "handler": "f"}), msgpack.packb({"worker": "w"}),
+     msgpack.packb({"worker": "w" * 300, "handler": "f"}), msgpack.packb([1]), b"\xff" * 200],
+)  # fmt: skip
+def test_a_worker_that_names_nobody_or_nonsense_is_told_of_by_its_own_name(memo: bytes) -> None:
+    told = Told()
+    worker = told.rig.join(HANDLERS)
+    answer = worker.respond
+
+    def garbled(item: Item) -> Answer:
+        said = answer(item)
+        worker.memo = memo
+        return said
+
+    worker.respond = garbled
+    told.rig.receive(request("OPTIONS"))
+    call = told.only()
+    assert (call.fate, call.status, call.worker, call.handler) == ("replied", 200, "worker 1", "")
+
+
+def test_an_edge_that_logs_no_calls_is_told_no_names() -> None:
+    rig = Rig()
+    worker = rig.join(HANDLERS)
+    rig.receive(request("OPTIONS"))
+    assert rig.fates.replied == 1
+    assert worker.memo == b""
 
 
 def test_a_lost_call_says_whose_fault_it_was() -> None:

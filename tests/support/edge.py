@@ -72,6 +72,7 @@ class MemoryWorker:
             self.hello |= {"remembers": app.remembered_methods, "generation": generation}
         self.membership = Membership(self.hello)
         self.responder = Responder(app, SIGNER)
+        self.responder.serve_as(name)
         self.asked = 0  # requests that it was given
         self.memo = b""  # of the last answer
         self.frozen = False
@@ -92,7 +93,7 @@ class MemoryWorker:
         return (answer, self.memo) if self.memo else (answer,)
 
     def _respond(self, item: Item) -> Answer:
-        answer = self.responder.answer(item)
+        answer = self.responder.answering([item])(item)
         if isinstance(answer, Coroutine):
             answer = asyncio.run(answer)
         if isinstance(answer, Kept):

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tests.lab.bench import forwarding
+from tests.lab.bench import forwarding, watched
 from tests.lab.bench.kamailio import kemi_name, native_name
 from tests.lab.bench.measure import OPEN_WINDOW, Case
 from tests.lab.bench.report import COLUMNS, ratios, spread
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.lab.bench.report import Results, Table
 
+UNKNOWN: Final = "not measured"
 CPU, SPEED, P50, P99 = "CPU us/request", "requests/s", "p50 us", "p99 us"
 OPTIONS, INVITE = Case("OPTIONS", 128), Case("INVITE", 128)
 SLOW: Final = (Case("OPTIONS", OPEN_WINDOW, 1_000), Case("OPTIONS", OPEN_WINDOW, 5_000))
@@ -59,6 +60,15 @@ class Goal:
         return f" ({name[common:].lstrip(' ,') or 'usual'})" if len(self.ours) > 1 else ""
 
 
+def unharmed(watch: watched.Watch) -> list[Goal]:
+    """Return the goals for an edge that is watched, beside one that nobody watches."""
+    ours, plain = (watch.title,), watched.NOBODY.title
+    return [
+        Goal(f"{watch.name}: requests/s / nobody watches", ours, SPEED, plain, 0.97, (watched.FULL,), at_least=True),
+        Goal(f"{watch.name}: p99 / nobody watches", ours, P99, plain, 1.1, (watched.PACED, watched.FULL)),
+    ]
+
+
 GOALS: Final = (
     Goal("remembered: CPU / Kamailio native", (REMEMBERED,), CPU, NATIVE, 0.6, (OPTIONS,)),
     Goal("remembered: CPU / Kamailio native", (REMEMBERED,), CPU, NATIVE, 0.5, (INVITE,)),
@@ -74,6 +84,7 @@ GOALS: Final = (
     Goal("through a worker: CPU / C echo", (ONE, TWO), CPU, C_ECHO, 3.0, (OPTIONS, INVITE)),
     Goal("forwarded by a route: CPU / Kamailio forward()", (PASS,), CPU, FORWARD_NATIVE, 0.8, (FORWARDED,)),
     Goal("forwarded by a worker: CPU / Kamailio KSR.forward()", FORWARD_WORKERS, CPU, FORWARD_KEMI, 0.5, (FORWARDED,)),
+    *(goal for watch in watched.HARMLESS for goal in unharmed(watch)),
     Goal("pure Python: CPU / Kamailio native", (PURE,), CPU, NATIVE, 1.0, (OPTIONS, INVITE)),
 )
 
@@ -105,6 +116,6 @@ def verdict(goal: Goal, name: str, values: Sequence[float]) -> list[str]:
     """Return the cells behind a goal: measured, wanted, and whether that is reached."""
     wanted = f"{'at least' if goal.at_least else 'at most'} {goal.limit:g}"
     if not values:
-        return ["-", wanted, "not measured"]
+        return ["-", wanted, UNKNOWN]
     measured = spread(values, 2) + goal.which(name)
     return [measured, wanted, "yes" if goal.holds(statistics.median(values)) else "NO"]

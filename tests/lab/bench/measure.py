@@ -80,17 +80,19 @@ class Load:
 class Case(NamedTuple):
     """What is asked of a subject: a method, so many requests in flight, or, in an open loop, so many a second.
 
-    `forwarded` says that what is asked is passed on to a back end, and the answer passed back.
+    `forwarded` says that what is asked is passed on to a back end, and the answer passed back; `watched` that who
+    serves it is watched in one of several ways.
     """
 
     method: str
     window: int
     rate: int = 0
     forwarded: bool = False
+    watched: bool = False
 
     def __str__(self) -> str:
         said = f"{self.rate:,} a second" if self.rate else f"{self.window:,} in flight"
-        return f"{self.method}{' forwarded' if self.forwarded else ''}, {said}"
+        return f"{self.method}{' forwarded' * self.forwarded}{' watched' * self.watched}, {said}"
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,15 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.lab.bench import plots, results
-from tests.lab.bench.goals import FORWARD_KEMI, FORWARD_NATIVE, KEMI, NATIVE, goals_table
+from tests.lab.bench.goals import FORWARD_KEMI, FORWARD_NATIVE, KEMI, NATIVE, P99, SPEED, UNKNOWN, goals_table
 from tests.lab.bench.measure import oddities
 from tests.lab.bench.report import COLUMNS, as_markdown, generator_note, ratios
+from tests.lab.bench.watched import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tests.lab.bench.measure import Sample
+    from tests.lab.bench.measure import Case, Sample
     from tests.lab.bench.report import Results, Samples, Table
     from tests.lab.bench.results import Run
 
@@ -36,9 +37,10 @@ LONGEST: Final = 140  # characters of a line of the page
 
 
 def blocks(run: Run) -> dict[str, str]:
-    """Return what belongs between the marks, by their names: closed, open, goals, as far as the run has them."""
-    closed = {case: by_subject for case, by_subject in run.results.items() if not case.rate and not case.forwarded}
-    opened = {case: by_subject for case, by_subject in run.results.items() if case.rate}
+    """Return what belongs between the marks, by their names: closed, open, ..., as far as the run has them."""
+    alone = {case: by_subject for case, by_subject in run.results.items() if not case.forwarded and not case.watched}
+    closed = {case: by_subject for case, by_subject in alone.items() if not case.rate}
+    opened = {case: by_subject for case, by_subject in alone.items() if case.rate}
     found = {}
     if closed:
         tables = [closed_table(closed, window) for window in dict.fromkeys(case.window for case in closed)]
@@ -50,9 +52,10 @@ def blocks(run: Run) -> dict[str, str]:
     forwarded = {case: by_subject for case, by_subject in run.results.items() if case.forwarded}
     if forwarded:
         found["forward"] = "\n\n".join([about(run, forwarded), as_markdown(forward_table(forwarded))])
-    goals = goals_table(run.results)
-    if goals:
-        found["goals"] = as_markdown(goals)
+    watched = {case: by_subject for case, by_subject in run.results.items() if case.watched}
+    if watched:
+        picture = ["![CPU, requests per second and latency by who watches](watched.png)"] * plots.possible()
+        found["watched"] = "\n\n".join([about(run, watched), *picture, as_markdown(watched_table(watched))])
     return found
 
 
@@ -87,6 +90,25 @@ def forward_table(cases: Results) -> Table:
     return [head, *rows(cases, lambda by_subject, name: closed_cells(by_subject, name, (FORWARD_NATIVE, FORWARD_KEMI)))]
 
 
+def watched_table(cases: Results) -> Table:
+    """Return a row for each way to be watched: at full load CPU by part, requests/s, p99; else what is left of that."""
+    head, plain = ["OPTIONS"], NOBODY.title
+    for case in cases:
+        said = f"{case.rate:,} a second" if case.rate else f"{case.window:,} in flight"
+        speed = [] if case.rate else ["requests/s", "/ nobody"]
+        head += [f"{said}: CPU us of edge", "worker", "beside", *speed, "p99 ms", "/ nobody"]
+
+    def cells(case: Case, by_subject: Samples, name: str) -> list[str]:
+        rounds = by_subject.get(name, {})
+        parts = [figure(rounds, part) for part in ("edge", "workers", "beside")]
+        speed = [figure(rounds, SPEED, "{:,.0f}"), ratio(by_subject, name, plain, SPEED)]
+        late = [figure(rounds, P99, "{:.2f}", 1_000), ratio(by_subject, name, plain, P99)]
+        return [*parts, *([] if case.rate else speed), *late]
+
+    names = dict.fromkeys(name for by_subject in cases.values() for name, rounds in by_subject.items() if rounds)
+    return [head, *([name, *(cell for case in cases for cell in cells(case, cases[case], name))] for name in names)]
+
+
 def open_table(cases: Results) -> Table:
     """Return a row for each subject: CPU, its ratio, p50 and p99 for each number of requests a second."""
     head = ["requests/s"]
@@ -115,9 +137,9 @@ def figure(rounds: Mapping[int, Sample], column: str, form: str = "{:.1f}", unit
     return form.format(statistics.median(values) / unit) if values else "-"
 
 
-def ratio(by_subject: Samples, name: str, to: str) -> str:
-    """Return the median over the rounds of the ratio of CPU time, "-" where there is none."""
-    values = ratios(by_subject.get(name, {}), by_subject.get(to, {}), COLUMNS["CPU us/request"])
+def ratio(by_subject: Samples, name: str, to: str, column: str = "CPU us/request") -> str:
+    """Return the median over the rounds of the ratio of a column, "-" where there is none."""
+    values = ratios(by_subject.get(name, {}), by_subject.get(to, {}), COLUMNS[column])
     return f"{statistics.median(values):.2f}" if values else "-"
 
 
@@ -137,6 +159,20 @@ def unanswered(cases: Results) -> list[str]:
 def wrapped(text: str) -> str:
     """Return text in lines as long as the page's."""
     return textwrap.fill(text, LONGEST, break_long_words=False, break_on_hyphens=False)
+
+
+def goals_block(results: Results, page: str) -> dict[str, str]:
+    """Return the goals as they were reached; of those that were not measured a `page` says what was the last time."""
+    table = goals_table(results)
+    if not table:
+        return {}
+    before = {
+        tuple(cells[1:3]): cells[1:-1]
+        for mark in MARKED.finditer(page)
+        if mark["name"] == "goals"
+        for cells in ([cell.strip() for cell in line.split("|")] for line in mark[0].splitlines())
+    }
+    return {"goals": as_markdown([before.get((*row[:2],), row) if row[-1] == UNKNOWN else row for row in table])}
 
 
 def filled(page: str, found: Mapping[str, str]) -> str:
@@ -161,12 +197,15 @@ def main(files: tuple[Path, ...], page: Path) -> None:
     except results.ResultsError as error:
         raise click.ClickException(str(error)) from error
     found: dict[str, str] = {}
+    measured: Results = {}
     for run in runs:
         found |= blocks(run)
+        measured = {**measured, **run.results}
         if plots.possible():
             for file in plots.draw_all(run.results, page.parent):
                 click.echo(f"{file} is drawn.")
-    page.write_text(filled(page.read_text("utf-8"), found), "utf-8")
+    text = page.read_text("utf-8")
+    page.write_text(filled(text, found | goals_block(measured, text)), "utf-8")
     click.echo(f"{page} has new tables: {', '.join(found)}.")
     if not plots.possible():
         click.echo(plots.MISSING, err=True)

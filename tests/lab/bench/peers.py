@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,16 +28,27 @@ from tests.lab.bench.report import as_markdown, as_text, generator_note, render
 from tests.lab.bench.rounds import Bench, describe_machine, describe_plan, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from tests.lab.bench.measure import Case
     from tests.lab.bench.rounds import Row
     from tests.lab.bench.rows import Lineup
 
-LOOPS = {"closed": "closed loop", "open": "open loop", "forward": "closed loop, forwarded to a back end"}
+LOOPS = {
+    "closed": "closed loop",
+    "open": "open loop",
+    "forward": "closed loop, forwarded to a back end",
+    "watched": "closed and open loop, watched",
+}
+SHORT_SECONDS = 1.0  # of a measurement of what is watched, where it is a part of all
 
 
 def run(
-    plan: Plan, rounds: int, wanted_base: str | None, choose: Callable[[Lineup], list[Row]]
+    plan: Plan,
+    rounds: int,
+    wanted_base: str | None,
+    choose: Callable[[Lineup], list[Row]],
+    plan_of: Callable[[Sequence[Case]], Plan],
 ) -> tuple[Bench, list[str], bool]:
     """Measure; return the results, notes for the report, and whether it came to its end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ends_raise_interrupt():
@@ -51,7 +63,7 @@ def run(
         except ToolError as error:
             raise click.ClickException(str(error)) from error
         found = rows.look_round(tools.echo, beside)
-        bench = Bench(choose(found), lambda subject, cases: measure_all(tools, subject, cases, plan))
+        bench = Bench(choose(found), lambda subject, cases: measure_all(tools, subject, cases, plan_of(cases)))
         try:
             bench.run(rounds, plan.warmup + plan.seconds)
         except KeyboardInterrupt:
@@ -80,7 +92,7 @@ def describe_ours() -> str:
 @click.option("--base", "wanted_base", help="A checkout, or a commit of this one, that is built and measured, too.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables there, in Markdown.")
 @click.option("--json", "kept", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
-@click.option("--plots", "drawn", type=click.Path(file_okay=False, path_type=Path), help="Draw peers.png and open.png.")
+@click.option("--plots", "drawn", type=click.Path(file_okay=False, path_type=Path), help="Draw the plots there.")
 def main(
     rounds: int,
     seconds: float,
@@ -102,12 +114,16 @@ def main(
     def choose(found: Lineup) -> list[Row]:
         closed = rows.closed_rows(found, method or rows.METHODS, window or rows.WINDOWS)
         opened = rows.open_rows(found, method or rows.METHODS[:1], rate or rows.RATES)
-        forward = rows.forward_rows(found)
-        chosen = {"closed": closed, "open": opened, "forward": forward}
-        return rows.choose(chosen[only] if only else [*closed, *opened, *forward], subject)
+        forward, watched = rows.forward_rows(found), rows.watched_rows(found)
+        chosen = {"closed": closed, "open": opened, "forward": forward, "watched": watched}
+        return rows.choose(chosen[only] if only else [*closed, *opened, *forward, *watched], subject)
+
+    def plan_of(cases: Sequence[Case]) -> Plan:
+        is_short = only is None and all(case.watched for case in cases)
+        return replace(plan, seconds=min(plan.seconds, SHORT_SECONDS)) if is_short else plan
 
     plan = Plan(seconds, warmup)
-    bench, notes, finished = run(plan, rounds, wanted_base, choose)
+    bench, notes, finished = run(plan, rounds, wanted_base, choose, plan_of)
     loop = LOOPS[only] if only else "closed and open loop"
     about = [
         describe_machine(),

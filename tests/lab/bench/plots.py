@@ -51,12 +51,15 @@ def reach(rounds: Mapping[int, Sample], column: str) -> tuple[list[float], list[
 
 
 def draw_all(results: Results, folder: Path) -> list[Path]:
-    """Draw what there is of a run into `folder`: peers.png of the closed loop, open.png of the open one."""
-    closed = [case for case in results if not case.rate and not case.forwarded and measured(results[case])]
+    """Draw what there is of a run into `folder`: peers.png of the closed loop, open.png, watched.png."""
+    found = [case for case in results if measured(results[case]) and not case.forwarded]
+    closed = [case for case in found if not case.rate and not case.watched]
     closed = [case for case in closed if case.window == min(each.window for each in closed)]
-    opened = [case for case in results if case.rate and measured(results[case])]
+    opened = [case for case in found if case.rate and not case.watched]
+    watched = [case for case in found if case.watched]
     drawn = []
-    for name, draw, cases in (("peers.png", draw_peers, closed), ("open.png", draw_open, opened)):
+    plots = ("peers.png", draw_peers, closed), ("open.png", draw_open, opened), ("watched.png", draw_watched, watched)
+    for name, draw, cases in plots:
         if cases:
             draw({case: measured(results[case]) for case in cases}, folder / name)
             drawn.append(folder / name)
@@ -146,6 +149,20 @@ def draw_open(results: Results, file: Path) -> None:
         draw_costs(cost, by_subject)
         draw_latency(latency, by_subject)
         cost.set_title(f"{ANSWERS[case.method]}, open loop, {case.rate:,} a second", fontsize=9, color=INK)
+    figure.savefig(file, dpi=DPI)
+
+
+def draw_watched(results: Results, file: Path) -> None:
+    """Draw CPU per request, and requests/s or latency, for each way to be watched."""
+    figure, grid = panels(results)
+    for (case, by_subject), cost, other in zip(results.items(), *grid, strict=True):
+        draw_costs(cost, by_subject)
+        if case.rate:
+            draw_latency(other, by_subject)
+        else:
+            draw_bars(other, by_subject, "requests/s")
+        said = f"open loop, {case.rate:,} a second" if case.rate else f"closed loop, {case.window:,} in flight"
+        cost.set_title(f"{ANSWERS[case.method]}, {said}", fontsize=9, color=INK)
     figure.savefig(file, dpi=DPI)
 
 

@@ -38,13 +38,14 @@ class Program:
     """One command of a subject.
 
     `role` groups CPU figures ("server", "edge", "workers"); `ready` is a text in its log that says it serves,
-    empty when nothing needs to be waited for.
+    empty when nothing needs to be waited for. `children` is the role of its children, the same if that is empty.
     """
 
     role: str
     argv: Sequence[str]
     ready: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    children: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,11 @@ class Server:
         """Return seconds of user and system time by role, all threads and children counted."""
         seconds: dict[str, float] = {}
         for program, process, _ in self._running:
-            tree = process_tree(process.pid)
-            used = sum(max(stat.ticks / TICKS_PER_SECOND, run_time(pid)) for pid, stat in tree.items())
-            seconds[program.role] = seconds.get(program.role, 0.0) + used
+            for role in (program.role, program.children or program.role):
+                seconds.setdefault(role, 0.0)
+            for pid, stat in process_tree(process.pid).items():
+                role = program.role if pid == process.pid or not program.children else program.children
+                seconds[role] += max(stat.ticks / TICKS_PER_SECOND, run_time(pid))
         return seconds
 
     def stop(self) -> None:

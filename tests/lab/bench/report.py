@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from tests.lab.bench import forwarding
+from tests.lab.bench import forwarding, watched
 from tests.lab.bench.kamailio import checked_name, kemi_name, native_name
 from tests.lab.bench.measure import oddities
 from tests.lab.bench.subjects import C_ECHO
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REFERENCES = (
     native_name(2), checked_name(2), kemi_name(2), C_ECHO,
-    forwarding.native_name(2), forwarding.checked_name(2), forwarding.kemi_name(2),
+    forwarding.native_name(2), forwarding.checked_name(2), forwarding.kemi_name(2), watched.NOBODY.title,
 )  # fmt: skip
 """What the others are compared with, as far as it was measured."""
 
@@ -32,6 +32,7 @@ COLUMNS: dict[str, Figure] = {
     "CPU us/request": lambda sample: sample.cpu_us(),
     "edge": lambda sample: sample.cpu_us("edge"),
     "workers": lambda sample: sample.cpu_us("workers"),
+    "beside": lambda sample: sample.cpu_us(watched.BESIDE),
     "p50 us": lambda sample: sample.load.p50_us,
     "p99 us": lambda sample: sample.load.p99_us,
     "p99.9 us": lambda sample: sample.load.p999_us,
@@ -48,7 +49,7 @@ OPEN_COLUMNS: dict[str, Figure] = {
 
 FIGURE_BEGINS = "+-0123456789"
 
-ONE_DECIMAL = {"CPU us/request", "edge", "workers"}
+ONE_DECIMAL = {"CPU us/request", "edge", "workers", "beside"}
 
 
 def spread(values: Sequence[float], decimals: int = 0) -> str:

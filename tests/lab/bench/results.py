@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.lab.bench.measure import Case, Load, Sample
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.lab.bench.report import Results
@@ -52,7 +53,7 @@ def read(file: Path) -> Run:
         if content["shape"] != SHAPE:
             raise ResultsError(f"{file} is of shape {content['shape']}, this reads {SHAPE}: measure again")
         results = {
-            Case(case["method"], case["window"], case["rate"], case.get("forwarded", False)): {
+            Case(case["method"], case["window"], case["rate"], *_kind_of(case)): {
                 name: {int(number): sample_of(sample) for number, sample in rounds.items()}
                 for name, rounds in case["subjects"].items()
             }
@@ -61,6 +62,11 @@ def read(file: Path) -> Run:
         return Run(content["date"], content["notes"], results)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ResultsError(f"{file} has no results of make bench-peers: {error}") from error
+
+
+def _kind_of(case: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Return whether what was asked was forwarded, and whether who served it was watched; old files say neither."""
+    return case.get("forwarded", False), case.get("watched", False)
 
 
 def sample_of(fields: dict[str, dict[str, float]]) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tests.lab.bench import forwarding, kamailio, opensips
+from tests.lab.bench import forwarding, kamailio, opensips, watched
 from tests.lab.bench.measure import EXPECTED, OPEN_WINDOW, Case
 from tests.lab.bench.processes import SubjectError
 from tests.lab.bench.rounds import Row
@@ -38,6 +39,7 @@ class Lineup:
     kemi: bool = False
     opensips: tuple[str, Path] | None = None
     kind: str | None = None
+    monitor: bool = False
     base: Base | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -57,13 +59,16 @@ def look_round(echo: Path, base: Base | None) -> Lineup:
         else:
             kemi = kamailio.runs_python(program, folder)
             notes += [] if kemi else [f"Not measured: {kamailio.PYTHON_MISSING}."]
+    has_monitor = importlib.util.find_spec("uvicorn") is not None
+    if not has_monitor:
+        notes.append("Not measured: the monitor, which needs uvicorn.")
     if kind == "pure":
         notes.append("The compiled twins are not built here: slbroker ran in pure Python only.")
     if other is None:
         notes.append(f"Not measured: {opensips.MISSING}.")
     if base is not None:
         notes.append(f"BASE is {base.title} ({base.kind}).")
-    return Lineup(echo, program, kemi, other, kind, base, notes)
+    return Lineup(echo, program, kemi, other, kind, has_monitor, base, notes)
 
 
 def peers(found: Lineup) -> list[Subject]:
@@ -120,6 +125,14 @@ def forward_rows(found: Lineup, windows: Sequence[int] = WINDOWS[:1]) -> list[Ro
     if found.kind == "compiled":
         subjects.append(forwarding.slbroker("pure", 0, found.echo))
     return [Row(subject, cases) for subject in subjects]
+
+
+def watched_rows(found: Lineup) -> list[Row]:
+    """Return an edge that is watched in each way, and one that is not."""
+    if not found.kind:
+        return []
+    watches = [watch for watch in watched.WATCHES if found.monitor or not watch.monitor]
+    return [Row(watched.slbroker(found.kind, watch), [watched.FULL, watched.PACED]) for watch in watches]
 
 
 def open_rows(found: Lineup, methods: Sequence[str] = METHODS[:1], rates: Sequence[int] = RATES) -> list[Row]:

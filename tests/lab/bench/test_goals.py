@@ -8,7 +8,7 @@ from tests.lab.bench import goals
 from tests.lab.bench.goals import GOALS, Goal, best, goals_table
 from tests.lab.bench.kamailio import native_name
 from tests.lab.bench.measure import OPEN_WINDOW, Case
-from tests.lab.bench.rows import closed_rows, forward_rows, open_rows
+from tests.lab.bench.rows import closed_rows, forward_rows, open_rows, watched_rows
 from tests.lab.bench.test_report import sample_of
 from tests.lab.bench.test_rows import EVERYTHING
 
@@ -57,7 +57,7 @@ def test_the_setting_that_counted_is_named() -> None:
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_a_goal_is_about_rows_that_are_measured(goal: Goal) -> None:
-    rows = closed_rows(EVERYTHING) + open_rows(EVERYTHING) + forward_rows(EVERYTHING)
+    rows = closed_rows(EVERYTHING) + open_rows(EVERYTHING) + forward_rows(EVERYTHING) + watched_rows(EVERYTHING)
     measured = {(row.subject.name, case) for row in rows for case in row.cases}
     for case in goal.cases:
         assert {(name, case) for name in (*goal.ours, goal.reference)} <= measured

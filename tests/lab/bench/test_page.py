@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from tests.lab.bench import forwarding, page, plots, results
+from tests.lab.bench import forwarding, page, plots, results, watched
 from tests.lab.bench.kamailio import native_name
 from tests.lab.bench.measure import Case
 from tests.lab.bench.test_report import sample_of
@@ -31,6 +31,7 @@ mine
 end
 """
 FORWARD = "\n<!-- forward: by make -->\n<!-- end -->\n"
+WATCHED = "\n<!-- watched: by make -->\n<!-- end -->\n"
 GOALS = "\n<!-- goals: by make -->\n<!-- end -->\n"
 
 
@@ -92,6 +93,21 @@ def test_what_a_run_has_not_stays(run: Path) -> None:
     assert "<!-- closed: by make -->\nold\n<!-- end -->" in written(PAGE, run)
 
 
+def test_who_is_watched_has_a_section_and_goals_that_were_not_measured_stay_as_they_were(run: Path) -> None:
+    whole = results.read(run)
+    whole_page = written(PAGE + GOALS + WATCHED, run)
+    by_subject = {
+        watched.NOBODY.title: samples(1.0), watched.DEAD.title: samples(1.5), watched.PCAP.title: samples(2.0)
+    }  # fmt: skip
+    results.write(results.Run(whole.date, whole.notes, dict.fromkeys((watched.FULL, watched.PACED), by_subject)), run)
+    text = written(whole_page, run)
+    assert "| slbroker, monitor dead | 15.0 | 15.0 | - | 2,000 | 1.00 |" in text
+    goal = "| monitor dead: requests/s / nobody watches | OPTIONS watched, 128 in flight | 1.00 | at least 0.97 | yes |"
+    assert goal in text
+    goal = "through a worker: CPU / Kamailio native | OPTIONS, 128 in flight | 0.50 (1 worker) | at most 0.6 | yes |"
+    assert goal in text
+
+
 def test_plots_are_drawn_beside_the_page(run: Path) -> None:
     if not plots.possible():
         pytest.skip(plots.MISSING)
@@ -120,4 +136,4 @@ def test_no_run_is_one_line(tmp_path: Path) -> None:
 
 def test_the_page_of_this_project_has_all_marks() -> None:
     marks = [mark["name"] for mark in page.MARKED.finditer(page.PAGE.read_text("utf-8"))]
-    assert sorted(marks) == ["closed", "forward", "goals", "open"]
+    assert sorted(marks) == ["closed", "forward", "goals", "open", "watched"]

@@ -34,6 +34,7 @@ def test_medians_spread_and_ratios_within_rounds() -> None:
         "CPU us/request": "20.0 (10.0-30.0)",
         "edge": "10.0 (5.0-15.0)",
         "workers": "10.0 (5.0-15.0)",
+        "beside": "-",
         "p50 us": "10",
         "p99 us": "20",
         "p99.9 us": "30",

@@ -12,14 +12,16 @@ from tests.lab.bench import opensips, rows
 from tests.lab.bench.base import Base
 from tests.lab.bench.kamailio import native_name
 from tests.lab.bench.measure import Case
-from tests.lab.bench.rows import Lineup, choose, closed_rows, forward_rows, open_rows, short_rows
+from tests.lab.bench.rows import Lineup, choose, closed_rows, forward_rows, open_rows, short_rows, watched_rows
 
 if TYPE_CHECKING:
     from tests.lab.bench.rounds import Row
 
 FOLDER = Path("nowhere")
 BASE = Base("0123abc, What was before", "compiled", FOLDER)
-EVERYTHING = Lineup(FOLDER, "kamailio", kemi=True, opensips=("opensips", FOLDER), kind="compiled", base=BASE)
+EVERYTHING = Lineup(
+    FOLDER, "kamailio", kemi=True, opensips=("opensips", FOLDER), kind="compiled", monitor=True, base=BASE
+)
 
 
 def names(found: list[Row]) -> list[str]:
@@ -27,7 +29,8 @@ def names(found: list[Row]) -> list[str]:
 
 
 def test_every_name_is_there_once() -> None:
-    for found in (closed_rows(EVERYTHING), open_rows(EVERYTHING), forward_rows(EVERYTHING)):
+    for rows_of in (closed_rows, open_rows, forward_rows, watched_rows):
+        found = rows_of(EVERYTHING)
         assert len(names(found)) == len(set(names(found)))
 
 
@@ -116,3 +119,12 @@ def test_modules_of_opensips_are_looked_for_beside_the_program(monkeypatch: pyte
     modules.mkdir(parents=True)
     (modules / "sl.so").touch()
     assert opensips.find_opensips() == (str(program), modules)
+
+
+def test_who_watches() -> None:
+    found = names(watched_rows(EVERYTHING))
+    assert found[0] == "slbroker, nobody watches"
+    for part in ("scraped", "dead", "hung", "flooded", "UDP, never read", "TCP, never read", "pcap", "a line a call"):
+        assert any(part in name for name in found), part
+    assert not any("monitor" in name for name in names(watched_rows(Lineup(FOLDER, kind="pure"))))
+    assert watched_rows(Lineup(FOLDER)) == []

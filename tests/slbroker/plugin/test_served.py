@@ -24,7 +24,7 @@ RING = KeyRing.generate()
 
 def responder(app: Handlers) -> Responder:
     counting = Responder(app, Signer(RING.current, RING.accepted(0.0)))
-    counting.count()
+    counting.serve_as("worker 1")
     return counting
 
 
