@@ -18,7 +18,7 @@ _shed = re.compile(
 )
 _call = re.compile(
     r"INFO +\[\d+\] call \S+, Call-ID (\S+), from \S+: (\w+), (?:(\d+) in \S+ ms|unanswered)"
-    r"(?:, worker (\S+) of pool \S+?)?(?:: (.+))?$",
+    r"(?:, worker (\S+) of pool [^\s:,]+(?:, handler (\S+?))?)?(?:: (.+))?$",
     re.MULTILINE,
 )
 _leaves = re.compile(r"INFO +\[\d+\] worker (\S+) leaves pool (\S+), (\d+) requests open$", re.MULTILINE)
@@ -45,6 +45,7 @@ class ToldCall(NamedTuple):
     fate: str
     status: int
     worker: str
+    handler: str
     why: str
 
 
@@ -64,8 +65,8 @@ def lost_requests(log: str) -> list[LostRequest]:
 def calls(log: str) -> list[ToldCall]:
     """The requests that an edge's log has a line of each, in their order."""
     return [
-        ToldCall(call_id, fate, int(status or 0), worker, why)
-        for call_id, fate, status, worker, why in _call.findall(log)
+        ToldCall(call_id, fate, int(status or 0), worker, handler, why)
+        for call_id, fate, status, worker, handler, why in _call.findall(log)
     ]
 
 
