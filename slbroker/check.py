@@ -69,7 +69,9 @@ def _check_readable(path: Path) -> str:
 
 
 def _check_folder(path: Path) -> str:
-    if not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    # Unlike Path's, os.path's take a folder that is closed to us for one that is not there.
+    there = path if os.path.exists(path) else path.parent  # noqa: PTH110
+    if not os.path.isdir(path.parent) or not os.access(there, os.W_OK):  # noqa: PTH112
         raise ConfigError(f"{path} cannot be written")
     return f"{path} can be written"
 

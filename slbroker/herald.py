@@ -6,6 +6,7 @@ at a file: a container engine's probe, which has no other way into a handler. Wi
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import suppress
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 BEAT: Final = 5.0  # seconds between two signs of life, where nobody wants them oftener
 PATIENCE: Final = 30.0  # seconds without one after which a process hangs; more than the slowest handler should block
@@ -49,6 +52,7 @@ class Outside:
         """`environment` is what systemd has set, if it has: NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID."""
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._file = file
+        self._is_said = False  # that it cannot be written
         self.patience = PATIENCE if file else 0.0
         watched = environment.get("WATCHDOG_USEC", "")
         if self._address and watched.isdecimal() and environment.get("WATCHDOG_PID", "") in ("", str(os.getpid())):
@@ -65,9 +69,17 @@ class Outside:
         if self.interval:
             self._tell("WATCHDOG=1")
         if self._file is not None:
-            with suppress(OSError):  # a full disk is no reason to end; that the file grows old says it
+            try:
                 self._file.touch(0o600)
                 os.utime(self._file)
+            except OSError as error:  # a full disk is no reason to end; that the file grows old says it, too
+                if not self._is_said:
+                    logger.warning(
+                        "--alive-file %s: %s; whoever looks at it takes us for dead", self._file, error.strerror
+                    )
+                self._is_said = True
+            else:
+                self._is_said = False
 
     def ends(self) -> None:
         """Say that we have been told to stop."""

@@ -83,8 +83,12 @@ def _import_module(name: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise PluginError(f"plugin {path}: there is no such file")
+    try:
+        if not path.is_file():
+            raise PluginError(f"plugin {path}: there is no such file")
+        path.open("rb").close()
+    except OSError as error:
+        raise PluginError(f"plugin {path}: {error.strerror}") from error
     # The name is not the file's own: a plugin called redis.py must not hide the redis package from itself.
     name = f"slbroker_plugin_{path.stem}"
     if path.suffix != ".py":

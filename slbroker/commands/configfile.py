@@ -63,6 +63,8 @@ def load(path: Path) -> ConfigFile:
         raise ConfigError(f"config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"config {path}: lists or tables are nested too deeply") from error
     shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     for name, keys in {"": shared, **tables}.items():
@@ -101,17 +103,18 @@ def unknown_keys(file: ConfigFile, commands: Mapping[str, click.Command]) -> Ite
     known = {key for command in commands.values() for key in options_of(command)}
     for key in file.shared:
         if spell(key) not in known:
-            hint = f"; write it as a table, [{key}]" if key in commands else _guess(spell(key), known)
+            is_table = key in commands and bool(options_of(commands[key]))
+            hint = f"; write it as a table, [{key}]" if is_table else _guess(spell(key), known)
             yield Unknown("", key, hint)
     for name, table in file.tables.items():
         if name not in commands:
             wrong = "has a value of the wrong kind" if spell(name) in known else "is no command"
             yield Unknown(name, "", f"{wrong}; the commands are {', '.join(commands)}")
             continue
-        known = set(options_of(commands[name]))
+        own = set(options_of(commands[name]))
         for key in table:
-            if spell(key) not in known:
-                yield Unknown(name, key, _guess(spell(key), known))
+            if spell(key) not in own:
+                yield Unknown(name, key, _guess(spell(key), own))
 
 
 def _guess(key: str, known: set[str]) -> str:

@@ -14,7 +14,7 @@ from slbroker.errors import Exit, UsageError
 from slbroker.option import Number, Option, Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _WIDTH: Final = 116
 _HEAD: Final = """\
@@ -38,9 +38,8 @@ def config(commands: tuple[str, ...]) -> int:
     for name in commands:
         if name not in known:
             raise UsageError(f"{name} is no command with options{guess(name, set(known))}")
-    click.echo(
-        example({name: command for name, command in known.items() if name in commands or not commands}), nl=False
-    )
+    wanted = {name: command for name, command in known.items() if name in commands or not commands}
+    click.echo(example(wanted, known), nl=False)
     return Exit.OK
 
 
@@ -49,13 +48,15 @@ def configurable(commands: Mapping[str, click.Command]) -> dict[str, Command]:
     return {name: each for name, each in commands.items() if isinstance(each, Command) and name != "check"}
 
 
-def example(commands: Mapping[str, Command]) -> str:
-    """Return the text: what several commands have, then a table for each with its own."""
+def example(commands: Mapping[str, Command], tables: Collection[str]) -> str:
+    """Return the text: what several commands have, then a table for each with its own; `tables` are all there are."""
     having: dict[str, dict[str, Option]] = {}
     for name, command in commands.items():
         for option in command.described:
             having.setdefault(option.key, {})[name] = option
-    shared = {key for key, options in having.items() if len(options) > 1 and _is_one(options)}
+    # A key at the top that is called like a command, as `trace` is, could not stand beside that command's table.
+    may_share = having.keys() - set(tables)
+    shared = {key for key in may_share if len(having[key]) > 1 and _is_one(having[key])}
     lines = [_HEAD.rstrip("\n")]
     for key, options in having.items():
         if key in shared:

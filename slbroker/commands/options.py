@@ -82,7 +82,7 @@ def _type_of(described: Option) -> Any:
         case OneOf() as words:
             return OneOfType(words)
         case File(folder):
-            return click.Path(dir_okay=folder, path_type=Path)
+            return click.Path(dir_okay=folder, readable=False, path_type=Path)  # who reads it says why that fails
         case Word() as word:
             return WordType(word)
     return described.kind
@@ -122,14 +122,22 @@ def complaint(error: click.ClickException) -> str:
         return words
     kind = param.type
     given = _find_given(error.message)
-    if isinstance(kind, click.IntRange | click.FloatRange) and given:
-        number = "a whole number" if isinstance(kind, click.IntRange) else "a number"
-        words = f"{param.opts[0]} wants {number} from {kind.min} to {kind.max}, not {given[1].strip(chr(39))}"
-        words += variable_of(param, error.ctx)
+    if (wanted := _wanted(kind)) and given:
+        words = f"{param.opts[0]} wants {wanted}, not {given[1].strip(chr(39))}{variable_of(param, error.ctx)}"
     return file_of(param, error.ctx) + words
 
 
-_find_given = re.compile(r"(.*) is not (?:a valid|in the range) ", re.DOTALL).match
+_find_given = re.compile(r"(.*) is not (?:a valid|in the range|one of) ", re.DOTALL).match
+
+
+def _wanted(kind: click.types.ParamType) -> str:
+    """Return in words what a value of this kind is, "" for one that says so itself."""
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        return f"a{' whole' if isinstance(kind, click.IntRange) else ''} number from {kind.min} to {kind.max}"
+    if isinstance(kind, click.Choice):
+        return f"one of {', '.join(map(str, kind.choices))}"
+    return "true or false" if isinstance(kind, click.types.BoolParamType) else ""
+
 
 # The file of --config -------------------------------------------------------------------------------------------
 

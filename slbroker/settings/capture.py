@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -112,7 +113,11 @@ NO_CAPTURE: Final = CaptureSettings()
 
 
 def check_capture(capture: CaptureSettings) -> None:
-    """Raise ConfigError where the folder of the files is missing."""
+    """Raise ConfigError where the folder of the files is missing, or cannot be written in."""
     path = capture.pcap
-    if path is not None and not path.parent.is_dir():
+    if path is None:
+        return
+    if not os.path.isdir(path.parent):  # noqa: PTH112 - Path's raises where a folder above it is closed to us
         raise ConfigError(f"--pcap {path}: there is no folder {path.parent}; make it, for the edge's user to write in")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"--pcap {path}: uid {os.geteuid()} cannot write in {path.parent}")

@@ -12,6 +12,7 @@ import pytest
 
 from slbroker import keys
 from slbroker.errors import Exit
+from slbroker.herald import Outside
 from tests.support.processes import run_slbroker
 from tests.support.sip import request
 from tests.support.timing import TIME, until, within
@@ -210,3 +211,22 @@ def test_a_broker_touches_its_file_too(start_slbroker: Start, tmp_path: Path) ->
     broker.wait_for("broker ready")
     until(file.exists, what="the file")
     assert broker.stop() == Exit.OK
+
+
+def test_a_file_that_cannot_be_touched_is_told_of_once_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a container is ended again and again, and nothing says why."""
+    file = tmp_path / "run" / "alive"
+    outside = Outside({}, file)
+    for at in range(6):
+        outside.beat()
+        if at == 2:
+            file.parent.mkdir()
+        if at == 3:
+            file.unlink()
+            file.parent.rmdir()
+    assert (
+        caplog.messages
+        == [f"--alive-file {file}: No such file or directory; whoever looks at it takes us for dead"] * 2
+    )

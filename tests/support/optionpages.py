@@ -181,7 +181,8 @@ def _escaped(text: str) -> str:
 
 def example() -> str:
     """What `slbroker config` writes."""
-    return make_example(configurable(COMMANDS))
+    commands = configurable(COMMANDS)
+    return make_example(commands, commands)
 
 
 if __name__ == "__main__":

@@ -91,11 +91,13 @@ def load_script(name: str, rank: int = FIRST_RANK, memory: Memory | None = None)
 
 
 def _read(path: Path) -> str:
-    if not path.is_file():
-        raise PluginError(f"script {path}: there is no such file")
     try:
+        if not path.is_file():
+            raise PluginError(f"script {path}: there is no such file")
         return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise PluginError(f"script {path}: {error.strerror}") from error
+    except ValueError as error:
         raise PluginError(f"script {path}: {error}") from error
 
 

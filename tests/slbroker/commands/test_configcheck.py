@@ -60,6 +60,8 @@ WRONG = {
     "[edge.extra]\nx = 1": ("[edge] extra", "there is no such option"),
     "[ruin]\nlisten = 5": ("[ruin]", "is no command; the commands are run, edge,"),
     "[keys]\nfile = 5": ("[keys]", "has a value of the wrong kind"),
+    'config = "other.toml"': ("config", "there is no such option; see --help"),
+    "[edge]\nack-window = 5\n[listen]\nx = 1": ("[listen]", "has a value of the wrong kind"),
     # kinds
     "[edge]\ncredit = [1]": ("[edge] credit", "there is no such option"),
     "[handler]\ncredit = [1]": ("[handler] credit:", "it has a value of the wrong kind"),
@@ -69,8 +71,11 @@ WRONG = {
     '[edge]\nack-window = "long"': ("[edge] ack-window:", "--ack-window wants a number from 0 to 3600, not long"),
     "[edge]\nack-window = nan": ("[edge] ack-window:", "--ack-window wants a number from 0 to 3600, not nan"),
     "[edge]\nmax-wait = inf": ("[edge] max-wait:", "--max-wait wants a number from 0.01 to 60, not inf"),
-    '[edge]\nfreebind = "perhaps"': ("[edge] freebind:", "Invalid value for '--freebind'"),
-    '[handler]\nlog-level = "loud"': ("[handler] log-level:", "Invalid value for '--log-level'"),
+    '[edge]\nfreebind = "perhaps"': ("[edge] freebind:", "--freebind wants true or false, not perhaps"),
+    '[handler]\nlog-level = "loud"': (
+        "[handler] log-level:",
+        "--log-level wants one of debug, info, warning, error, not loud",
+    ),
     "[run]\nworkers = 0": ("[run] workers:", "--workers wants a whole number from 1 to 256, not 0"),
     "workers = 0": ("workers:", "--workers wants a whole number from 1 to 256, not 0"),
     "[stats]\ntimeout = 0": ("[stats] timeout:", "--timeout wants a number from 0.01 to 3600, not 0"),
@@ -128,6 +133,11 @@ def test_a_file_that_is_wrong(content: str, folder: Path) -> None:
     assert bad[0].startswith(f"{FILE} {where}")
     assert said in bad[0]
     assert code == (Exit.BIND if "cannot listen" in said else Exit.PLUGIN if "plugin" in where else Exit.CONFIG)
+
+
+def test_a_file_that_is_nested_without_end(folder: Path) -> None:
+    code, bad, _ = check(folder, f"x = {'[' * 3_000}{']' * 3_000}")
+    assert (code, [line.partition(": ")[2] for line in bad]) == (Exit.CONFIG, ["lists or tables are nested too deeply"])
 
 
 def test_all_that_is_wrong_is_said_at_once(folder: Path) -> None:

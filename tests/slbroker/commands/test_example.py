@@ -52,6 +52,20 @@ def test_what_stands_in_it_without_an_example_is_the_default(tmp_path: Path) -> 
     assert seen > 100
 
 
+def test_all_of_it_may_be_taken(tmp_path: Path) -> None:
+    """Each key and each table at once, examples too: what is wrong then are files that are not there."""
+    text = re.sub(r"(?m)^#(?=[a-z-]+ = )", "", call_slbroker("config").output)
+    (tmp_path / "all.toml").write_text(text)
+    content = load(tmp_path / "all.toml")
+    assert set(content.tables) <= set(COMMANDS)
+    checked = call_slbroker("check", "--config", "all.toml", cwd=tmp_path)
+    wrong = [line for line in checked.output.splitlines() if line.startswith("BAD")]
+    assert [
+        line for line in wrong if not re.search(r"No such|no such file|no key file|no bus key|no clients", line)
+    ] == []
+    assert len(wrong) > 5
+
+
 def test_some_commands_alone() -> None:
     output = call_slbroker("config", "broker", "monitor").output
     assert set(tomllib.loads(output)) == {"broker", "monitor"}

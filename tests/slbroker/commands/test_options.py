@@ -225,7 +225,7 @@ def test_a_file_that_is_wrong(content: str | bytes, said: str, complaint: Callab
         ("workers = 0", "config conf.toml: --workers wants a whole number from 1 to 256, not 0"),
         ("workers = 2.5", "config conf.toml: --workers wants a whole number from 1 to 256, not 2.5"),
         ("workers = true", "config conf.toml: --workers wants"),
-        ('log-level = "loud"', "config conf.toml: Invalid value for '--log-level'"),
+        ('log-level = "loud"', "config conf.toml: --log-level wants one of debug, info, warning, error, not loud"),
     ],
 )
 def test_a_value_that_its_option_refuses(
