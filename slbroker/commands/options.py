@@ -130,7 +130,7 @@ def complaint(error: click.ClickException) -> str:
 _find_given = re.compile(r"(.*) is not (?:a valid|in the range|one of) ", re.DOTALL).match
 
 
-def _wanted(kind: click.types.ParamType) -> str:
+def _wanted(kind: ParamType) -> str:
     """Return in words what a value of this kind is, "" for one that says so itself."""
     if isinstance(kind, click.IntRange | click.FloatRange):
         return f"a{' whole' if isinstance(kind, click.IntRange) else ''} number from {kind.min} to {kind.max}"

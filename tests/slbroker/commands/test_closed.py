@@ -41,7 +41,7 @@ def test_a_folder_that_is_closed_to_us_is_said_to_be(tmp_path: Path, words: str)
     named = words.format(closed).split()
     done = subprocess.run(
         [sys.executable, "-m", "slbroker", *named], env=child_environment(), cwd="/", capture_output=True, text=True,
-        timeout=60, check=False, **({"user": NOBODY, "extra_groups": []} if is_root else {}),
+        timeout=60, check=False, user=NOBODY if is_root else None, extra_groups=[] if is_root else None,
     )  # fmt: skip
     closed.chmod(0o700)
     if "No module named" in done.stderr:
