@@ -7,9 +7,10 @@ answers of `receive`, or in `ended` with a cause. Who the workers are is said in
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from slbroker.bus import envelope
 from slbroker.bus.account import JobAccount
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from slbroker.bus.envelope import Head
     from slbroker.bus.roster import Outgoing
     from slbroker.settings.dispatch import DispatchSettings
+
+
+# Seconds behind a pause of ours in which those workers come back that have given us up; and seconds from one such to
+# the next, or a request whose workers die of it would go round for as long as we are held up again and again.
+EXCUSED: Final = 1.0
+EXCUSED_AGAIN: Final = 10.0
 
 
 class Cause(Enum):
@@ -64,6 +71,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         self._next_id = first_id
         self._batches = count(1)
         self._brokers: dict[bytes, str] = {}  # the pool that each connection to a broker is for
+        self._excused = -math.inf  # until then, workers are lost because of a pause of ours
 
     # What comes from SIP ----------------------------------------------------------------------------------------
 
@@ -91,7 +99,7 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
         job.number = self._next_id
         self._next_id += 1
         pool = self.pools.get(self.pool_of(job))
-        if pool is None or not pool.accounts:
+        if pool is None or not (pool.accounts or now < self._excused):
             self.ended.append((job, Cause.NO_WORKER))
         elif len(pool) >= self.settings.max_waiting or pool.waiting_bytes > self.settings.max_waiting_bytes:
             self.ended.append((job, Cause.NO_CREDIT))
@@ -251,6 +259,10 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
     def _see_to(self, account: JobAccount[JobT], now: float, cause: str) -> None:
         jobs = list(account.open.values())
         account.open.clear()
+        if now < self._excused:  # no job is to blame, and no worker, which may have them again
+            for job in jobs:
+                job.tries -= 1
+                job.last_worker = None
         self._give_back(jobs, now, account, f"is lost ({cause})")
 
     def _wait_on(self, jobs: list[JobT], now: float) -> None:
@@ -312,6 +324,12 @@ class Dispatcher(Roster[JobAccount[JobT], JobPool[JobT], tuple[JobT, Answer]], G
             self._end_aged(pool.take_aged(now - self.settings.max_wait), now)
             if not pool.accounts and not len(pool) and pool.name != DEFAULT_POOL:
                 del self.pools[pool.name]  # or names that workers make up would stay for ever
+
+    def make_up(self, pause: float, now: float) -> None:
+        """Let a pause of ours have been none, for workers too that have given us up meanwhile: they come back."""
+        super().make_up(pause, now)
+        if now >= self._excused + EXCUSED_AGAIN:
+            self._excused = now + EXCUSED
 
     def _beat(self, now: float) -> None:
         super()._beat(now)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from slbroker.bus.dispatcher import EXCUSED, Cause
+from slbroker.bus.envelope import Kind
 from slbroker.bus.pauses import HELD_UP, Pauses
 from slbroker.keys import create as create_keys
 from slbroker.settings.dispatch import DispatchSettings
-from tests.support.bus import Desk
+from tests.support.bus import FIRST_ID, Desk, hello
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply, request
 from tests.support.timing import until, within
@@ -61,6 +63,42 @@ def test_what_is_waited_for_has_as_much_time_as_before() -> None:
     assert len(desk.dispatcher.pools["default"]) == 1  # the one that the worker had
     desk.expire_alone(settings.liveness)
     assert not desk.dispatcher.workers
+
+
+def test_what_workers_had_that_gave_us_up_for_a_pause_of_ours_waits_for_them_to_come_back() -> None:
+    """Both tries would be used up at once, by two connections that are both gone."""
+    desk = Desk()
+    for name in ("a", "b"):
+        desk.join(name)
+    desk.submit(2)
+    assert desk.shares() == {"a": 1, "b": 1}
+    desk.now += 3.0
+    desk.dispatcher.make_up(2.0, desk.now)
+    for name in ("a", "b"):
+        desk.dispatcher.lose(name.encode(), desk.now)
+    desk.submit(1)
+    assert (desk.dispatcher.ended, desk.shares()) == ([], {})
+    desk.now += 0.1
+    desk.say("a", Kind.HELLO, hello("a", 4))
+    assert desk.kinds() == {"a": [Kind.WELCOME, Kind.REQUESTS]}
+    assert len(desk.answer("a", *range(FIRST_ID, FIRST_ID + 3))) == 3
+
+
+def test_losses_are_excused_for_a_second_behind_a_pause_and_not_again_at_once() -> None:
+    """A request whose workers die of it must not go round."""
+    desk = Desk()
+    desk.dispatcher.make_up(2.0, desk.now)
+    desk.now += EXCUSED
+    desk.dispatcher.make_up(2.0, desk.now)
+    for name in ("a", "b"):
+        desk.join(name)
+    desk.submit(1)
+    for _ in range(2):
+        (name,) = desk.shares()
+        desk.dispatcher.lose(name.encode(), desk.now)
+    assert [cause for _job, cause in desk.dispatcher.ended] == [Cause.NO_ANSWER]
+    desk.submit(1)
+    assert [cause for _job, cause in desk.dispatcher.ended] == [Cause.NO_ANSWER, Cause.NO_WORKER]
 
 
 def figures_of(bus: str) -> dict[str, Any]:

@@ -40,11 +40,11 @@ def start_kamailio(
 
     Once in some dozens of starts it has come up and answered nothing (cause not found); then a second one is started.
     """
-    first = _start_once(start, edge_port, folder / "kamailio", stateless, defines)
+    first = start_kamailio_once(start, edge_port, folder / "kamailio", stateless, defines)
     if _serves(first):
         return first
     first.process.stop()
-    second = _start_once(start, edge_port, folder / "kamailio again", stateless, defines)
+    second = start_kamailio_once(start, edge_port, folder / "kamailio again", stateless, defines)
     assert _serves(second), f"{first.process.log}\n{second.process.log}"
     return second
 
@@ -58,7 +58,8 @@ def _serves(running: Kamailio) -> bool:
     return True
 
 
-def _start_once(start: Start, edge_port: int, run: Path, stateless: bool, defines: Sequence[str]) -> Kamailio:
+def start_kamailio_once(start: Start, edge_port: int, run: Path, stateless: bool, defines: Sequence[str]) -> Kamailio:
+    """Start it with its files in `run`, and wait for nothing."""
     run.mkdir()
     port = free_udp_port()
     process = start(

@@ -95,12 +95,12 @@ class Call:
 
 
 class Phone:
-    """A caller. It hears only the server at `port` of 127.0.0.1."""
+    """A caller on loopback. It hears only the server at `port` of `host`, an address of this machine."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self._socket.connect(("127.0.0.1", port))
+        self._socket.connect((host, port))
         self.port: int = self._socket.getsockname()[1]
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ from tests.peers.sipp import run_sipp
 from tests.support.processes import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from tests.peers.phone import Phone, Reply
     from tests.peers.sipp import Run
@@ -108,29 +108,42 @@ def called_under_load(port: int, seconds: int, act: Callable[[], None]) -> Run:
         run = running.result()
     again = run.sent["INVITE"] - calls
     became = f"{run.successful} answered 404, {run.failed} not, {again} INVITEs sent again"
-    say(f"-- {calls} calls, {RATE} a second: {became}")
+    say(f"-- {calls} calls, {RATE} a second: {became}; {busy()}")
     if is_over or (run.successful, run.failed) != (calls, 0):
         sys.exit(run.errors or "the calls ended before what was to be done")
     return run
 
 
-def buffers_lost(process: str) -> int:
-    """Return how many datagrams the kernel has dropped for want of room, in the network namespace of a process."""
-    lines = Path(f"/proc/{process}/net/snmp").read_text().splitlines()
-    names, figures = (line.split()[1:] for line in lines if line.startswith("Udp:"))
-    return int(figures[names.index("RcvbufErrors")])
+def lost(processes: Mapping[str, int]) -> Counter[str]:
+    """Count the datagrams that the kernel has dropped, by where and why.
+
+    Where is here, or the network namespace of one of `processes`, by its name; those that have ended are left out.
+    """
+    found: Counter[str] = Counter()
+    for name, process in {"here": os.getpid(), **processes}.items():
+        try:
+            lines = Path(f"/proc/{process}/net/snmp").read_text().splitlines()
+        except OSError:
+            continue
+        names, figures = (line.split()[1:] for line in lines if line.startswith("Udp:"))
+        for cause in ("RcvbufErrors", "SndbufErrors", "NoPorts"):
+            found[f"{name} {cause}"] = int(figures[names.index(cause)])
+    backlogs = Path("/proc/net/softnet_stat").read_text().splitlines()
+    found["backlog"] = sum(int(line.split()[1], 16) for line in backlogs)
+    return found
 
 
-def asked_under_load(port: int, act: Callable[[], None], processes: Sequence[int] = ()) -> None:
+def asked_under_load(
+    port: int, act: Callable[[], None], processes: Mapping[str, int], *, host: str = "127.0.0.1", allowed: int = 0
+) -> None:
     """Do something while MESSAGEs come, each sent once; end where one gets anything but its 404.
 
-    Nothing is what those may get that the kernel has dropped, here or in the namespaces of `processes`, which stay.
-    (An OPTIONS would be taken for dispatcher's: an edge that announces its end answers it 503, which tm makes a 500.)
+    Nothing is what those may get that the kernel has dropped, here or in the namespaces of `processes`, and `allowed`
+    more. (An OPTIONS would be taken for dispatcher's, which an edge that announces its end answers 503.)
     """
-    places = ("self", *map(str, processes))
-    before = sum(map(buffers_lost, places))
+    before = lost(processes)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with Asker(sock, ("127.0.0.1", port), rate=RATE, patience=12.0, method="MESSAGE") as asker:
+    with Asker(sock, (host, port), rate=RATE, patience=12.0, method="MESSAGE") as asker:
         time.sleep(1.0)
         begun = time.monotonic()
         act()
@@ -138,9 +151,18 @@ def asked_under_load(port: int, act: Callable[[], None], processes: Sequence[int
         time.sleep(1.0)
     answers = Counter(call.status for call in asker.calls if call.replies)
     slowest = max(call.took for call in asker.calls if call.replies)
-    dropped = sum(map(buffers_lost, places)) - before
+    dropped = {where: count - before[where] for where, count in lost(processes).items() if count > before[where]}
     say(f"-- it took {took:.0f} s; {len(asker.calls)} requests, {RATE} a second, each sent once: {dict(answers)}")
-    say(f"   {asker.unanswered} unanswered, {dropped} dropped by the kernel before anybody read them")
-    say(f"   {asker.doubles} answered twice, the slowest in {slowest * 1000:.0f} ms")
-    if asker.unanswered > dropped or set(answers) != {404}:
+    say(f"   {asker.unanswered} unanswered, dropped by the kernel before anybody read them: {dropped or 0}")
+    say(f"   {asker.doubles} answered twice, the slowest in {slowest * 1000:.0f} ms; {busy()}")
+    if asker.unanswered:
+        silent = [call.sent - begun for call in asker.calls if not call.replies]
+        say(f"   those had been sent {min(silent):.2f} to {max(silent):.2f} s after it began")
+    excused = sum(count for where, count in dropped.items() if not where.endswith("NoPorts"))
+    if asker.unanswered > excused + allowed or set(answers) != {404}:
         sys.exit("that is not what was promised")
+
+
+def busy() -> str:
+    """Say how busy this machine is: who loses requests here may have had no processor."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"

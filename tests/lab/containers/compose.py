@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import Any, Final
 from urllib.request import urlopen
 
-from tests.lab.containers.calls import Caller, asked_under_load, called_under_load, docker, say
+from tests.lab.containers.calls import Caller, asked_under_load, busy, called_under_load, docker, say
 from tests.peers.phone import Phone
 from tests.support.processes import ROOT
 
@@ -66,6 +68,22 @@ def acks() -> tuple[int, int]:
     """Return how many ACKs the edges have absorbed, and how many of a refusal have got through them."""
     told = [figures(edge) for edge in ("edge1", "edge2")]
     return sum(each["absorbed"] for each in told), sum(each["dropped"].get("ack", 0) for each in told)
+
+
+def processes(*kinds: str) -> dict[str, int]:
+    """Return the first process of each container whose name begins with one of these."""
+    return {name: found["State"]["Pid"] for name, found in containers().items() if name.startswith(kinds)}
+
+
+def toll() -> None:
+    """Say what the edges have refused or lost so far, and which warnings the logs have."""
+    for name in ("edge1", "edge2"):
+        told = figures(name)
+        keys = ("received", "replied", "repeated", "absorbed", "passed", "shed", "failed", "kernel_drops", "dropped")
+        say(f"   {name}: {', '.join(f'{told[key]} {key}' for key in keys if told.get(key))}")
+    log = compose("logs", "--no-color", "--since", "60s", "kamailio", "edge1", "edge2", "broker1", "broker2", "handler")
+    for line in [line for line in log.splitlines() if re.search(r"WARNING|ERROR|CRITICAL", line)][:8]:
+        say(f"   {line[:200]}")
 
 
 def get(port: int, path: str) -> str:
@@ -142,24 +160,29 @@ def rotate(caller: Caller) -> None:
 
 
 def pause(caller: Caller) -> None:
-    """Each container in turn, for 3 s, with calls all the time."""
+    """Each container in turn for 3 s, with calls; then each edge, for so long that Kamailio leaves it out."""
     say("Each is paused for 3 s, and goes on:")
     for name in PARTS:
-        docker("pause", f"slbroker-{name}", cwd=COMPOSE)
-        begun = time.monotonic()
-        slowest, made = 0.0, 0
-        is_paused = True
-        while is_paused or time.monotonic() < begun + 5.0:
-            if is_paused and (time.monotonic() > begun + 3.0 or name.startswith("kamailio")):
-                if name.startswith("kamailio"):  # nobody else has the port: calls wait
-                    time.sleep(3.0)
-                docker("unpause", f"slbroker-{name}", cwd=COMPOSE)
-                is_paused = False
-            caller.slowest = 0.0
-            caller.call(16.0)
-            slowest, made = max(slowest, caller.slowest), made + 1
-            time.sleep(0.005)
-        say(f"-- {name} paused: {made} calls answered, the slowest in {slowest * 1000:.0f} ms")
+        paused(name, 3.0, caller)
+    say("An edge is paused for 10 s, and the other one as soon as it is back:")
+    for name in ("edge1-1", "edge2-1"):
+        paused(name, 10.0, caller)
+
+
+def paused(name: str, seconds: float, caller: Caller) -> None:
+    """Make calls while a container is paused for so long."""
+    docker("pause", f"slbroker-{name}", cwd=COMPOSE)
+    begun = time.monotonic()
+    goes_on = Timer(seconds, docker, ("unpause", f"slbroker-{name}"), {"cwd": COMPOSE})
+    goes_on.start()
+    slowest, made = 0.0, 0
+    while goes_on.is_alive() or not made:
+        caller.slowest = 0.0
+        caller.call(16.0)
+        slowest, made = max(slowest, caller.slowest), made + 1
+        time.sleep(0.005)
+    took = time.monotonic() - begun
+    say(f"-- {name} paused, {took:.1f} s: {made} calls answered, the slowest in {slowest * 1000:.0f} ms; {busy()}")
 
 
 def replace() -> None:
@@ -180,13 +203,12 @@ def replace() -> None:
             docker("rm", f"slbroker-{name}", cwd=COMPOSE)
 
     say("Handlers, replaced by those of another image, under load:")
-    parts = containers().items()
-    stays = [found["State"]["Pid"] for name, found in parts if name.startswith(("kamailio", "edge"))]
-    asked_under_load(PORT, renew, stays)
+    asked_under_load(PORT, renew, processes("kamailio", "edge"))
+    toll()
     for name in ("broker1", "broker2", "edge1", "edge2"):
         say(f"{name}, the same:")
-        stays = [found["State"]["Pid"] for each, found in containers().items() if each.startswith("kamailio")]
-        asked_under_load(PORT, partial(up, name), stays)
+        asked_under_load(PORT, partial(up, name), processes("kamailio", "edge"))
+        toll()
     assert acks()[1] == 0
     for name, found in containers().items():
         if name.startswith(("edge", "broker", "handler")):
@@ -263,7 +285,22 @@ def host() -> None:
     compose("down", "--volumes", env=env, of="host")
 
 
+def last_words() -> None:
+    """Show what everybody has logged at the end: something has failed."""
+    say(f"It has failed; {busy()}. The logs end so:")
+    say(docker("compose", "logs", "--no-color", "--timestamps", "--tail", "30", cwd=COMPOSE, quiet=True))
+
+
 def main() -> None:
+    """Run it all, and show the logs where that fails."""
+    try:
+        run()
+    except BaseException:
+        last_words()
+        raise
+
+
+def run() -> None:
     """Run it all."""
     begin()
     with Phone(PORT) as phone:

@@ -1,16 +1,17 @@
-"""The Swarm stack under a real engine: it comes up, and is updated part by part under calls.
+"""The Swarm stack under two real engines, two nodes: it comes up, and is updated part by part under calls.
 
-`engine FOLDER run python -m tests.lab.containers.swarm` (`make cluster` does all of it).
+`engine FOLDER pair python -m tests.lab.containers.swarm` (`make cluster` does all of it). Kamailio is before the edges
+of both nodes, as a dispatcher before a real Swarm is.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 from typing import Final
 
 from slbroker import keys
@@ -20,8 +21,18 @@ from tests.peers.phone import Phone
 from tests.support.processes import ROOT
 
 FOLDER: Final = ROOT / "deploy" / "swarm"
-PORT: Final = 5060
+IMAGE: Final = "slbroker:0.1.0"
+NODES: Final = ("10.91.0.1", "10.91.0.2")
+PORT: Final = 5070  # Kamailio's, on the first node
+FRONT: Final = "slbroker-front"
 ROLES: Final = ("edge", "broker", "handler")
+WANTED: Final = {"edge": "2/2", "broker1": "1/1", "broker2": "1/1", "handler": "4/4"}
+
+
+def swarm(*words: str, quiet: bool = True, second: bool = False) -> str:
+    """Run `docker WORDS`, on the second node if that is said, and return what it says."""
+    env = {**os.environ, "DOCKER_HOST": os.environ["SECOND_HOST"]} if second else None
+    return docker(*words, cwd=FOLDER, quiet=quiet, env=env)
 
 
 def deploy(ring: int) -> None:
@@ -31,23 +42,28 @@ def deploy(ring: int) -> None:
     docker(*words, cwd=FOLDER, env=env)
 
 
-def swarm(*words: str, quiet: bool = True) -> str:
-    """Run `docker WORDS` and return what it says."""
-    return docker(*words, cwd=FOLDER, quiet=quiet)
-
-
-def wait_for(wanted: dict[str, str], seconds: float) -> None:
-    """Wait until services have so many tasks of as many, such as "4/4"."""
+def wait_for(seconds: float, is_done: bool = True) -> None:
+    """Wait until every service has all its tasks, and where `is_done`, until updates that were begun have ended."""
     end = time.monotonic() + seconds
     while True:
         lines = swarm("service", "ls", "--format", "{{.Name}} {{.Replicas}}").splitlines()
         there = dict(line.removeprefix("slbroker_").split(" ", 1) for line in lines)
-        if all(there.get(name, "").startswith(count) for name, count in wanted.items()):
-            say(f"-- {there}")
+        states = {name: updating(name) for name in there}
+        if all(there.get(name, "").startswith(count) for name, count in WANTED.items()) and not (
+            is_done and any(state == "updating" for state in states.values())
+        ):
+            say(f"-- {there}, updates: {states}")
+            assert set(states.values()) <= {"none", "completed"}, states
             return
         if time.monotonic() > end:
-            raise SystemExit(f"not within {seconds} s: {there}, wanted {wanted}")
+            raise SystemExit(f"not within {seconds} s: {there}, {states}, wanted {WANTED}")
         time.sleep(0.5)
+
+
+def updating(service: str) -> str:
+    """Return the state of a service's last update."""
+    told = swarm("service", "inspect", "--format", "{{json .UpdateStatus}}", f"slbroker_{service}")
+    return str((json.loads(told) or {}).get("State", "none"))
 
 
 def replace(service: str) -> None:
@@ -55,63 +71,79 @@ def replace(service: str) -> None:
     swarm("service", "update", "--force", "--quiet", f"slbroker_{service}", quiet=False)
 
 
-def update(service: str, caller: Caller, patience: float) -> None:
-    """Replace the tasks of a service while calls are made, and say what became of these."""
-    made, repeated, caller.slowest, ended = caller.made, caller.repeated, 0.0, Event()
-
-    def run() -> None:
-        replace(service)
-        ended.set()
-
-    runner = Thread(target=run)
-    runner.start()
-    while not ended.is_set():
-        caller.call(patience)
-        time.sleep(0.01)
-    runner.join()
-    say(
-        f"-- {caller.made - made} calls meanwhile, all answered, {caller.repeated - repeated} INVITEs sent again,"
-        f" the slowest in {caller.slowest * 1000:.0f} ms"
-    )
+def processes(*services: str) -> dict[str, int]:
+    """Return the first process of each container of these services, on both nodes."""
+    found = {}
+    for second in (False, True):
+        for service in services:
+            for name in swarm("ps", "--quiet", "--filter", f"name=slbroker_{service}", second=second).split():
+                process = swarm("inspect", "--format", "{{.State.Pid}}", name, second=second)
+                found[f"{service} on node {1 + second}"] = int(process)
+    return found
 
 
-def make_secrets(folder: Path) -> None:
-    """Make ring and keys, and tell Swarm of them."""
+def begin(folder: Path) -> None:
+    """Make a Swarm of both engines, give it the image, ring and keys, and the stack."""
+    for second in (False, True):  # of a run before
+        env = {**os.environ, **({"DOCKER_HOST": os.environ["SECOND_HOST"]} if second else {})}
+        subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False, env=env)
+        subprocess.run(["docker", "rm", "--force", FRONT], capture_output=True, check=False, env=env)
+    archive = folder / "image.tar"
+    swarm("save", "--output", str(archive), IMAGE)
+    swarm("load", "--input", str(archive), second=True)
+    archive.unlink()
+    swarm("swarm", "init", "--advertise-addr", NODES[0], quiet=False)
+    token = swarm("swarm", "join-token", "--quiet", "worker").strip()
+    swarm("swarm", "join", "--advertise-addr", NODES[1], "--token", token, f"{NODES[0]}:2377", second=True)
     keys.create(folder / "slbroker.ring")
     swarm("secret", "create", "slbroker_ring_1", str(folder / "slbroker.ring"))
     for role in ROLES:
         curve.create(folder / role)
         swarm("secret", "create", f"slbroker_{role}_1", str(folder / f"{role}.key_secret"))
         swarm("config", "create", f"slbroker_{role}_1", str(folder / f"{role}.key"))
+    deploy(1)
+    wait_for(120.0)
+
+
+def put_kamailio_before(folder: Path) -> None:
+    """Start it on the first node's own network, with both edges in its list."""
+    folder.chmod(0o755)
+    (folder / "list").write_text("".join(f"1 sip:{node}:5060\n" for node in NODES))
+    words = ("-A", f"LISTEN=udp:{NODES[0]}:{PORT}", "-A", "WITH_DISPATCHER", "-A", 'EDGES="/list"')
+    mounted = ("--volume", f"{folder}/list:/list:ro", "--tmpfs", "/run/kamailio:mode=1777")
+    front = ("run", "--detach", "--name", FRONT, "--network", "host", *mounted, "slbroker-kamailio:0.1.0")
+    swarm(*front, *words, quiet=False)
 
 
 def main() -> None:
     """Run it all."""
-    subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False)  # of a run before
-    swarm("swarm", "init", "--advertise-addr", "127.0.0.1", quiet=False)
-    wanted = {"edge": "1/1", "broker1": "1/1", "broker2": "1/1", "handler": "4/4"}
-    with TemporaryDirectory() as name, Phone(PORT) as phone:
+    with TemporaryDirectory() as name, Phone(PORT, NODES[0]) as phone:
         folder = Path(name)
-        make_secrets(folder)
-        deploy(1)
-        wait_for(wanted, 120.0)
+        begin(folder)
+        put_kamailio_before(folder)
         phone.wait_for_server(60.0)
+        time.sleep(5.0)  # until its dispatcher has asked both
         caller = Caller(phone)
         caller.calls(100)
         say("Handlers, one by one, under load:")
-        asked_under_load(PORT, lambda: replace("handler"))
-        say("The ring, another version of it:")
+        asked_under_load(PORT, lambda: replace("handler"), processes("edge"), host=NODES[0])
+        say("The edges, one by one, the same:")
+        asked_under_load(PORT, lambda: replace("edge"), processes("edge"), host=NODES[0])
+        caller.calls(100)
+        say("The ring, another version of it, which replaces edges and handlers, the same:")
         keys.rotate_file(folder / "slbroker.ring", time.time())
         swarm("secret", "create", "slbroker_ring_2", str(folder / "slbroker.ring"))
-        deploy(2)
-        for _ in range(200):
-            caller.call(32.0)
-            time.sleep(0.1)
-        wait_for(wanted, 120.0)
-        caller.calls(100, 32.0)
-        say("The edge, which has a pause: the old one has the port until it ends")
-        update("edge", caller, 32.0)
+
+        def rotated() -> None:
+            deploy(2)
+            time.sleep(2.0)
+            wait_for(400.0)
+
+        asked_under_load(PORT, rotated, processes("edge"), host=NODES[0])
+        caller.calls(100)
+        swarm("rm", "--force", FRONT)
     swarm("stack", "rm", "slbroker", quiet=False)
+    swarm("swarm", "leave", "--force", second=True)
     swarm("swarm", "leave", "--force", quiet=False)
     say("All of it works.")
 
