@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from slbroker.proxy.flow import Flow, Seals
     from slbroker.proxy.forward import Onward
     from slbroker.settings.forwarding import ForwardSettings
-    from slbroker.sip.message import Source
+    from slbroker.sip.message import Message, Source
     from slbroker.sip.validate import Checks
     from slbroker_edge.listener import Listener
     from slbroker_edge.ways import Places, Way, Ways
@@ -133,9 +133,11 @@ class Forwarding(ShortWay):
         now: float,
         end: Callable[[Outcome], None],
         order: Order = USUAL,
+        message: Message | None = None,
     ) -> None:
         """Send on a request that came by `listener`; `end` is called once, now or when its destination is known.
 
+        `message` is what `data` reads as, where somebody has read it with at least our checks; its Via may be stamped.
         What it is called with: None; a Reject to be answered, if it is no ACK, Unreachable where no next hop could be
         reached, NoWhere where nothing says which; or Drop.
         """
@@ -145,7 +147,8 @@ class Forwarding(ShortWay):
             end(None)
             return
         try:
-            message = parse(data, self.checks)
+            if message is None:
+                message = parse(data, self.checks)
             onward = self._forwarder.receive(data, message, Arrival(source, listener.connection))
             way = self._way_of_flow(onward.flow, listener, now) if onward.flow else None
             if way is None and onward.flow is not None and order.decided is Said.USUAL:

@@ -175,9 +175,10 @@ class Passing(Replying):
         forwarding = self.forwarding
         if forwarding is None or (job.asks and order is None and not forwarding.cares_for(job.data, SIGNED_ROUTE)):
             return False
-        source = unpack_request(job.reading.packed)[1]
+        message, source = unpack_request(job.reading.packed)
         end = partial(self._has_gone, job, now)
-        forwarding.forward(job.data, source, job.listener, now, end, order or forwarding.order(job.choice.hop))
+        how = order or forwarding.order(job.choice.hop)
+        forwarding.forward(job.data, source, job.listener, now, end, how, message)
         return True
 
     def _has_gone(self, job: Job, now: float, outcome: Outcome) -> None:

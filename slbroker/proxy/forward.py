@@ -81,7 +81,7 @@ class Forwarder:
         if read_number(message, b"max-forwards", "Max-Forwards", MAX_HOPS) == 0:
             last = LastHop if message.method in (b"OPTIONS", b"REGISTER") else Reject
             raise last(483, "Too Many Hops")
-        head = Head.cut(data)
+        head = Head.of(data, message)
         at = head.find(b"via")
         came = value_of(head.lines[at])
         top = read_top(came)
@@ -97,11 +97,11 @@ class Forwarder:
         if stamped != came and (b"received=" in stamped or b"rport=" in stamped):
             head.lines[at] = with_value(head.lines[at], stamped)
         _count_hop(head)
-        uri, target, flow, signed = follow(head, message, arrival.source, self.us, self.seals)
+        uri, target, flow = follow(head, message, arrival.source, self.us, self.seals)
         if flow is not None and _is_flow_of(flow, arrival):
             flow = None  # RFC 5626 5.3.1: it comes from there
         return Onward(
-            self, head, message, arrival, branch, uri=uri, target=target, flow=flow, signed=signed,
+            self, head, message, arrival, branch, uri=uri, target=target, flow=flow,
             back=return_flow(arrival, reply_port), size=len(data),
         )  # fmt: skip
 
@@ -113,9 +113,8 @@ _CAUSES: Final = {482: "loop", 483: "max-forwards", 513: "too-large"}  # what be
 class Onward:
     """A request that may go on. `to` says where it goes, and may be called again, for another hop.
 
-    `target` is the URI that it is to be sent to by what it says itself, a Route or its Request-URI: a stranger's word,
-    unless `signed` (`route.Routed`). `flow` is a connection or an address that goes before it. `back` is where replies
-    go.
+    `target` is the URI that it is to be sent to by what it says itself, a Route or its Request-URI: a stranger's word.
+    `flow` is a connection or an address that goes before it. `back` is where replies go.
     """
 
     forwarder: Forwarder
@@ -126,7 +125,6 @@ class Onward:
     uri: bytes
     target: bytes
     flow: Flow | None
-    signed: bool
     back: Flow
     size: int
 

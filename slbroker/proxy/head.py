@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from slbroker.sip.address import Address
+    from slbroker.sip.message import Message
 
 CRLF: Final = b"\r\n"
 START: Final = b""  # the name of the start line, and of what is no header (RFC 3261 8.2.2: ignored, and passed on)
@@ -55,6 +56,16 @@ class Head:
         names = [known(line[: line.find(b":") + 1]) or _name_of(line) for line in lines]
         names[0] = START
         return cls(lines, names, rest)
+
+    @classmethod
+    def of(cls, data: bytes, message: Message) -> Head:
+        """Cut a request of which `parse` has made `message`: its names are known, unless it has lines that are none."""
+        head, _, rest = data.partition(b"\r\n\r\n")
+        lines = head.split(CRLF)
+        names = message.headers[::2]
+        if len(lines) != len(names) + 1:  # lines that go on, or are no header
+            return cls.cut(data)
+        return cls(lines, [START, *names], rest)
 
     def copy(self) -> Head:
         """Return another head of the same lines."""

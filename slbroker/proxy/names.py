@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from slbroker.errors import ConfigError
 from slbroker.listen import default_port
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from slbroker.listen import ListenAddress
     from slbroker.sip.uri import Uri
+
+_SECURED: Final = {"tcp": "tls", "ws": "wss"}
 
 # Whether a host, in lower case and without brackets, and a port are ours.
 Us: TypeAlias = "Callable[[str, int], bool]"
@@ -63,23 +65,24 @@ def _split(text: str) -> tuple[str, int]:
 
 
 def transport_of(uri: Uri) -> str:
-    """Return the transport that a sip or sips URI names, "udp", "tcp", "tls", "ws" or "wss"; "" where it names none.
+    """Return the transport that a sip or sips URI names, "udp", "tcp", "tls", "ws" or "wss"; "" where it names none."""
+    return transport_named(uri.params.get("transport") or "", secure=uri.scheme == "sips")
 
-    sips with transport=tcp is TLS (RFC 3261 26.2.2), with transport=ws secure WebSocket (RFC 7118 5).
+
+def transport_named(name: str, *, secure: bool) -> str:
+    """Return the transport that a URI names by `;transport=`, "" where it names none.
+
+    `secure` is for sips: with tcp that is TLS (RFC 3261 26.2.2), with ws secure WebSocket (RFC 7118 5).
     """
-    named = (uri.params.get("transport") or "").lower()
-    if uri.scheme != "sips":
-        return named
-    return {"tcp": "tls", "ws": "wss"}.get(named, named)
+    named = name.lower()
+    return _SECURED.get(named, named) if secure else named
 
 
 def port_of(uri: Uri) -> int:
     """Return the port of a sip or sips URI, the default where it names none (RFC 3261 19.1.2)."""
-    if uri.port is not None:
-        return uri.port
-    return default_port(transport_of(uri) or ("tls" if uri.scheme == "sips" else "udp"))
+    return usual_port(transport_of(uri), secure=uri.scheme == "sips") if uri.port is None else uri.port
 
 
-def is_us(uri: Uri, us: Us) -> bool:
-    """Return whether a URI leads to us."""
-    return uri.scheme in ("sip", "sips") and us(uri.host, port_of(uri))
+def usual_port(transport: str, *, secure: bool) -> int:
+    """Return the port of a URI that names none, and this transport, or "" (RFC 3261 19.1.2)."""
+    return default_port(transport or ("tls" if secure else "udp"))

@@ -18,22 +18,29 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.proxy.flow import framed, read_flow
 from slbroker.proxy.head import elements
-from slbroker.proxy.names import is_us, port_of, transport_of
-from slbroker.sip.uri import InvalidUri, parse_uri
+from slbroker.proxy.names import port_of, transport_named, transport_of, usual_port
+from slbroker.sip.address import MAX_ADDRESSES
+from slbroker.sip.grammar import HOST, IPV6, MAX_PORT, MAX_URI_PARAMS, NAME_ADDR, URI_PARAM, URI_USER
+from slbroker.sip.uri import InvalidUri, parse_uri, plain_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from slbroker.proxy.flow import Flow, Seals
     from slbroker.proxy.head import Head
     from slbroker.proxy.names import Us
-    from slbroker.sip.address import Address
     from slbroker.sip.message import Message, Source
     from slbroker.sip.uri import Uri
 
 # Which way a token of Record-Route leads: to who sent the request that set up the dialog, or to who was sent it.
 TO_CALLER: Final = b"c"
 TO_CALLEE: Final = b"d"
+
+# The forms that nearly all have: a URI in <> with nothing beside it, and of that one without password and escapes. All
+# others are read by `sip.address` and `sip.uri`, which read these to the same effect.
+_match_usual_route = re.compile(rb"[ \t]*+(<([A-Za-z][%b]*+)>)[ \t]*+(,|\Z)" % NAME_ADDR).match
+_match_usual_uri = re.compile(
+    rb"([Ss][Ii][Pp][Ss]?):(?:([%b]++)@)?([%b]++|\[[%b]{2,45}\])(?::([0-9]{1,5}))?((?:;[%b]*+){0,%d})"
+    % (URI_USER, HOST, IPV6, URI_PARAM, MAX_URI_PARAMS)
+).fullmatch
 
 _drop_maddr = re.compile(rb";(?:maddr|transport)=[^;?]*", re.IGNORECASE).sub
 _drop_port = re.compile(rb"(?:(?<=\])|(?<=[0-9A-Za-z._-])):[0-9]{1,5}\Z").sub
@@ -43,55 +50,123 @@ class Routed(NamedTuple):
     """Where a request wants to go.
 
     `uri` is its Request-URI from now on, `target` the URI to which it is to be sent: that, or a Route. `flow` is where
-    the peer is that a token of ours stands for; then `target` does not count. `signed` says that a token of ours came
-    with the request, so that its dialog, or its registration, went through us.
+    the peer is that a token of ours stands for; then `target` does not count.
     """
 
     uri: bytes
     target: bytes
     flow: Flow | None
-    signed: bool
+
+
+class _Route(NamedTuple):
+    """An address of Route: in which line it stands, where it begins there and ends, and its URI."""
+
+    at: int
+    start: int
+    end: int
+    uri: bytes
+
+
+class _Hop(NamedTuple):
+    """What counts here of the URI of a Route."""
+
+    host: str  # "" where it is no sip or sips URI
+    port: int
+    is_loose: bool
+    tokens: tuple[bytes, ...]  # what may be some of ours
+
+    def is_us(self, us: Us) -> bool:
+        """Return whether it leads to us."""
+        return bool(self.host) and us(self.host, self.port)
 
 
 def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -> Routed:
     """Do to the lines of `head` what Route says; return where the request wants to go. Raises Reject(400, reason)."""
     uri = message.uri
-    if b"route" not in message.headers:  # a value may read so, too: then nothing is found
+    if b"route" not in head.names:
         uri = _without_maddr(uri, source, us)
-        return Routed(uri, uri, None, signed=False)
-    routes = [(at, *found) for at in head.find_all(b"route") for found in elements(head.lines[at])]
-    marks: list[Uri] = []
+        return Routed(uri, uri, None)
+    routes = _routes(head)
+    tokens: list[bytes] = []
     if routes and b"lr" in uri and (record := _record_of_ours(uri, us)):
-        marks.append(record)
-        uri = _checked(routes[-1][3])
+        tokens += record.tokens
+        uri = _checked(routes[-1].uri, _read_hop(routes[-1].uri))
         _cut_last(head, routes)
         routes.pop()
     uri = _without_maddr(uri, source, us)
     ours = 0
-    while ours < len(routes) and is_us(routes[ours][3].uri, us):
-        marks.append(routes[ours][3].uri)
+    further: _Hop | None = None
+    for route in routes:
+        further = _read_hop(route.uri)
+        if not further.is_us(us):
+            break
+        tokens += further.tokens
         ours += 1
+        further = None
     _cut_first(head, routes, ours)
-    signed, flow = _read_marks(marks, message, seals)
-    if ours == len(routes):
-        return Routed(uri, uri, flow, signed)
-    target = _checked(routes[ours][3])
-    if "lr" not in routes[ours][3].uri.params:
+    flow = _flow_of(tokens, message, seals) if tokens else None
+    if further is None:
+        return Routed(uri, uri, flow)
+    target = _checked(routes[ours].uri, further)
+    if not further.is_loose:
         _to_strict(head, uri)
         uri = target
-    return Routed(uri, target, flow, signed)
+    return Routed(uri, target, flow)
 
 
-def _checked(address: Address) -> bytes:
+def _checked(uri: bytes, hop: _Hop) -> bytes:
     """Return the URI of a Route; raise InvalidUri for one that could not be a Request-URI."""
-    if address.uri.scheme not in ("sip", "sips"):
+    if not hop.host:
         raise InvalidUri("Bad Scheme In Route")
-    return address.uri_bytes
+    return uri
 
 
-def _record_of_ours(raw: bytes, us: Us) -> Uri | None:
-    uri = parse_uri(raw)
-    return uri if "lr" in uri.params and is_us(uri, us) else None
+def _record_of_ours(raw: bytes, us: Us) -> _Hop | None:
+    hop = _read_hop(raw)
+    return hop if hop.is_loose and hop.is_us(us) else None
+
+
+def _routes(head: Head) -> list[_Route]:
+    """Return the addresses of all Routes."""
+    return [_Route(at, *found) for at in head.find_all(b"route") for found in _addresses(head.lines[at])]
+
+
+def _addresses(line: bytes) -> list[tuple[int, int, bytes]]:
+    """Return the addresses of a line of Route: where each begins and ends, and its URI."""
+    found: list[tuple[int, int, bytes]] = []
+    at = line.index(b":") + 1
+    while (usual := _match_usual_route(line, at)) is not None and len(found) < MAX_ADDRESSES:
+        found.append((usual.start(1), usual.start(3), usual[2]))
+        if not usual[3]:
+            return found
+        at = usual.end()
+    return [(start, end, address.uri_bytes) for start, end, address in elements(line)]
+
+
+def _read_hop(raw: bytes) -> _Hop:
+    """Read the URI of a Route. Raises InvalidUri."""
+    usual = _match_usual_uri(raw)
+    if usual is None or (usual[4] and int(usual[4]) > MAX_PORT):
+        return _hop_of(parse_uri(raw))
+    scheme, user, host, digits, written = usual.groups()
+    params: dict[bytes, bytes] = {}
+    for piece in written.split(b";"):
+        name, _, value = piece.partition(b"=")
+        params.setdefault(name.lower(), value)
+    if digits:
+        port = int(digits)
+    else:
+        secure = len(scheme) > len(b"sip")
+        transport = transport_named(params.get(b"transport", b"").decode("latin-1"), secure=secure)
+        port = usual_port(transport, secure=secure)
+    tokens = tuple([token for token in (user, params.get(b"hop")) if token])
+    return _Hop(plain_host(host.decode()), port, b"lr" in params, tokens)
+
+
+def _hop_of(uri: Uri) -> _Hop:
+    tokens = [token.encode("utf-8", "surrogateescape") for token in (uri.user, uri.params.get("hop")) if token]
+    is_sip = uri.scheme in ("sip", "sips")
+    return _Hop(uri.host if is_sip else "", port_of(uri) if is_sip else 0, "lr" in uri.params, tuple(tokens))
 
 
 def _without_maddr(raw: bytes, source: Source, us: Us) -> bytes:
@@ -115,70 +190,53 @@ def _split_behind_user(raw: bytes) -> tuple[bytes, bytes, bytes]:
     return user + at + host, mark, params
 
 
-def _read_marks(marks: list[Uri], message: Message, seals: Seals) -> tuple[bool, Flow | None]:
-    """Return whether one of these URIs of ours has a token of ours, and the flow that this request is to take.
+def _flow_of(tokens: list[bytes], message: Message, seals: Seals) -> Flow | None:
+    """Return the flow that this request is to take by one of these, which may be tokens of ours.
 
     Of two for this way, of a request that came by here twice, the one that leads further counts: the last.
     """
-    if not marks:
-        return False, None
-    signed, flow = False, None
+    # Which of the two tags a token is bound to says who sends; one for the other way opens none of these.
     call, caller, callee = message.call_id, message.from_tag, message.to_tag
-    # Which of the two tags a token is bound to says who sends: for the other one it is meant.
-    bound = [
-        (seals.route, framed(way, call, tag), is_meant)
-        for way, tag, is_meant in (
-            (TO_CALLER, callee, True), (TO_CALLEE, caller, True),
-            (TO_CALLER, caller, False), (TO_CALLEE, callee, False),
-        )
-        if tag
-    ]  # fmt: skip
-    bound.append((seals.path, b"", True))
-    for token in _tokens(marks):
-        for seal, to, is_meant in bound:
+    bound = [(seals.route, framed(TO_CALLEE, call, caller))] if caller else []
+    if callee:
+        bound.append((seals.route, framed(TO_CALLER, call, callee)))
+    bound.append((seals.path, b""))
+    for token in reversed(tokens):
+        for seal, to in bound:
             if (found := seal.open(token, to)) is not None:
-                signed = True
-                flow = read_flow(found) if is_meant else flow
-                break  # a token is of one place
-    return signed, flow
-
-
-def _tokens(marks: list[Uri]) -> Iterator[bytes]:
-    for uri in marks:
-        for token in (uri.user, uri.params.get("hop")):
-            if token:
-                yield token.encode("utf-8", "surrogateescape")
+                return read_flow(found)
+    return None
 
 
 # Lines --------------------------------------------------------------------------------------------------------------
 
 
-def _cut_first(head: Head, routes: list[tuple[int, int, int, Address]], count: int) -> None:
+def _cut_first(head: Head, routes: list[_Route], count: int) -> None:
     """Take away the first `count` of the addresses; what is left of a line stays as it is."""
     if not count:
         return
-    gone = {routes[at][0] for at in range(count)}
+    gone = {route.at for route in routes[:count]}
     if count < len(routes):
-        at, start = routes[count][:2]
+        at, start, _, _ = routes[count]
         if at in gone:
             gone.discard(at)
-            begin = next(route[1] for route in routes if route[0] == at)
+            begin = next(route.start for route in routes if route.at == at)
             head.lines[at] = head.lines[at][:begin] + head.lines[at][start:]
     for at in sorted(gone, reverse=True):
         head.delete(at)
     # Empty Route lines may stand between them: they say nothing, and stay.
 
 
-def _cut_last(head: Head, routes: list[tuple[int, int, int, Address]]) -> None:
-    at = routes[-1][0]
-    if len(routes) > 1 and routes[-2][0] == at:
-        head.lines[at] = head.lines[at][: routes[-2][2]]
+def _cut_last(head: Head, routes: list[_Route]) -> None:
+    at = routes[-1].at
+    if len(routes) > 1 and routes[-2].at == at:
+        head.lines[at] = head.lines[at][: routes[-2].end]
     else:
         head.delete(at)
 
 
 def _to_strict(head: Head, uri: bytes) -> None:
     """Take the first Route away, and put the Request-URI behind the last one: behind all headers, as Kamailio does."""
-    routes = [(at, *found) for at in head.find_all(b"route") for found in elements(head.lines[at])]
+    routes = _routes(head)
     head.append(b"route", b"Route: <%b>" % uri)
     _cut_first(head, routes, 1)
