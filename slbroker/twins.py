@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 TWINS: Final = (
     "slbroker.sip._grammar", "slbroker.sip._parser", "slbroker._totag", "slbroker.bus._jobs", "slbroker.bus._items",
-    "slbroker.proxy._branch", "slbroker.proxy._plain",
+    "slbroker.proxy._branch", "slbroker.proxy._route", "slbroker.proxy._plain",
     "slbroker.bus._frames", "slbroker.bus._fields", "slbroker_edge._repeats", "slbroker_edge._reader",
     "slbroker_edge._outbox", "slbroker_edge._recall", "slbroker_edge.transports._datagrams",
 )  # fmt: skip

@@ -23,7 +23,7 @@ from slbroker.proxy.decision import read_forward
 from slbroker.proxy.flow import read_flow
 from slbroker.proxy.forward import MAX_UDP_REQUEST, Forwarder
 from slbroker.proxy.locate import Place
-from slbroker.proxy.names import OurNames
+from slbroker.proxy.names import OurNames, Ours
 from slbroker.proxy.nexthop import Group, NextHop, Said, next_hop_of, read_where
 from slbroker.proxy.passage import amended
 from slbroker.proxy.plain import Plain
@@ -32,7 +32,7 @@ from slbroker.sip.parser import parse
 from slbroker.sip.slerrors import SlError, error_text
 from slbroker.sip.uri import parse_uri, plain_host
 from slbroker_edge.destinations import Candidate
-from slbroker_edge.shortway import HANDLER, ShortWay
+from slbroker_edge.shortway import DIALOG, HANDLER, ShortWay
 from slbroker_edge.ways import USUAL, Order
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class Forwarding(ShortWay):
         `heard` takes a reply to what we have asked ourselves, and returns whether it is one. `named` are the next hops
         that options name: what goes there is counted by itself.
         """
-        super().__init__(settings, Plain(seals, checks), ways, named)
+        self._names = OurNames((), settings.aliases)
+        self._known: set[str] = set()  # listen addresses that are among the names
+        self._ours = Ours(self._names)
+        super().__init__(settings, Plain(seals, checks, self._ours), ways, named)
         self.pending = 0  # requests whose destination is being looked up
         self.send_failures = 0  # messages that the kernel refused
         self.elsewhere: Callable[[Flow], Way | None] = lambda flow: None  # connections of the edge's other processes
@@ -86,14 +89,12 @@ class Forwarding(ShortWay):
         self._places = places
         self._heard = heard
         self._domains = [matcher(domain) for domain in settings.domains]
-        self._names = OurNames((), settings.aliases)
-        self._known: set[str] = set()  # listen addresses that are among the names
         self._forwarder = Forwarder(self._names, seals)
 
     def use_keys(self, seals: Seals) -> None:
         """Sign and verify with these from now on."""
         self._forwarder = Forwarder(self._names, seals)
-        self._plain = Plain(seals, self.checks)
+        self._plain = Plain(seals, self.checks, self._ours)
 
     def cares_for(self, data: bytes, mark: bytes) -> bool:
         """Return whether a message may be of those that go on: this edge forwards, or one with its keys has written it.
@@ -121,6 +122,7 @@ class Forwarding(ShortWay):
         """Note that we listen on an address, in Kamailio's form."""
         if name not in self._known:
             self._known.add(name)
+            self._ours.clear()
             self._names.add(parse_listen_address(name))
 
     # Requests ---------------------------------------------------------------------------------------------------
@@ -159,7 +161,7 @@ class Forwarding(ShortWay):
             return
         if where is None:
             assert way is not None
-            end(self._put(self._write(onward, order, way), way, None, "", "dialog"))
+            end(self._put(self._write(onward, order, way), way, None, "", DIALOG))
             return
         self.pending += 1
         go = partial(self._go, onward, order, where, listener, now, end)

@@ -81,6 +81,11 @@ def listener_id(listen: str) -> bytes:
     return hashlib.blake2b(listen.partition(" ")[0].encode(), digest_size=3).hexdigest().encode()
 
 
+VIA: Final = b"slbroker-via"  # what is signed
+ROUTE: Final = b"slbroker-route"
+PATH: Final = b"slbroker-path"
+
+
 class Seal:
     """Signs with one key and verifies with several; a snapshot of a key ring at one time, as `totag.Signer` is."""
 
@@ -123,12 +128,12 @@ class Seals:
     Build one by `Seals(ring.current, ring.accepted(now), ring.all_keys())`, and a new one when the ring is loaded.
     """
 
-    __slots__ = ("accepted", "current", "path", "route", "via")
+    __slots__ = ("accepted", "current", "known", "path", "route", "via")
 
     def __init__(self, current: Key, accepted: Mapping[bytes, Key], kept: tuple[Key, ...] = ()) -> None:
         self.current = current
         self.accepted = accepted
-        known = {key.id: key for key in kept} | dict(accepted)
-        self.via = Seal(b"slbroker-via", current, accepted)
-        self.route = Seal(b"slbroker-route", current, known)
-        self.path = Seal(b"slbroker-path", current, known)
+        self.known = {key.id: key for key in kept} | dict(accepted)
+        self.via = Seal(VIA, current, accepted)
+        self.route = Seal(ROUTE, current, self.known)
+        self.path = Seal(PATH, current, self.known)

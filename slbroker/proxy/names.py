@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from slbroker.errors import ConfigError
 from slbroker.listen import default_port
 from slbroker.sip.grammar import MAX_PORT
-from slbroker.sip.uri import plain_host
+from slbroker.sip.uri import parse_uri, plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from slbroker.listen import ListenAddress
     from slbroker.sip.uri import Uri
 
+MAX_KNOWN: Final = 4_096  # hosts of which is kept whether they are ours
 _SECURED: Final = {"tcp": "tls", "ws": "wss"}
 
 # Whether a host, in lower case and without brackets, and a port are ours.
@@ -50,6 +51,22 @@ class OurNames:
         """Return whether they are ours."""
         host = plain_host(host)
         return (host, port) in self._with_port or host in self._any_port
+
+
+class Ours(dict[bytes, bool]):
+    """Whether a host, with its port if it has one, is ours, as a sip URI without transport has both; found out once."""
+
+    def __init__(self, us: Us) -> None:
+        super().__init__()
+        self.us = us
+
+    def __missing__(self, place: bytes) -> bool:
+        """Find it out."""
+        if len(self) >= MAX_KNOWN:
+            self.clear()
+        uri = parse_uri(b"sip:" + place)
+        found = self[place] = self.us(uri.host, port_of(uri))
+        return found
 
 
 def _split(text: str) -> tuple[str, int]:

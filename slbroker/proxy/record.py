@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from slbroker.sip.message import Message
 
 # Methods that set up no dialog, and whose Record-Route nobody would keep.
-_NO_DIALOG: Final = frozenset((b"ACK", b"CANCEL", b"REGISTER"))
+NO_DIALOG: Final = frozenset((b"ACK", b"CANCEL", b"REGISTER"))
 MAX_LISTENS: Final = 256  # addresses an edge has
 
 
@@ -34,17 +34,25 @@ def record_routes(
     `came` and `leaves` are listen addresses with the flows that the request came by, and goes by. `params` stand behind
     all others, in each. [] inside a dialog, whose route is set.
     """
-    if message.method in _NO_DIALOG or message.to_tag:
+    if message.method in NO_DIALOG or message.to_tag:
         return []
-    secure = message.uri[:5].lower() == b"sips:"
     back = seals.route.token(came[1].write(), framed(TO_CALLER, message.call_id, message.from_tag))
     on = seals.route.token(leaves[1].write(), framed(TO_CALLEE, message.call_id, message.from_tag))
-    if came[0] == leaves[0]:
-        return [b"Record-Route: <%b;hop=%b;lr%b>" % (uri_of(came[0], back, secure), on, params)]
-    return [
-        b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(leaves[0], on, secure), params),
-        b"Record-Route: <%b;r2=on;lr%b>" % (uri_of(came[0], back, secure), params),
-    ]
+    before, between, behind = record_pieces(came[0], leaves[0], params, secure=message.uri[:5].lower() == b"sips:")
+    first, second = (back, on) if came[0] == leaves[0] else (on, back)
+    return (before + first + between + second + behind).split(b"\r\n")
+
+
+@lru_cache(maxsize=MAX_LISTENS)
+def record_pieces(came: str, leaves: str, params: bytes = b"", *, secure: bool = False) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before, between and behind two tokens: the one that leads on is in front where there are two
+    lines, the one that leads back in a single one.
+    """
+    before = b"Record-Route: <sips:" if secure else b"Record-Route: <sip:"
+    if came == leaves:
+        return before, _place(came, secure) + b";hop=", b";lr%b>" % params
+    behind = b";r2=on;lr%b>" % params
+    return before, b"%b%b\r\n%b" % (_place(leaves, secure), behind, before), _place(came, secure) + behind
 
 
 def path(seals: Seals, listen: str, flow: Flow) -> bytes:
@@ -54,19 +62,16 @@ def path(seals: Seals, listen: str, flow: Flow) -> bytes:
 
 def uri_of(listen: str, user: bytes, secure: bool) -> bytes:
     """Return a URI that leads to `listen`, as peers reach it."""
-    host, transport = _parts(listen)
-    scheme = b"sips:" if secure else b"sip:"
-    if secure:
-        transport = {b";transport=tls": b";transport=tcp"}.get(transport, transport)
-    return b"%b%b@%b%b" % (scheme, user, host, transport) if user else b"%b%b%b" % (scheme, host, transport)
+    return (b"sips:" if secure else b"sip:") + user + _place(listen, secure)
 
 
 @lru_cache(maxsize=MAX_LISTENS)
-def _parts(listen: str) -> tuple[bytes, bytes]:
-    """Return host with port, and the transport parameter."""
+def _place(listen: str, secure: bool) -> bytes:
+    """Return what stands behind the user of such a URI."""
     transport = listen.partition(":")[0]
-    named = "" if transport == "udp" else ";transport=ws" if transport == "wss" else f";transport={transport}"
-    return Source("", 0, listen).advertised.encode(), named.encode()
+    named = {"wss": "ws", "tls": "tcp" if secure else "tls"}.get(transport, transport)
+    behind = "" if transport == "udp" else f";transport={named}"
+    return f"@{Source('', 0, listen).advertised}{behind}".encode()
 
 
 @lru_cache(maxsize=MAX_LISTENS)

@@ -1,6 +1,6 @@
 from cpython.object cimport PyObject
 
-from slbroker.sip._grammar cimport Text
+from slbroker.sip._grammar cimport Cursor, Text
 
 cdef enum:
     PARTS = 8  # a message has
@@ -23,3 +23,19 @@ cdef struct Parsed:  # an ordinary request
 cdef tuple parse_ordinary(bytes data, Parsed *parsed)
 cdef const char *end_of_line(const char *line, const char *end) noexcept
 cdef bint read_tag(Text value, Text *tag) noexcept
+cdef bint take_sip_uri(Cursor *cursor) noexcept
+
+
+cdef inline const char *line_of(const char *at) noexcept:
+    """Return where the line begins that `at` is in; it is not the first."""
+    while (at - 1)[0] != c"\n":
+        at -= 1
+    return at
+
+
+cdef inline const char *line_end(Text value) noexcept:
+    """Return where the line of a value ends: at its CR."""
+    cdef const char *at = value.at + value.length
+    while at[0] != c"\r":
+        at += 1
+    return at

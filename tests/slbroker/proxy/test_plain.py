@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from slbroker.proxy.flow import read_flow
 from slbroker.proxy.forward import Hop
 from slbroker.sip.validate import USUAL, Checks
-from tests.support.forwarding import HOP, TCP, UDP, Site, reply_to, seals_of, unwrap, vias
+from tests.support.forwarding import HOP, TCP, UDP, Site, reply_to, unwrap, vias
+from tests.support.plain import V6, Short
 from tests.support.sip import TYPICAL, request
 from tests.support.twins import KINDS, OPTIONS, load
 
@@ -21,16 +22,9 @@ if TYPE_CHECKING:
 
 SITE = Site()
 CLIENT: Address = ("192.0.2.1", 40_000)
-V6 = "udp:[2001:db8::7]:5060"
 
 
-def made(kind: str, listen: str = UDP, hop: Hop = HOP, checks: Checks = USUAL) -> tuple[Any, Any]:
-    """The short way of a kind, and the lane that most of this goes by."""
-    module = load("slbroker.proxy.plain", kind)
-    return module.Plain(seals_of(), checks), module.Lane(listen, hop)
-
-
-PURE, PURE_LANE = made("pure")
+PURE = Short("pure")
 
 # Of a client without RFC 3261's branch; with a header that goes on over two lines.
 LONG = ("kamailio_ping", "phone_invite")
@@ -101,18 +95,18 @@ REQUESTS: list[tuple[bytes, bool]] = [
     ],
 )
 def test_a_plain_request_leaves_as_by_the_long_way(data: bytes, plain: bool, client: Address) -> None:
-    compiled, lane = made("compiled")
-    sent = compiled.request(data, client, lane)
+    compiled = Short("compiled")
+    sent = compiled.request(data, client)
     assert (sent is not None) == plain
     if plain:
-        assert sent == PURE.request(data, client, PURE_LANE)
+        assert sent == PURE.request(data, client)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_leaves_is_what_came(kind: str) -> None:
-    plain, lane = made(kind)
+    plain = Short(kind)
     for data, _ in REQUESTS:
-        sent = plain.request(data, CLIENT, lane)
+        sent = plain.request(data, CLIENT)
         if sent is not None and b"Content-Length: 3\r\n" not in data and data[:1] > b" ":
             assert unwrap(sent, data) == data
 
@@ -130,18 +124,18 @@ def test_what_leaves_is_what_came(kind: str) -> None:
     ],
 )
 def test_nothing_goes_to_where_it_came_from(kind: str, client: Address, via_port: int, hop: Hop, goes: bool) -> None:
-    plain, _ = made(kind)
-    lane = load("slbroker.proxy.plain", kind).Lane(UDP, hop)
+    plain = Short(kind, hop)
     data = request(via=f"SIP/2.0/UDP pc:{via_port};branch=z9hG4bK1")
-    assert (plain.request(data, client, lane) is not None) == goes
+    assert (plain.request(data, client) is not None) == goes
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_has_been_here_before_takes_the_long_way(kind: str) -> None:
-    plain, lane = made(kind)
-    sent = plain.request(request(via="SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK1"), CLIENT, lane)
+    plain = Short(kind)
+    sent = plain.request(request(via="SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK1"), CLIENT)
+    assert sent is not None
     again = vias(sent)
-    assert plain.request(sent, ("192.0.2.7", 5060), lane) is None
+    assert plain.request(sent, ("192.0.2.7", 5060)) is None
     assert again[0].startswith(b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKs1")
 
 
@@ -154,8 +148,8 @@ def test_a_lane_is_of_udp(kind: str) -> None:
 
 
 def test_with_more_checks_the_long_way_judges() -> None:
-    compiled, lane = made("compiled", checks=Checks(USUAL.names | {"from-tag"}))
-    assert compiled.request(request(), CLIENT, lane) is None
+    compiled = Short("compiled", checks=Checks(USUAL.names | {"from-tag"}))
+    assert compiled.request(request(), CLIENT) is None
 
 
 @given(
@@ -170,10 +164,10 @@ def test_both_write_the_same_bytes(
         method, f"sip:{word}@example.com", body=body, max_forwards=str(hops), call_id=word, from_=f"<sip:a@b>{tag}",
         cseq=b"%d %b" % (cseq, method), via=f"SIP/2.0/UDP {word}:5060;branch=z9hG4bK{word}",
     )  # fmt: skip
-    compiled, lane = made("compiled")
-    sent = compiled.request(data, client, lane)
+    compiled = Short("compiled")
+    sent = compiled.request(data, client)
     if sent is not None:
-        assert sent == PURE.request(data, client, PURE_LANE)
+        assert sent == PURE.request(data, client)
 
 
 # Replies --------------------------------------------------------------------------------------------------------------
@@ -224,7 +218,7 @@ REPLIES: list[tuple[bytes, bool]] = [
 
 @pytest.mark.parametrize(("data", "plain"), REPLIES)
 def test_a_plain_reply_goes_back_as_by_the_long_way(data: bytes, plain: bool) -> None:
-    compiled, _ = made("compiled")
+    compiled = Short("compiled")
     back = compiled.reply(data)
     assert (back is not None) == plain
     if plain:
@@ -238,7 +232,7 @@ def test_a_reply_to_a_stream_without_a_length_takes_the_long_way() -> None:
     """That puts one in; with one there is nothing to do."""
     data = SITE.receive(request(via="SIP/2.0/TCP pc;branch=z9hG4bK1"), listen=TCP, connection=b"7f3c").to(HOP)
     reply = reply_to(data, body=b"body")
-    compiled, _ = made("compiled")
+    compiled = Short("compiled")
     assert compiled.reply(reply) == PURE.reply(reply) is not None
     assert compiled.reply(reply.replace(b"Content-Length: 4\r\n", b"")) is None
 
@@ -247,7 +241,7 @@ def test_a_reply_to_a_stream_without_a_length_takes_the_long_way() -> None:
 def test_a_reply_with_a_byte_changed_is_never_taken_otherwise(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(REPLY) - 1))
     changed = REPLY[:at] + bytes((data.draw(st.integers(0, 255)),)) + REPLY[at + 1 :]
-    compiled, _ = made("compiled")
+    compiled = Short("compiled")
     back = compiled.reply(changed)
     assert back is None or back == PURE.reply(changed)
 
@@ -256,6 +250,6 @@ def test_a_reply_with_a_byte_changed_is_never_taken_otherwise(data: st.DataObjec
 def test_a_request_with_a_byte_changed_is_never_taken_otherwise(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(OPTIONS) - 1))
     changed = OPTIONS[:at] + bytes((data.draw(st.integers(0, 255)),)) + OPTIONS[at + 1 :]
-    compiled, lane = made("compiled")
-    sent = compiled.request(changed, CLIENT, lane)
-    assert sent is None or sent == PURE.request(changed, CLIENT, PURE_LANE)
+    compiled = Short("compiled")
+    sent = compiled.request(changed, CLIENT)
+    assert sent is None or sent == PURE.request(changed, CLIENT)
