@@ -67,6 +67,7 @@ class BusService:
         self._since = clock()
         self.heir = 0  # the process that takes our place, once it does
         self.is_followed = False  # another one has our place on the bus, and those who look for us find it
+        self._id = secrets.token_hex(4)  # in a container that is started again name and process number are as before
         self._log = RecentLog()
         self.reloads = 0  # times that files were read again, well or not
 
@@ -124,8 +125,12 @@ class BusService:
         raise NotImplementedError
 
     def life(self) -> dict[str, Any]:
-        """Return what every process tells; `uptime` in seconds, `resident` in bytes, `log` as `RecentLog` has it."""
+        """Return what every process tells; `uptime` in seconds, `resident` in bytes, `log` as `RecentLog` has it.
+
+        `id` is of this process alone, by whatever address it is asked.
+        """
         return {
+            "id": self._id,
             "version": VERSION,
             "uptime": round(self._clock() - self._since, 3),
             "reloads": self.reloads,

@@ -20,7 +20,7 @@ _TABLES: Final = {
     "capture": "capture:", "capture hep_sent": "capture: sent to", "capture hep_failed": "capture: not sent to",
 }  # fmt: skip
 _APART: Final = (
-    "name", "kind", "pools", "edges", "workers", "groups", "codes", "seconds", "batches", "tags", "keys",
+    "name", "id", "kind", "pools", "edges", "workers", "groups", "codes", "seconds", "batches", "tags", "keys",
     "hops", "log",
 )  # fmt: skip
 

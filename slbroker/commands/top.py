@@ -78,7 +78,8 @@ def _ask(settings: TopSettings) -> tuple[list[dict[str, Any]], list[str]]:
         except NoAnswerError as error:
             faults.append(str(error))
             continue
-        found += answer.answers
+        known = {each["id"] for each in found if "id" in each}  # one process may have several addresses
+        found += [each for each in answer.answers if each.get("id") not in known]
         faults += [f"no answer from {address}" for address in answer.silent]
     return found, faults
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.metrics.model import Family, Kind, fit, mapping, maps, number
-from slbroker.metrics.sl import Counters
+from slbroker.metrics.sl import COUNTED, Counters
 from slbroker.metrics.table import BY_KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from slbroker.metrics.model import Row
 
 MAX_WORKERS: Final = 1_000  # of which each has its own metrics; the others are counted as left out
+MAX_PAST: Final = 64  # edges that have ended, of which one may be heard again: at another address, or back in its place
 FORGET_AFTER: Final = 600.0  # seconds of silence after which one that was found, and not named, is forgotten
 UP: Final = Family("slbroker_up", Kind.GAUGE, "Whether a process tells its figures.", ("kind", "address"), [])
 LEFT_OUT: Final = Family(
@@ -41,6 +42,11 @@ class Process:
     known: float = 0.0  # since when
     unanswered: int = 0  # looks in a row in which requests were refused or lost, and none was answered
 
+    @property
+    def identity(self) -> str:
+        """Which process it is: its `id`, whatever its address; that of one that has none, as older versions."""
+        return str(self.figures.get("id") or self.address)
+
     def is_up(self, now: float, patience: float) -> bool:
         """Return whether it has told its figures within so many seconds."""
         return now - self.heard <= patience
@@ -52,7 +58,8 @@ class Gathered:
     def __init__(self, patience: float) -> None:
         self.patience = patience
         self.processes: dict[str, Process] = {}
-        self.totals = Counters(())  # of edges as they were before they started anew
+        self.totals = Counters(())  # of edges that have ended, but for those in `_past`
+        self._past: dict[str, Mapping[str, Any]] = {}  # what the last of these told, the oldest first
 
     # What comes in ----------------------------------------------------------------------------------------------
 
@@ -68,8 +75,9 @@ class Gathered:
         process.heard = now
         process.is_broker = figures.get("kind") == "broker"
         process.figures = figures
-        if before and before.get("name") != figures.get("name"):
-            self.totals.add(before)  # it was started again; what is counted all in all goes on
+        self._past.pop(process.identity, None)
+        if before and _is_another(before, figures):
+            self._remember(before)  # what is counted all in all goes on
             process.unanswered = 0
         elif before:
             process.unanswered = process.unanswered + 1 if _answers_nobody(before, figures) else 0
@@ -81,14 +89,31 @@ class Gathered:
             if not each.is_named and now - max(each.heard, each.known) > FORGET_AFTER
         ]  # fmt: skip
         for address in gone:
-            self.totals.add(self.processes.pop(address).figures)
+            self._remember(self.processes.pop(address).figures)
         return gone
+
+    def _remember(self, figures: Mapping[str, Any]) -> None:
+        """Keep what a process has told last, which is not there any more; or is at another address, or comes back."""
+        which = str(figures.get("id") or "")
+        if figures.get("kind") == "broker":
+            return
+        if not which:
+            self.totals.add(figures)
+        elif _uptime(figures) >= _uptime(self._past.get(which, {})):
+            self._past[which] = {key: figures.get(key) for key in ("id", "uptime", *COUNTED)}
+        if len(self._past) > MAX_PAST:
+            self.totals.add(self._past.pop(next(iter(self._past))))
 
     # Views ------------------------------------------------------------------------------------------------------
 
     def up(self, now: float) -> list[Process]:
-        """Return those whose figures count."""
-        return [each for each in self.processes.values() if each.is_up(now, self.patience)]
+        """Return those whose figures count: each once, though it may be asked at several addresses."""
+        return _distinct(each for each in self.processes.values() if each.is_up(now, self.patience))
+
+    def distinct(self, now: float) -> list[Process]:
+        """Return all processes, those that are up once each; and of the others each address."""
+        up = {id(each) for each in self.up(now)}
+        return [each for each in self.processes.values() if id(each) in up or not each.is_up(now, self.patience)]
 
     def workers(self, now: float) -> dict[str, dict[str, Any]]:
         """Return what the workers told, by name, with what their edge or broker knows of them.
@@ -110,15 +135,16 @@ class Gathered:
         """Return what the `sl` modules count: of all edges, all their lives and those that are silent included."""
         counters = Counters(())
         counters.merge(self.totals)
-        for process in self.processes.values():
-            if not process.is_broker:
-                counters.add(process.figures)
+        told = [(each.identity, each.figures) for each in self.processes.values() if not each.is_broker]
+        freshest = dict(sorted([*self._past.items(), *told], key=lambda each: _uptime(each[1])))
+        for figures in freshest.values():
+            counters.add(figures)
         return counters
 
     def families(self, now: float) -> list[Family]:
         """Return every metric with its values."""
         up = self.up(now)
-        alive = {each.address for each in up}
+        alive = {each.address for each in self.processes.values() if each.is_up(now, self.patience)}
         rows: list[Row] = [
             (("broker" if each.is_broker else "edge", fit(each.address)), float(each.address in alive))
             for each in self.processes.values()
@@ -147,6 +173,23 @@ class Gathered:
         edges = [each for each in self.up(now) if not each.is_broker]
         found = [f"edge {each.address}: {why}" for each in edges if (why := _hindrance(each))]
         return found if edges else ["no edge answers on the bus"]
+
+
+def _uptime(figures: Mapping[str, Any]) -> float:
+    return number(figures.get("uptime")) or 0.0
+
+
+def _is_another(before: Mapping[str, Any], figures: Mapping[str, Any]) -> bool:
+    """Return whether another process tells this than before: one in a container may have the same name."""
+    return any(before.get(key) != figures.get(key) for key in ("id", "name")) or _uptime(figures) < _uptime(before)
+
+
+def _distinct(processes: Iterable[Process]) -> list[Process]:
+    """Return one of those that are the same process, the first."""
+    found: dict[str, Process] = {}
+    for each in processes:
+        found.setdefault(each.identity, each)
+    return list(found.values())
 
 
 def _families(

@@ -26,6 +26,8 @@ KAMAILIO: Final = (
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx", "6xx")
 OPENSIPS: Final = (*(f"{name}_replies" for name in CLASSES), "sent_replies", "sent_err_replies", "received_ACKs")
 
+COUNTED: Final = ("send_failures", "absorbed", "failed", "codes")  # of what an edge tells
+
 
 class Counters:
     """What both views are made of, summed up over all edges."""

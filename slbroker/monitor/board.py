@@ -31,7 +31,7 @@ def worker_key(name: str) -> str:
 
 def board(known: Gathered, trend: Trend, now: float) -> dict[str, Any]:
     """Return everything but the recent requests; a rate or a time that nobody has told is None."""
-    processes = list(known.processes.values())
+    processes = known.distinct(now)
     up = {each.address for each in known.up(now)}
     edges = [each for each in processes if not each.is_broker]
     moments = [trend.moment(each.address) for each in edges if each.address in up]

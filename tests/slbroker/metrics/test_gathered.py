@@ -202,3 +202,48 @@ def test_what_is_nested_without_end_is_cut() -> None:
     for _ in range(500):
         deep = {"x": [deep]}
     assert len(json.dumps(plain(deep))) < 200
+
+
+# Who is who -----------------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_is_asked_at_two_addresses_counts_once() -> None:
+    """As localhost and 127.0.0.1; or as a broker's two sockets, of which people name one and edges tell the other."""
+    gathered = known(
+        edge(id="a1"), edge(id="a1"), {"kind": "broker", "name": "b", "id": "b1", "taken": 3}, edge(id="a2")
+    )
+    assert len(values(gathered, "slbroker_up")) == 4
+    assert {who: count for (who,), count in values(gathered, "slbroker_edge_received_total").items()} == {
+        "tcp://127.0.0.1:0": 10, "tcp://127.0.0.1:3": 10,
+    }  # fmt: skip
+    assert gathered.counters().kamailio()["404_replies"] == 20
+    assert [each.address[-1] for each in gathered.distinct(0.0)] == ["0", "2", "3"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["work", "hear", "move", "anew"]), st.integers(0, 2), st.integers(0, 2)), max_size=40
+    )
+)
+def test_what_is_counted_all_in_all_is_what_each_process_has_told_last(does: list[tuple[str, int, int]]) -> None:
+    """Whatever addresses lead to whom: edges in containers, started again with the same name and process number."""
+    gathered = Gathered(3.0)
+    counts, uptime, where = {0: 0}, {0: 0}, [0, 0, 0]
+    told: dict[int, int] = {}
+    for address in range(3):
+        gathered.expect(str(address), 0.0, is_named=True)
+    for what, address, other in does:
+        if what == "work":
+            counts[where[address]] += 1
+        elif what == "anew":
+            where[address] = new = len(counts)
+            counts[new] = uptime[new] = 0
+        elif what == "move":
+            where[address] = where[other]
+        else:
+            process = where[address]
+            uptime[process] += 1
+            told[process] = counts[process]
+            figures = {"name": "host:1", "id": f"p{process}", "uptime": uptime[process]}
+            gathered.hear(str(address), {**figures, "codes": {"INVITE": {"200": counts[process]}}}, 0.0)
+        assert gathered.counters().kamailio()["200_replies"] == sum(told.values())
