@@ -65,7 +65,8 @@ def test_the_logs_tell_which_request_was_lost_by_whom_and_why(
         assert ("broker" if brokered else f":{worker.pid}:") in line or ":" in line
         assert "given up after 1 tries" in line
         if how == "SIGKILL":
-            assert ("lost the worker that had it" if brokered else "is lost (its connection is gone)") in line
+            assert ("lost the worker that had it (" if brokered else "is lost (its connection is gone)") in line
+            assert f":{worker.pid}:" in line, "behind a broker, too"
         else:
             assert "has had it for 1 s" in line
     if how == "SIGKILL" and broker is not None:

@@ -102,6 +102,8 @@ class Counter:
         for identity, frames in outgoing:
             kind = kind_of(frames)
             info = {} if kind in (Kind.REQUESTS, Kind.REPLIES) else envelope.decode_info(frames[1])
+            if kind is Kind.LOST:  # to `blamed` belongs who it was, and why
+                info = {key: value for key, value in info.items() if key not in ("worker", "cause")}
             if kind is not Kind.HEARTBEAT:
                 words.setdefault(identity.decode(), []).append((kind, info))
         return words
@@ -144,6 +146,13 @@ def holding(counter: Counter, size: int = 2) -> bytes:
 
 def names(counter: Counter) -> list[str]:
     return [worker.name for worker in counter.relay.workers.values()]
+
+
+def blamed(counter: Counter) -> list[tuple[str, str]]:
+    """Which workers edges are told of as having lost a batch, and why."""
+    infos = [envelope.decode_info(frames[1]) for _edge, frames in counter.relay.send(counter.now).to_edges
+             if kind_of(frames) is Kind.LOST]  # fmt: skip
+    return [(info["worker"], info["cause"]) for info in infos]
 
 
 def lost(*routes: bytes, begun: bool) -> tuple[Kind, dict[str, Any]]:

@@ -9,7 +9,7 @@ from slbroker.broker.table import REMEMBERED
 from slbroker.bus import envelope
 from slbroker.bus.envelope import Kind
 from slbroker.bus.roster import MAX_STRIKES
-from tests.slbroker.broker.counter import SETTINGS, Counter, holding, lost, names
+from tests.slbroker.broker.counter import SETTINGS, Counter, blamed, holding, lost, names
 from tests.support.bus import hello
 
 # Workers that cannot be trusted ---------------------------------------------------------------------------------
@@ -97,6 +97,12 @@ def test_what_an_edge_could_not_read_costs_the_worker_its_account(counter: Count
     assert names(counter) == ["w2"]
     assert counter.to_edges()["e1"][0] == lost(b"r", begun=True), "so that the edge need not wait for the time limit"
     assert counter.fates() == {"answered": 2}
+
+
+def test_an_edge_is_told_which_worker_has_lost_its_batch_and_why(counter: Counter) -> None:
+    holding(counter)
+    counter.relay.lose(b"w1", counter.now, "its connection is gone")
+    assert blamed(counter) == [("w1", "its connection is gone")]
 
 
 def test_the_same_while_part_of_the_batch_is_open(counter: Counter) -> None:

@@ -39,6 +39,26 @@ def lost(desk: Desk, *routes: bytes, begun: bool) -> None:
     desk.say("b1", Kind.LOST, {"batches": routes, "begun": begun})
 
 
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"worker": "w7", "cause": "it is silent"}, " (w7, it is silent)"),
+        ({}, ""),
+        ({"worker": 7, "cause": b"x"}, ""),
+        ({"worker": "w\n7"}, r" (w\n7)"),
+    ],
+)
+def test_the_log_says_which_worker_behind_a_broker_has_lost_a_request(
+    desk: Desk, caplog: pytest.LogCaptureFixture, told: dict[str, object], words: str
+) -> None:
+    desk.submit()
+    (batch_id,) = batches(desk)
+    desk.dispatcher.reasons = {}
+    desk.say("b1", Kind.LOST, {"batches": [batch_id], "begun": True, **told})
+    assert f"worker b1 lost the worker that had it{words}; it goes to another one" in caplog.text
+    assert list(desk.dispatcher.reasons.values()) == [f"worker b1 lost the worker that had it{words}"]
+
+
 def test_a_broker_is_asked_for_its_name_until_it_says_hello() -> None:
     desk = Desk()
     desk.dispatcher.meet(b"b1", "premium")
