@@ -58,6 +58,7 @@ def assert_the_log_tells_each(result: Result, edges: Iterable[Process]) -> int:
     assert not missing, f"{len(missing)} of {len(lost)} are told of nowhere, such as {missing[:3]}"
     for call in told.values():
         assert call.why, call
+        assert call.handler or not call.why.startswith("handler"), call
         assert call.worker or call.fate == "shed" or call.why in ("no credit", "no worker"), call
     return len(lost)
 

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.lab.fire.lines import calls
 from tests.lab.fire.prober import wait_until_back
 from tests.support.peers import free_udp_port
-from tests.support.timing import within
+from tests.support.timing import until, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.lab.fire.conftest import Report
     from tests.lab.fire.site import Site
+    from tests.peers.brokers import Edge
     from tests.support.processes import Process
 
 BACK_WITHIN: Final = 1.0  # seconds from the end of a process's own start-up to the first request that is answered
@@ -28,10 +30,12 @@ class Landscape:
 
     def __init__(self, site: Site, *, brokered: bool) -> None:
         self.port = free_udp_port()
+        self.edge: Edge | None = None
+        self._site = site
         broker = site.addresses(1)
         option, bus = (broker.option, broker.handlers) if brokered else ((), site.bus)
         self._starts: dict[str, Callable[[], list[Process]]] = {
-            "edge": lambda: [site.edge(*option, port=self.port).process],
+            "edge": lambda: [self._start_edge(*option)],
             "workers": lambda: started(site.begin_workers(2, buses=(bus,))),
         }
         if brokered:
@@ -40,6 +44,10 @@ class Landscape:
         self._all: dict[str, list[Process]] = {}
         self.killed: dict[str, list[int]] = {}
         self.names = list(self._starts)
+
+    def _start_edge(self, *options: str) -> Process:
+        self.edge = self._site.edge(*options, port=self.port)
+        return self.edge.process
 
     def start(self, name: str) -> float:
         """Start a part; return when its own start-up had ended."""
@@ -105,12 +113,24 @@ def is_told(line: str) -> bool:
     return bool(re.search(r" (is lost: .*|has gone: .*|is silent for .*|was started again.*); .*\d+ requests", line))
 
 
+def assert_the_edge_tells_of_each_request(edge: Edge | None) -> None:
+    """What came before all were back, too, and why that was not served. With all killed nobody is left to tell more."""
+    assert edge is not None
+    received = edge.wait_for_figures(in_flight=0)["received"]
+    until(lambda: len(calls(edge.process.log)) >= received, 5.0)
+    told = calls(edge.process.log)
+    assert len(told) == received
+    assert [call for call in told if call.fate != "replied" and not call.why] == []
+    assert all(call.worker and call.handler for call in told if call.fate == "replied")
+
+
 def test_all_parts_come_back_in_every_order(landscape: Landscape, report: Report) -> None:
     took = {}
     for order in permutations(landscape.names):
         for name in order:
             ready = landscape.start(name)
         took[order] = wait_until_back(landscape.port) - ready
+        assert_the_edge_tells_of_each_request(landscape.edge)
         landscape.kill(*order)
         report(f"{', '.join(order)}: back after", f"{took[order] * 1e3:.0f} ms", "1 s")
     assert max(took.values()) < within(BACK_WITHIN), took

@@ -16,7 +16,7 @@ import pytest
 from slbroker.bus.address import parse_bus_address
 from tests.lab.fire.acts import ACTS, HANDLER_TIMEOUT, LASTS, Seen
 from tests.lab.fire.checks import spread, summary
-from tests.lab.fire.lines import lost_requests
+from tests.lab.fire.lines import calls, lost_requests
 from tests.lab.fire.rogue import Rogue
 from tests.lab.fire.site import RATE, Site, after
 from tests.lab.fuzz.memory import read_usage
@@ -124,6 +124,16 @@ def test_everything_is_answered_once_by_who_should(play: Play) -> None:
     assert play.figures["received"] == len(result), play.figures
     assert play.figures["replied"] == result.statuses[200], play.figures
     assert play.figures["failed"] == result.statuses[500], play.figures
+
+
+def test_each_request_has_a_line_with_who_has_answered_it_and_none_was_a_rogue_that_lied(play: Play) -> None:
+    told = {call.call_id: call for call in calls(play.log)}
+    assert len(told) == len(play.result)
+    for number, record in enumerate(play.result):
+        call = told[play.result.call_id(number)]
+        assert call.status == record.status
+        assert call.worker
+        assert bool(call.handler) != call.worker.startswith("rogue-"), "a good worker names its handler, a rogue nobody"
 
 
 def test_the_log_tells_what_the_rogues_had(play: Play) -> None:
