@@ -261,7 +261,8 @@ class Sockets:
         """Return what the statistics have of connections, nothing where there are none."""
         if self._streams is None:
             return {}
-        open_now = dict(self._streams.transports())
+        taken = [address.transport for address in self.settings.listen if address.transport != "udp"]
+        open_now = {**dict.fromkeys(taken, 0), **self._streams.transports()}  # a 0 is a figure, too, and shown
         return {"connections": {**self._streams.figures(), **({"transports": open_now} if open_now else {})}}
 
     @property

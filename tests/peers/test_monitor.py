@@ -22,6 +22,7 @@ from tests.peers.monitor import Monitor, ask, start_monitor
 from tests.peers.sipp import run_sipp
 from tests.support.peers import free_tcp_port, require_peer
 from tests.support.processes import ROOT
+from tests.support.sip import request
 from tests.support.timing import until, within
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_prometheus_has_the_exact_counts_of_a_sipp_run(
     keys, buses = new_keys(tmp_path), [f"ipc://{tmp_path}/{name}" for name in ("one", "two", "edges", "handlers")]
     start_slbroker("broker", "--edges", buses[2], "--handlers", buses[3]).wait_for("broker ready")
     edges = [
-        start_edge(start_slbroker, keys, buses[0]),
+        start_edge(start_slbroker, keys, buses[0], ("udp:127.0.0.1", "tcp:127.0.0.1")),
         start_edge(start_slbroker, keys, buses[1], options=("--broker", buses[2])),
     ]
     for bus in (buses[0], buses[0], buses[3], buses[3]):
@@ -112,8 +113,25 @@ def test_prometheus_has_the_exact_counts_of_a_sipp_run(
         raise AssertionError(f"what Prometheus has, and what the edges count: {differing}\n{monitor.process}") from None
     assert wanted_counts(edges)["kamailio_sl_404_replies"] >= 2 * CALLS
     check("metrics", text=monitor.get("/metrics").text)
-    for expression in dashboard_expressions():
-        prometheus.query(expression.replace("$edge", ".*"))
+    stray = request("ACK", to="<sip:a@b>;tag=none-of-ours")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+        socket.create_connection(("127.0.0.1", edges[0].ports["tcp:127.0.0.1"])),
+    ):
+        peer.sendto(stray, ("127.0.0.1", edges[0].port))
+    empty: set[str] = set()
+
+    def are_all_shown() -> bool:
+        empty.clear()
+        empty.update(each for each in dashboard_expressions() if not prometheus.query(each.replace("$edge", ".*")))
+        return not empty
+
+    try:
+        until(are_all_shown, 20)
+    except AssertionError:
+        raise AssertionError(f"panels that show nothing: {empty}") from None
+    shown = prometheus.query("label_replace(slbroker_edge_uptime_seconds, 'x', '$1', 'edge', '(.*)')")
+    assert {found["metric"]["x"] for found in shown} == set(buses[:2]), "what the variable edge is filled with"
     alerts = ask(f"{prometheus._url}/api/v1/rules", None, {}).json["data"]["groups"][0]["rules"]
     assert {(rule["name"], rule["health"]) for rule in alerts if rule["health"] != "ok"} == set()
     names = set(metric_names(monitor))
