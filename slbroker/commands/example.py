@@ -27,8 +27,12 @@ _HEAD: Final = """\
 EXAMPLE: Final = "  # for example"
 
 
+def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in configurable(commands_of(ctx)) if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("commands", nargs=-1, metavar="[COMMAND]...")
+@click.argument("commands", nargs=-1, metavar="[COMMAND]...", shell_complete=_complete)
 def config(commands: tuple[str, ...]) -> int:
     """Write an example of the file for --config: every key with its meaning and default, commented out.
 

@@ -21,7 +21,9 @@ LOWEST: Final = 19  # of nice(2)
 @options.command(MonitorSettings, serves=True)
 def monitor(settings: MonitorSettings) -> Callable[[], int]:
     """Serve what edges, brokers and handlers tell over HTTP: a page, /metrics, /healthz, /readyz, /RPC, /mi."""
-    token = read_token(settings.token) if settings.token is not None else None
+    token = partial(read_token, settings.token) if settings.token is not None else None
+    if token is not None:
+        token()
     is_checked = settings.tls is not None and settings.tls.verify
     if not settings.http.is_loopback and token is None and not is_checked:
         raise ConfigError(
@@ -42,7 +44,7 @@ def read_token(path: Path) -> bytes:
     return token
 
 
-def _serve(settings: MonitorSettings, token: bytes | None) -> int:
+def _serve(settings: MonitorSettings, token: Callable[[], bytes] | None) -> int:
     try:
         from slbroker.monitor.service import Monitor
     except ModuleNotFoundError as error:

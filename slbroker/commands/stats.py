@@ -11,7 +11,7 @@ import click
 from slbroker.bus.address import BusAddress
 from slbroker.commands import options
 from slbroker.commands.describe import describe
-from slbroker.errors import Exit
+from slbroker.errors import Exit, NoAnswerError
 from slbroker.logline import escaped
 from slbroker.metrics.model import mapping, maps
 from slbroker.option import Number, also, frozen, option, part
@@ -53,14 +53,20 @@ def stats(settings: StatsSettings) -> int:
     import time
 
     before: dict[str, Mapping[str, Any]] = {}
-    code: int = Exit.OK
+    code: int | None = None
     with suppress(KeyboardInterrupt):  # that is how it ends
         while True:
             if not settings.as_json and sys.stdout.isatty():
                 click.clear()
-            code = _show(settings, before)
+            try:
+                code = _show(settings, before)
+            except NoAnswerError as error:  # it may be about to start again
+                if code is None:
+                    raise
+                click.echo(f"slbroker: {error}", err=True)
+                code = error.exit_code
             time.sleep(settings.interval)
-    return code
+    return code or Exit.OK
 
 
 def _show(settings: StatsSettings, before: dict[str, Mapping[str, Any]]) -> int:

@@ -19,7 +19,7 @@ from slbroker.service import BusService
 from slbroker.tls import server_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from slbroker.settings.monitor import MonitorSettings
 
@@ -74,12 +74,14 @@ class Server(uvicorn.Server):
 
 
 class Monitor(BusService):
-    """One monitor process. `start`, then `drain` and `close`; `reload` reads certificate and key again."""
+    """One monitor process. `start`, then `drain` and `close`; `reload` reads token, certificate and key again."""
 
-    def __init__(self, settings: MonitorSettings, token: bytes | None) -> None:
+    def __init__(self, settings: MonitorSettings, read_token: Callable[[], bytes] | None) -> None:
+        """`read_token` returns what who looks has to send; raises ConfigError."""
         super().__init__(settings.interval)
         self.settings = settings
-        self._token = token
+        self._read_token = read_token
+        self._token = read_token() if read_token else None
         self._gathering: Gathering | None = None
         self._live: Live | None = None
         self._socket: socket.socket | None = None
@@ -95,7 +97,7 @@ class Monitor(BusService):
         self._gathering = Gathering(self._context, settings)
         self._live = Live(self._gathering, settings.interval, self._log.lines)
         local = settings.http.host if settings.http.is_loopback else ""
-        app = make_app(self._gathering, self._live, self._token, local)
+        app = make_app(self._gathering, self._live, (lambda: self._token or b"") if self._token else None, local)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", ws="none", http=Protocol, server_header=False,
             timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEEP_ALIVE, limit_concurrency=CONNECTIONS,
@@ -120,8 +122,11 @@ class Monitor(BusService):
             self._live.tick(now)
 
     def reload(self) -> None:
-        """Read certificate and key again; raise ConfigError, and keep the old ones, when they cannot be read."""
+        """Read token, certificate and key again; raise ConfigError, and keep what cannot be read."""
         self.reloads += 1
+        if self._read_token is not None:
+            self._token = self._read_token()
+            logger.info("token file %s loaded again", self.settings.token)
         if self.settings.tls is not None and self._context_of_tls is not None:
             server_context(self.settings.tls)
             self._context_of_tls.load_cert_chain(self.settings.tls.certificate, self.settings.tls.key)

@@ -22,7 +22,7 @@ from slbroker.monitor.pagefiles import Guarded, page_routes
 from slbroker.monitor.rpc import Kamailio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,7 +40,8 @@ FAST: Final = 1  # level of gzip: a scrape is text that repeats itself, and ever
 class Bearer:
     """Lets those in who have the token: programs by Bearer, people by Basic, for which a browser asks, as password."""
 
-    def __init__(self, app: ASGIApp, token: bytes) -> None:
+    def __init__(self, app: ASGIApp, token: Callable[[], bytes]) -> None:
+        """`token` returns the one that counts now."""
         self._app = app
         self._token = token
 
@@ -48,7 +49,7 @@ class Bearer:
         """Serve one request, or refuse it."""
         if scope["type"] == "http" and scope["path"] not in OPEN:
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if not compare_digest(_secret_of(given), self._token):
+            if not compare_digest(_secret_of(given), self._token()):
                 refusal = PlainTextResponse("a token is wanted: Authorization: Bearer TOKEN\n", 401)
                 refusal.headers.append("WWW-Authenticate", "Bearer")
                 refusal.headers.append("WWW-Authenticate", 'Basic realm="slbroker monitor: the token is the password"')
@@ -178,7 +179,7 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
-def make_app(gathering: Gathering, live: Live, token: bytes | None, local: str) -> Starlette:
+def make_app(gathering: Gathering, live: Live, token: Callable[[], bytes] | None, local: str) -> Starlette:
     """Return the application. Without a token and for this machine alone no other name of it is served.
 
     So no page of another site can have a browser look for it by a name of its own (DNS rebinding). `local` is the

@@ -275,6 +275,14 @@ def test_other_machines_need_a_token(deployment: Deployment, start_slbroker: Sta
     assert ask(f"{url}/metrics", None, {"Authorization": "Bearer 0123456789abcdef"}).status == 200
     said = start_slbroker("rpc", "--url", f"{url}/RPC", *options, "core.uptime")
     assert (said.wait(), said.output.splitlines()[0]) == (0, "{")
+    for words, known in (("fedcba9876543210\n", "fedcba9876543210"), ("short\n", "fedcba9876543210")):
+        token.write_text(words)  # another one, without a restart; and one that cannot be used, which changes nothing
+        times = monitor.process.log.count("token file")
+        monitor.process.send(signal.SIGHUP)
+        monitor.process.wait_for("token file", times=times + 1)
+        statuses = [ask(f"{url}/metrics", None, {"Authorization": f"Bearer {each}"}).status
+                    for each in ("0123456789abcdef", known)]  # fmt: skip
+        assert statuses == [401, 200]
 
 
 def test_or_a_certificate(deployment: Deployment, start_slbroker: Start, authority: Authority) -> None:

@@ -130,6 +130,9 @@ class TcpCollector(_Sender):
             if now < self._retry:
                 return
             self._connect(now)
+        if self._stands and self._has_hung_up():
+            self._lose("it has hung up")  # before a packet goes where nobody takes it
+            return
         if not self._unsent or (not self._stands and not self._has_connected()):
             return
         try:
@@ -161,6 +164,14 @@ class TcpCollector(_Sender):
             return False
         self._stands = True
         return True
+
+    def _has_hung_up(self) -> bool:
+        try:
+            return self._socket is not None and not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _lose(self, why: str) -> None:
         """Begin anew with the packet of which a part is out."""

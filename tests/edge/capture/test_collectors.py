@@ -103,6 +103,24 @@ def test_one_that_comes_back_gets_whole_packets() -> None:
     assert away.failed == 0
 
 
+def test_one_that_is_started_again_gets_the_next_packet() -> None:
+    """What the kernel takes for a connection that the collector has closed would be lost, and counted as sent."""
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        again = TcpCollector(Collector("tcp", *server.getsockname()[:2]), said.append)
+        again.send(b"<first>", 0.0)
+        look_until(again, 0.0, lambda: again.sent == 1)
+        server.accept()[0].close()
+        look_until(again, 1.0, lambda: bool(said))
+        again.send(b"<second>", 1.0)
+        look_until(again, 10.0, lambda: again.sent == 2)
+        connection, _ = server.accept()
+        assert connection.recv(100) == b"<second>"
+        connection.close()
+    again.close()
+    assert (again.failed, said) == (0, [f"--hep {again.name}: it has hung up"])
+
+
 def test_a_packet_that_was_half_sent_is_sent_whole_again() -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from slbroker.bus.address import parse_bus_address
 from slbroker.commands.describe import describe
 from slbroker.commands.stats import stats
-from slbroker.errors import Exit
+from slbroker.errors import Exit, NoAnswerError
 from slbroker.query import Survey
 from slbroker.stats import Fates
 
@@ -79,3 +79,25 @@ def test_what_a_worker_calls_itself_moves_no_cursor_and_forges_no_line(shown: Ca
     lines = shown(figures(workers=[evil])).stdout.splitlines()
     assert [line.split(":")[0] for line in lines if "worker" in line][-1] == r"  worker w\n  received 0\x1b[2J"
     assert "pool gr\u00fcn" in lines[-1], "letters are no harm"
+
+
+def test_watching_goes_on_while_an_edge_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Any] = [figures(), NoAnswerError("no edge answers"), figures(name="e2"), KeyboardInterrupt()]
+
+    def survey(*_: object) -> Survey:
+        found = looks.pop(0)
+        if isinstance(found, BaseException):
+            raise found
+        return Survey([found], [])
+
+    monkeypatch.setattr("slbroker.query.survey", survey)
+    result = CliRunner().invoke(stats, ["--watch", "--json", "--interval", "0.1"], standalone_mode=False)
+    assert (result.exception, result.return_value) == (None, Exit.OK)
+    assert [json.loads(line)["edges"][0]["name"] for line in result.stdout.splitlines()] == ["e1", "e2"]
+    assert result.stderr == "slbroker: no edge answers\n"
+
+
+def test_watching_nobody_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slbroker.query.survey", lambda *_: (_ for _ in ()).throw(NoAnswerError("no edge answers")))
+    result = CliRunner().invoke(stats, ["--watch"], standalone_mode=False)
+    assert isinstance(result.exception, NoAnswerError)
