@@ -40,6 +40,7 @@ class Process:
     figures: Mapping[str, Any] = field(default_factory=dict)  # what it told last, none before
     heard: float = float("-inf")
     known: float = 0.0  # since when
+    fault: str = ""  # why what it says cannot be read, if that is so
     unanswered: int = 0  # looks in a row in which requests were refused or lost, and none was answered
 
     @property
@@ -72,7 +73,7 @@ class Gathered:
         """Take in what the process at an address has told."""
         process = self.processes[address]
         before = process.figures
-        process.heard = now
+        process.heard, process.fault = now, ""
         process.is_broker = figures.get("kind") == "broker"
         process.figures = figures
         self._past.pop(process.identity, None)
@@ -81,6 +82,12 @@ class Gathered:
             process.unanswered = 0
         elif before:
             process.unanswered = process.unanswered + 1 if _answers_nobody(before, figures) else 0
+
+    def misread(self, address: str, why: str) -> bool:
+        """Take note that what a process says cannot be read, such as that of another version; return if that is new."""
+        process = self.processes[address]
+        before, process.fault = process.fault, why
+        return why != before
 
     def forget(self, now: float) -> list[str]:
         """Forget those that were found once and are gone for long; return their addresses."""
@@ -165,7 +172,9 @@ class Gathered:
         """Return in words which processes that should be there do not answer."""
         silent = [each for each in self.processes.values() if not each.is_up(now, self.patience)]
         return [
-            f"{'broker' if each.is_broker else 'edge'} {each.address} does not answer on the bus" for each in silent
+            f"{'broker' if each.is_broker else 'edge'} {each.address} "
+            + (f"cannot be read: {each.fault}" if each.fault else "does not answer on the bus")
+            for each in silent
         ]
 
     def hindrances(self, now: float) -> list[str]:

@@ -123,7 +123,8 @@ class Gathering:
                 return  # such as WHO: we are no worker, and say so by saying nothing
             figures = envelope.decode_info(frames[1])
         except EnvelopeError as error:
-            logger.warning("%s: what it says cannot be read: %s", name, error)
+            if self.known.misread(name, str(error)):
+                logger.warning("%s: what it says cannot be read: %s", name, error)
             return
         self.recent.hear(name, figures.pop("recent", None), time.time())
         figures = plain(figures)

@@ -247,3 +247,14 @@ def test_what_is_counted_all_in_all_is_what_each_process_has_told_last(does: lis
             figures = {"name": "host:1", "id": f"p{process}", "uptime": uptime[process]}
             gathered.hear(str(address), {**figures, "codes": {"INVITE": {"200": counts[process]}}}, 0.0)
         assert gathered.counters().kamailio()["200_replies"] == sum(told.values())
+
+
+def test_one_of_another_version_is_told_of_once_and_by_its_cause() -> None:
+    gathered = known(edge(id="a1"))
+    address, why = "tcp://127.0.0.1:0", "protocol version 2, this end speaks 1"
+    assert [gathered.misread(address, why) for _ in range(3)] == [True, False, False]
+    assert gathered.ailments(0.0) == [], "what it has told counts for a while"
+    assert gathered.ailments(10.0) == [f"edge {address} cannot be read: {why}"]
+    gathered.hear(address, edge(id="a1"), 10.0)
+    assert gathered.ailments(10.0) == []
+    assert gathered.misread(address, why)
