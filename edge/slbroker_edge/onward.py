@@ -89,11 +89,11 @@ class Forwarding(ShortWay):
         self._places = places
         self._heard = heard
         self._domains = [matcher(domain) for domain in settings.domains]
-        self._forwarder = Forwarder(self._names, seals)
+        self._forwarder = Forwarder(self._ours, seals)
 
     def use_keys(self, seals: Seals) -> None:
         """Sign and verify with these from now on."""
-        self._forwarder = Forwarder(self._names, seals)
+        self._forwarder = Forwarder(self._ours, seals)
         self._plain = Plain(seals, self.checks, self._ours)
 
     def cares_for(self, data: bytes, mark: bytes) -> bool:

@@ -119,7 +119,7 @@ class Seal:
 
 def framed(*parts: bytes) -> bytes:
     """Return each part behind its length, so that no two lists of as many parts ever feed a hash the same bytes."""
-    return b"".join([b"%b%b" % (_pack(len(part)), part) for part in parts])
+    return b"".join([_pack(len(part)) + part for part in parts])
 
 
 class Seals:

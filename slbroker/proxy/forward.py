@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from slbroker.proxy.edits import Edits
     from slbroker.proxy.flow import Seals
-    from slbroker.proxy.names import Us
+    from slbroker.proxy.names import Ours
     from slbroker.proxy.returns import Arrival
     from slbroker.sip.message import Message
 
@@ -59,7 +59,7 @@ class Hop(NamedTuple):
 class Forwarder:
     """What an edge is, to those between whom it stands. `supported` are option tags of Proxy-Require, in lower case."""
 
-    us: Us
+    us: Ours
     seals: Seals
     supported: Container[bytes] = frozenset()
 

@@ -54,18 +54,25 @@ class OurNames:
 
 
 class Ours(dict[bytes, bool]):
-    """Whether a host, with its port if it has one, is ours, as a sip URI without transport has both; found out once."""
+    """Whether a host, with its port if it has one, is ours, as a sip URI without transport has both; found out once.
+
+    Called, it says what `us` says.
+    """
 
     def __init__(self, us: Us) -> None:
         super().__init__()
-        self.us = us
+        self._us = us
+
+    def __call__(self, host: str, port: int) -> bool:
+        """Return whether a host and a port are ours."""
+        return self._us(host, port)
 
     def __missing__(self, place: bytes) -> bool:
         """Find it out."""
         if len(self) >= MAX_KNOWN:
             self.clear()
         uri = parse_uri(b"sip:" + place)
-        found = self[place] = self.us(uri.host, port_of(uri))
+        found = self[place] = self._us(uri.host, port_of(uri))
         return found
 
 
@@ -82,24 +89,16 @@ def _split(text: str) -> tuple[str, int]:
 
 
 def transport_of(uri: Uri) -> str:
-    """Return the transport that a sip or sips URI names, "udp", "tcp", "tls", "ws" or "wss"; "" where it names none."""
-    return transport_named(uri.params.get("transport") or "", secure=uri.scheme == "sips")
+    """Return the transport that a sip or sips URI names, "udp", "tcp", "tls", "ws" or "wss"; "" where it names none.
 
-
-def transport_named(name: str, *, secure: bool) -> str:
-    """Return the transport that a URI names by `;transport=`, "" where it names none.
-
-    `secure` is for sips: with tcp that is TLS (RFC 3261 26.2.2), with ws secure WebSocket (RFC 7118 5).
+    sips with transport=tcp is TLS (RFC 3261 26.2.2), with transport=ws secure WebSocket (RFC 7118 5).
     """
-    named = name.lower()
-    return _SECURED.get(named, named) if secure else named
+    named = (uri.params.get("transport") or "").lower()
+    return _SECURED.get(named, named) if uri.scheme == "sips" else named
 
 
 def port_of(uri: Uri) -> int:
     """Return the port of a sip or sips URI, the default where it names none (RFC 3261 19.1.2)."""
-    return usual_port(transport_of(uri), secure=uri.scheme == "sips") if uri.port is None else uri.port
-
-
-def usual_port(transport: str, *, secure: bool) -> int:
-    """Return the port of a URI that names none, and this transport, or "" (RFC 3261 19.1.2)."""
-    return default_port(transport or ("tls" if secure else "udp"))
+    if uri.port is not None:
+        return uri.port
+    return default_port(transport_of(uri) or ("tls" if uri.scheme == "sips" else "udp"))

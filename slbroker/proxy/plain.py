@@ -84,7 +84,7 @@ class Plain:
 
     def __init__(self, seals: Seals, checks: Checks, ours: Ours) -> None:
         """`checks` are those that a request has to pass."""
-        self._forwarder = Forwarder(ours.us, seals)
+        self._forwarder = Forwarder(ours, seals)
         self._checks = checks
 
     def request(self, data: bytes, address: Address, lane: Lane | None, flows: Flows) -> tuple[bytes, Lane] | None:

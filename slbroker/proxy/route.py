@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from slbroker.proxy.flow import framed, read_flow
 from slbroker.proxy.head import elements
-from slbroker.proxy.names import port_of, transport_named, transport_of, usual_port
+from slbroker.proxy.names import port_of, transport_of
 from slbroker.sip.address import MAX_ADDRESSES
-from slbroker.sip.grammar import HOST, IPV6, MAX_PORT, MAX_URI_PARAMS, NAME_ADDR, URI_PARAM, URI_USER
-from slbroker.sip.uri import InvalidUri, parse_uri, plain_host
+from slbroker.sip.grammar import HOST, IPV6, MAX_URI_PARAMS, NAME_ADDR, URI_PARAM, URI_USER
+from slbroker.sip.uri import InvalidUri, parse_uri
 
 if TYPE_CHECKING:
     from slbroker.proxy.flow import Flow, Seals
     from slbroker.proxy.head import Head
-    from slbroker.proxy.names import Us
+    from slbroker.proxy.names import Ours, Us
     from slbroker.sip.message import Message, Source
     from slbroker.sip.uri import Uri
 
@@ -38,9 +38,12 @@ TO_CALLEE: Final = b"d"
 # others are read by `sip.address` and `sip.uri`, which read these to the same effect.
 _match_usual_route = re.compile(rb"[ \t]*+(<([A-Za-z][%b]*+)>)[ \t]*+(,|\Z)" % NAME_ADDR).match
 _match_usual_uri = re.compile(
-    rb"([Ss][Ii][Pp][Ss]?):(?:([%b]++)@)?([%b]++|\[[%b]{2,45}\])(?::([0-9]{1,5}))?((?:;[%b]*+){0,%d})"
+    rb"sip:(?:([%b]++)@)?((?:[%b]++|\[[%b]{2,45}\])(:[0-9]{1,5})?)((?:;[%b]*+){0,%d})"
     % (URI_USER, HOST, IPV6, URI_PARAM, MAX_URI_PARAMS)
 ).fullmatch
+# Parameters of such a one.
+_find_loose = re.compile(rb";lr(?=[;=]|\Z)", re.IGNORECASE).search
+_find_hop = re.compile(rb";hop(?:=([^;]*+))?(?=;|\Z)", re.IGNORECASE).search
 
 _drop_maddr = re.compile(rb";(?:maddr|transport)=[^;?]*", re.IGNORECASE).sub
 _drop_port = re.compile(rb"(?:(?<=\])|(?<=[0-9A-Za-z._-])):[0-9]{1,5}\Z").sub
@@ -70,17 +73,13 @@ class _Route(NamedTuple):
 class _Hop(NamedTuple):
     """What counts here of the URI of a Route."""
 
-    host: str  # "" where it is no sip or sips URI
-    port: int
+    is_sip: bool  # or sips
+    is_ours: bool
     is_loose: bool
-    tokens: tuple[bytes, ...]  # what may be some of ours
-
-    def is_us(self, us: Us) -> bool:
-        """Return whether it leads to us."""
-        return bool(self.host) and us(self.host, self.port)
+    tokens: list[bytes]  # what may be some of ours, if it is
 
 
-def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -> Routed:
+def follow(head: Head, message: Message, source: Source, us: Ours, seals: Seals) -> Routed:
     """Do to the lines of `head` what Route says; return where the request wants to go. Raises Reject(400, reason)."""
     uri = message.uri
     if b"route" not in head.names:
@@ -90,15 +89,15 @@ def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -
     tokens: list[bytes] = []
     if routes and b"lr" in uri and (record := _record_of_ours(uri, us)):
         tokens += record.tokens
-        uri = _checked(routes[-1].uri, _read_hop(routes[-1].uri))
+        uri = _checked(routes[-1].uri, _read_hop(routes[-1].uri, us))
         _cut_last(head, routes)
         routes.pop()
     uri = _without_maddr(uri, source, us)
     ours = 0
     further: _Hop | None = None
     for route in routes:
-        further = _read_hop(route.uri)
-        if not further.is_us(us):
+        further = _read_hop(route.uri, us)
+        if not further.is_ours:
             break
         tokens += further.tokens
         ours += 1
@@ -116,14 +115,14 @@ def follow(head: Head, message: Message, source: Source, us: Us, seals: Seals) -
 
 def _checked(uri: bytes, hop: _Hop) -> bytes:
     """Return the URI of a Route; raise InvalidUri for one that could not be a Request-URI."""
-    if not hop.host:
+    if not hop.is_sip:
         raise InvalidUri("Bad Scheme In Route")
     return uri
 
 
-def _record_of_ours(raw: bytes, us: Us) -> _Hop | None:
-    hop = _read_hop(raw)
-    return hop if hop.is_loose and hop.is_us(us) else None
+def _record_of_ours(raw: bytes, us: Ours) -> _Hop | None:
+    hop = _read_hop(raw, us)
+    return hop if hop.is_loose and hop.is_ours else None
 
 
 def _routes(head: Head) -> list[_Route]:
@@ -143,30 +142,22 @@ def _addresses(line: bytes) -> list[tuple[int, int, bytes]]:
     return [(start, end, address.uri_bytes) for start, end, address in elements(line)]
 
 
-def _read_hop(raw: bytes) -> _Hop:
+def _read_hop(raw: bytes, us: Ours) -> _Hop:
     """Read the URI of a Route. Raises InvalidUri."""
     usual = _match_usual_uri(raw)
-    if usual is None or (usual[4] and int(usual[4]) > MAX_PORT):
-        return _hop_of(parse_uri(raw))
-    scheme, user, host, digits, written = usual.groups()
-    params: dict[bytes, bytes] = {}
-    for piece in written.split(b";"):
-        name, _, value = piece.partition(b"=")
-        params.setdefault(name.lower(), value)
-    if digits:
-        port = int(digits)
-    else:
-        secure = len(scheme) > len(b"sip")
-        transport = transport_named(params.get(b"transport", b"").decode("latin-1"), secure=secure)
-        port = usual_port(transport, secure=secure)
-    tokens = tuple([token for token in (user, params.get(b"hop")) if token])
-    return _Hop(plain_host(host.decode()), port, b"lr" in params, tokens)
+    if usual is None or (not usual[3] and b"transport" in raw.lower()):  # the port is that of the transport
+        return _hop_of(parse_uri(raw), us)
+    user, place, _, params = usual.groups()
+    is_ours = us[place]
+    hop = _find_hop(params) if is_ours else None
+    tokens = [token for token in (user, hop and hop[1]) if token]
+    return _Hop(True, is_ours, _find_loose(params) is not None, tokens)
 
 
-def _hop_of(uri: Uri) -> _Hop:
+def _hop_of(uri: Uri, us: Ours) -> _Hop:
     tokens = [token.encode("utf-8", "surrogateescape") for token in (uri.user, uri.params.get("hop")) if token]
     is_sip = uri.scheme in ("sip", "sips")
-    return _Hop(uri.host if is_sip else "", port_of(uri) if is_sip else 0, "lr" in uri.params, tuple(tokens))
+    return _Hop(is_sip, is_sip and us(uri.host, port_of(uri)), "lr" in uri.params, tokens)
 
 
 def _without_maddr(raw: bytes, source: Source, us: Us) -> bytes:
@@ -197,14 +188,17 @@ def _flow_of(tokens: list[bytes], message: Message, seals: Seals) -> Flow | None
     """
     # Which of the two tags a token is bound to says who sends; one for the other way opens none of these.
     call, caller, callee = message.call_id, message.from_tag, message.to_tag
-    bound = [(seals.route, framed(TO_CALLEE, call, caller))] if caller else []
-    if callee:
-        bound.append((seals.route, framed(TO_CALLER, call, callee)))
-    bound.append((seals.path, b""))
+    on = framed(TO_CALLEE, call, caller)
+    back = b""
     for token in reversed(tokens):
-        for seal, to in bound:
-            if (found := seal.open(token, to)) is not None:
-                return read_flow(found)
+        found = seals.route.open(token, on) if caller else None
+        if found is None and callee:
+            back = back or framed(TO_CALLER, call, callee)
+            found = seals.route.open(token, back)
+        if found is None:
+            found = seals.path.open(token, b"")
+        if found is not None:
+            return read_flow(found)
     return None
 
 

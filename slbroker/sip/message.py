@@ -39,13 +39,13 @@ class Message(NamedTuple):
 
     def first(self, name: bytes) -> bytes | None:
         """Return the value of the first header called `name` (canonical), or None."""
-        for candidate, value in self.pairs():
-            if candidate == name:
-                return value
-        return None
+        names = self.headers[::2]
+        return self.headers[2 * names.index(name) + 1] if name in names else None
 
     def all(self, name: bytes) -> list[bytes]:
         """Return the values of every header called `name` (canonical), in order."""
+        if name not in self.headers:  # as most are not; a value may read so, too
+            return []
         return [value for candidate, value in self.pairs() if candidate == name]
 
 

@@ -8,7 +8,7 @@ from slbroker.listen import default_port, parse_listen_address
 from slbroker.plugin.reply import Reply
 from slbroker.proxy.flow import Seals
 from slbroker.proxy.forward import Forwarder, Hop
-from slbroker.proxy.names import OurNames
+from slbroker.proxy.names import OurNames, Ours
 from slbroker.proxy.nexthop import NextHop, read_where
 from slbroker.proxy.returns import Arrival
 from slbroker.recording import NOTHING
@@ -68,7 +68,7 @@ class Downstream:
 
     def send(self, data: bytes, source: Source, forward: Forward) -> Forwarded:
         """Return what leaves of a request, `data` as it came; raise Reject and Drop as an edge's forwarder does."""
-        forwarder = Forwarder(OurNames([parse_listen_address(source.asked)]), self.seals)
+        forwarder = Forwarder(Ours(OurNames([parse_listen_address(source.asked)])), self.seals)
         onward = forwarder.receive(data, parse(data, NOTHING), Arrival(source))
         hop = _hop(forward.to, source)
         sent = onward.to(hop, forward.edits, record_route=bool(forward.record_route), add_path=bool(forward.path))

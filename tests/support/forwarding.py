@@ -11,7 +11,7 @@ from slbroker.listen import parse_listen_address
 from slbroker.proxy.backward import Backward, backward
 from slbroker.proxy.flow import Seals
 from slbroker.proxy.forward import Forwarder, Hop, Onward
-from slbroker.proxy.names import OurNames
+from slbroker.proxy.names import OurNames, Ours
 from slbroker.proxy.returns import Arrival
 from slbroker.sip.message import Source
 from slbroker.sip.parser import parse
@@ -50,7 +50,7 @@ class Site:
 
     def __post_init__(self) -> None:
         names = OurNames(map(parse_listen_address, self.listens), self.aliases)
-        self.forwarder = Forwarder(names, seals_of(self.ring, self.now), self.supported)
+        self.forwarder = Forwarder(Ours(names), seals_of(self.ring, self.now), self.supported)
 
     def receive(
         self, data: bytes, client: tuple[str, int] = CLIENT, listen: str = UDP, connection: bytes = b""

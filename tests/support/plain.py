@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from slbroker.proxy.flow import listener_id, read_flow
 from slbroker.proxy.forward import Hop
-from slbroker.proxy.names import Ours
 from slbroker.proxy.plain import Flows
 from slbroker.sip.validate import USUAL, Checks
 from tests.support.forwarding import HOP, UDP, Site, seals_of
@@ -33,7 +32,7 @@ class Short:
 
     def __init__(self, kind: str, hop: Hop = HOP, checks: Checks = USUAL, listen: str = UDP, **how: bool) -> None:
         self.module = load("slbroker.proxy.plain", kind)
-        self.plain = self.module.Plain(seals_of(), checks, Ours(SITE.forwarder.us))
+        self.plain = self.module.Plain(seals_of(), checks, SITE.forwarder.us)
         self.lane = self.module.Lane(listen, hop, **how)
         self.flows = Flows(listen, self.lane_of)
 
