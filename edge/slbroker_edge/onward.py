@@ -80,7 +80,9 @@ class Forwarding(ShortWay):
         self._known: set[str] = set()  # listen addresses that are among the names
         self._ours = Ours(self._names)
         super().__init__(settings, Plain(seals, checks, self._ours), ways, named)
-        self.pending = 0  # requests whose destination is being looked up
+        self.pending = 0  # requests whose destination is being looked up, or whose connection is being made
+        # Who is to be told of these, by what they leave by.
+        self._waiting: dict[Listener, list[Callable[[Outcome], None]]] = {}
         self.send_failures = 0  # messages that the kernel refused
         self.elsewhere: Callable[[Flow], Way | None] = lambda flow: None  # connections of the edge's other processes
         # Whether replies are looked at: an edge that has sent nothing on, and is not set to, drops them like anything.
@@ -137,7 +139,7 @@ class Forwarding(ShortWay):
         order: Order = USUAL,
         message: Message | None = None,
     ) -> None:
-        """Send on a request that came by `listener`; `end` is called once, now or when its destination is known.
+        """Send on a request that came by `listener`; `end` is called once, when it is known whether it can leave.
 
         `message` is what `data` reads as, where somebody has read it with at least our checks; its Via may be stamped.
         What it is called with: None; a Reject to be answered, if it is no ACK, Unreachable where no next hop could be
@@ -161,7 +163,7 @@ class Forwarding(ShortWay):
             return
         if where is None:
             assert way is not None
-            end(self._put(self._write(onward, order, way), way, None, "", DIALOG))
+            self._put(self._write(onward, order, way), way, partial(self._has_left, end, None, "", DIALOG))
             return
         self.pending += 1
         go = partial(self._go, onward, order, where, listener, now, end)
@@ -216,7 +218,7 @@ class Forwarding(ShortWay):
             member = candidate.member
             hop = member.hop if member is not None else where if isinstance(where, NextHop) else None
             group = str(where.number) if isinstance(where, Group) else ""
-            end(self._put(data, way, hop, group, self._named_by(order)))
+            self._put(data, way, partial(self._has_left, end, hop, group, self._named_by(order)))
             return
         if candidates:
             end(Unreachable(*error_text(SlError.E_SEND)))
@@ -241,12 +243,32 @@ class Forwarding(ShortWay):
             return "target" if order.decided is Said.TARGET else "domain"
         return HANDLER
 
-    def _put(self, data: bytes | Reject | Drop, way: Way, hop: NextHop | None, group: str, by: str) -> Outcome:
+    def _put(self, data: bytes | Reject | Drop, way: Way, end: Callable[[Outcome], None]) -> None:
+        """Put what goes into the outbox; `end` is called at once, or when the connection that it waits for stands."""
         if not isinstance(data, bytes):
-            return data
-        self.departures.note(hop, group, by)
+            end(data)
+            return
         self._outbox.setdefault(way.listener, []).append((data, way.address))
-        return None
+        if way.listener.stands:
+            end(None)
+        else:
+            self.pending += 1
+            self._waiting.setdefault(way.listener, []).append(end)
+
+    def _has_left(
+        self, end: Callable[[Outcome], None], hop: NextHop | None, group: str, by: str, outcome: Outcome
+    ) -> None:
+        if outcome is None:
+            self.departures.note(hop, group, by)
+        end(outcome)
+
+    def _end_waiting(self) -> None:
+        """End what waits for connections that stand now, or that could not be had (RFC 3261 16.9)."""
+        for listener in [each for each in self._waiting if each.stands or not each.connection]:
+            outcome = None if listener.stands else Unreachable(*error_text(SlError.E_SEND))
+            for end in self._waiting.pop(listener):
+                self.pending -= 1
+                end(outcome)
 
     # Replies ----------------------------------------------------------------------------------------------------
 
@@ -302,8 +324,12 @@ class Forwarding(ShortWay):
 
     def flush(self) -> None:
         """Send what is in the outbox, a batch for each socket and connection."""
-        if not self._outbox:
-            return
+        if self._outbox:
+            self._send_all()
+        if self._waiting:
+            self._end_waiting()
+
+    def _send_all(self) -> None:
         outbox, self._outbox = self._outbox, {}
         for listener, messages in outbox.items():
             sent = listener.send(messages)

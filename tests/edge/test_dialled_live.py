@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Start
 
+UNSENT = "SIP/2.0 477 Unfortunately error on sending to next hop occurred (477/SL)"
+
 
 class StreamServer:
     """A server over TCP, or TLS where it has a context: it answers each request, and keeps its connections."""
@@ -159,9 +161,11 @@ def test_who_refuses_connections_is_told_of_and_the_request_answered(
     server = StreamServer(stack)
     server.die()
     site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tcp")
-    site.send()  # it waits for the connection, and is lost with it
+    assert site.call() == UNSENT  # it has waited for the connection
     site.edge.process.wait_for(f"no connection to tcp:127.0.0.1:{server.port}: Connection refused")
-    assert site.call() == "SIP/2.0 477 Unfortunately error on sending to next hop occurred (477/SL)"
+    assert site.call() == UNSENT
+    figures = site.edge.wait_for_figures(in_flight=0)
+    assert (figures["forwarded"], figures["failed"], figures["causes"]) == (0, 2, {"next hop unreachable": 2})
     server.rise()
     until(lambda: site.call() == "SIP/2.0 200 OK", what="an answer of the server")
 
@@ -215,7 +219,7 @@ def test_a_certificate_that_nobody_we_trust_has_signed_ends_it(
 ) -> None:
     server = StreamServer(stack, serving(authority))
     site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tls")
-    site.send()
+    assert site.call() == UNSENT
     line = site.edge.process.wait_for("its certificate is not good")
     assert "--next-hop-ca FILE says whom to trust" in line
     assert server.requests == []
@@ -234,6 +238,7 @@ def test_what_speaks_no_tls_is_given_up(stack: ExitStack, start_slbroker: Start,
     site = Site(stack, start_slbroker, tmp_path, f"sip:127.0.0.1:{server.port};transport=tls", "--next-hop-insecure")
     site.send()
     site.edge.process.wait_for(f"no connection to tls:127.0.0.1:{server.port}: ")
+    assert site.caller.recv(65_535).decode().startswith(UNSENT)
 
 
 def test_a_server_that_takes_no_connection_up_holds_requests_for_a_while_only(
@@ -249,3 +254,6 @@ def test_a_server_that_takes_no_connection_up_holds_requests_for_a_while_only(
         site.send()
     site.edge.process.wait_for("no connection within 4 s", 15)
     until(lambda: site.connections()["closed"] == {"dial": 1}, what="the end")
+    assert [site.caller.recv(65_535).partition(b"\r\n")[0].decode() for _ in range(20)] == [UNSENT] * 20
+    figures = site.edge.wait_for_figures(in_flight=0)
+    assert (figures["forwarded"], figures["failed"]) == (0, 20)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from slbroker import Handlers
 from slbroker.proxy.nexthop import read_hop
+from tests.support.edge import FakeListener
 from tests.support.passing import PassingRig
 from tests.support.sip import request
 
@@ -74,3 +77,25 @@ def test_refused_requests_have_gone_nowhere() -> None:
     rig = PassingRig(f"pass={HOP}")
     rig.receive(request("INVITE", max_forwards="0"))
     assert hops(rig) == {}
+
+
+# Connections that are being made -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stands", [True, False])
+@pytest.mark.parametrize(("method", "failed"), [("OPTIONS", {"failed": 1}), ("ACK", {"dropped": {"ack": 1}})])
+def test_what_waits_for_a_connection_has_gone_when_that_stands(
+    method: str, failed: dict[str, Any], stands: bool
+) -> None:
+    rig = PassingRig("pass=sip:10.0.0.5;transport=tcp")
+    made = rig.ways.dialled["tcp", "10.0.0.5", 5060] = FakeListener("tcp:192.0.2.7:5060")
+    made.connection, made.stands = b"c1", False
+    rig.receive(request(method, to="<sip:bob@example.com>;tag=theirs"))
+    assert rig.shown() == {"in_flight": 1}
+    made.connection, made.stands = (b"c1", True) if stands else (b"", False)
+    rig.turn()
+    rig.turn()
+    assert rig.shown() == ({"forwarded": 1} if stands else failed)
+    assert rig.forwarding.departures.figures() == ({"": {"sip:10.0.0.5;transport=tcp": 1}} if stands else {})
+    answers = [data[:11] for data, _ in rig.listener.sent]
+    assert answers == ([b"SIP/2.0 477"] if not stands and method != "ACK" else [])
