@@ -94,7 +94,8 @@ class Lines(logging.StreamHandler[Any]):
         self.limit = Limit()
         self.addFilter(self.limit)
         self._prioritised = prioritised
-        self._left_out = 0  # lines, since there was no room for them
+        self._left_out = 0  # lines, since there was no room for them, and a line has not said so yet
+        self.unlogged = 0  # ... in all
         self._output = Output(self.stream)
 
     def setStream(self, stream: Any) -> Any:  # noqa: N802 - logging's name
@@ -124,6 +125,7 @@ class Lines(logging.StreamHandler[Any]):
         output = self._output
         if not output.has_room and not output.drain():
             self._left_out += text.count("\n") + 1
+            self.unlogged += text.count("\n") + 1
             return
         if self._left_out:
             left_out, self._left_out = self._left_out, 0
@@ -211,6 +213,11 @@ def tell_calls(calls: Sequence[Call]) -> None:
     """Write a line for each of some calls, whatever the level is: who has asked for them wants to read them."""
     if _lines is not None:
         _lines.put(calls)
+
+
+def unlogged() -> int:
+    """Return how many log lines nobody read, or no disk took."""
+    return _lines.unlogged if _lines is not None else 0
 
 
 def finish() -> None:

@@ -22,6 +22,7 @@ from slbroker.bus.sockets import BusSocket, bind_router, end_context
 from slbroker.bus.zap import ZapHandler
 from slbroker.errors import ConfigError
 from slbroker.logs import look as look_at_log
+from slbroker.logs import unlogged
 from slbroker.recentlog import RecentLog
 from slbroker.version import VERSION
 
@@ -127,6 +128,8 @@ class BusService:
     def life(self) -> dict[str, Any]:
         """Return what every process tells; `uptime` in seconds, `resident` in bytes, `log` as `RecentLog` has it.
 
+        `unlogged` is how many log lines nobody read, or no disk took.
+
         `id` is of this process alone, by whatever address it is asked.
         """
         return {
@@ -135,6 +138,7 @@ class BusService:
             "uptime": round(self._clock() - self._since, 3),
             "reloads": self.reloads,
             **({"resident": resident} if (resident := _resident()) else {}),
+            "unlogged": unlogged(),
             **({"log": lines} if (lines := self._log.lines()) else {}),
         }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker.bus.choice import ANY, DEFAULT_POOL, ONWARD
 from slbroker.bus.envelope import FORWARDED_REPLY, unpack_request
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("slbroker_edge.edge")
 
+NOBODY: Final = {"workers": 0, "waiting": 0, "open": 0, "credit": 0, "oldest": 0.0}  # in a pool that a route leads to
 # What an edge with our keys writes where a later message finds its way by it: the beginning of its branches
 # (`proxy.branch`), and of the tokens in its Record-Route and Path (`proxy.flow`).
 SIGNED_VIA = b"z9hG4bKs1"
@@ -101,6 +102,17 @@ class Passing(Replying):
         if self.recent is not None:
             self.recent.settled(job, fate, cause, self._outbox, now)
         self._note_end(job, now, fate, status, cause)
+
+    def staffing(self, now: float) -> dict[str, Any]:
+        """Return what statistics say of pools, those of routes included that nobody is in, and which lack workers."""
+        pools = self.dispatcher.pools
+        nobody = {name: NOBODY for name in self.routes.pools if name not in pools}
+        staffed = [name for name, pool in pools.items() if pool.accounts]
+        goes_on = self.policies.answer_overload == ONWARD
+        return {
+            "pools": {name: pool.figures() | pool.demand(now) for name, pool in pools.items()} | nobody,
+            "unserved": [] if goes_on else self.routes.unserved(staffed),
+        }
 
     def _blame(self, cause: str) -> None:
         self.causes[cause] = self.causes.get(cause, 0) + 1

@@ -303,7 +303,7 @@ class EdgeService(Successive):
             "lost_workers": dispatcher.lost,
             **({"shadow": self.edge.shadow.figures()} if self.edge.shadow is not None else {}),
             **({"memory": self.edge.remembered.figures()} if self.edge.remembered is not None else {}),
-            "pools": {name: pool.figures() | pool.demand(now) for name, pool in dispatcher.pools.items()},
+            **self.edge.staffing(now),
             "batches": dispatcher.batches.figures(),
             "keys": {"signs": ring.current.label, "known": sorted(Labels.of(ring, time.time()).keys or ())},
             "brokers": [str(address) for address in self.settings.brokers.addresses],

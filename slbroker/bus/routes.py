@@ -19,7 +19,7 @@ from slbroker.sip.networks import Networks, in_networks, read_networks
 from slbroker.sip.uri import InvalidUri, parse_uri, plain_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 RECORDERS: Final = "record"  # the pool of `slbroker record`, which answers nothing
 
@@ -109,6 +109,21 @@ class Routes:
         """Return the choice of all these pools, for asking what any of their workers takes."""
         pools = tuple(self.pools)
         return Choice(pools, (1,) * len(pools))
+
+    def unserved(self, staffed: Collection[str]) -> list[str]:
+        """Return the pools that requests may go to in vain while those `staffed` have workers, "premium" or "a/b".
+
+        Of a choice of several one that has workers is enough. Nobody needs the pool `default` behind a route for all.
+        """
+        choices = []
+        for route in self._routes:
+            choices.append(route.choice)
+            if not any(condition is not None for condition in route[1:]):
+                break
+        else:
+            choices.append(ANY)
+        waiting = [choice.pools for choice in choices if choice.pools and not set(choice.pools) & set(staffed)]
+        return list(dict.fromkeys("/".join(pools) for pools in waiting))
 
     def _choose(self, request: Routable, listen: str, host: str = "") -> Choice:
         """Return where `request` goes: what the first route that matches says, else the pool `default`."""

@@ -215,8 +215,12 @@ def _families(
 def _hindrance(edge: Process) -> str:
     rows = maps(edge.figures.get("workers"))
     behind = [number(each.get("workers")) if each.get("broker") is True else 1 for each in rows]
-    if not sum(each or 0 for each in behind):
+    unserved = edge.figures.get("unserved")
+    lacks = [fit(each) for each in unserved] if isinstance(unserved, list | tuple) else ["default"]
+    if lacks and not sum(each or 0 for each in behind):
         return "it has no handlers"
+    if lacks and isinstance(unserved, list | tuple):
+        return f"it has no handlers in pool {', '.join(lacks)}"
     return "what came in since the last look was refused or lost, and nothing answered" if edge.unanswered else ""
 
 

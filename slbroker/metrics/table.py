@@ -45,6 +45,12 @@ def _strange_keys(figures: Mapping[str, Any]) -> Iterator[Row]:
     yield (), sum(bool(each.get("unknown_keys")) for each in workers)
 
 
+def _unserved(figures: Mapping[str, Any]) -> Iterator[Row]:
+    unserved = figures.get("unserved")
+    for pools in unserved if isinstance(unserved, list | tuple) else ():
+        yield (pools,), 1
+
+
 def _signs(figures: Mapping[str, Any]) -> Iterator[Row]:
     signs = mapping(figures.get("keys")).get("signs")
     for label in signs if isinstance(signs, list | tuple) else [signs]:
@@ -81,6 +87,7 @@ COMMON: Final = (
     Metric("reloads_total", COUNTER, "Times that it has read its files again.", (), one("reloads")),
     Metric("signing_key_info", GAUGE, "1; id and fingerprint of the key that signs To-tags.", ("key",), _signs),
     Metric("resident_memory_bytes", GAUGE, "Memory that it has in RAM.", (), _bytes_of),
+    Metric("log_lines_left_out_total", COUNTER, "Log lines that nobody read, or no disk took.", (), one("unlogged")),
 )
 
 EDGE: Final = (
@@ -142,6 +149,10 @@ EDGE: Final = (
     Metric("pool_open", GAUGE, "Requests that a pool's workers have.", ("pool",), each("pools", "open")),
     Metric("pool_waiting", GAUGE, "Requests that wait for a worker of a pool.", ("pool",), each("pools", "waiting")),
     Metric("pool_oldest_seconds", GAUGE, "How long the oldest of these waits.", ("pool",), each("pools", "oldest")),
+    Metric(
+        "unserved", GAUGE, "1; a pool, or several that share, without any worker: requests for them get 503.",
+        ("pools",), _unserved,
+    ),
     Metric("links", GAUGE, "Connections on the bus, by who is at the other end.", ("peer",), _links),
     Metric("workers_with_unknown_keys", GAUGE, "Workers that sign with a key unknown here.", (), _strange_keys),
     Metric(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,7 +22,7 @@ from slbroker.tls import client_context
 from tests.peers.brokers import free_bus_address, new_keys, start_edge, start_handler
 from tests.peers.monitor import Monitor, ask, start_monitor
 from tests.peers.sipp import run_sipp
-from tests.support.peers import free_tcp_port, require_peer
+from tests.support.peers import free_tcp_port, free_udp_port, require_peer
 from tests.support.processes import ROOT
 from tests.support.sip import request
 from tests.support.timing import until, within
@@ -209,6 +211,58 @@ def test_handlers_that_are_gone_leave_an_edge_healthy_and_not_ready(start_slbrok
     assert (monitor.get("/readyz").status, monitor.get("/readyz").text) == (
         503, f"edge {bus}: it has no handlers\n",
     )  # fmt: skip
+
+
+def test_a_pool_that_a_route_leads_to_is_missed_when_nobody_is_in_it(start_slbroker: Start, tmp_path: Path) -> None:
+    """And an edge that only forwards misses nobody."""
+    keys, buses = new_keys(tmp_path), [f"ipc://{tmp_path}/{name}" for name in ("one", "two")]
+    start_edge(start_slbroker, keys, buses[0], options=("--route", "pool=premium user=900*"))
+    start_edge(start_slbroker, keys, buses[1], options=("--route", "pass=sip:127.0.0.1:9"))
+    start_handler(start_slbroker, keys, buses[0]).wait_for("handler ready")
+    monitor = start_monitor(start_slbroker, *buses)
+    until(lambda: monitor.metric("slbroker_edge_unserved") == {f'edge="{buses[0]}",pools="premium"': 1.0}, 10)
+    assert monitor.metric("slbroker_edge_pool_workers")[f'edge="{buses[0]}",pool="premium"'] == 0
+    assert (monitor.get("/readyz").status, monitor.get("/readyz").text) == (
+        503, f"edge {buses[0]}: it has no handlers in pool premium\n",
+    )  # fmt: skip
+    premium = start_slbroker("handler", "--bus", buses[0], "--keys", str(keys), "--pool", "premium")
+    premium.wait_for("handler ready")
+    until(lambda: monitor.get("/readyz").status == 200, 10)
+    assert monitor.metric("slbroker_edge_unserved") == {}
+    shown = start_slbroker("stats", "--bus", buses[0])
+    assert shown.wait() == 0
+    assert "pool premium: 1 workers" in shown.output
+
+
+def test_an_edge_whose_log_nobody_reads_answers_on_and_tells_how_much_was_not_written(
+    start_slbroker: Start, tmp_path: Path
+) -> None:
+    keys, bus = new_keys(tmp_path), free_bus_address("ipc", tmp_path)
+    port, reading, writing = free_udp_port(), *os.pipe()
+    words = ("edge", "--listen", f"udp:127.0.0.1:{port}", "--bus", bus, "--keys", str(keys), "--log-calls")
+    edge = subprocess.Popen([sys.executable, "-m", "slbroker", *words], stderr=writing)
+    try:
+        start_handler(start_slbroker, keys, bus).wait_for("handler ready")
+        monitor = start_monitor(start_slbroker, bus)
+        garbage = request(
+            via="SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK1", call_id="c" * 90, from_=None
+        )  # answered by the edge itself
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.settimeout(within(5.0))
+            for _ in range(200):
+                for _ in range(40):
+                    peer.sendto(garbage, ("127.0.0.1", port))
+                assert peer.recv(4096).startswith(b"SIP/2.0 400")
+                if sum(monitor.metric("slbroker_edge_log_lines_left_out_total").values()):
+                    break
+            else:
+                pytest.fail("nothing was left out")
+        assert monitor.get("/readyz").status == 200
+    finally:
+        edge.kill()
+        edge.wait()
+        os.close(reading)
+        os.close(writing)
 
 
 def test_totals_outlive_an_edge(start_slbroker: Start, start_program: Start, tmp_path: Path) -> None:

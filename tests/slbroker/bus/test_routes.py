@@ -127,3 +127,21 @@ def test_a_weight_of_nothing_is_for_when_the_others_are_gone(call_id: bytes) -> 
     choice = read_choice("main:1,spare:0")
     assert choice.pick(call_id, {"main", "spare"}) == "main"
     assert choice.pick(call_id, {"spare"}) == "spare"
+
+
+@pytest.mark.parametrize(
+    ("routes", "staffed", "unserved"),
+    [
+        ((), "", ["default"]),
+        ((), "default", []),
+        (("pool=premium user=900*",), "default", ["premium"]),
+        (("pool=premium user=900*",), "", ["premium", "default"]),
+        (("pool=a:95,b:5",), "b", []),
+        (("pool=a:95,b:5",), "default", ["a/b"]),
+        (("pass=sip:10.0.0.5",), "", []),
+        (("pass=sip:10.0.0.5 method=REGISTER",), "", ["default"]),
+        (("pass=sip:10.0.0.5", "pool=premium"), "", []),
+    ],
+)
+def test_which_pools_requests_go_to_in_vain(routes: tuple[str, ...], staffed: str, unserved: list[str]) -> None:
+    assert Routes([Route.read(route) for route in routes]).unserved(staffed.split()) == unserved

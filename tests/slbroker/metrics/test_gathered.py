@@ -171,6 +171,24 @@ def test_an_edge_that_is_up_is_healthy_and_without_handlers_not_ready() -> None:
     assert gathered.hindrances(0.0) == ["edge tcp://127.0.0.1:0: it has no handlers"]
 
 
+@pytest.mark.parametrize(
+    ("workers", "unserved", "why"),
+    [
+        ([], ["default"], "it has no handlers"),
+        ([], [], ""),
+        ([{"name": "w"}], ["premium", "a/b"], "it has no handlers in pool premium, a/b"),
+        ([{"name": "w"}], [], ""),
+        ([{"name": "w"}], 7, ""),
+    ],
+)
+def test_an_edge_is_ready_when_every_pool_that_requests_are_led_to_has_handlers(
+    workers: list[dict[str, object]], unserved: object, why: str
+) -> None:
+    """An edge that only forwards needs none."""
+    gathered = known(edge(workers=workers, unserved=unserved))
+    assert gathered.hindrances(0.0) == ([f"edge tcp://127.0.0.1:0: {why}"] if why else [])
+
+
 @pytest.mark.parametrize(("behind", "ready"), [(0, False), (2, True)])
 def test_handlers_behind_a_broker_count(behind: int, ready: bool) -> None:
     gathered = known(edge(workers=[{"name": "b", "broker": True, "workers": behind}]))
