@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -98,21 +98,36 @@ class Outside:
         """Say what `systemctl status` is to show beside all this, "" for nothing."""
         self._tell(f"STATUS={words}")
 
+    def keep(self, name: str, descriptors: Sequence[int]) -> bool:
+        """Have systemd keep these for the next start; return False where there is none.
+
+        It does where the unit says FileDescriptorStoreMax=, and never says whether it has.
+        """
+        # FDPOLL: a socket on which ICMP has told of an error is none that has ended.
+        self._tell(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", descriptors)
+        return bool(self._address)
+
+    def forget(self, name: str) -> None:
+        """Have it keep them no more."""
+        self._tell(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
     def ended(self) -> None:
         """Say no more: who is gone in order leaves no file that grows old."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.unlink()
 
-    def _tell(self, words: str) -> None:
+    def _tell(self, words: str, descriptors: Sequence[int] = ()) -> None:
         if self._address[:1] not in ("/", "@"):
             return
         # A socket each time: seldom needed, and one that is kept has to be told of systemd's new one.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             sock.setblocking(False)
-            sock.sendto(
-                words.encode(), self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
-            )
+            sock.connect(self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address)
+            if descriptors:
+                socket.send_fds(sock, [words.encode()], descriptors)
+            else:
+                sock.send(words.encode())
 
 
 def age(file: Path, now: float) -> float | None:

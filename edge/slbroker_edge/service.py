@@ -157,7 +157,7 @@ class EdgeService(Successive):
         """Bind everything and begin to serve; raise BindError when something cannot be bound."""
         settings = self.settings
         heirloom = self._heirloom
-        names = self._sockets.listen(heirloom)
+        names = self._sockets.listen(heirloom or self.kept)
         for name in names:
             self._forwarding.is_ours(name)
         bus = settings.bus.of_process(settings.process)
@@ -180,18 +180,16 @@ class EdgeService(Successive):
         if self._tap is not None:
             self._tap.look(time.monotonic())
         self.begin()
-        if heirloom is not None:
-            await self.wait_for_workers(heirloom)
-            if heirloom.channel is not None:
-                loop, named = asyncio.get_running_loop(), self._sockets.listener_named
-                self._inherited = Inherited(loop, heirloom.channel, self.edge, named)
+        await self.wait_for_workers(heirloom)
+        if heirloom is not None and heirloom.channel is not None:
+            loop, named = asyncio.get_running_loop(), self._sockets.listener_named
+            self._inherited = Inherited(loop, heirloom.channel, self.edge, named)
         self._sockets.read()
         path = path_of(settings, settings.process)
         if self.gives and path is not None:
             self._handover = Handover(asyncio.get_running_loop(), path, self)
             self._handover.open()
-        if self._takeover is not None and settings.processes == 1:
-            self._takeover.finish()
+        self.have_place()
         logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(dict.fromkeys(names)), bus, twins.WORDS)
 
     # Serving ----------------------------------------------------------------------------------------------------
@@ -344,7 +342,7 @@ class EdgeService(Successive):
             logger.info("serving on for %g s; OPTIONS gets 503, so that dispatchers look elsewhere", notice)
             self.edge.draining = True
             await self.until(lambda: bool(self.heir), notice)
-        self._sockets.stop(self._left)
+        self.stop_reading()
         if self.heir and self._handover is not None:
             self._handover.tell_open(self.edge.open_jobs.values())
         open_time = self.settings.dispatch.handler_timeout + DRAIN_MARGIN

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.edge import Edge
+    from slbroker_edge.kept import Kept
     from slbroker_edge.sockets import Sockets
-    from slbroker_edge.takeover import Heirloom
+    from slbroker_edge.takeover import Heirloom, Takeover
 
 logger = logging.getLogger("slbroker_edge.service")
 
+WORKER_TIME: Final = 1.0  # seconds that a first worker has to come to an edge that was restarted with its sockets
 WORKERS_TIME: Final = 2.0  # seconds that the workers of an edge whose place we take have to come, all of them
 
 
@@ -32,8 +34,10 @@ class Successive(BusService):
     edge: Edge
     settings: EdgeSettings
     _sockets: Sockets
+    _takeover: Takeover | None
     _left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
     serve_on: Callable[[int], None] | None = None  # tells our parent that a process which was to follow us has gone
+    kept: Kept | None = None  # what systemd has kept for us, and keeps for the next one
     _is_ending = False
     _is_announced = False  # the other edge, to our workers
 
@@ -41,13 +45,20 @@ class Successive(BusService):
         """End a turn of the loop."""
         raise NotImplementedError
 
-    async def wait_for_workers(self, heirloom: Heirloom) -> None:
+    async def wait_for_workers(self, heirloom: Heirloom | None) -> None:
         """Wait for the workers of the edge whose place we take; until then that edge serves on.
+
+        Where it is systemd that has its sockets, wait shortly for a first one: they look for us several times a second.
 
         One that is busy in its handler comes when it is free: all are waited for shortly, a first one for longer.
         Raises TakeoverError where none comes, as when the bus has other keys now: that edge goes on having them.
         """
-        count, workers = heirloom.workers(), self.edge.dispatcher.workers
+        workers = self.edge.dispatcher.workers
+        if heirloom is None:
+            if self.kept is not None and self.kept.has_some:
+                await self.until(lambda: bool(workers), WORKER_TIME)
+            return
+        count = heirloom.workers()
         if not await self.until(lambda: len(workers) >= count, WORKERS_TIME) and not heirloom.is_alone:
             await self.until(lambda: bool(workers), self.settings.dispatch.handler_timeout)
             if not workers:
@@ -56,6 +67,13 @@ class Successive(BusService):
                     " are address and keys still those that they know?"
                 )
         logger.info("%d of the %d workers of the edge before are here", len(workers), count)
+
+    def have_place(self) -> None:
+        """Let those before us go, now that we serve."""
+        if self._takeover is not None and self.settings.processes == 1:
+            self._takeover.finish()
+        if self.kept is not None:
+            self.kept.let_go()
 
     def sockets(self) -> Sequence[socket.socket]:
         """Return what is listened on, for an edge that takes our place."""
@@ -95,6 +113,12 @@ class Successive(BusService):
             self.edge.dispatcher.announce(time.monotonic(), successor="")
         if self.serve_on is not None:
             self.serve_on(process)
+
+    def stop_reading(self) -> None:
+        """Read no more, but what is there of what nobody else is to read."""
+        if self.kept is not None and not self.heir and self.kept.keep(sockets := self._sockets.sockets()):
+            self._sockets.leave(sockets)  # whoever knocks there is the next one's
+        self._sockets.stop(self._left)
 
     def leave_to(self, process: int, taken: Sequence[socket.socket]) -> None:
         """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""

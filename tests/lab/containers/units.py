@@ -69,32 +69,78 @@ def is_answered() -> bool:
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
-def replace_under_calls() -> None:
-    """Have an edge replaced by its own command while calls come: all answered, every ACK absorbed."""
-    with tempfile.TemporaryDirectory() as folder:
-        docker("cp", str(compile_tools(Path(folder)).sipload), f"{NAME}:/usr/local/bin/sipload", cwd=ROOT, quiet=True)
-    before = shows(EDGE, "MainPID")
-    words = ("--port=5060", "--method=INVITE", f"--rate={RATE}", "--seconds=10", "--window=8192", "--sockets=16")
-    with subprocess.Popen(["docker", "exec", NAME, "sipload", *words], stdout=subprocess.PIPE, text=True) as calls:
+class Calls:
+    """INVITEs that come at a rate, each sent once, while something is done; what has become of them and their ACKs."""
+
+    def __init__(self, seconds: int, rate: int = RATE) -> None:
+        """The edge's ACKs and the kernel's drops are counted from here on."""
+        self._absorbed, self._dropped = absorbed(), dropped()
+        words = ("--port=5060", "--method=INVITE", f"--rate={rate}", f"--seconds={seconds}", "--window=8192")
+        command = ["docker", "exec", NAME, "sipload", *words, "--sockets=16"]
+        self._source = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         time.sleep(2.0)
-        inside("systemctl", "kill", "--kill-whom=main", "--signal=USR2", EDGE)
-        until(lambda: shows(EDGE, "MainPID") not in ("0", before), "systemd has another main process", 30.0)
-        until(lambda: "edge stopped" in journal(), "the one before has ended", 30.0)
-        assert calls.poll() is None, "the calls were over before it was replaced"
-        load = Load(**json.loads(calls.communicate()[0]))
-    say(f"-- {load.sent} calls, {load.lost - load.late} unanswered, {load.acks} ACKs")
-    assert load.lost == load.late, load
-    assert not load.duplicates, load
-    time.sleep(1.0)  # in which what was sent last is read
-    (told,) = re.findall(r"edge stopped: .*absorbed (\d+)", journal())
-    (figures,) = json.loads(inside("runuser", "-u", "slbroker", "--", "slbroker", "stats", "--json", "--bus", BUS))[
+
+    def end(self, *, may_lose: bool = False) -> Load:
+        """Wait for their end; all were answered, and every ACK absorbed, by whichever edge it came to."""
+        assert self._source.poll() is None, "the calls were over before"
+        load = Load(**json.loads(self._source.communicate()[0]))
+        time.sleep(1.0)  # in which what was sent last is read
+        unanswered, acks, drops = load.lost - load.late, absorbed() - self._absorbed, dropped() - self._dropped
+        say(f"-- {load.sent} calls, {unanswered} unanswered, {load.codes}; {load.acks} ACKs, {acks} absorbed")
+        say(f"-- the slowest of 1,000 after {load.p999_us / 1e3:.0f} ms; {drops} datagrams lost by the kernel")
+        assert not load.duplicates, load
+        if not may_lose:
+            assert not unanswered, load
+            assert acks == load.acks, load
+            assert not drops, load
+        return load
+
+
+def absorbed() -> int:
+    """Return how many ACKs all edges have absorbed, those that have ended in order included."""
+    told = re.findall(r"edge stopped: .*absorbed (\d+)", journal())
+    running = json.loads(inside("runuser", "-u", "slbroker", "--", "slbroker", "stats", "--json", "--bus", BUS))[
         "edges"
     ]
-    say(f"-- absorbed {told} before and {figures['absorbed']} after; {figures['kernel_drops']} datagrams lost")
-    assert int(told) + figures["absorbed"] == load.acks, figures
-    assert not figures["kernel_drops"], figures
+    return sum(map(int, told)) + sum(int(edge["absorbed"]) for edge in running)
+
+
+def dropped() -> int:
+    """Return how many datagrams the kernel has dropped at the SIP port, which keeps its socket when edges change."""
+    table = inside("cat", "/proc/net/udp").splitlines()
+    return sum(int(line.split()[-1]) for line in table if line.split()[1].endswith(f":{5060:04X}"))
+
+
+def replace_under_calls() -> None:
+    """Have an edge replaced by its own command while calls come: all answered, every ACK absorbed."""
+    before = shows(EDGE, "MainPID")
+    calls = Calls(10)
+    inside("systemctl", "kill", "--kill-whom=main", "--signal=USR2", EDGE)
+    until(lambda: shows(EDGE, "MainPID") not in ("0", before), "systemd has another main process", 30.0)
+    until(lambda: "edge stopped" in journal(), "the one before has ended", 30.0)
+    load = calls.end()
+    assert set(load.codes) == {"404"}, load
     state = shows(EDGE, "ActiveState"), shows(EDGE, "NRestarts"), shows(EDGE, "SubState")
     assert state == ("active", "0", "running"), state
+
+
+def restart_under_calls() -> None:
+    """Have an edge restarted while calls come: systemd keeps its sockets, and what comes in between."""
+    inside("sh", "-c", "sed -i 's/^drain-notice = .*/drain-notice = 0/' /etc/slbroker/edge-main.toml")
+    inside("systemctl", "restart", EDGE)
+    until(is_answered, "a handler answers", 30.0)
+    for rate in (100, 1_000):
+        calls = Calls(8, rate)
+        begun = time.monotonic()
+        inside("systemctl", "restart", EDGE)
+        say(f"-- restarted at {rate} calls/s [{time.monotonic() - begun:.1f} s]")
+        assert shows(EDGE, "ActiveState") == "active"
+        calls.end(may_lose=rate > 100)
+    inside("systemctl", "stop", EDGE)
+    assert dropped() == 0, "a socket is kept of an edge that was stopped"
+    assert ":13C4" not in inside("cat", "/proc/net/udp"), "a socket is kept of an edge that was stopped"
+    inside("systemctl", "start", EDGE)
+    until(is_answered, "a handler answers", 30.0)
 
 
 def serve() -> None:
@@ -126,8 +172,16 @@ def serve() -> None:
     inside("systemctl", "reload", HANDLER)
     until(lambda: journal().count("loaded again, unchanged") == 2, "SIGHUP has reached both workers", 15.0)
 
+    with tempfile.TemporaryDirectory() as folder:
+        docker("cp", str(compile_tools(Path(folder)).sipload), f"{NAME}:/usr/local/bin/sipload", cwd=ROOT, quiet=True)
     say("An edge that is replaced, under calls:")
     replace_under_calls()
+
+    say("An edge that is restarted, under calls:")
+    restart_under_calls()
+
+    inside("systemctl", "reload", EDGE)
+    until(lambda: journal().count("loaded again, unchanged") == 3, "SIGHUP has reached the edge", 15.0)
 
     say("An edge that is killed:")
     inside("systemctl", "kill", "--signal=KILL", EDGE)
@@ -180,11 +234,44 @@ def replace() -> None:
         assert all(old != shows(unit, "MainPID") for old, unit in zip(before, (MONITOR, HANDLER, EDGE), strict=True))
         assert shows(EDGE, "ActiveEnterTimestampMonotonic") == active, "the edge has been there all the time"
         until(is_answered, "a handler answers", 30.0)
+    upgrade_under_calls()
+    leave_what_would_not_start()
     before = [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)]
     inside("env", "SLBROKER_RESTART=no", "dpkg", "--install", "/next.deb")
     assert before == [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)], "left to who has said so"
     inside("systemctl", "restart", HANDLER, EDGE, MONITOR)
     until(is_answered, "a handler answers", 30.0)
+
+
+def upgrade_under_calls() -> None:
+    """Upgrade while calls come, where there are two units of handlers: they restart one after the other."""
+    second = "slbroker-handler@second"
+    inside("cp", "/etc/slbroker/handler-main.toml", "/etc/slbroker/handler-second.toml")
+    inside("systemctl", "start", second)
+    calls = Calls(60)
+    begun = time.monotonic()
+    inside("dpkg", "--install", "/next.deb")
+    say(f"-- upgraded at {RATE} calls/s [{time.monotonic() - begun:.1f} s]")
+    load = calls.end()
+    say(f"-- {load.codes.get('503', 0)} of {load.sent} refused while handlers restarted")
+    inside("systemctl", "stop", second)
+
+
+def leave_what_would_not_start() -> None:
+    """Upgrade where the new version would not start: what runs goes on, and is named."""
+    for unit, path, words in (
+        (EDGE, "/etc/slbroker/edge-main.toml", "ack-windy = 30"),
+        (HANDLER, "/etc/slbroker/handler-main.toml", 'plugin = "nowhere"'),
+    ):
+        inside("sh", "-c", f"cp {path} {path}.good && sed -i '/^plugin/d' {path} && echo '{words}' >>{path}")
+        before = shows(unit, "MainPID")
+        said = inside("sh", "-c", "dpkg --install /slbroker.deb 2>&1")
+        say("\n".join(line for line in said.splitlines() if "slbroker" in line or "BAD" in line))
+        assert f"{unit}.service goes on with the version before" in said, said
+        assert "BAD" in said, said
+        assert shows(unit, "MainPID") == before, "it is the one that it was"
+        until(is_answered, "a handler answers", 30.0)
+        inside("mv", f"{path}.good", path)
 
 
 def main() -> None:
