@@ -80,17 +80,22 @@ class Calls:
         self._source = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         time.sleep(2.0)
 
-    def end(self, *, may_lose: bool = False) -> Load:
-        """Wait for their end; all were answered, and every ACK absorbed, by whichever edge it came to."""
+    def end(self, *, late: bool = False, may_lose: bool = False) -> Load:
+        """Wait for their end; all were answered, and every ACK absorbed, by whichever edge it came to.
+
+        Answered within two seconds and once, where it is not said that they may be `late`.
+        """
         assert self._source.poll() is None, "the calls were over before"
         load = Load(**json.loads(self._source.communicate()[0]))
         time.sleep(1.0)  # in which what was sent last is read
         unanswered, acks, drops = load.lost - load.late, absorbed() - self._absorbed, dropped() - self._dropped
-        say(f"-- {load.sent} calls, {unanswered} unanswered, {load.codes}; {load.acks} ACKs, {acks} absorbed")
+        how = f"{unanswered} unanswered within 2 s, {load.duplicates} answers more"
+        say(f"-- {load.sent} calls, {how}, {load.codes}; {load.acks} ACKs, {acks} absorbed")
         say(f"-- the slowest of 1,000 after {load.p999_us / 1e3:.0f} ms; {drops} datagrams lost by the kernel")
-        assert not load.duplicates, load
+        assert late or not load.duplicates, load
         if not may_lose:
-            assert not unanswered, load
+            # What comes when its place is another call's is a duplicate to sipload: an answer all the same.
+            assert unanswered <= (load.duplicates if late else 0), load
             assert acks == load.acks, load
             assert not drops, load
         return load
@@ -135,7 +140,7 @@ def restart_under_calls() -> None:
         inside("systemctl", "restart", EDGE)
         say(f"-- restarted at {rate} calls/s [{time.monotonic() - begun:.1f} s]")
         assert shows(EDGE, "ActiveState") == "active"
-        calls.end(may_lose=rate > 100)
+        calls.end(late=True, may_lose=rate > 100)
     inside("systemctl", "stop", EDGE)
     assert dropped() == 0, "a socket is kept of an edge that was stopped"
     assert ":13C4" not in inside("cat", "/proc/net/udp"), "a socket is kept of an edge that was stopped"
