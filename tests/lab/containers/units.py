@@ -119,7 +119,7 @@ def dropped() -> int:
 def replace_under_calls() -> None:
     """Have an edge replaced by its own command while calls come: all answered, every ACK absorbed."""
     before = shows(EDGE, "MainPID")
-    calls = Calls(10)
+    calls = Calls(25)
     inside("systemctl", "kill", "--kill-whom=main", "--signal=USR2", EDGE)
     until(lambda: shows(EDGE, "MainPID") not in ("0", before), "systemd has another main process", 30.0)
     until(lambda: "edge stopped" in journal(), "the one before has ended", 30.0)
@@ -135,7 +135,7 @@ def restart_under_calls() -> None:
     inside("systemctl", "restart", EDGE)
     until(is_answered, "a handler answers", 30.0)
     for rate in (100, 1_000):
-        calls = Calls(8, rate)
+        calls = Calls(15, rate)
         begun = time.monotonic()
         inside("systemctl", "restart", EDGE)
         say(f"-- restarted at {rate} calls/s [{time.monotonic() - begun:.1f} s]")
@@ -253,7 +253,7 @@ def upgrade_under_calls() -> None:
     second = "slbroker-handler@second"
     inside("cp", "/etc/slbroker/handler-main.toml", "/etc/slbroker/handler-second.toml")
     inside("systemctl", "start", second)
-    calls = Calls(60)
+    calls = Calls(100)
     begun = time.monotonic()
     inside("dpkg", "--install", "/next.deb")
     say(f"-- upgraded at {RATE} calls/s [{time.monotonic() - begun:.1f} s]")
