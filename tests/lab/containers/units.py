@@ -230,16 +230,18 @@ def serve() -> None:
 def replace() -> None:
     """Upgrade the package and roll it back: handlers are restarted, and an edge has its sockets taken over."""
     inside("systemctl", "enable", EDGE, HANDLER)
+    longest = 0
     for package in ("/next.deb", "/slbroker.deb"):
         before = [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)]
         active = shows(EDGE, "ActiveEnterTimestampMonotonic")
         begun = time.monotonic()
         inside("dpkg", "--install", package)
+        longest = max(longest, int(time.monotonic() - begun))
         say(f"-- {inside('dpkg-query', '--show', 'slbroker')} [{time.monotonic() - begun:.1f} s]")
         assert all(old != shows(unit, "MainPID") for old, unit in zip(before, (MONITOR, HANDLER, EDGE), strict=True))
         assert shows(EDGE, "ActiveEnterTimestampMonotonic") == active, "the edge has been there all the time"
         until(is_answered, "a handler answers", 30.0)
-    upgrade_under_calls()
+    upgrade_under_calls(longest)
     leave_what_would_not_start()
     before = [shows(unit, "MainPID") for unit in (MONITOR, HANDLER, EDGE)]
     inside("env", "SLBROKER_RESTART=no", "dpkg", "--install", "/next.deb")
@@ -248,12 +250,15 @@ def replace() -> None:
     until(is_answered, "a handler answers", 30.0)
 
 
-def upgrade_under_calls() -> None:
-    """Upgrade while calls come, where there are two units of handlers: they restart one after the other."""
+def upgrade_under_calls(seconds: int) -> None:
+    """Upgrade while calls come, where there are two units of handlers: they restart one after the other.
+
+    It took so many seconds before.
+    """
     second = "slbroker-handler@second"
     inside("cp", "/etc/slbroker/handler-main.toml", "/etc/slbroker/handler-second.toml")
     inside("systemctl", "start", second)
-    calls = Calls(100)
+    calls = Calls(20 + 2 * seconds)
     begun = time.monotonic()
     inside("dpkg", "--install", "/next.deb")
     say(f"-- upgraded at {RATE} calls/s [{time.monotonic() - begun:.1f} s]")
