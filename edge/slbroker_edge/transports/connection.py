@@ -96,6 +96,11 @@ class Connection:
         """Whether the peer has taken it: one that has come to us has been."""
         return True
 
+    @property
+    def scope(self) -> int:
+        """The link that it is on, where its peer's address is of that alone; else 0."""
+        return self.address[3] if len(self.address) == 4 else 0
+
     # The peer sends ---------------------------------------------------------------------------------------------
 
     def on_events(self, events: int, room: int) -> None:

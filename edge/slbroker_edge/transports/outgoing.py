@@ -48,6 +48,7 @@ class Outgoing:
         if address is None:
             return None
         if place.transport != "udp":
+            address = on_link(address, self._link_of(near))
             made = self._pool.connection(candidate, address, now)
             return None if made is None else Way(made, Hop(made.name, place.host, place.port, made.connection), address)
         listener = self._choose(candidate.socket, place.host, near, now, prefer)
@@ -62,6 +63,11 @@ class Outgoing:
             return None
         host, port = found.address[:2]
         return Way(found, Hop(found.name, host, port, connection), found.address)
+
+    def _link_of(self, near: Listener | None) -> int:
+        """Return the link that a message came by, else the one on which we have an address; 0 for none."""
+        came: int = getattr(near, "scope", 0)
+        return came or next((each.scope for each in self._listeners if each.scope), 0)
 
     def _choose(
         self, wanted: str, host: str, near: Listener | None, now: float, prefer: bytes

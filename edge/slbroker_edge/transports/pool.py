@@ -30,7 +30,8 @@ REST: Final = 2.0
 SAY_AGAIN: Final = 10.0  # seconds between two log lines about the same place
 SAY_MORE: Final = 1.0  # ... and about any: phones whose connections are gone are places, too
 
-Key: TypeAlias = tuple[str, str, int, str, str]  # transport, host, port, whom a certificate is for, our own address
+# Transport, host, port, whom a certificate is for, our own address, and the link that the host is on.
+Key: TypeAlias = tuple[str, str, int, str, str, int]
 
 
 class Pool:
@@ -64,6 +65,7 @@ class Pool:
             place.port,
             place.name if place.transport == "tls" else "",
             candidate.socket,
+            address[3] if len(address) == 4 else 0,
         )
         known = self._open.get(key)
         if known is not None:

@@ -221,6 +221,45 @@ def test_on_a_link_requests_reach_their_next_hop_and_replies_their_phone(
         assert phone.do(lambda hops=hops: call(hops)).startswith(b"SIP/2.0 200 ")  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_on_a_link_requests_reach_a_next_hop_over_tcp(segment: Segment, tmp_path: Path, transport: str) -> None:
+    """Two requests by one connection, and their replies; they come over UDP, or over TCP."""
+    edge, phone = segment.host("edge", *ONE), segment.host("phone", *PHONE)
+    ours, theirs = edge.link_local(), phone.link_local()
+    create_keys(tmp_path / "ring")
+    listen = [word for name in ("udp", "tcp") for word in ("--listen", f"{name}:[{ours}%{INTERFACE}]:{PORT}")]
+    files = ("--keys", str(tmp_path / "ring"), "--bus", f"ipc://{tmp_path}/bus")
+    route = f"pass=sip:[{theirs}]:{PORT};transport=tcp"
+    edge.slbroker("edge", *listen, *files, "--route", route).wait_for("edge ready")
+
+    def calls() -> list[bytes]:
+        link = socket.if_nametoindex(INTERFACE)
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        with ExitStack() as stack:
+            caller = stack.enter_context(socket.socket(socket.AF_INET6, kind))
+            hop = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_STREAM))
+            hop.bind((theirs, PORT, 0, link))
+            hop.listen()
+            for sock in (caller, hop):
+                sock.settimeout(within(3.0))
+            caller.connect((ours, PORT, 0, link))
+            heard = []
+            callee = None
+            for number in range(2):
+                via = f"SIP/2.0/{transport.upper()} [{theirs}]:9;rport;branch=z9hG4bK{number}"
+                caller.send(request(via=via, call_id=f"call{number}"))
+                if callee is None:
+                    callee = stack.enter_context(hop.accept()[0])
+                    callee.settimeout(within(3.0))
+                gone_on = callee.recv(65_535)
+                assert gone_on.split(b"\r\n")[1].startswith(f"Via: SIP/2.0/TCP [{ours}]:{PORT};".encode())
+                callee.sendall(reply_to(gone_on))
+                heard.append(caller.recv(65_535)[:12])
+            return heard
+
+    assert phone.do(calls) == [b"SIP/2.0 200 "] * 2
+
+
 @pytest.mark.parametrize("everywhere", [False, True], ids=["freebind", "everywhere"])
 def test_an_address_that_moves_is_answered_by_who_has_it(
     segment: Segment, plugin: Path, pair: Pair, everywhere: bool
