@@ -117,9 +117,8 @@ cdef class Plain:
         cdef Changes changes
         cdef Text host, via, hops, flow, uri
         cdef unsigned short port = address[1]
-        cdef Py_ssize_t at, hops_at = -1
+        cdef Py_ssize_t at, hops_at
         cdef const char *start = PyBytes_AS_STRING(data)
-        cdef const char *via_line
         cdef char *to = made
         cdef char *token
         cdef char branch[64]
@@ -148,13 +147,14 @@ cdef class Plain:
         records = lane.records and not parsed.part[TO_TAG].length and method_of(parsed.part[METHOD]) not in NO_DIALOG
         if records and uri.at[3] != c":":  # sips
             return None
+        hops_at = parsed.via  # which is no number
         for at in range(parsed.count):
             if parsed.names[at] == name_of[PROXY_REQUIRE]:
                 return None
             if parsed.names[at] == name_of[MAX_FORWARDS]:
                 hops_at = at
-        left = number(parsed.values[hops_at], 3) if hops_at >= 0 else -1
         via, hops = parsed.values[parsed.via], parsed.values[hops_at]
+        left = number(hops, 3)
         if not 0 < left <= MAX_HOPS or not write_branch(branch, sent_by_of(via), &parsed, routes.values, routes.count):
             return None
         for at in range(parsed.count):  # it has been here before

@@ -225,6 +225,38 @@ def test_a_certificate_that_nobody_we_trust_has_signed_ends_it(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_group_over_tls_is_asked_whether_it_is_there(
+    stack: ExitStack, start_slbroker: Start, tmp_path: Path, authority: Authority, trusted: bool
+) -> None:
+    """Nothing listens on TLS or TCP here: the ping makes the connection, and requests use it, if they may."""
+    server, other = StreamServer(stack, serving(authority)), stack.enter_context(Server())
+    the_list = tmp_path / "dispatcher.list"
+    the_list.write_text(f"1 sips:127.0.0.1:{server.port} 0 9\n1 {other.uri}\n")
+    trust = ("--next-hop-ca", str(authority.certificate)) if trusted else ()
+    words = ("--groups", str(the_list), "--ping-interval", "0.5", *trust)
+    site = Site(stack, start_slbroker, tmp_path, "group:1", *words)
+
+    def expect(*states: str) -> None:
+        until(lambda: [row["flags"] for row in site.edge.figures()["groups"]["1"]] == list(states), what=str(states))
+
+    if not trusted:
+        expect("IP", "AP")
+        site.edge.process.wait_for("its certificate is not good")
+        assert site.call() == "SIP/2.0 200 OK"
+        assert server.requests == []
+        return
+    expect("AP", "AP")
+    assert server.requests[0].startswith(b"OPTIONS sips:127.0.0.1:%d SIP/2.0\r\nVia: SIP/2.0/TLS " % server.port)
+    assert site.call() == "SIP/2.0 200 OK"
+    assert site.connections()["dialled"] == 1
+    server.die()
+    expect("IP", "AP")
+    assert site.call() == "SIP/2.0 200 OK"
+    server.rise()
+    expect("AP", "AP")
+
+
 def test_any_certificate_will_do_where_the_user_says_so(
     stack: ExitStack, start_slbroker: Start, tmp_path: Path, authority: Authority
 ) -> None:
