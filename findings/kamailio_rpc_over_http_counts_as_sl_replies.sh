@@ -75,7 +75,7 @@ try:
     expected = {"sl.200_replies": 4, "sl.400_replies": 1, "sl.500_replies": 1}
     sys.exit(0 if reset == {} and found == expected else 1)
 finally:
-    kamailio.kill()
+    kamailio.terminate()  # a kill would leave its children
     kamailio.wait()
 PYTHON
 

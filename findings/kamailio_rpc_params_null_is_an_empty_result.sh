@@ -70,7 +70,7 @@ try:
     print(nothing, without, some, call("core.version")["result"])
     sys.exit(0 if (nothing, without, some) == ([{}, {}, []], 400, {"sl.404_replies": 0}) else 1)
 finally:
-    kamailio.kill()
+    kamailio.terminate()  # a kill would leave its children
     kamailio.wait()
 PYTHON
 

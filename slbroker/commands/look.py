@@ -17,6 +17,7 @@ from slbroker.commands.configfile import commands_of
 from slbroker.commands.stats import StatsSettings
 from slbroker.errors import BindError, Exit, NoAnswerError, PluginError, UsageError, UserError
 from slbroker.listen import SECURE, ListenAddress
+from slbroker.logline import escaped
 from slbroker.option import Whole, also, frozen, option, part
 from slbroker.settings.bus import BusSecurity, any_security
 from slbroker.settings.connections import TlsSettings, tls_settings
@@ -158,7 +159,8 @@ def _examine(examinations: Iterable[tuple[str, Examination]]) -> int:
         try:
             click.echo(f"ok   {subject:<8} {examine()}")
         except UserError as error:
-            click.echo(f"BAD  {subject:<8} {error}")
+            first, *rest = str(error).split("\n")  # some have lines of their own; none moves a cursor
+            click.echo("\n".join([f"BAD  {subject:<8} {escaped(first)}", *map(escaped, rest)]))
             failed = failed or error
     return failed.exit_code if failed else Exit.OK
 

@@ -135,6 +135,12 @@ def test_a_file_that_is_wrong(content: str, folder: Path) -> None:
     assert code == (Exit.BIND if "cannot listen" in said else Exit.PLUGIN if "plugin" in where else Exit.CONFIG)
 
 
+def test_what_a_value_holds_moves_no_cursor(folder: Path) -> None:
+    code, bad, _ = check(folder, 'plugin = "a\\u001b[2J.py"')
+    assert (code, len(bad)) == (Exit.PLUGIN, 1)
+    assert r"plugin a\x1b[2J.py: there is no such file" in bad[0]
+
+
 def test_a_file_that_is_nested_without_end(folder: Path) -> None:
     code, bad, _ = check(folder, f"x = {'[' * 3_000}{']' * 3_000}")
     assert (code, [line.partition(": ")[2] for line in bad]) == (Exit.CONFIG, ["lists or tables are nested too deeply"])
