@@ -8,21 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from tests.lab.network.caller import Caller as Asker
-from tests.peers.sipp import run_sipp
-from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.peers.phone import Phone, Reply
-    from tests.peers.sipp import Run
 
 # Requests a second, or calls of an INVITE and its ACK.
 RATE: Final = int(os.environ.get("SLBROKER_TEST_LOAD", "500"))
@@ -90,30 +84,6 @@ class Caller:
             return None
 
 
-def called_under_load(port: int, seconds: int, act: Callable[[], None]) -> Run:
-    """Do something while SIPp makes calls for so many seconds; each has to get its 404, and say what became of them.
-
-    INVITEs are sent again after 0.5 s, 1 s, 2 s... (RFC 3261 17.1.1.2).
-    """
-    calls = RATE * seconds
-    with TemporaryDirectory() as folder, ExitStack() as stack, ThreadPoolExecutor(1) as pool:
-
-        def start(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
-            return stack.enter_context(Process(*words, env=env, cwd=cwd))
-
-        running = pool.submit(run_sipp, start, "invite_404_ack", port, Path(folder), calls=calls, rate=RATE)
-        time.sleep(1.0)
-        act()
-        is_over = running.done()
-        run = running.result()
-    again = run.sent["INVITE"] - calls
-    became = f"{run.successful} answered 404, {run.failed} not, {again} INVITEs sent again"
-    say(f"-- {calls} calls, {RATE} a second: {became}; {busy()}")
-    if is_over or (run.successful, run.failed) != (calls, 0):
-        sys.exit(run.errors or "the calls ended before what was to be done")
-    return run
-
-
 def lost(processes: Mapping[str, int]) -> Counter[str]:
     """Count the datagrams that the kernel has dropped, by where and why.
 
@@ -134,16 +104,23 @@ def lost(processes: Mapping[str, int]) -> Counter[str]:
 
 
 def asked_under_load(
-    port: int, act: Callable[[], None], processes: Mapping[str, int], *, host: str = "127.0.0.1", allowed: int = 0
-) -> None:
-    """Do something while MESSAGEs come, each sent once; end where one gets anything but its 404.
+    port: int,
+    act: Callable[[], None],
+    processes: Mapping[str, int],
+    *,
+    host: str = "127.0.0.1",
+    allowed: int = 0,
+    method: str = "MESSAGE",
+) -> int:
+    """Do something while requests come, each sent once; end where one gets anything but its 404.
 
     Nothing is what those may get that the kernel has dropped, here or in the namespaces of `processes`, and `allowed`
-    more. (An OPTIONS would be taken for dispatcher's, which an edge that announces its end answers 503.)
+    more. An INVITE has its ACK. Returns how many there were. (An OPTIONS would be taken for dispatcher's, which an edge
+    that announces its end answers 503.)
     """
     before = lost(processes)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with Asker(sock, (host, port), rate=RATE, patience=12.0, method="MESSAGE") as asker:
+    with Asker(sock, (host, port), rate=RATE, patience=12.0, method=method) as asker:
         time.sleep(1.0)
         begun = time.monotonic()
         act()
@@ -152,7 +129,7 @@ def asked_under_load(
     answers = Counter(call.status for call in asker.calls if call.replies)
     slowest = max(call.took for call in asker.calls if call.replies)
     dropped = {where: count - before[where] for where, count in lost(processes).items() if count > before[where]}
-    say(f"-- it took {took:.0f} s; {len(asker.calls)} requests, {RATE} a second, each sent once: {dict(answers)}")
+    say(f"-- it took {took:.0f} s; {len(asker.calls)} {method}s, {RATE} a second, each sent once: {dict(answers)}")
     say(f"   {asker.unanswered} unanswered, dropped by the kernel before anybody read them: {dropped or 0}")
     say(f"   {asker.doubles} answered twice, the slowest in {slowest * 1000:.0f} ms; {busy()}")
     if asker.unanswered:
@@ -161,6 +138,7 @@ def asked_under_load(
     excused = sum(count for where, count in dropped.items() if not where.endswith("NoPorts"))
     if asker.unanswered > excused + allowed or set(answers) != {404}:
         sys.exit("that is not what was promised")
+    return len(asker.calls)
 
 
 def busy() -> str:

@@ -19,7 +19,7 @@ from threading import Timer
 from typing import Any, Final
 from urllib.request import urlopen
 
-from tests.lab.containers.calls import Caller, asked_under_load, busy, called_under_load, docker, say
+from tests.lab.containers.calls import Caller, asked_under_load, busy, docker, say
 from tests.peers.phone import Phone
 from tests.support.processes import ROOT
 
@@ -151,11 +151,14 @@ def rotate(caller: Caller) -> None:
         for _ in range(2):
             compose("run", "--rm", "--no-deps", "keys", "rotate", "/keys/slbroker.ring")
             time.sleep(3.0)
+        for line in docker("stats", "--no-stream", "--format", "{{.Name}} {{.CPUPerc}}", cwd=COMPOSE).splitlines():
+            say(f"   {line}")
 
-    run = called_under_load(PORT, 14, twice)
+    calls = asked_under_load(PORT, twice, processes("kamailio", "edge"), method="INVITE")
     more, leaked = acks()
+    toll()
     say(f"-- {more - absorbed} ACKs absorbed, {leaked} let through")
-    assert more - absorbed >= run.successful
+    assert more - absorbed >= calls
     assert leaked == 0
 
 
@@ -171,7 +174,9 @@ def pause(caller: Caller) -> None:
 
 def paused(name: str, seconds: float, caller: Caller) -> None:
     """Make calls while a container is paused for so long."""
-    docker("pause", f"slbroker-{name}", cwd=COMPOSE)
+    for _ in range(5):  # runc gives up freezing a container that a busy machine does not freeze at once
+        if subprocess.run(["docker", "pause", f"slbroker-{name}"], capture_output=True, check=False).returncode == 0:
+            break
     begun = time.monotonic()
     goes_on = Timer(seconds, docker, ("unpause", f"slbroker-{name}"), {"cwd": COMPOSE})
     goes_on.start()

@@ -38,12 +38,17 @@ class Call:
 def request(number: int, host: str, port: int, block: float = 0.0, method: str = "OPTIONS") -> bytes:
     """A request, or a REGISTER that blocks its worker for so many seconds."""
     method = "REGISTER" if block else method
+    return written(number, host, port, block, method, "<sip:bob@example.com>")
+
+
+def written(number: int, host: str, port: int, block: float, method: str, to: str) -> bytes:
+    """A request, or the ACK to a refusal of it: all but the method and To are the same (RFC 3261 17.1.1.3)."""
     lines = (
         f"{method} sip:bob@example.com SIP/2.0",
         f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK-{number}-;rport",
         "Max-Forwards: 70",
         f"From: <sip:alice@example.com>;tag=from-{number}",
-        "To: <sip:bob@example.com>",
+        f"To: {to}",
         f"Call-ID: call-{number}@{host}:{port}",
         f"CSeq: 7 {method}",
         f"{BLOCK}: {block}",
@@ -53,7 +58,10 @@ def request(number: int, host: str, port: int, block: float = 0.0, method: str =
 
 
 class Caller:
-    """Sends each request once. As a context manager it calls until the block ends, then waits for what is open."""
+    """Sends each request once, and to an INVITE its ACK.
+
+    As a context manager it calls until the block ends, then waits for what is open.
+    """
 
     def __init__(
         self,
@@ -158,11 +166,16 @@ class Caller:
     def _note(self, datagram: bytes, now: float) -> None:
         head, *lines = datagram.decode().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-        call = self.calls[int(headers["Via"].partition("branch=z9hG4bK-")[2].partition("-")[0])]
+        number = int(headers["Via"].partition("branch=z9hG4bK-")[2].partition("-")[0])
+        call, status = self.calls[number], int(head.split(" ")[1])
+        if status < 200:
+            return
+        if self._method == "INVITE":
+            self._socket.send(written(number, self._host, self._port, 0.0, "ACK", headers["To"]))
         call.replies += 1
         if call.replies == 1:
             self._open -= 1
-            call.answered, call.status, call.worker = now, int(head.split(" ")[1]), headers.get(WORKER, "")
+            call.answered, call.status, call.worker = now, status, headers.get(WORKER, "")
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
