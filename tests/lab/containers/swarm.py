@@ -1,7 +1,7 @@
 """The Swarm stack under two real engines, two nodes: it comes up, and is updated part by part under calls.
 
 `engine FOLDER pair python -m tests.lab.containers.swarm` (`make cluster` does all of it). Kamailio is before the edges
-of both nodes, as a dispatcher before a real Swarm is.
+of both nodes, on a machine of its own: on a node, Linux's conntrack loses what the edge that has come back there says.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -18,13 +19,13 @@ from slbroker import keys
 from slbroker.bus import curve
 from tests.lab.containers.calls import Caller, asked_under_load, docker, say
 from tests.peers.phone import Phone
-from tests.support.processes import ROOT
+from tests.support.peers import require_peer
+from tests.support.processes import ROOT, Process
 
 FOLDER: Final = ROOT / "deploy" / "swarm"
 IMAGE: Final = "slbroker:0.1.0"
 NODES: Final = ("10.91.0.1", "10.91.0.2")
-PORT: Final = 5070  # Kamailio's, on the first node
-FRONT: Final = "slbroker-front"
+FRONT: Final = ("10.91.0.3", 5070)  # Kamailio's, here
 ROLES: Final = ("edge", "broker", "handler")
 WANTED: Final = {"edge": "2/2", "broker1": "1/1", "broker2": "1/1", "handler": "4/4"}
 
@@ -87,7 +88,6 @@ def begin(folder: Path) -> None:
     for second in (False, True):  # of a run before
         env = {**os.environ, **({"DOCKER_HOST": os.environ["SECOND_HOST"]} if second else {})}
         subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False, env=env)
-        subprocess.run(["docker", "rm", "--force", FRONT], capture_output=True, check=False, env=env)
     archive = folder / "image.tar"
     swarm("save", "--output", str(archive), IMAGE)
     swarm("load", "--input", str(archive), second=True)
@@ -105,30 +105,28 @@ def begin(folder: Path) -> None:
     wait_for(120.0)
 
 
-def put_kamailio_before(folder: Path) -> None:
-    """Start it on the first node's own network, with both edges in its list."""
-    folder.chmod(0o755)
+def kamailio(folder: Path) -> Process:
+    """Start this machine's Kamailio, with both edges in its list."""
     (folder / "list").write_text("".join(f"1 sip:{node}:5060\n" for node in NODES))
-    words = ("-A", f"LISTEN=udp:{NODES[0]}:{PORT}", "-A", "WITH_DISPATCHER", "-A", 'EDGES="/list"')
-    mounted = ("--volume", f"{folder}/list:/list:ro", "--tmpfs", "/run/kamailio:mode=1777")
-    front = ("run", "--detach", "--name", FRONT, "--network", "host", *mounted, "slbroker-kamailio:0.1.0")
-    swarm(*front, *words, quiet=False)
+    listens = ("-A", f"LISTEN=udp:{FRONT[0]}:{FRONT[1]}", "-A", "WITH_DISPATCHER", "-A", f'EDGES="{folder}/list"')
+    room = ("-m", "256", "-M", "8", "-b", "4194304", "-w", str(folder), "-Y", str(folder))
+    return Process(require_peer("kamailio"), "-f", str(ROOT / "compose/kamailio.cfg"), "-DD", "-E", *listens, *room)
 
 
 def main() -> None:
     """Run it all."""
-    with TemporaryDirectory() as name, Phone(PORT, NODES[0]) as phone:
+    with TemporaryDirectory() as name, Phone(FRONT[1], FRONT[0]) as phone, ExitStack() as stack:
         folder = Path(name)
         begin(folder)
-        put_kamailio_before(folder)
+        stack.enter_context(kamailio(folder))
         phone.wait_for_server(60.0)
         time.sleep(5.0)  # until its dispatcher has asked both
         caller = Caller(phone)
         caller.calls(100)
         say("Handlers, one by one, under load:")
-        asked_under_load(PORT, lambda: replace("handler"), processes("edge"), host=NODES[0])
+        asked_under_load(FRONT[1], lambda: replace("handler"), processes("edge"), host=FRONT[0])
         say("The edges, one by one, the same:")
-        asked_under_load(PORT, lambda: replace("edge"), processes("edge"), host=NODES[0])
+        asked_under_load(FRONT[1], lambda: replace("edge"), processes("edge"), host=FRONT[0])
         caller.calls(100)
         say("The ring, another version of it, which replaces edges and handlers, the same:")
         keys.rotate_file(folder / "slbroker.ring", time.time())
@@ -139,9 +137,8 @@ def main() -> None:
             time.sleep(2.0)
             wait_for(400.0)
 
-        asked_under_load(PORT, rotated, processes("edge"), host=NODES[0])
+        asked_under_load(FRONT[1], rotated, processes("edge"), host=FRONT[0])
         caller.calls(100)
-        swarm("rm", "--force", FRONT)
     swarm("stack", "rm", "slbroker", quiet=False)
     swarm("swarm", "leave", "--force", second=True)
     swarm("swarm", "leave", "--force", quiet=False)
