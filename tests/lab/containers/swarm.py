@@ -1,7 +1,7 @@
 """The Swarm stack under two real engines, two nodes: it comes up, and is updated part by part under calls.
 
 `engine FOLDER pair python -m tests.lab.containers.swarm` (`make cluster` does all of it). Kamailio is before the edges
-of both nodes, on a machine of its own: on a node, Linux's conntrack loses what the edge that has come back there says.
+of both nodes, on a machine of its own.
 """
 
 from __future__ import annotations
