@@ -189,3 +189,18 @@ def test_edges_whose_handlers_answer_everything_with_404_are_not_left_out(
     until(lambda: min(side.edge.figures()["replied"] for side in sides) >= 2, what="two pings at each", seconds=15)
     with Phone(kamailio.port) as phone:
         assert {status(phone, 2.0) for _ in range(10)} == {404}, "503 would be: No Edge"
+
+
+@pytest.mark.timeout(within(60))
+def test_dispatcher_hears_an_edge_behind_the_port_that_docker_publishes(
+    start_slbroker: Start, start_program: Start, tmp_path: Path
+) -> None:
+    """Its pings are no requests of a caller, and had no rport: their answers went where Kamailio is not."""
+    sides = start_site(start_slbroker, tmp_path)
+    with Natted(sides[0].edge.port) as published:
+        (tmp_path / "list").write_text(f"1 sip:127.0.0.1:{published.port}\n")
+        defines = ("WITH_DISPATCHER", f'EDGES="{tmp_path}/list"')
+        kamailio = start_kamailio(start_program, published.port, tmp_path, stateless=False, defines=defines)
+        with Phone(kamailio.port) as phone:
+            time.sleep(8.0)  # a ping that nobody answers has left the edge out by then
+            assert {status(phone, 2.0) for _ in range(10)} == {404}, "503 would be: No Edge"
