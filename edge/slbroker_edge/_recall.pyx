@@ -10,21 +10,25 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from slbroker._totag cimport Mac
-from slbroker.bus._fields cimport Fields, look_at
+from slbroker.bus._fields cimport Fields, by_python, look_at
 from slbroker.bus._items cimport status_of, write_reply
 from slbroker.bus._jobs cimport Job
 from slbroker.bus.msgpack cimport Input
 from slbroker.sip._grammar cimport Text, text_of
 from slbroker_edge._outbox cimport post
-from slbroker_edge._repeats cimport Repeats
+from slbroker_edge._repeats cimport Repeats, begin_key, mix_part
 
 from slbroker.sip.reading import Reading
-from slbroker_edge.recall import GOES_ON as _GOES_ON, HEAD as _HEAD, SEEN as _SEEN
+from slbroker_edge.recall import AGES as _AGES, GOES_ON as _GOES_ON, HEAD as _HEAD, MARKS as _MARKS, SEEN as _SEEN
 
-cdef Py_ssize_t HEAD = _HEAD, SEEN = _SEEN, GOES_ON = _GOES_ON
+cdef Py_ssize_t HEAD = _HEAD, SEEN = _SEEN, GOES_ON = _GOES_ON, MARKS = _MARKS, AGES = _AGES
 cdef Py_ssize_t METHOD, CALL_ID, FROM_TAG, TO_TAG, CSEQ, PACKED
 METHOD, CALL_ID, FROM_TAG, TO_TAG, CSEQ, PACKED = map(
     Reading._fields.index, ("method", "call_id", "from_tag", "to_tag", "cseq", "packed"))
+
+
+cdef inline uint64_t number_of(Text lead) noexcept:
+    return mix_part(begin_key(0, 0), lead) or 1
 
 
 cdef class Table:
@@ -55,16 +59,21 @@ cdef class Recall:
     cdef public list wanted, onward
     cdef public Py_ssize_t replied, dropped, missed, moved, moved_bytes
     cdef uint64_t *seen
+    cdef unsigned char *marks
+    cdef Py_ssize_t age
 
     def __cinit__(self):
         self.seen = <uint64_t *>calloc(SEEN, sizeof(uint64_t))
-        if self.seen == NULL:
+        self.marks = <unsigned char *>calloc(MARKS, 1)
+        if self.seen == NULL or self.marks == NULL:
             raise MemoryError
+        self.age = 1
         self.tables, self.wanted, self.onward = {}, [], []
         self.wanted_methods = frozenset()
 
     def __dealloc__(self):
         free(self.seen)
+        free(self.marks)
 
     @property
     def methods(self):
@@ -75,6 +84,34 @@ cdef class Recall:
     def methods(self, methods):
         self.wanted_methods = methods
         self.wants_all = b"" in methods
+
+    def grow_old(self):
+        """Do what `recall.Recall.grow_old` does."""
+        self.age = self.age % AGES + 1
+
+    def expect(self, Table table not None, Job job not None):
+        """Do what `recall.Recall.expect` does."""
+        look_at(job.reading.packed)
+        self.mark(table, job.reading)
+
+    cdef int mark(self, Table table, object reading) except -1:
+        """Take note of what leads to a decision about the request that is looked at."""
+        cdef Text lead
+        cdef bytes other
+        if table.by.lead < 0:
+            return 0
+        if not table.by.find_lead(reading, &lead):
+            other = by_python(table.by.readers[table.by.lead], reading)
+            if other is None:
+                return 0
+            lead = text_of(other)
+        self.marks[number_of(lead) & <uint64_t>(MARKS - 1)] = <unsigned char>self.age
+        return 0
+
+    cdef inline bint may_have(self, uint64_t number) noexcept:
+        """Return whether a decision may lead with the value of that number."""
+        cdef Py_ssize_t mark = self.marks[number & <uint64_t>(MARKS - 1)]
+        return mark == self.age or (mark > 0 and mark % AGES + 1 == self.age)
 
     def say(
         self, list jobs not None, double now, Mac mac not None, Repeats repeats, dict outbox not None,
@@ -100,18 +137,24 @@ cdef class Recall:
         cdef PyObject *found = PyDict_GetItem(self.tables, method)
         cdef PyObject *kept
         cdef Table table
-        cdef uint64_t seen = 0
+        cdef uint64_t seen = 0, number
         cdef double expires
+        cdef Text lead
         cdef Input headers
         if found != NULL and len(<list>found):
             headers = look_at(<bytes>PyTuple_GET_ITEM(reading, PACKED))
             for table in <list>found:
+                if table.by.find_lead(reading, &lead):
+                    number = number_of(lead)
+                    if not self.may_have(number):
+                        seen = number
+                        continue
                 key = table.by.key(reading)
                 if key is None:
                     continue
                 kept = PyDict_GetItem(table.young, key)
                 if kept == NULL and len(table.old):
-                    kept = self.rejuvenate(table, key)
+                    kept = self.rejuvenate(table, key, reading)
                 if kept == NULL:
                     seen = <uint64_t>PyObject_Hash(key) ^ <uint64_t>table.by.count or 1
                     continue
@@ -130,11 +173,12 @@ cdef class Recall:
         self.miss(job, method, seen)
         return False
 
-    cdef PyObject *rejuvenate(self, Table table, bytes key) except? NULL:
+    cdef PyObject *rejuvenate(self, Table table, bytes key, object reading) except? NULL:
         cdef bytes kept = table.old.pop(key, None)
         if kept is None:
             return NULL
         table.young[key] = kept
+        self.mark(table, reading)
         self.moved += 1
         self.moved_bytes += len(key) + len(kept)
         return PyDict_GetItem(table.young, key)

@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from slbroker.bus.envelope import unpack_request
-from slbroker.bus.fields import key_of, reader_of
+from slbroker.bus.fields import LEADS, key_of, lead_of, reader_of
 from slbroker.bus.memo import MAX_FIELDS, MAX_KEY
 from slbroker.sip.reply import join_reply
 from slbroker.twins import compiled_or_pure
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from array import array
 
     from slbroker.bus.jobs import Job
+    from slbroker.sip.message import Message, Source
     from slbroker.sip.reading import Dialog
     from slbroker.totag import Mac
     from slbroker_edge.repeats import Repeats
 
 SEEN: Final = 65_536  # values that were looked for in vain lately: who comes again is worth remembering
+MARKS: Final = (
+    262_144  # places for what the decisions of a pool lead with: of a full table one stranger in five hits one
+)
+AGES: Final = 255  # generations before a mark's number comes again
 _head: Final = struct.Struct("=dH")  # in front of a decision: until when it is good, and how long its status line is
 HEAD: Final = _head.size
 GOES_ON: Final = 0xFFFF  # in the place of the length: behind it is no reply, but how the request goes on
@@ -50,7 +55,7 @@ def unpack_decision(kept: bytes) -> tuple[float, bytes, bytes]:
 class Table:
     """Decisions that went by the same fields, in two generations; one that is used moves into the young one."""
 
-    __slots__ = ("fields", "old", "said", "young")
+    __slots__ = ("fields", "lead", "old", "said", "young")
 
     def __init__(self, fields: tuple[str, ...]) -> None:
         """Raise ValueError for more than `MAX_FIELDS`, and for what is no field."""
@@ -59,6 +64,7 @@ class Table:
         for field in fields:
             reader_of(field)
         self.fields = fields
+        self.lead = next((field for field in LEADS if field in fields), "")
         self.young: dict[bytes, bytes] = {}
         self.old: dict[bytes, bytes] = {}
         self.said = 0  # how often one was said again, lately
@@ -84,6 +90,22 @@ class Recall:
         self.missed = 0  # requests of these methods for which nothing is remembered
         self.moved = self.moved_bytes = 0  # decisions by which the young generation has grown, and their bytes
         self._seen = [0] * SEEN
+        # A stranger costs little: most are known by one value, to lead with which no decision has been kept. By the
+        # hash of such values: the generation in which one was kept, or has become young again.
+        self._marks = bytearray(MARKS)
+        self._age = 1
+
+    def grow_old(self) -> None:
+        """Take note that the young generation of the tables is the old one now."""
+        self._age = self._age % AGES + 1
+
+    def expect(self, table: Table, job: Job) -> None:
+        """Take note that a decision about `job` is kept in the young generation of `table`."""
+        if table.lead:
+            lead = lead_of(table.lead, job.reading.uri)
+            if lead is None:
+                lead = reader_of(table.lead)(*unpack_request(job.reading.packed))
+            self._marks[hash(lead) % MARKS] = self._age
 
     def say(
         self,
@@ -106,28 +128,23 @@ class Recall:
         self, job: Job, now: float, mac: Mac, repeats: Repeats[Job] | None, outbox: Any, arming: Any, tally: Any
     ) -> bool:
         reading, tables = job.reading, self.tables.get(job.reading.method, ())
-        request = unpack_request(reading.packed) if tables else None
+        request: tuple[Message, Source] | None = None
         seen = 0
         for table in tables:
-            assert request is not None
+            lead = lead_of(table.lead, reading.uri) if table.lead else None
+            if lead is not None and not self._may_have(lead):
+                seen = hash(lead) or 1
+                continue
+            if request is None:
+                request = unpack_request(reading.packed)
             key = key_of(table.fields, *request)
             if key is None or len(key) > MAX_KEY:
                 continue
-            kept = table.young.get(key)
-            if kept is None and (kept := table.old.pop(key, None)) is not None:
-                table.young[key] = kept
-                self.moved += 1
-                self.moved_bytes += len(key) + len(kept)
+            kept = self._kept(table, key, job, now)
             if kept is None:
                 seen = hash(key) ^ len(table.fields) or 1
                 continue
-            expires, line, tail = unpack_decision(kept)
-            if expires <= now:
-                del table.young[key]
-                self.moved -= 1
-                self.moved_bytes -= len(key) + len(kept)
-                seen = hash(key) ^ len(table.fields) or 1
-                continue
+            _expires, line, tail = unpack_decision(kept)
             if repeats is not None and repeats.has(job):
                 return False
             table.said += 1
@@ -146,6 +163,26 @@ class Recall:
             return True
         self._miss(job, seen)
         return False
+
+    def _kept(self, table: Table, key: bytes, job: Job, now: float) -> bytes | None:
+        """Return what a table has for `job`, which is young from now on; None where it has nothing that is good."""
+        kept = table.young.get(key)
+        if kept is None and (kept := table.old.pop(key, None)) is not None:
+            table.young[key] = kept
+            self.expect(table, job)
+            self.moved += 1
+            self.moved_bytes += len(key) + len(kept)
+        if kept is not None and unpack_decision(kept)[0] <= now:
+            del table.young[key]
+            self.moved -= 1
+            self.moved_bytes -= len(key) + len(kept)
+            return None
+        return kept
+
+    def _may_have(self, lead: bytes) -> bool:
+        """Return whether a decision may lead with a value."""
+        mark = self._marks[hash(lead) % MARKS]
+        return mark == self._age or (mark > 0 and mark % AGES + 1 == self._age)
 
     def _miss(self, job: Job, seen: int) -> None:
         methods = self.methods

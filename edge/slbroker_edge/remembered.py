@@ -140,6 +140,7 @@ class Remembered:
             return
         key = table.key_of(job)
         if key is not None:
+            recall.expect(table, job)
             self._keep(table, key, decision)
 
     def _table_of(self, recall: Recall, method: bytes, fields: tuple[str, ...]) -> Table:
@@ -198,6 +199,7 @@ class Remembered:
     def _age(self) -> None:
         """Let the young generation be the old one, and forget what was that: nobody has asked for it since."""
         for recall in self.pools.values():
+            recall.grow_old()
             for method, tables in list(recall.tables.items()):
                 for table in tables:
                     self.evicted += len(table.old)

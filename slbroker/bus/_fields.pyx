@@ -15,7 +15,7 @@ from slbroker.sip._grammar cimport DIGIT, Cursor, Text, equal, inside, make, num
 from slbroker.sip._parser cimport BODY, CSEQ, HEADERS, PARTS
 
 from slbroker.bus.envelope import unpack_request
-from slbroker.bus.fields import HEADER, SOURCE_IN, reader_of
+from slbroker.bus.fields import HEADER, LEADS, SOURCE_IN, reader_of
 from slbroker.bus.memo import MAX_FIELDS as _MAX_FIELDS, MAX_KEY as _MAX_KEY
 from slbroker.errors import Reject
 from slbroker.sip.message import Source
@@ -253,6 +253,7 @@ cdef class Fields:
             raise ValueError("more fields than a decision can go by")
         self.hosts = {}
         self.count = <int>len(fields)
+        self.lead = next((fields.index(field) for field in LEADS if field in fields), -1)
         self.readers = [reader_of(field) for field in fields]
         for at in range(self.count):
             self.what[at], self.part[at] = _USUAL.get(fields[at], (BY_PYTHON, WHOLE))
@@ -310,6 +311,11 @@ cdef class Fields:
         elif what == IS_BODY:
             value[0] = view.body
         return what != BY_PYTHON
+
+    cdef bint find_lead(self, object reading, Text *value) noexcept:
+        """Find what `fields.lead_of` has of the request that is looked at; return whether there is such a value."""
+        cdef Text uri = text_of(<bytes>PyTuple_GET_ITEM(reading, AT_URI))
+        return self.lead >= 0 and find_part(uri, &view.uri, self.part[self.lead], value)
 
     cdef bytes is_within(self, int at):
         """Return whether the source is in the networks of a field."""

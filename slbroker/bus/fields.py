@@ -5,6 +5,7 @@ Two requests that have the same values look the same to whoever looks at nothing
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -26,6 +27,11 @@ SOURCE_IN: Final = "source.in:"  # and networks with commas between them: whethe
 URI_PARTS: Final = ("scheme", "user", "password", "host", "port", "params", "headers", "opaque")
 # What no other request has: nothing can be remembered by it.
 UNIQUE_HEADERS: Final = frozenset((b"via", b"call-id", b"cseq"))
+# Fields that tell one request from most others and that a Request-URI has; the first of them that a decision goes by.
+LEADS: Final = ("uri", "uri.user")
+
+# The user in a URI that is written as it usually is: `parse_uri` finds the same, or that there is no such URI.
+_match_user = re.compile(rb"[Ss][Ii][Pp][Ss]?:([^@:%?\\]++)@").match
 
 
 @lru_cache(maxsize=1_024)
@@ -97,6 +103,14 @@ _PLAIN: Final[dict[str, ReadField]] = {
     "source.transport": lambda _message, source: source.transport.encode(),
     "source.listen": lambda _message, source: source.listen.encode("utf-8", "surrogateescape"),
 }
+
+
+def lead_of(field: str, uri: bytes) -> bytes | None:
+    """Return the value that one of `LEADS` has where the Request-URI is that; None where it takes a closer look."""
+    if field == "uri":
+        return uri
+    found = _match_user(uri)
+    return None if found is None else found[1]
 
 
 def key_of(fields: Iterable[str], message: Message, source: Source) -> bytes | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from slbroker import DROP, Handlers
+from slbroker.twins import definition
 from slbroker_edge import remembered
+from slbroker_edge.recall import Recall, Table
 from tests.support.edge import Rig
 from tests.support.remembered import asked, fresh, memory_of, rig_of
 
 if TYPE_CHECKING:
-    import pytest
-
     from slbroker import Request
 
 
@@ -68,3 +70,53 @@ def test_many_ways_to_decide_make_few_tables() -> None:
         rig.receive(fresh("INVITE", f"sip:{number}@b"))
     (recall,) = memory_of(rig).pools.values()
     assert len(recall.tables[b"INVITE"]) <= remembered.MAX_TABLES
+
+
+# Strangers are told by their Request-URI, or its user, alone. Who is none has to be found in spite of that.
+USERS = (
+    "sip:bob@b",
+    "sip:b%6fb@elsewhere",
+    "SIPS:b%6Fb:secret@b:5061",
+    "sip:bob@[2001:db8::1];transport=tcp",
+    "tel:bob",
+)
+KINDS = {"in use": (Recall, Table), "pure": (definition(Recall), definition(Table))}
+
+
+def of_kind(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    for name, made in zip(("Recall", "Table"), KINDS[kind], strict=True):
+        monkeypatch.setattr(remembered, name, made)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("first", USERS)
+def test_a_user_who_is_written_in_another_way_is_no_stranger(
+    kind: str, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_kind(monkeypatch, kind)
+    app = Handlers()
+    app.on("INVITE", remember=600.0)(lambda request: request.reply(404 if request.uri.user == "bob" else 480))
+    rig = rig_of(app)
+    rig.receive(fresh("INVITE", first))
+    for uri in USERS * 2:
+        rig.receive(fresh("INVITE", uri))
+    assert asked(rig) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("by", ["user", "uri"])
+def test_who_is_in_use_is_no_stranger_however_many_have_made_room(
+    kind: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_kind(monkeypatch, kind)
+    monkeypatch.setattr(remembered, "MAX_ENTRIES", 4)
+    app = Handlers()
+    read = {"user": lambda request: request.uri.user, "uri": lambda request: str(request.uri)}[by]
+    app.on("INVITE", remember=3_600.0)(lambda request: request.reply(404, headers={"X": read(request)}))
+    rig = rig_of(app)
+    memory = memory_of(rig)
+    for number in range(600):
+        rig.advance(0.1)
+        rig.receive(fresh("INVITE", "sip:popular@b"), fresh("INVITE", f"sip:{number}@b"))
+    assert asked(rig) == 601
+    assert memory.figures()["evictions"] > 500, "so more generations have come and gone than a mark can number"
