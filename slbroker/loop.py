@@ -2,7 +2,7 @@
 
 A request that comes alone wakes a process two or three times, and each time asyncio makes a handle, queues it, and runs
 it in a context of its own: more than what is then done for the request. What is watched here is called from the
-selector instead, as soon as the system tells of it.
+selector instead, as soon as the system tells of it; and as long as asyncio has nothing to do, the selector waits on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ class Selector(selectors.EpollSelector):
         super().__init__()
         self._on_error = on_error
         self._calls: dict[int, Callable[[], object]] = {}
+        self.is_due = False  # asyncio has been given something to do, or to wait for, by one of the calls
         self._all = select.epoll()
         self._is_fine = self._all.fileno() < FD_SETSIZE
         self._others = super().fileno()
@@ -47,13 +49,27 @@ class Selector(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for so many seconds, without end for None; make the calls that are due, return the rest as ever."""
-        if timeout is not None:
-            timeout = max(timeout, 0)
-            if 0 < timeout < FINE and self._is_fine:
-                select.select((self._all,), (), (), timeout)
-                timeout = 0
+        wait = timeout = None if timeout is None else max(timeout, 0)
+        end = time.monotonic() + timeout if timeout else 0.0
+        self.is_due = timeout == 0
+        while True:
+            if wait is not None and 0 < wait < FINE and self._is_fine:
+                select.select((self._all,), (), (), wait)
+                wait = 0
+            found = self._all.poll(wait)
+            if self._call(found):
+                return super().select(0)
+            if self.is_due or not found:
+                return []
+            if timeout is not None:
+                wait = end - time.monotonic()
+                if wait <= 0:
+                    return []
+
+    def _call(self, found: list[tuple[int, int]]) -> bool:
+        """Make the calls that are due; return whether there is something for asyncio, too."""
         others = False
-        for fd, _events in self._all.poll(timeout):
+        for fd, _events in found:
             call = self._calls.get(fd)  # a call before may have ended its being watched
             if call is not None:
                 try:
@@ -64,7 +80,7 @@ class Selector(selectors.EpollSelector):
                     self._on_error(error)
             elif fd == self._others:
                 others = True
-        return super().select(0) if others else []
+        return others
 
     def close(self) -> None:
         """Close the descriptors of the selector's own."""
@@ -78,6 +94,21 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._watching = Selector(self._on_error)
         super().__init__(self._watching)
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        """Do as asyncio's loop does, at once where this is said in a call of what is watched."""
+        self._watching.is_due = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """Do as asyncio's loop does; this may be due before all else that it waits for."""
+        self._watching.is_due = True
+        return super().call_at(when, callback, *args, context=context)
+
+    def stop(self) -> None:
+        """Do as asyncio's loop does."""
+        self._watching.is_due = True
+        super().stop()
 
     def watch(self, fd: int, call: Callable[[], object]) -> None:
         """Do as `add_reader`, for less: `call` runs in no context of its own, and nothing cancels it."""

@@ -189,3 +189,92 @@ def test_it_waits_where_more_than_a_thousand_descriptors_were_handed_down() -> N
         for fd in many:
             os.close(fd)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_while_asyncio_has_nothing_to_do_its_loop_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What arrives alone wakes a process a few times; each turn of asyncio's costs more than the request."""
+    turns = calls = 0
+    once = Loop._run_once  # type: ignore[attr-defined]
+
+    def counting(loop: Loop) -> None:
+        nonlocal turns
+        turns += 1
+        once(loop)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pipe() as (reader, writer):
+
+            def hear() -> None:
+                nonlocal calls
+                calls += 1
+                os.read(reader, 1)
+                if calls < 100:
+                    os.write(writer, b"x")
+
+            watch(loop, reader, hear)
+            os.write(writer, b"x")
+            await asyncio.sleep(0.3)
+            unwatch(loop, reader)
+
+    monkeypatch.setattr(Loop, "_run_once", counting)
+    run(main())
+    assert calls == 100
+    assert turns < 20
+
+
+@pytest.mark.parametrize("what", ["call_soon", "call_later", "task", "stop"])
+def test_what_a_call_gives_asyncio_to_do_is_done_at_once(what: str) -> None:
+    async def main() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        tasks: list[Any] = []
+
+        async def finish() -> None:
+            done.set()
+
+        with pipe() as (reader, writer):
+
+            def hear() -> None:
+                os.read(reader, 1)
+                if what == "call_soon":
+                    loop.call_soon(done.set)
+                elif what == "call_later":
+                    loop.call_later(0.01, done.set)
+                else:
+                    tasks.append(loop.create_task(finish()))
+
+            watch(loop, reader, hear)
+            loop.call_later(20, lambda: None)
+            begun = time.monotonic()
+            os.write(writer, b"x")
+            await done.wait()
+            assert time.monotonic() - begun < 10
+            unwatch(loop, reader)
+
+    if what == "stop":
+        loop = Loop()
+        with pipe() as (reader, writer):
+            loop.call_later(20, lambda: None)
+            loop.watch(reader, loop.stop)
+            os.write(writer, b"x")
+            begun = time.monotonic()
+            loop.run_forever()
+            assert time.monotonic() - begun < 10
+        loop.close()
+    else:
+        run(main())
+
+
+def test_what_is_read_without_end_keeps_no_timer_waiting() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pipe() as (reader, writer):
+            watch(loop, reader, lambda: None)  # it stays readable
+            os.write(writer, b"x")
+            begun = time.monotonic()
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+            assert time.monotonic() - begun < 5
+            unwatch(loop, reader)
+
+    run(main())
