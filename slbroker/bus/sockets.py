@@ -194,6 +194,8 @@ class BusSocket:
         self._scheduled = False
         self._greets = greets
         self._was_refused = greets
+        self._is_reading = False  # messages are taken until there is none
+        self._last = 0  # messages that the last turn took
         self._descriptor = int(zsocket.get(zmq.FD))
         self._is_closed = False
         watch(loop, self._descriptor, self._read)
@@ -211,8 +213,9 @@ class BusSocket:
 
     def _read(self) -> None:
         receive = self._receive
-        taken = size = 0
+        taken = told = size = 0
         drained = False
+        self._is_reading = True
         try:
             while taken < MAX_PER_TURN and size < MAX_BYTES_PER_TURN:
                 frames = receive()
@@ -223,10 +226,16 @@ class BusSocket:
                 if frames:
                     size += len(frames[-1])
                     self._on_message(frames)
+                if taken == 1 >= self._last:  # it is likely the only one: what it leads to leaves before we ask again
+                    told = 1
+                    self._was_refused = False
+                    self._on_turn()
         finally:
+            self._is_reading = False
+            self._last = taken
             if not drained:  # nor when `on_message` raised: the descriptor would not tell of the rest
                 self._schedule()
-        if taken or (self._was_refused and self._frames.has_room()):
+        if taken > told or (not told and self._was_refused and self._frames.has_room()):
             self._was_refused = False
             self._on_turn()
 
@@ -238,7 +247,8 @@ class BusSocket:
         refused = [frames for frames in messages if not send(frames)]
         if refused:
             self._was_refused = self._greets
-        if self._frames.has_message():  # the send may have swallowed the descriptor's signal
+        # The send may have swallowed the descriptor's signal; who is reading asks again in any case.
+        if not self._is_reading and self._frames.has_message():
             self._schedule()
         return refused
 

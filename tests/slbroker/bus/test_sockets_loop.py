@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Any
 
 from slbroker.bus.address import BusAddress
 from slbroker.bus.sockets import MAX_BYTES_PER_TURN, MAX_PER_TURN, BusSocket
@@ -129,5 +130,72 @@ def test_a_closed_socket_takes_nothing(net: Net, address: BusAddress) -> None:
         assert edge.bus.send([[b"x", b"y"]]) == [[b"x", b"y"]]
         await asyncio.sleep(0)  # the first reading was due
         assert edge.heard == []
+
+    run(test())
+
+
+class Asked:
+    """The frames of a socket, and what is asked of it."""
+
+    def __init__(self, frames: Any) -> None:
+        self.frames = frames
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self.frames, name)
+
+
+class Echo(Listener):
+    """Sends back what it hears when a turn ends, as a worker does."""
+
+    def _turn(self) -> None:
+        super()._turn()
+        waiting, self.heard = self.heard, []
+        assert self.bus.send(waiting) == []
+
+
+def test_what_comes_alone_is_answered_before_zeromq_is_asked_for_more(net: Net, address: BusAddress) -> None:
+    """ZeroMQ asks the system whenever it is asked for more: once is enough, for having read and for having sent."""
+
+    async def test() -> None:
+        router = net.bind(address)
+        echo = Echo(router)
+        dealer = net.connect(bound(router, address))
+        dealer.send(b"first")
+        await comes_true(lambda: dealer.poll(0))
+        receive(dealer)
+        asked = Asked(echo.bus._frames)
+        echo.bus._frames = asked  # type: ignore[assignment]
+        echo.bus._receive = lambda: asked.receive()
+        for number in range(5):
+            asked.asked.clear()
+            dealer.send(b"%d" % number)
+            await comes_true(lambda: dealer.poll(0))
+            assert receive(dealer) == [b"%d" % number]
+            assert asked.asked == ["receive", "send", "receive"]
+        echo.bus.close()
+
+    run(test())
+
+
+def test_whatever_comes_while_something_is_sent_is_heard(net: Net, address: BusAddress) -> None:
+    """A send may take ZeroMQ's signal: nothing else comes here that would give another one."""
+
+    async def test() -> None:
+        router = net.bind(address)
+        echo = Echo(router)
+        dealers = [net.connect(bound(router, address)) for _ in range(3)]
+        dice = random.Random(1)
+        for turn in range(300):
+            sent = [(each, b"%d" % turn) for each in dealers for _ in range(dice.choice((0, 1, 1, 3)))]
+            for at, (dealer, word) in enumerate(sent):
+                dealer.send(word)
+                if at % 2:
+                    await asyncio.sleep(dice.choice((0, 0, 0.0005)))
+            for dealer, word in sent:
+                await comes_true(lambda dealer=dealer: dealer.poll(0))  # type: ignore[misc]
+                assert receive(dealer) == [word]
+        echo.bus.close()
 
     run(test())
