@@ -156,10 +156,12 @@ class Account(ABC):
 
         Each of those behind a broker. PACKABLE while it is to be filled up first, math.inf when it gets no more.
         """
-        held = self.held
+        held, workers, fill = self.held, self.workers, self.fill
         if self.leaving or held >= self.credit:
             return math.inf
-        return PACKABLE if held < self.workers and self.fill > 1 else held / self.width
+        if fill == 1:  # `width`, without asking for it: this is reckoned twice for each batch
+            return held / workers
+        return PACKABLE if held < workers else held / (workers * fill)
 
     @property
     def width(self) -> int:

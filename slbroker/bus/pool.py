@@ -216,13 +216,14 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
                 if count == len(waiting):
                     batch = list(waiting)
                     waiting.clear()
+                    size = size_of(batch) if self.picky else self.waiting_bytes
                 else:
                     batch = [waiting.popleft() for _ in range(count)]
-                yield from self._cut(account, batch)
+                    size = size_of(batch)
+                yield from self._cut(account, batch, size)
 
-    def _cut(self, account: JobAccount[JobT], jobs: list[JobT]) -> Iterator[Assignment[JobT]]:
-        """Cut one worker's share into batches: behind a broker there are several workers, and SIP can be large."""
-        size = size_of(jobs)
+    def _cut(self, account: JobAccount[JobT], jobs: list[JobT], size: int) -> Iterator[Assignment[JobT]]:
+        """Cut a worker's share, `size` bytes, into batches: behind a broker there are several, and SIP can be large."""
         self.waiting_bytes -= size
         most = min(MAX_BATCH, account.batch)
         if account.workers > 1:
@@ -253,7 +254,7 @@ class JobPool(Pool[JobAccount[JobT]], Generic[JobT]):
         given = {job.number for batch in batches.values() for job in batch}
         self.picky = deque(job for job in jobs if job.number not in given)
         for identity, batch in batches.items():
-            yield from self._cut(self.accounts[identity], batch)
+            yield from self._cut(self.accounts[identity], batch, size_of(batch))
 
     def _takers(self, asks: bytes, batches: Mapping[bytes, Sized]) -> list[Taker[JobT]]:
         """Return a heap of the workers that take `asks`, with `batches` counted as theirs already."""

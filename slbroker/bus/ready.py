@@ -51,8 +51,12 @@ class Ready(Generic[LoadedT]):
             worker.ticket = 0
             return
         ticket = worker.ticket = next(self._tickets) if load >= 0 else -next(self._tickets)
-        heapq.heappush(self._heap, (load, ticket, worker))
-        if len(self._heap) > self._most:
+        heap = self._heap
+        if heap and heap[0][1] != heap[0][2].ticket:  # so that it hardly grows where few have something to do
+            heapq.heapreplace(heap, (load, ticket, worker))
+            return
+        heapq.heappush(heap, (load, ticket, worker))
+        if len(heap) > self._most:
             self._heap = list(self.entries())
             heapq.heapify(self._heap)
             self._most = 2 * len(self._heap) + STALE_ENTRIES
