@@ -80,6 +80,7 @@ class Call:
         "forwarded",
         "has_transaction",
         "headers",
+        "hops",
         "iterators",
         "line_iterators",
         "message",
@@ -136,6 +137,8 @@ class Call:
         self.avps: dict[str, list[Xval]] = {}
         self._xavps: dict[str, Lists] | None = None
         self._passage: Passage | None = None
+        # What Max-Forwards is at most if the request goes on: most scripts say so of each, few let any go on.
+        self.hops: int | None = None
         self.iterators: dict[str, int] = {}
         # The lines that each iterator over those of SDP or body goes through, and where it is.
         self.line_iterators: dict[tuple[str, str], tuple[list[str], int]] = {}

@@ -132,13 +132,12 @@ class Passage:
     """What a script wants of one message that goes on."""
 
     __slots__ = (
-        "draft", "has_contact", "hops", "is_branch", "is_dropped", "is_sent", "path", "routes", "rr_params", "status",
+        "draft", "has_contact", "is_branch", "is_dropped", "is_sent", "path", "routes", "rr_params", "status",
         "to", "wants_record",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.draft = Draft()
-        self.hops: int | None = None  # what Max-Forwards is at most
         self.has_contact = False  # whether nathelper has changed Contact for good
         self.wants_record = False  # whether we put a Record-Route in, with rr_params
         self.rr_params = ""

@@ -87,9 +87,9 @@ def _edits(call: Call, passage: Passage) -> Edits | None:
     uri = call.uri.encode(errors="surrogateescape") if call.changed else None
     places = list(passage.draft.changes())
     params = passage.rr_params.encode(errors="surrogateescape") if passage.wants_record else b""
-    if uri is None and passage.hops is None and not (places or params or passage.draft.removed):
+    if uri is None and call.hops is None and not (places or params or passage.draft.removed):
         return None
-    return Edits(uri, passage.draft.removed, places=places, hops=passage.hops, rr_params=params)
+    return Edits(uri, passage.draft.removed, places=places, hops=call.hops, rr_params=params)
 
 
 # Headers --------------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def process_maxfwd(call: Call, limit: int) -> int:
 
 def _set(call: Call, hops: int) -> None:
     call.set_header(_NAME, b"%d" % hops)
-    call.passage.hops = hops
+    call.hops = hops
 
 
 @maxfwd.export

@@ -149,8 +149,8 @@ def hf_iterator_rm(call: Call, name: str) -> int:
 def msg_apply_changes(call: Call) -> int:
     """Let the script see what it has changed of the headers; the Request-URI counts as that which came."""
     call.show(call.passage.draft.apply(call.message.headers))
-    if call.passage.hops is not None:
-        call.set_header(b"max-forwards", b"%d" % call.passage.hops)
+    if call.hops is not None:
+        call.set_header(b"max-forwards", b"%d" % call.hops)
     if call.changed:
         call.message = call.message._replace(uri=call.uri.encode(errors="surrogateescape"))
     return 1
