@@ -34,6 +34,12 @@ mark(); task(128); mark(); task(640); mark()
 """
 
 
+@pytest.mark.parametrize("kind", ["compiled", "pure"])
+def test_a_flood_of_new_users_costs_at_most_five_percent_more_where_decisions_are_remembered(kind: str) -> None:
+    kept = json.loads(guard.KEPT.read_text("utf-8"))["instructions"][kind]
+    assert kept["OPTIONS of new users, none learnt"] <= 1.05 * kept["OPTIONS of new users, nothing remembered"]
+
+
 def test_a_call_is_the_difference_of_many_and_few() -> None:
     assert per_call(["a", "b"], [9, 1_000, 6_120, 9, 50, 562]) == {"a": 10, "b": 1}
 
