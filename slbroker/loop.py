@@ -12,10 +12,13 @@ import select
 import selectors
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
+
+Ts = TypeVarTuple("Ts")
 
 # Seconds. epoll counts in milliseconds, of which a shorter wait would be rounded up to one.
 FINE: Final = 0.005
@@ -95,12 +98,16 @@ class Loop(asyncio.SelectorEventLoop):
         self._watching = Selector(self._on_error)
         super().__init__(self._watching)
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         """Do as asyncio's loop does, at once where this is said in a call of what is watched."""
         self._watching.is_due = True
         return super().call_soon(callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         """Do as asyncio's loop does; this may be due before all else that it waits for."""
         self._watching.is_due = True
         return super().call_at(when, callback, *args, context=context)

@@ -80,7 +80,7 @@ USERS = (
     "sip:bob@[2001:db8::1];transport=tcp",
     "tel:bob",
 )
-KINDS = {"in use": (Recall, Table), "pure": (definition(Recall), definition(Table))}
+KINDS: dict[str, tuple[Any, Any]] = {"in use": (Recall, Table), "pure": (definition(Recall), definition(Table))}
 
 
 def of_kind(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
@@ -111,7 +111,10 @@ def test_who_is_in_use_is_no_stranger_however_many_have_made_room(
     of_kind(monkeypatch, kind)
     monkeypatch.setattr(remembered, "MAX_ENTRIES", 4)
     app = Handlers()
-    read = {"user": lambda request: request.uri.user, "uri": lambda request: str(request.uri)}[by]
+
+    def read(request: Request) -> str:
+        return request.uri.user if by == "user" else str(request.uri)
+
     app.on("INVITE", remember=3_600.0)(lambda request: request.reply(404, headers={"X": read(request)}))
     rig = rig_of(app)
     memory = memory_of(rig)
