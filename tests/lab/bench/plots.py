@@ -87,16 +87,17 @@ def draw_peers(results: Results, file: Path) -> None:
 
 
 def draw_costs(axes: Any, by_subject: Samples) -> None:
-    """Draw a bar of CPU for each subject, the edge and its workers in parts."""
+    """Draw a bar of CPU for each subject, the edge, its workers and what stands beside them in parts."""
     for at, rounds in enumerate(by_subject.values()):
         edge, workers = middle(rounds, "edge"), middle(rounds, "workers")
         if edge or workers:
             axes.barh(at, edge, color=EDGE)
             axes.barh(at, workers, left=edge, color=WORKERS)
+            axes.barh(at, middle(rounds, "beside"), left=edge + workers, color=PEER)
         else:
             axes.barh(at, middle(rounds, "CPU us/request"), color=PEER)
         label(axes, at, rounds, "CPU us/request", "{:.1f}")
-    finish_bars(axes, by_subject, "CPU us/request (dark: edge, light: workers)")
+    finish_bars(axes, by_subject, "CPU us/request (dark: edge, light: workers, grey: others, or beside)")
 
 
 def draw_bars(axes: Any, by_subject: Samples, column: str) -> None:
