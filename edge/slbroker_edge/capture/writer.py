@@ -35,6 +35,7 @@ SOON: Final = 0.02  # seconds between two looks at a collector that is to be sen
 LAST_WORDS: Final = 1.0  # seconds that such a one has to take the rest, when the edge has ended
 MAX_WARNING: Final = 500  # characters
 NICE: Final = 19
+SET_BACK: Final = 1_000_000  # microseconds by which a clock that has been put back is behind the last message
 
 
 class Writer:
@@ -74,13 +75,19 @@ class Writer:
             elif self._is_filtered and not self._filter.wants(data, host):
                 self.filtered += 1
             else:
-                # Those of a turn are a microsecond apart, so that whoever sorts by time keeps their order.
-                self._latest = max(self._latest + 1, int(at * 1_000_000))
+                self._latest = self._moment(int(at * 1_000_000))
                 mine, theirs = pair(ours, end_of(host, port))
                 source, target = (mine, theirs) if is_sent else (theirs, mine)
                 found.append(Seen(transport, source, target, self._latest, data))
         if found:
             self._put(found, now)
+
+    def _moment(self, told: int) -> int:
+        """Return when a message passed: those of a turn a microsecond apart, so that who sorts by time keeps order.
+
+        Where the clock has been put back, time goes on from there.
+        """
+        return told if told < self._latest - SET_BACK else max(self._latest + 1, told)
 
     def _put(self, found: list[Seen], now: float) -> None:
         if self._collectors:
