@@ -29,6 +29,9 @@ def answering(said: bytes) -> Iterator[str]:
             with server.accept()[0] as peer:
                 peer.recv(65_536)
                 peer.sendall(said)
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65_536):  # to hang up on what was not read would be a reset
+                    pass
 
         thread = threading.Thread(target=serve)
         thread.start()
