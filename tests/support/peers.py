@@ -11,9 +11,12 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEBIAN_PACKAGES = {
     "sipp": "sip-tester", "ip": "iproute2", "baresip": "baresip-core", "linphonec": "linphone-cli",
@@ -66,15 +69,17 @@ def free_tcp_port(host: str = "127.0.0.1") -> int:
 def sipp_ports() -> tuple[str, ...]:
     """SIPp's ports beside SIP's: for commands, and for media, of which it takes two from 6000 on where there are none.
 
-    It gives up after a hundred tries, so that of many beside each other the last ones end at once.
+    It gives up after a hundred tries, so that of many beside each other the last ones end at once. Who tells it the one
+    for audio tells it the one for video, too: that is two above, and without it SIPp ends.
     """
-    return ("-cp", str(free_udp_port()), "-mp", str(free_udp_port()))
+    return ("-cp", str(free_udp_port()), "-mp", str(_free_port("127.0.0.1", (0, 2))))
 
 
-def _free_port(host: str) -> int:
+def _free_port(host: str, above: Sequence[int] = (0,)) -> int:
+    """A port that is free, and so are those so far above it."""
     while True:
         port = random.choice(PORTS)
-        if _reserve(port) and _is_free(host, port):
+        if all(_reserve(port + more) and _is_free(host, port + more) for more in above):
             return port
 
 

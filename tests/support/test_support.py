@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.peers import free_tcp_port, free_udp_port, require_peer
+from tests.support.peers import free_tcp_port, free_udp_port, require_peer, sipp_ports
 from tests.support.processes import Process, child_environment
 from tests.support.timing import until
 
@@ -134,3 +134,12 @@ def test_no_two_processes_are_given_one_port() -> None:
     with python(ask.format(free_udp_port())) as other:
         assert other.wait() == 0, other
     assert other.output == "False True\n"
+
+
+def test_sipp_has_both_ports_of_its_media_to_itself() -> None:
+    """Its video goes two ports above its audio, which nobody else is handed out."""
+    audio = {int(sipp_ports()[-1]) for _ in range(200)}
+    video = {port + 2 for port in audio}
+    assert len(audio) == 200
+    assert not audio & video
+    assert not (audio | video) & {free_udp_port() for _ in range(200)}
