@@ -9,6 +9,8 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from slbroker_edge.capture.hep import MAX_PACKET
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,6 +64,11 @@ class _Sender:
             if what:
                 self._warn(f"--hep {self.name}: {what}")
 
+    def leave_out(self) -> None:
+        """Count a packet that would find no room."""
+        self.failed += 1
+        self._say("it does not read what is sent")
+
     def close(self) -> None:
         """Close the socket."""
         if self._socket is not None:
@@ -71,6 +78,8 @@ class _Sender:
 
 class UdpCollector(_Sender):
     """A collector over UDP. What it does not read, nobody hears of; where nothing listens, ICMP says so."""
+
+    is_full = False
 
     @property
     def is_busy(self) -> bool:
@@ -113,11 +122,15 @@ class TcpCollector(_Sender):
         """Return whether there is more to be sent."""
         return bool(self._unsent)
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether a packet might find no room."""
+        return self._held > MAX_UNSENT - MAX_PACKET
+
     def send(self, packet: bytes, now: float) -> None:
         """Send one packet, keep it, or count it."""
-        if self._held + len(packet) > MAX_UNSENT:
-            self.failed += 1
-            self._say("it does not read what is sent")
+        if self.is_full:
+            self.leave_out()
             return
         self._unsent.append(packet)
         self._held += len(packet)

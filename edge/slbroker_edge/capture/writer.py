@@ -92,6 +92,10 @@ class Writer:
     def _put(self, found: list[Seen], now: float) -> None:
         if self._collectors:
             for seen in found:
+                if all(collector.is_full for collector in self._collectors):  # what nobody takes is not encoded
+                    for collector in self._collectors:
+                        collector.leave_out()
+                    continue
                 packet = encode(seen, call_id_of(seen.data), self._capture_id, self._auth)
                 if packet is None:
                     self.too_long += 1
