@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.edge import Edge
-    from slbroker_edge.kept import Kept
+    from slbroker_edge.fdstore import FdStore
     from slbroker_edge.sockets import Sockets
     from slbroker_edge.takeover import Heirloom, Takeover
 
@@ -37,7 +37,7 @@ class Successive(BusService):
     _takeover: Takeover | None
     _left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
     serve_on: Callable[[int], None] | None = None  # tells our parent that a process which was to follow us has gone
-    kept: Kept | None = None  # what systemd has kept for us, and keeps for the next one
+    store: FdStore | None = None  # what systemd has kept for us, and keeps for the next one
     _is_ending = False
     _is_announced = False  # the other edge, to our workers
 
@@ -55,7 +55,7 @@ class Successive(BusService):
         """
         workers = self.edge.dispatcher.workers
         if heirloom is None:
-            if self.kept is not None and self.kept.has_some:
+            if self.store is not None and self.store.has_some:
                 await self.until(lambda: bool(workers), WORKER_TIME)
             return
         count = heirloom.workers()
@@ -72,8 +72,8 @@ class Successive(BusService):
         """Let those before us go, now that we serve."""
         if self._takeover is not None and self.settings.processes == 1:
             self._takeover.finish()
-        if self.kept is not None:
-            self.kept.let_go()
+        if self.store is not None:
+            self.store.let_go()
 
     def sockets(self) -> Sequence[socket.socket]:
         """Return what is listened on, for an edge that takes our place."""
@@ -116,7 +116,7 @@ class Successive(BusService):
 
     def stop_reading(self) -> None:
         """Read no more, but what is there of what nobody else is to read."""
-        if self.kept is not None and not self.heir and self.kept.keep(sockets := self._sockets.sockets()):
+        if self.store is not None and not self.heir and self.store.keep(sockets := self._sockets.sockets()):
             self._sockets.leave(sockets)  # whoever knocks there is the next one's
         self._sockets.stop(self._left)
 
@@ -124,6 +124,7 @@ class Successive(BusService):
         """End as at SIGTERM, but leave what waits at the sockets `taken` to that process."""
         logger.info("process %d has taken our place", process)
         self.heir, self._left = process or -1, taken
+        self.edge.draining = False  # nobody is to look elsewhere: what comes until we stop reading is answered
         self._sockets.leave(taken)
         if not self._is_ending:  # a second signal would have it end at once
             os.kill(os.getpid(), signal.SIGTERM)
