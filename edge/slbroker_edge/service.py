@@ -157,7 +157,7 @@ class EdgeService(Successive):
         """Bind everything and begin to serve; raise BindError when something cannot be bound."""
         settings = self.settings
         heirloom = self._heirloom
-        names = self._sockets.listen(heirloom or self.kept)
+        names = self._sockets.listen(heirloom or self.store)
         for name in names:
             self._forwarding.is_ours(name)
         bus = settings.bus.of_process(settings.process)

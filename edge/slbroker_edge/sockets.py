@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from slbroker.settings.edge import EdgeSettings
     from slbroker_edge.destinations import Candidate, Destinations
     from slbroker_edge.edge import Edge
-    from slbroker_edge.kept import Kept
+    from slbroker_edge.fdstore import FdStore
     from slbroker_edge.listener import Listener
     from slbroker_edge.takeover import Heirloom
     from slbroker_edge.transports.siblings import Sibling
@@ -81,7 +81,7 @@ class Sockets:
 
     # Listening --------------------------------------------------------------------------------------------------
 
-    def listen(self, heirloom: Heirloom | Kept | None = None) -> list[str]:
+    def listen(self, heirloom: Heirloom | FdStore | None = None) -> list[str]:
         """Bind everything; return the names, with the ports that they got; raise BindError, ConfigError.
 
         What `heirloom` has, of an edge whose sockets are taken over or were kept, is used as it is.
@@ -109,7 +109,7 @@ class Sockets:
         most = self.settings.streams.connections
         return make_room(MAX_WORKERS, most if has_streams else min(most, MAX_DIALLED))
 
-    def _open(self, heirloom: Heirloom | Kept | None) -> Iterator[tuple[ListenAddress, socket.socket]]:
+    def _open(self, heirloom: Heirloom | FdStore | None) -> Iterator[tuple[ListenAddress, socket.socket]]:
         """Yield a socket for each address; several where more processes had one than there are now."""
         for address in self.settings.listen:
             found = heirloom.take(address) if heirloom is not None else []

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from slbroker.listen import ListenAddress
     from slbroker.settings.bus import BrokerAccess, BusSecurity
     from slbroker.supervisor import Parent
+    from slbroker_edge.fdstore import FdStore
     from slbroker_edge.filterfile import FilterFile
-    from slbroker_edge.kept import Kept
     from slbroker_edge.takeover import Takeover
     from slbroker_edge.transports.siblings import Sibling
 
@@ -191,15 +191,15 @@ def _serve_edge(settings: EdgeSettings) -> int:
     from slbroker.supervisor import Supervisor
 
     keyring.load(settings.keys)
-    from slbroker_edge.kept import Kept
+    from slbroker_edge.fdstore import FdStore
     from slbroker_edge.takeover import Takeover
 
     takeover = Takeover.begin(settings) if settings.takeover else None
-    kept = Kept(os.environ, Outside(os.environ))
+    store = FdStore(os.environ, Outside(os.environ))
     if settings.processes == 1:
-        _edge_program(settings, takeover=takeover, kept=kept)[1](None)
+        _edge_program(settings, takeover=takeover, store=store)[1](None)
         return Exit.OK
-    kept.let_go(share=True)
+    store.let_go(share=True)
     if takeover is None:
         try_listen(settings.listen, share_port=True, freebind=settings.freebind)
     from slbroker_edge.filterfile import FilterFile
@@ -276,7 +276,7 @@ def _edge_program(
     filters: FilterFile | None = None,
     sibling: Sibling | None = None,
     takeover: Takeover | None = None,
-    kept: Kept | None = None,
+    store: FdStore | None = None,
 ) -> tuple[str, Callable[[Parent | None], None]]:
     def program(parent: Parent | None) -> None:
         from slbroker.process import run_service
@@ -288,7 +288,7 @@ def _edge_program(
         service = EdgeService(settings, filters, sibling, taken)
         service.gives = parent is None or sibling is not None  # the edge of `slbroker run` ends with that
         service.upgrade = Upgrade() if parent is None else None
-        service.kept = kept
+        service.store = store
         service.serve_on = parent.serve_on if parent is not None else None
         run_service(service, parent, settings.alive_file, service.upgrade)
 

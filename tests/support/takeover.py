@@ -186,3 +186,11 @@ def is_zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def replaced(place: Site, old: Process, *words: str, listen: tuple[str, ...] = ()) -> Process:
+    """The edge that has taken the place of `old`, which has ended in order."""
+    new = place.edge("--takeover", *words, listen=listen)
+    new.wait_for("edge ready")
+    assert old.wait() == Exit.OK, old
+    return new

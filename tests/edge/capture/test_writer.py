@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from slbroker.settings.capture import CaptureSettings, Collector
+from slbroker_edge.capture import hep
 from slbroker_edge.capture import writer as writing
 from slbroker_edge.capture.tap import words_of
 from slbroker_edge.capture.writer import Writer
@@ -35,7 +36,7 @@ def test_a_clock_that_is_put_back_is_followed_and_a_turn_keeps_its_order(monkeyp
 
 def test_for_collectors_that_do_not_read_nothing_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: list[Seen] = []
-    encode = writing.encode
+    encode = hep.encode
 
     def count(seen: Seen, *rest: Any) -> bytes | None:
         encoded.append(seen)
@@ -54,5 +55,4 @@ def test_for_collectors_that_do_not_read_nothing_is_encoded(monkeypatch: pytest.
         writer.take([False, 0.0, "udp:192.0.2.1:5060", None, turn], 0.0)
         assert len(encoded) == told - failed
         assert writer.figures()["hep_failed"].popitem()[1] == failed + len(turn)
-        for collector in writer._collectors:
-            collector.close()
+        writer.close()

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import pytest
 
 from tests.lab.fire.site import SCALE, Site
+from tests.support.takeover import Site as Place
+from tests.support.takeover import phones_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.conftest import Start
 
 
 class Row(NamedTuple):
@@ -55,6 +60,26 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def place(start_slbroker: Start, tmp_path: Path) -> Place:
+    """Where an edge is followed by another one."""
+    return Place(start_slbroker, tmp_path)
+
+
+@pytest.fixture
+def phone(place: Place) -> Iterator[socket.socket]:
+    """A caller there."""
+    with phones_of(place, 1) as (made,):
+        yield made
+
+
+@pytest.fixture
+def phones(place: Place) -> Iterator[list[socket.socket]]:
+    """Many of them."""
+    with phones_of(place) as made:
+        yield made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -23,15 +23,12 @@ from tests.support.certificates import Authority
 from tests.support.peers import free_tcp_port, free_udp_port
 from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply
-from tests.support.takeover import Site, message, phones_of
+from tests.support.takeover import Site, message, replaced
 from tests.support.timing import until, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.conftest import Start
     from tests.support.certificates import Pair
-    from tests.support.processes import Process
 
 NOBODY: Final = 65_534
 NOWHERE: Final = "192.0.2.77"  # RFC 5737: no machine has it
@@ -43,27 +40,9 @@ app.on("OPTIONS", remember=60)(lambda request: request.reply(200))
 """
 
 
-@pytest.fixture
-def place(start_slbroker: Start, tmp_path: Path) -> Site:
-    return Site(start_slbroker, tmp_path)
-
-
-@pytest.fixture
-def phone(place: Site) -> Iterator[socket.socket]:
-    with phones_of(place, 1) as (made,):
-        yield made
-
-
 def status_of(phone: socket.socket, data: bytes) -> int:
     phone.send(data)
     return read_reply(phone.recv(4096)).status
-
-
-def replaced(place: Site, old: Process, *words: str, listen: tuple[str, ...] = ()) -> Process:
-    new = place.edge("--takeover", *words, listen=listen)
-    new.wait_for("edge ready")
-    assert old.wait() == Exit.OK, old
-    return new
 
 
 def over(transport: str, method: str, number: int) -> bytes:

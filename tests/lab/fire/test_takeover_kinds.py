@@ -22,21 +22,7 @@ from tests.support.takeover import (
 from tests.support.timing import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.conftest import Start
-
-
-@pytest.fixture
-def place(start_slbroker: Start, tmp_path: Path) -> Site:
-    return Site(start_slbroker, tmp_path)
-
-
-@pytest.fixture
-def phones(place: Site) -> Iterator[list[socket.socket]]:
-    with phones_of(place) as made:
-        yield made
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 2), (3, 1), (1, 2), (2, 3)])

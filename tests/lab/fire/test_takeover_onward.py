@@ -6,31 +6,14 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.lab.fire.test_takeover_carried import replaced
 from tests.support.forwarding import reply_to
 from tests.support.peers import free_udp_port
 from tests.support.sip import read_reply
-from tests.support.takeover import Site, message, phones_of
+from tests.support.takeover import Site, message, replaced
 from tests.support.timing import within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.conftest import Start
-
-
-@pytest.fixture
-def place(start_slbroker: Start, tmp_path: Path) -> Site:
-    return Site(start_slbroker, tmp_path)
-
-
-@pytest.fixture
-def phone(place: Site) -> Iterator[socket.socket]:
-    with phones_of(place, 1) as (made,):
-        yield made
 
 
 def test_replies_to_what_the_edge_before_sent_on_find_their_way(place: Site, phone: socket.socket) -> None:

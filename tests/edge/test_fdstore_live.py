@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slbroker_edge.kept import NAME
+from slbroker_edge.fdstore import NAME
 from tests.support.peers import free_tcp_port, free_udp_port
 from tests.support.sip import read_reply
 from tests.support.takeover import Site, message, phones_of

@@ -25,7 +25,7 @@ NAME: Final = "slbroker-sip"
 FIRST: Final = 3  # the descriptor of the first that is passed (sd_listen_fds(3))
 
 
-class Kept:
+class FdStore:
     """The sockets of the edge before, as far as they were kept, and those of this one when it ends."""
 
     def __init__(self, environment: MutableMapping[str, str], herald: Outside) -> None:
