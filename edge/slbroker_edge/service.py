@@ -189,7 +189,7 @@ class EdgeService(Successive):
         if self.gives and path is not None:
             self._handover = Handover(asyncio.get_running_loop(), path, self)
             self._handover.open()
-        self.have_place()
+        await self.have_place()
         logger.info("edge ready: listening on %s, bus %s, %s", ", ".join(dict.fromkeys(names)), bus, twins.WORDS)
 
     # Serving ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -58,7 +59,7 @@ class Successive(BusService):
             if self.store is not None and self.store.has_some:
                 await self.until(lambda: bool(workers), WORKER_TIME)
             return
-        count = heirloom.workers()
+        count = await asyncio.to_thread(heirloom.workers)
         if not await self.until(lambda: len(workers) >= count, WORKERS_TIME) and not heirloom.is_alone:
             await self.until(lambda: bool(workers), self.settings.dispatch.handler_timeout)
             if not workers:
@@ -68,10 +69,10 @@ class Successive(BusService):
                 )
         logger.info("%d of the %d workers of the edge before are here", len(workers), count)
 
-    def have_place(self) -> None:
-        """Let those before us go, now that we serve."""
+    async def have_place(self) -> None:
+        """Let those before us go, now that we serve: as we go on doing while one of them takes its time."""
         if self._takeover is not None and self.settings.processes == 1:
-            self._takeover.finish()
+            await asyncio.to_thread(self._takeover.finish)
         if self.store is not None:
             self.store.let_go()
 

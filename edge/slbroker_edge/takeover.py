@@ -105,7 +105,11 @@ def count_in(words: dict[str, Any], name: str, most: int, otherwise: int = 0) ->
 
 
 class Predecessor:
-    """A process of the edge that is there, asked by blocking calls: we serve nobody yet."""
+    """A process of the edge that is there, asked by blocking calls.
+
+    Who serves already, or has workers, makes them in a thread: calls wait for nobody, and libzmq 4.3.5 has ended an
+    edge whose loop stood still for seconds (its issues 3937 and 4364).
+    """
 
     def __init__(self, path: Path, sock: socket.socket, number: int) -> None:
         self.path = path

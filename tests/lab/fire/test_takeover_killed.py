@@ -153,6 +153,8 @@ def test_an_edge_that_stands_still_is_followed_or_serves_on(
         assert new.wait() == code, new
         old.send(signal.SIGCONT)
     else:
+        until(lambda: place.served(phones[0]), what="whoever has the sockets serves, and waits for nobody")
+        assert "going on without it" not in new.log
         new.wait_for("going on without it")
         place.answered(phones)
         old.send(signal.SIGCONT)
