@@ -37,6 +37,7 @@ FIRST_PAUSE: Final = 1.0  # seconds before a process that has ended is started a
 LONGEST_PAUSE: Final = 30.0
 BUSY: Final = 0.85  # of its time that an edge's thread has worked, from where on handing over gets no more than
 SHARE: Final = 0.02  # of it
+WINDOW: Final = 0.5  # seconds over which that is judged: a start has busy ticks, and tells of no load
 PARTING: Final = 3.0  # seconds that it has to write the rest when the edge ends
 _COMMAND: Final = (sys.executable, "-P", "-m", "slbroker_edge.capture")
 
@@ -67,8 +68,8 @@ class Tap:
     ) -> None:
         """`worked` says for how many seconds this thread has."""
         self._worked = worked
-        self._looked = self._work = 0.0  # when `look` was called last, and what it had worked by then
-        self._left = math.inf  # seconds that handing over may take until it is called next
+        self._judged = self._work = 0.0  # when it was looked how busy it is, and what it had worked by then
+        self._left = math.inf  # seconds that handing over may take until that is looked at next
         self._words = words_of(settings, process)
         self._packer = msgpack.Packer()
         self._records: list[tuple[bool, float, str, Address | None, Sequence[tuple[bytes, Address]]]] = []
@@ -170,10 +171,10 @@ class Tap:
 
     def look(self, now: float) -> None:
         """See how busy this thread is; start the process again, if it has ended."""
-        work = self._worked()
-        is_busy = work - self._work > BUSY * (now - self._looked)
-        self._left = SHARE * (now - self._looked) if is_busy else math.inf
-        self._looked, self._work = now, work
+        if (passed := now - self._judged) >= WINDOW:
+            work = self._worked()
+            self._left = SHARE * passed if work - self._work > BUSY * passed else math.inf
+            self._judged, self._work = now, work
         if self._waiting:
             self._write()
         if self._child is not None and (code := self._child.poll()) is not None:
