@@ -158,7 +158,7 @@ def test_icmp_errors_of_one_next_hop_cost_another_nothing(
     for number in range(400):
         site.send("INFO")
         site.send("OPTIONS")
-        if number % 3 == 0:
+        if number >= 20:  # no buffer of the kernel's is full on the way
             assert site.caller.recv(65_535).startswith(b"SIP/2.0 200 OK")
-    until(lambda: len(there.requests) == 400, what=f"400 requests, not {len(there.requests)}")
+    until(lambda: len(there.requests) == 400, what="400 requests")
     assert site.edge.figures()["forwarded"] == 800

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from tests.support.sip import read_reply, request
@@ -101,14 +102,16 @@ def _ask_tls(host: str, port: int, data: bytes) -> tuple[int, str]:
 
 
 def _ask_websocket(host: str, port: int, data: bytes, *, secure: bool) -> tuple[int, str]:
-    from websockets.sync.client import connect
-    from websockets.typing import Subprotocol
+    from tests.support.wsphone import SocketLine, WsPeer, client
 
-    uri = f"{'wss' if secure else 'ws'}://{_bracketed(host)}:{port}/"
-    context = _unverified() if secure else None
-    with connect(uri, subprotocols=[Subprotocol("sip")], ssl=context, open_timeout=within(5.0), proxy=None) as phone:
-        phone.send(data.decode())
-        reply = read_reply(str(phone.recv(timeout=within(5.0))).encode())
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.create_connection((host, port), timeout=within(5.0)))
+        phone = WsPeer(
+            SocketLine(stack.enter_context(_unverified().wrap_socket(sock)) if secure else sock), client(port)
+        )
+        assert phone.shake_hands().status_code == 101
+        phone.say(data)
+        reply = read_reply(phone.hear())
         return reply.status, reply.one(LISTEN).decode()
 
 

@@ -28,9 +28,7 @@ class DnsServer:
         self.rcode = dns.rcode.NOERROR  # of each answer, if it is another one
         self.without_soa = False
         self.use(zone, origin)
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
-        self._tcp = socket.create_server(self._udp.getsockname())
+        self._udp, self._tcp = _on_one_port()
         self.address: tuple[str, int] = self._udp.getsockname()
         self._stop, self._stopping = socket.socketpair()
         self._thread = threading.Thread(target=self._serve)
@@ -114,3 +112,15 @@ class DnsServer:
             soa = self._zone.get_rrset("@", dns.rdatatype.SOA)
             assert soa is not None
             response.authority.append(soa)
+
+
+def _on_one_port() -> tuple[socket.socket, socket.socket]:
+    """A UDP socket, and a TCP one with the same number: what is free for one may be somebody's for the other."""
+    for _ in range(20):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(udp.getsockname())
+        except OSError:
+            udp.close()
+    raise OSError("no port is free for both UDP and TCP")

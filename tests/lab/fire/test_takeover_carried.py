@@ -25,6 +25,7 @@ from tests.support.processes import run_slbroker
 from tests.support.sip import read_reply
 from tests.support.takeover import Site, message, replaced
 from tests.support.timing import until, within
+from tests.support.wsphone import SocketLine, WsPeer, client
 
 if TYPE_CHECKING:
     from tests.conftest import Start
@@ -54,8 +55,6 @@ def over(transport: str, method: str, number: int) -> bytes:
 
 def test_tls_and_wss_are_drained_and_the_next_has_the_new_certificate(place: Site, tmp_path: Path) -> None:
     """No session is resumed: tickets are another process's, and a whole handshake follows."""
-    client = pytest.importorskip("websockets.sync.client")
-    exceptions = pytest.importorskip("websockets.exceptions")
     authority = Authority(tmp_path)
     pair = authority.issue("edge")
     tls, wss = free_tcp_port(), free_tcp_port()
@@ -71,22 +70,21 @@ def test_tls_and_wss_are_drained_and_the_next_has_the_new_certificate(place: Sit
         ask(first, 1)
         again = stack.enter_context(connected(context, tls, first.session))
         assert again.session_reused
-        browser = stack.enter_context(client.connect(f"wss://127.0.0.1:{wss}/", subprotocols=["sip"], ssl=context))
+        browser = WsPeer(SocketLine(stack.enter_context(connected(context, wss))), client(wss))
+        assert browser.shake_hands().status_code == 101
         replace_pair(pair, authority.issue("another"))
         new = place.edge(*words, "--takeover", listen=listen)
         new.wait_for("edge ready")
         for each in (first, again):
             assert each.recv(4096) == b""  # with a closing alert, or Python would raise
-        with pytest.raises(exceptions.ConnectionClosed) as closed:
-            browser.recv(within(5.0))
-        assert closed.value.rcvd.code == 1001
+        assert browser.hear_close() == 1001
         assert old.wait() == Exit.OK
         fresh = stack.enter_context(connected(context, tls, first.session))
         assert not fresh.session_reused
         assert "another" in name_in(fresh)
         ask(fresh, 2)
-        with client.connect(f"wss://127.0.0.1:{wss}/", subprotocols=["sip"], ssl=context):
-            pass
+        next_one = WsPeer(SocketLine(stack.enter_context(connected(context, wss))), client(wss))
+        assert next_one.shake_hands().status_code == 101
 
 
 def connected(context: ssl.SSLContext, port: int, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
