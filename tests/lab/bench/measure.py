@@ -97,13 +97,18 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a subject is loaded: seconds, requests in flight, requests/s for an open loop (0: closed), client ports."""
+    """How a subject is loaded: seconds, requests in flight, requests/s for an open loop (0: closed), client ports.
+
+    `settle` is for how many seconds it is loaded in a closed loop once, before its first case: who packs workers relies
+    on what they have done, and what runs has done more than what has just been started.
+    """
 
     seconds: float = 4.0
     warmup: float = 1.0
     window: int = 128
     rate: float = 0.0
     sockets: int = 1
+    settle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -251,7 +256,9 @@ def measure(tools: Tools, subject: Subject, method: str, plan: Plan) -> Sample:
 def measure_all(tools: Tools, subject: Subject, cases: Iterable[Case], plan: Plan) -> Generator[Sample, None, None]:
     """Do the same with one start for several cases, each with a warm-up; they say the window and the rate."""
     with serving(subject) as (server, port):
-        for case in cases:
+        for number, case in enumerate(cases):
+            if number == 0 and plan.settle > 0:
+                run_load(tools.sipload, port, case.method, replace(plan, seconds=plan.settle, rate=0.0))
             its = replace(plan, window=case.window, rate=float(case.rate))
             if plan.warmup > 0:
                 run_load(tools.sipload, port, case.method, replace(its, seconds=plan.warmup))

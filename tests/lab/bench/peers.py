@@ -65,7 +65,7 @@ def run(
         found = rows.look_round(tools.echo, beside)
         bench = Bench(choose(found), lambda subject, cases: measure_all(tools, subject, cases, plan_of(cases)))
         try:
-            bench.run(rounds, plan.warmup + plan.seconds)
+            bench.run(rounds, plan.warmup + plan.seconds, plan.settle)
         except KeyboardInterrupt:
             return bench, [*found.notes, "Interrupted: not all rounds were run."], False
     return bench, found.notes, True
@@ -82,6 +82,7 @@ def describe_ours() -> str:
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
 @click.option("--seconds", default=2.5, show_default=True, type=click.FloatRange(0.1, 600), help="Of each measurement.")
 @click.option("--warmup", default=0.5, show_default=True, type=click.FloatRange(0, 60), help="Seconds before it.")
+@click.option("--settle", default=2.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds after a start.")
 @click.option("--only", type=click.Choice(list(LOOPS)), help="That one alone; all by default.")
 @click.option("--window", multiple=True, type=click.IntRange(1, 8192), help="In flight; repeatable; 128 and 1024.")
 @click.option("--rate", multiple=True, type=click.IntRange(1), help="A second; repeatable; 1000, 5000 and 20000.")
@@ -97,6 +98,7 @@ def main(
     rounds: int,
     seconds: float,
     warmup: float,
+    settle: float,
     only: str | None,
     window: tuple[int, ...],
     rate: tuple[int, ...],
@@ -122,7 +124,7 @@ def main(
         is_short = only is None and all(case.watched for case in cases)
         return replace(plan, seconds=min(plan.seconds, SHORT_SECONDS)) if is_short else plan
 
-    plan = Plan(seconds, warmup)
+    plan = Plan(seconds, warmup, settle=settle)
     bench, notes, finished = run(plan, rounds, wanted_base, choose, plan_of)
     loop = LOOPS[only] if only else "closed and open loop"
     about = [

@@ -49,14 +49,14 @@ class Bench:
         self.repeated: list[str] = []
         self._done = 0
 
-    def run(self, rounds: int, once: float) -> None:
-        """Measure everything `rounds` times, each measurement about `once` seconds long.
+    def run(self, rounds: int, once: float, start: float = 0.0) -> None:
+        """Measure everything `rounds` times, each measurement about `once` seconds long, and each start `start`.
 
         A subject that fails is tried a second time, and that is noted: now and then a Kamailio comes up mute.
         """
         steps = rounds * sum(len(row.cases) for row in self._rows)
         starts = rounds * len(self._rows)
-        progress(f"{steps} measurements, about {minutes(steps * once + starts * START_AND_STOP_SECONDS)}")
+        progress(f"{steps} measurements, about {minutes(steps * once + starts * (START_AND_STOP_SECONDS + start))}")
         began = time.monotonic()
 
         def say(where: str, said: str) -> None:
@@ -123,4 +123,5 @@ def describe_machine() -> str:
 def describe_plan(plan: Plan, rounds: int, loop: str) -> str:
     """Return a line on how it was measured; `loop` says what decided when a request was sent."""
     times = f"{rounds} round{'s' if rounds > 1 else ''} of {plan.seconds:g} s"
-    return f"{times} after {plan.warmup:g} s of warm-up, {loop}, median (lowest-highest)"
+    settled = f", {plan.settle:g} s of full load behind each start" if plan.settle else ""
+    return f"{times} after {plan.warmup:g} s of warm-up{settled}, {loop}, median (lowest-highest)"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.bench import forwarding, kamailio
+from tests.lab.bench import measure as measuring
 from tests.lab.bench.measure import Case, Plan, measure, measure_all, oddities, serving
 from tests.lab.bench.outside import Outside, reachable
 from tests.lab.bench.processes import Program, process_tree, still_runs
@@ -30,6 +31,20 @@ def check(tools: Tools, subject: Subject, method: str, code: str, roles: list[st
     assert sample.load.codes == {code: sample.load.ok}
     assert sorted(sample.cpu) == roles
     assert sample.cpu_us() == pytest.approx(1e6 * sum(sample.cpu.values()) / sample.load.ok)
+
+
+def test_a_subject_is_loaded_fully_once_behind_its_start(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, loads = measuring.run_load, []
+
+    def noted(program: Path, port: int, method: str, plan: Plan) -> measuring.Load:
+        loads.append((plan.seconds, plan.rate))
+        return real(program, port, method, plan)
+
+    monkeypatch.setattr(measuring, "run_load", noted)
+    plan = Plan(seconds=0.3, warmup=0.1, window=16, settle=0.2)
+    samples = [*measure_all(tools, c_echo(tools.echo), [Case("OPTIONS", 64, rate) for rate in (100, 0)], plan)]
+    assert loads == [(0.2, 0.0), (0.1, 100.0), (0.3, 100.0), (0.1, 0.0), (0.3, 0.0)]
+    assert [sample.load.rate for sample in samples] == [100.0, 0.0]
 
 
 def test_the_c_echo(tools: Tools) -> None:

@@ -33,6 +33,8 @@ def compare(*options: str) -> Result:
         "0.2",
         "--warmup",
         "0",
+        "--settle",
+        "0",
         "--window",
         "8",
         "--window",
