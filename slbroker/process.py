@@ -148,6 +148,8 @@ async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: S
         herald.beat()
         ticker = loop.call_later(herald.interval, beat)
 
+    if lifeline is not None:  # one that is still starting when its parent dies has nobody to serve for
+        loop.add_reader(lifeline, orphaned)
     try:
         if not await _start(service, stopping):
             return
@@ -155,8 +157,6 @@ async def _run(service: Service, lifeline: int | None, calls: _Calls, signals: S
         herald.begun()
         if herald.interval:
             beat()
-        if lifeline is not None:
-            loop.add_reader(lifeline, orphaned)
         await stopping.wait()
         logger.info("stopping: what was begun is finished first")
         if service.heir:

@@ -1,8 +1,8 @@
 """Several processes as one command: start them, restart those that die, stop them together.
 
-The parent does nothing but wait for signals. Children are forked before any thread or ZeroMQ context exists; each holds
-the read end of a pipe, so that it stops too when the parent was killed, and the write end of another, to say that it
-has served for long enough. Then its successor is started, and only when that serves is it told to stop.
+The parent waits for signals. Children are forked before any thread or ZeroMQ context exists; each holds the read end of
+a pipe, so that it stops when the parent was killed, and the write end of another, to say that it has served for long
+enough. Then its successor is started, and only when that serves is it told to stop.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import select
 import signal
 import struct
 import sys
@@ -66,6 +67,10 @@ class Parent:
         """Say that a child of that process is in our place."""
         self._say(_HANDED_ON, max(process, 0))
 
+    def lives(self) -> bool:
+        """Return whether it does."""
+        return not select.select((self.lifeline,), (), (), 0.0)[0]
+
     def serve_on(self, process: int) -> None:
         """Say that nobody of that process, which has gone, is in our place."""
         self._say(_SERVES_ON, max(process, 0))
@@ -78,8 +83,7 @@ class Parent:
             os.write(self._reports, _report.pack(os.getpid(), word, number))
 
 
-# Runs until the process is to end.
-Program: TypeAlias = Callable[[Parent], None]
+Program: TypeAlias = Callable[[Parent], None]  # runs until the process is to end
 
 FIRST_PAUSE: Final = 0.1  # seconds before a child that died is started again; doubled each time it dies young
 LONGEST_PAUSE: Final = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -17,6 +18,7 @@ from slbroker_edge.takeover import (
     MOST_PROCESSES,
     MOST_SOCKETS,
     PROTOCOL,
+    Busy,
     count_in,
     peer_of,
     read,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOK_INTERVAL: Final = 0.1  # seconds between two looks at whether the socket file is still ours
 WAITING: Final = 16  # connections not accepted yet
 MOST_TOLD: Final = 57_344  # bytes of requests that the other edge is told of, in one packet: a hundred or so
 ROOM_BESIDE: Final = 96  # bytes that are told besides the datagram
@@ -59,6 +62,10 @@ class Giver(Protocol):
     def workers(self) -> int:
         """Return how many workers there are."""
 
+    @property
+    def is_interim(self) -> bool:
+        """Return whether we end without ever having had the place: our parent has died while it was taking it."""
+
     def hold(self) -> None:
         """Take note that another edge has our sockets, and is about to take our place on the bus."""
 
@@ -81,6 +88,7 @@ class Handover:
         self._giver = giver
         self._socket: socket.socket | None = None
         self._inode = (0, 0)
+        self._next_look = 0.0
         self._talks: dict[int, socket.socket] = {}
         self._heir: socket.socket | None = None  # the connection of who has our sockets
         self._given: list[socket.socket] = []
@@ -132,6 +140,8 @@ class Handover:
             return
         try:
             self._answer(sock, read(packet))
+        except Busy as busy:
+            self._say(sock, {"refused": str(busy), "busy": busy.process})
         except TakeoverError as error:
             self._say(sock, {"refused": str(error)})
         except OSError:
@@ -153,7 +163,10 @@ class Handover:
     def _give(self, sock: socket.socket, words: dict[str, Any]) -> None:
         if self._heir is not None:
             who = peer_of(self._heir).process
-            raise TakeoverError(f"another edge is taking over already, process {who}")
+            raise Busy(f"another edge is taking over already, process {who}", who)
+        if self._giver.is_interim:
+            ours = os.getpid()
+            raise Busy(f"process {ours} there ends, since its parent has died while it was taking over", ours)
         if words.get("protocol") != PROTOCOL:
             raise TakeoverError(f"it is of slbroker {VERSION}, which gives its sockets otherwise; restart it")
         given = list(self._giver.sockets())
@@ -230,6 +243,20 @@ class Handover:
             if self._is_replaced():
                 self._shut()
                 self.open()
+
+    def look(self, now: float) -> None:
+        """Listen anew where the socket file has gone, or was another edge's that has died; `now` is in seconds."""
+        if now >= self._next_look and self._heir is None and self._socket is not None:
+            self._next_look = now + LOOK_INTERVAL
+            if self._is_replaced() and not self._is_listened_to():
+                logger.warning("the socket file %s, by which edges take over, had gone; it is there again", self._path)
+                self._shut()
+                self.open()
+
+    def _is_listened_to(self) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            probe.setblocking(False)
+            return probe.connect_ex(str(self._path)) in (0, errno.EAGAIN)
 
     def _is_replaced(self) -> bool:
         try:

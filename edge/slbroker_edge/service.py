@@ -186,7 +186,7 @@ class EdgeService(Successive):
             self._inherited = Inherited(loop, heirloom.channel, self.edge, named)
         self._sockets.read()
         path = path_of(settings, settings.process)
-        if self.gives and path is not None:
+        if self.gives and path is not None and not self.is_interim:
             self._handover = Handover(asyncio.get_running_loop(), path, self)
             self._handover.open()
         await self.have_place()
@@ -235,8 +235,10 @@ class EdgeService(Successive):
         self._sockets.look(now)
         if self.upgrade is not None:
             self.upgrade.look()
-        if self.heir and self._handover is not None:
-            self._handover.tell_still_open(self.edge.open_jobs)
+        if self._handover is not None:
+            self._handover.look(now)
+            if self.heir:
+                self._handover.tell_still_open(self.edge.open_jobs)
         if self._links is not None:
             self._links.tick(now)
         if pause := self._pauses.note(now):

@@ -38,6 +38,7 @@ class Successive(BusService):
     _takeover: Takeover | None
     _left: Sequence[socket.socket] = ()  # sockets that another process reads from now on
     serve_on: Callable[[int], None] | None = None  # tells our parent that a process which was to follow us has gone
+    has_parent: Callable[[], bool] | None = None  # tells whether our parent lives, where we have one
     store: FdStore | None = None  # what systemd has kept for us, and keeps for the next one
     _is_ending = False
     _is_announced = False  # the other edge, to our workers
@@ -94,6 +95,15 @@ class Successive(BusService):
     def workers(self) -> int:
         """How many workers there are."""
         return len(self.edge.dispatcher.workers)
+
+    @property
+    def is_interim(self) -> bool:
+        """Whether our parent has died before it had the place of the edge there, which serves on."""
+        return (
+            self.has_parent is not None
+            and self._takeover is not None
+            and not (self.has_parent() or self._takeover.is_over)
+        )
 
     def hold(self) -> None:
         """Leave our address on the bus to another edge, which may be binding it already."""

@@ -20,18 +20,17 @@ Each message is a msgpack map in a packet of its own. Who speaks to us must be o
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import socket
 import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 
 from slbroker.bus.roster import MAX_WORKERS
-from slbroker.errors import ConfigError, TakeoverError
-from slbroker.version import VERSION
+from slbroker.errors import TakeoverError
 from slbroker_edge.transports.binding import where_of
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ PROTOCOL: Final = 1
 MOST_PROCESSES: Final = 64
 MOST_SOCKETS: Final = 128  # in one packet; Linux passes 253
 MOST_OTHERS: Final = 32  # that are not SIP's
+MOST_PID: Final = 4_194_304  # Linux's PID_MAX_LIMIT
 MAX_PACKET: Final = 65_536
 ANSWER_TIME: Final = 5.0  # seconds; an edge that is not busy answers within a millisecond
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user, group
@@ -53,6 +53,14 @@ _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user, group
 
 class Gone(TakeoverError):
     """The edge whose place we take has ended; what it has passed is ours."""
+
+
+class Busy(TakeoverError):
+    """The edge gives us nothing yet: `process` is taking its place, or has left us one that is about to end."""
+
+    def __init__(self, words: str, process: int = 0) -> None:
+        super().__init__(words)
+        self.process = process
 
 
 class Peer(NamedTuple):
@@ -216,7 +224,8 @@ class Predecessor:
             raise TakeoverError(f"cannot take over at {self.path}: no room for its sockets (ulimit -n)")
         said = read(packet)
         if "refused" in said:
-            raise TakeoverError(f"cannot take over at {self.path}: {said['refused']}")
+            why = f"cannot take over at {self.path}: {said['refused']}"
+            raise Busy(why, count_in(said, "busy", MOST_PID)) if "busy" in said else TakeoverError(why)
         return said, descriptors
 
 
@@ -267,7 +276,7 @@ class Takeover:
 
     def __init__(self, settings: EdgeSettings, predecessors: list[Predecessor]) -> None:
         """The sockets on addresses that are wanted no more are closed here."""
-        self.is_over = False
+        self._over = mmap.mmap(-1, 1)  # one byte, which processes forked from now on share
         self._predecessors = predecessors
         self._sockets: list[list[tuple[ListenAddress, socket.socket]]] = [[] for _ in range(settings.processes)]
         self._taken: set[socket.socket] = set()
@@ -283,36 +292,10 @@ class Takeover:
                     logger.info("no longer listening on %s port %d, which the edge before reads empty", *at[:2])
                     sock.close()
 
-    @staticmethod
-    def begin(settings: EdgeSettings) -> Takeover | None:
-        """Fetch the sockets of the edge that is there; None, and a line in the log, where there is none.
-
-        Raises TakeoverError where there is one that does not give them.
-        """
-        path = path_of(settings, 0)
-        if path is None:
-            raise ConfigError(f"--takeover: where is the edge with bus {settings.bus}? say --takeover-path to both")
-        first = Predecessor.find(path)
-        if first is None:
-            logger.info("nobody to take over from at %s: starting as usual", path)
-            return None
-        try:
-            first.fetch(settings.processes)
-        except Gone as gone:
-            logger.warning("%s before it has given its sockets: starting as usual", gone)
-            return None
-        predecessors = [first]
-        for number in range(1, first.processes):
-            other = Predecessor.find(path_of(settings, number) or path, number)
-            with suppress(Gone):
-                if other is not None:  # else it is being started again, and has nothing to give
-                    other.fetch(settings.processes)
-                    predecessors.append(other)
-        logger.info(
-            "taking over %d sockets of an edge with %d processes, of slbroker %s; this is %s",
-            sum(len(each.sockets) for each in predecessors), len(predecessors), first.version, VERSION,
-        )  # fmt: skip
-        return Takeover(settings, predecessors)
+    @property
+    def is_over(self) -> bool:
+        """Whether the old edge has been told to leave, by whichever of our processes."""
+        return self._over[0] != 0
 
     @property
     def memory(self) -> int:
@@ -337,13 +320,13 @@ class Takeover:
 
     def finish(self) -> None:
         """Have the old edge leave, now that the new one serves."""
-        self.is_over = True
         for each in self._predecessors:
             each.close_bus()
             try:
                 each.leave(self._taken)
             except TakeoverError as error:  # it has crashed, say, just now
                 logger.warning("%s; going on without it", error)
+        self._over[0] = 1
 
     def let_go(self) -> None:
         """Close the sockets here, in a parent whose processes have them."""

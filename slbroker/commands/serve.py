@@ -192,9 +192,9 @@ def _serve_edge(settings: EdgeSettings) -> int:
 
     keyring.load(settings.keys)
     from slbroker_edge.fdstore import FdStore
-    from slbroker_edge.takeover import Takeover
+    from slbroker_edge.queueing import take_over
 
-    takeover = Takeover.begin(settings) if settings.takeover else None
+    takeover = take_over(settings) if settings.takeover else None
     store = FdStore(os.environ, Outside(os.environ))
     if settings.processes == 1:
         _edge_program(settings, takeover=takeover, store=store)[1](None)
@@ -289,7 +289,8 @@ def _edge_program(
         service.gives = parent is None or sibling is not None  # the edge of `slbroker run` ends with that
         service.upgrade = Upgrade() if parent is None else None
         service.store = store
-        service.serve_on = parent.serve_on if parent is not None else None
+        if parent is not None:
+            service.serve_on, service.has_parent = parent.serve_on, parent.lives
         run_service(service, parent, settings.alive_file, service.upgrade)
 
     return f"edge {settings.process}", program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import tempfile
 from contextlib import nullcontext
@@ -50,6 +51,7 @@ class FakeGiver:
     """An edge process that notes what it is asked for."""
 
     memory, processes, workers = -1, 1, 2
+    is_interim = False
 
     def __init__(self, count: int = 2) -> None:
         self.listening = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
@@ -242,6 +244,41 @@ def test_who_dies_while_the_workers_are_told_is_replaced_by_the_next(scene: Scen
     assert not scene.giver.is_announced
     assert "refused" in (scene.ask(teller, {"asks": "workers"}) or {}), "it is nobody's any more"
     assert (scene.ask(scene.connect(), SOCKETS) or {})["passed"] == 2
+
+
+def test_who_asks_while_another_has_the_sockets_hears_who_that_is(scene: Scene) -> None:
+    scene.ask(scene.connect(), SOCKETS)
+    said = scene.ask(scene.connect(), SOCKETS) or {}
+    assert said["busy"] == os.getpid()
+    assert "another edge is taking over already" in said["refused"]
+
+
+def test_an_edge_that_never_had_the_place_gives_it_to_nobody(scene: Scene) -> None:
+    """Its parent was killed in the middle: it ends, and the edge before it serves on."""
+    scene.giver.is_interim = True
+    said = scene.ask(scene.connect(), SOCKETS) or {}
+    assert said["busy"] == os.getpid()
+    assert not scene.giver.is_held
+
+
+@pytest.mark.parametrize("how", ["removed", "left by one that was killed"])
+def test_the_socket_file_is_made_again(scene: Scene, how: str) -> None:
+    scene.path.unlink()
+    if how != "removed":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as theirs:
+            theirs.bind(str(scene.path))
+    scene.handover.look(100.0)
+    assert (scene.ask(scene.connect(), SOCKETS) or {})["passed"] == 2
+
+
+def test_the_socket_file_of_another_edge_is_left_alone(scene: Scene) -> None:
+    scene.path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as theirs:
+        theirs.bind(str(scene.path))
+        theirs.listen()
+        inode = scene.path.stat().st_ino
+        scene.handover.look(100.0)
+        assert scene.path.stat().st_ino == inode
 
 
 @given(words=st.dictionaries(st.sampled_from(["sockets", "bus", "workers", "processes"]), VALUES))

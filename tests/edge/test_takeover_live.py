@@ -83,18 +83,37 @@ def test_an_edge_serves_on_when_who_takes_over_dies(standing: tuple[Site, Proces
     assert is_served(site)
 
 
-def test_of_two_at_once_one_takes_over_and_the_other_says_so(standing: tuple[Site, Process]) -> None:
-    site, old = standing
+def test_who_comes_while_another_takes_over_says_so_and_is_next_when_that_one_has_gone(site: Site) -> None:
+    old = site.edge()
+    old.wait_for("edge ready")
+    site.workers(count=1)
     first = Predecessor.find(site.takeover)
     assert first is not None
     first.fetch(1)
     second = site.edge("--takeover")
-    assert second.wait() == Exit.TAKEOVER
-    assert f"another edge is taking over already, process {os.getpid()}" in second.log
+    second.wait_for(f"another edge is taking over already, process {os.getpid()}")
+    assert is_served(site)
     for sock in first.sockets:
         sock.close()
     first.hang_up()
-    assert old.running
+    second.wait_for("edge ready")
+    assert old.wait() == Exit.OK
+    assert is_served(site)
+    assert second.log.count("waiting, for 10 s at most") == 1, "a line for whom it waits, not one for each look"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_of_two_at_once_each_takes_over_and_the_last_one_serves(site: Site, processes: int) -> None:
+    words = ("--processes", str(processes))
+    edges = [site.edge(*words)]
+    edges[0].wait_for("edge ready", times=processes)
+    site.workers(processes, count=1)
+    edges += [site.edge(*words, "--takeover") for _ in range(2)]
+    until(lambda: sum(edge.running for edge in edges) == 1, 15.0, what="one of the three serves")
+    (last,) = (edge for edge in edges if edge.running)
+    last.wait_for("edge ready", times=processes)
+    assert [edge.wait() for edge in edges if edge is not last] == [Exit.OK, Exit.OK], edges
+    assert is_served(site)
 
 
 def test_an_address_that_cannot_be_had_leaves_the_edge_as_it_is(standing: tuple[Site, Process]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +113,23 @@ def test_a_child_whose_parent_has_gone_drains(lifeline: tuple[int, Callable[[], 
     service = FakeService(lifeline[1])
     run_service(service, Parent(lifeline[0], -1))
     assert service.asked == ["start", "drain", "close"]
+
+
+def test_a_child_whose_parent_goes_while_it_starts_starts_no_further(
+    lifeline: tuple[int, Callable[[], None]],
+) -> None:
+    """As the process of an edge that waits for the workers of the one whose place it takes."""
+    service = FakeService(lambda: None)
+
+    async def start() -> None:
+        lifeline[1]()
+        await asyncio.sleep(30.0)
+
+    service.start = start  # type: ignore[method-assign]
+    begun = time.monotonic()
+    run_service(service, Parent(lifeline[0], -1))
+    assert service.asked == ["close"]
+    assert time.monotonic() - begun < 10.0
 
 
 def test_sighup_reloads() -> None:

@@ -124,6 +124,24 @@ def is_a_childs(step: str) -> bool:
 
 
 @pytest.mark.parametrize(("step", "processes"), CASES)
+def test_behind_a_successor_that_is_killed_the_next_comes_at_once(
+    place: Place, phones: list[socket.socket], step: str, processes: int
+) -> None:
+    """As `slbroker edge --takeover` does again, at its exit; it waits for what is left of the one that was killed."""
+    old = place.first(processes)
+    new = place.mortal(step, processes)
+    until(place.is_struck, what=f"the step {step}")
+    last = taken_over(place, processes)
+    until(lambda: not old.running and not new.running, what="the end of the others")
+    until(lambda: place.served(phones[0]), what="the workers have come")
+    place.answered(phones)
+    assert last.running
+    assert old.wait() == Exit.OK, old
+    assert "a bug in slbroker" not in old.log + new.log + last.log
+    assert len(place.figures()) == processes
+
+
+@pytest.mark.parametrize(("step", "processes"), CASES)
 def test_an_edge_that_is_killed_as_it_is_followed_is_followed(
     place: Place, phones: list[socket.socket], step: str, processes: int
 ) -> None:
