@@ -148,9 +148,9 @@ fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a
 	@echo "Leave the machine alone until the table appears."
 	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire -s $(ARGS)
 
-takeover: setup ## an edge replaced five times in place at 5,000 requests a second: nothing unanswered; 2 minutes
+takeover: setup ## an edge replaced five times in place, at 5,000 requests a second and with connections: nothing unanswered; 3 minutes
 	@echo "Leave the machine alone until the table appears."
-	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire/test_takeover.py -s $(ARGS)
+	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire/test_takeover.py tests/lab/fire/test_takeover_streams.py -s $(ARGS)
 
 proofs: setup ## the tests that `make test` leaves out: under fire, between hosts, with real phones, the monitor's page, every kind of call; 15 minutes
 	@SLBROKER_REQUIRE_PEERS=1 SLBROKER_TEST_PART=proofs $(BIN)/pytest $(ARGS)

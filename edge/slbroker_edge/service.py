@@ -348,7 +348,7 @@ class EdgeService(Successive):
         if self.heir and self._handover is not None:
             self._handover.tell_open(self.edge.open_jobs.values())
         open_time = self.settings.dispatch.handler_timeout + DRAIN_MARGIN
-        await self.until(lambda: not (self.edge.in_flight or self._sockets.unsent), open_time)
+        await self.until(lambda: self._sockets.part() and not (self.edge.in_flight or self._sockets.unsent), open_time)
         self.edge.dispatcher.leave()
         for identity, news in self._tracing.stop():
             self._tell_of_trace(identity, news)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PARTING_TIME: Final = 1.5  # seconds in which connections come to rest; requests on one that does not are cut off then
 DRAIN_BATCHES: Final = 64  # batches still taken from each socket at the end: what its buffer holds, and no flood
 
 
@@ -78,6 +79,8 @@ class Sockets:
             self._trust()  # what is wrong with it is said now
         self._websockets: WebSockets | None = None
         self._buffers: BufferWatch | None = None
+        self._part_by = 0.0  # when connections are read no more, once we end
+        self._has_parted = False
 
     # Listening --------------------------------------------------------------------------------------------------
 
@@ -322,7 +325,23 @@ class Sockets:
             for _ in range(DRAIN_BATCHES):
                 if not self._on_streams(self._streams):
                     break
-            self._streams.stop()
+            self._streams.close_listeners()
+        self._part_by = time.monotonic() + PARTING_TIME
+
+    def part(self) -> bool:
+        """Close connections behind their last reply; return whether all have stopped that have been read until now.
+
+        One that is at rest for a moment is closed in that moment, right behind a look at what has come: whoever sends
+        on it later is told at once, and connects to the edge behind us. One that never is takes no more in the end.
+        """
+        streams, now = self._streams, time.monotonic()
+        if streams is None or self._has_parted:
+            return True
+        self._has_parted = streams.part(now) or now >= self._part_by
+        self._on_turn()
+        if self._has_parted:
+            streams.stop()
+        return self._has_parted
 
     @property
     def unsent(self) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_UNREAD: Final = 262_144  # bytes of replies kept for a peer that does not read, beyond what the kernel keeps: 600
 LOOKS: Final = 10  # at a peer that does not read, in the time that it has
+MOST: Final = 65_536  # bytes taken from one in a turn
 PARTING: Final = 1.0  # seconds that a connection which is to end stays, for answers that are on their way
 
 # Why a connection ended; the statistics count each.
@@ -65,8 +66,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_acked", "_backlog", "_ending", "_framer", "_give_up", "_hub", "_sock", "_unanswered", "address", "due", "fd",
-        "name", "number",
+        "_acked", "_backlog", "_ending", "_framer", "_give_up", "_hub", "_since", "_sock", "_unanswered", "address",
+        "due", "fd", "name", "number",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, address: Address, name: str, hub: Hub) -> None:
@@ -75,6 +76,7 @@ class Connection:
         self.address = address
         self.fd = sock.fileno()  # -1 when closed
         self.due = hub.now + hub.settings.idle  # when to close it, unless something happens
+        self._since = hub.now
         self._sock = sock
         self._hub = hub
         self._framer = Framer()
@@ -256,6 +258,22 @@ class Connection:
             self._end(HANDLER)
         else:
             self._part()
+
+    def part(self) -> None:
+        """Close it, unless something is under way on it or it is too young; what has come by now is taken first."""
+        if self._is_at_rest():
+            self.on_events(READ, MOST)
+            if self._is_at_rest():
+                self.close(STOP)
+
+    def _is_at_rest(self) -> bool:
+        """Whether all that has come is answered, and enough time has gone by for a first request to have come."""
+        is_busy = self._unanswered > 0 or self._backlog is not None or not self._is_between()
+        return not (self._ending or is_busy) and self._hub.now >= self._since + PARTING
+
+    def _is_between(self) -> bool:
+        """Whether nothing has begun that has not ended, such as a message."""
+        return self._framer.begun is None
 
     def stop(self) -> None:
         """Take no more requests; the answers to those that were taken can still be sent."""

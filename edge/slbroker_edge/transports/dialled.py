@@ -52,6 +52,9 @@ class _Made(Connection):
     def _quiet(self) -> float:
         return min(QUIET, super()._quiet())
 
+    def part(self) -> None:
+        """Leave it as long as may be: replies to what has gone on may come by it."""
+
     def expire(self) -> None:
         """Give it up, where it does not stand yet; else as any connection."""
         if self.stands:

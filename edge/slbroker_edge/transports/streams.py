@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from slbroker_edge.transports.binding import is_everywhere, name_of, namer
-from slbroker_edge.transports.connection import LIMIT, NOTHING, READ, STOP, WRITE, Connection
+from slbroker_edge.transports.connection import LIMIT, MOST, NOTHING, READ, STOP, WRITE, Connection
 from slbroker_edge.transports.siblings import NUMBER
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 EVENTS: Final = 64  # connections served in one turn of the loop; the next turn serves the next
 ROOM: Final = 262_144  # bytes taken in one turn, shared by them: some 5 ms of parsing, then it is UDP's turn
-MOST: Final = 65_536  # ... by one of them
+PARTS: Final = 256  # connections closed, or looked at for that, in one turn at the end: a TLS alert takes 50 us
 ACCEPTS: Final = 64  # connections accepted in one turn
 MAX_HELD: Final = 67_108_864  # bytes of half messages and unread replies kept for all; honest peers send whole ones
 SWEEP: Final = 0.5  # seconds between two looks at what is overdue
@@ -69,6 +69,7 @@ class Streams:
         self._listeners: dict[int, tuple[socket.socket, Callable[[socket.socket], str], MakeConnection]] = {}
         self._connections: dict[int, Connection] = {}
         self._sources: dict[str | int, int] = {}
+        self._parting: list[Connection] = []  # those that are yet to be looked at, at the end
         self._held = 0
         self._accepted = 0
         self._refused = 0
@@ -284,12 +285,25 @@ class Streams:
             self._listeners.pop(fd)[0].close()
         self._listening = [each for each in self._listening if each[0] not in sockets]
 
-    def stop(self) -> None:
-        """Accept no more connections, and take no more requests from those there are."""
+    def close_listeners(self) -> None:
+        """Accept no more connections."""
         for listener, _, _ in self._listeners.values():
             listener.close()
         self._listeners.clear()
         self._listening.clear()
+
+    def part(self, now: float) -> bool:
+        """Close the connections on which nothing is under way; return whether none is left. The others go on."""
+        self.now = now
+        self._parting = self._parting or list(self._connections.values())
+        for connection in self._parting[:PARTS]:
+            connection.part()
+        del self._parting[:PARTS]
+        return not self._connections
+
+    def stop(self) -> None:
+        """Accept no more connections, and take no more requests from those there are."""
+        self.close_listeners()
         for connection in list(self._connections.values()):
             connection.stop()
 

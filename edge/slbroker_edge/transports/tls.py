@@ -108,6 +108,9 @@ class TlsConnection(Connection):
                 sent += self._sock.send(data[sent : sent + RECORD])
         return sent
 
+    def _is_between(self) -> bool:
+        return not self._shaking and super()._is_between()
+
     def stop(self) -> None:
         """Take no more requests; without a handshake there can be none."""
         if self._shaking:

@@ -143,6 +143,9 @@ class _Framed(Connection):
             self._put(self._session.say_goodbye(CloseCode.NORMAL_CLOSURE))
         super().finish()
 
+    def _is_between(self) -> bool:
+        return self._session.is_open and self._session.begun is None
+
     def stop(self) -> None:
         """Take no more requests; without a handshake there can be none."""
         if self._session.is_open:

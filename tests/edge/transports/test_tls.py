@@ -14,7 +14,7 @@ import pytest
 from slbroker import Handlers
 from slbroker.settings.connections import TlsSettings
 from slbroker.tls import server_context
-from slbroker_edge.transports.connection import MAX_UNREAD
+from slbroker_edge.transports.connection import MAX_UNREAD, PARTING
 from slbroker_edge.transports.tls import HANDSHAKES, RECORD
 from tests.support.certificates import Authority, Pair, common_name
 from tests.support.sip import read_reply, request
@@ -239,3 +239,20 @@ def test_a_new_certificate_is_for_new_connections(rig: StreamRig, authority: Aut
         assert certificate
         names.append(common_name(dict(certificate)))
     assert names == ["first", "second"]
+
+
+def test_at_the_end_a_handshake_is_waited_for(rig: StreamRig, authority: Authority) -> None:
+    tls = rig.begin(authority.client())
+    with suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    rig.settle()
+    rig.now += PARTING
+    rig.streams.close_listeners()
+    assert not rig.streams.part(rig.now)
+    while rig.open and not tls.version():
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        rig.settle()
+    assert rig.streams.part(rig.now)
+    assert select.select([tls], [], [], within(5.0))[0]
+    assert tls.recv(1) == b"", "with a closing alert, or Python would raise"

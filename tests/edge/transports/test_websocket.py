@@ -9,6 +9,7 @@ import pytest
 from websockets.frames import Opcode
 
 from slbroker.settings.connections import StreamSettings, TlsSettings
+from slbroker_edge.transports.connection import PARTING
 from slbroker_edge.transports.wsframes import MAX_MESSAGE
 from tests.support import streams
 from tests.support.sip import TYPICAL, read_reply, request
@@ -269,6 +270,21 @@ def test_a_stopping_edge_answers_what_it_has_taken(rig: StreamRig) -> None:
     assert phone.protocol.close_rcvd is not None
     assert phone.protocol.close_rcvd.code == 1001
     assert (rig.open, rig.closed) == (0, {"stop": 2})
+
+
+def test_at_the_end_one_at_rest_is_closed_and_one_that_has_yet_to_begin_is_waited_for(rig: StreamRig) -> None:
+    phone, late = rig.websocket(), rig.knock()
+    phone.say(numbered(1))
+    assert read_reply(phone.hear()).status == 200
+    rig.now += PARTING
+    rig.streams.close_listeners()
+    assert not rig.streams.part(rig.now)
+    assert rig.open == 1
+    late.shake_hands()
+    assert rig.streams.part(rig.now)
+    phone.protocol.receive_data(phone.phone.sock.recv(1_000))
+    assert phone.protocol.close_rcvd is not None
+    assert phone.protocol.close_rcvd.code == 1001
 
 
 # Secure ---------------------------------------------------------------------------------------------------------
