@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHORTEST: Final = 16  # characters of a token
-LOWEST: Final = 19  # of nice(2)
 
 
 @options.command(MonitorSettings, serves=True)
@@ -51,6 +49,5 @@ def _serve(settings: MonitorSettings, token: Callable[[], bytes] | None) -> int:
         raise ConfigError(f"the monitor needs {error.name}: pip install 'slbroker[monitor]'") from error
     from slbroker.process import run_service
 
-    os.nice(LOWEST)  # whoever asks, and however often: calls on the same machine come first
     run_service(Monitor(settings, token), alive_file=settings.alive_file)
     return Exit.OK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -39,19 +39,29 @@ class _Once(Collector):
         return self._metrics
 
 
-def expose(families: Iterable[Family], native: Mapping[str, int], accept: str) -> tuple[bytes, str]:
-    """Return a scrape's body and its content type, in the format that the header `accept` asks for.
+class Form(NamedTuple):
+    """A format of a scrape."""
+
+    encode: Callable[[CollectorRegistry], bytes]
+    content_type: str
+
+
+def form_of(accept: str) -> Form:
+    """Return the format that the header `accept` asks for."""
+    try:
+        return Form(*choose_encoder(accept))
+    except (TypeError, ValueError):  # a version that is no number
+        return Form(*choose_encoder(""))
+
+
+def expose(families: Iterable[Family], native: Mapping[str, int], form: Form) -> bytes:
+    """Return a scrape's body.
 
     `native` are Kamailio's statistics of the group `sl`: they come as its module xhttp_prom names them.
     """
-    try:
-        encoder, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # a version that is no number
-        encoder, content_type = choose_encoder("")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once([*map(_metric, families), *_native(native)]))
-    encode: Callable[[CollectorRegistry], bytes] = encoder
-    return encode(registry), content_type
+    return form.encode(registry)
 
 
 def _metric(family: Family) -> Metric:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ from slbroker.query import MAX_PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     import zmq
 
@@ -45,13 +47,20 @@ PATIENCE: Final = 3.0  # intervals, and seconds at least, for which an answer co
 class Gathering:
     """The connections of the monitor. Make it on a running loop, `close` it before its ZeroMQ context ends."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], settings: MonitorSettings) -> None:
-        """Raises ConfigError for keys that cannot be used."""
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        settings: MonitorSettings,
+        free: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Raises ConfigError for keys that cannot be used. What is heard is taken in inside a `free()`."""
+        self._free = free
         self.known = Gathered(max(PATIENCE, PATIENCE * settings.interval))
         self.trend = Trend()
         self.recent = RecentRequests()
         self.over = asyncio.Event()  # set when the monitor ends
         self.news = asyncio.Event()  # set, and made anew, when somebody has told something
+        self.told = 0  # times that somebody has
         self._context = context
         self._settings = settings
         self._keys = load_client(settings.security, settings.bus) if settings.security else {}
@@ -117,6 +126,10 @@ class Gathering:
         return envelope.encode(Kind.STATS, {"recent": self.recent.since(name)})
 
     def _hear(self, name: str, address: BusAddress, frames: list[bytes]) -> None:
+        with self._free():
+            self._take_in(name, address, frames)
+
+    def _take_in(self, name: str, address: BusAddress, frames: list[bytes]) -> None:
         self._asked.pop(name, None)
         try:
             if envelope.decode_head(frames).kind is not Kind.FIGURES:
@@ -134,6 +147,7 @@ class Gathering:
         self._wake()
 
     def _wake(self) -> None:
+        self.told += 1
         news, self.news = self.news, asyncio.Event()
         news.set()
 

@@ -38,6 +38,7 @@ class Live:
         self._number = 0  # of the newest point
         self._due = 0.0
         self._board: dict[str, Any] = {}
+        self._events: dict[tuple[int, int], tuple[bytes, int, int]] = {}  # since the last tick; `_event` has the shape
 
     def tick(self, now: float) -> None:
         """Look at what is known; with nobody who looks once a second is enough, for the chart."""
@@ -52,6 +53,7 @@ class Live:
             whole: dict[str, Any] = next(each for each in self._board["stages"] if each["stage"] == "whole")
             point = {name: self._board["rates"][name] for name in LINES}
             self._points.append({"number": self._number, "at": round(time.time(), 2), "p99": whole.get("p99"), **point})
+        self._events.clear()
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield events (text/event-stream) until the monitor ends: once an interval, whether there is news or not."""
@@ -61,14 +63,24 @@ class Live:
             gathering.look(time.monotonic())
             if not self._board:
                 self.tick(time.monotonic())
+            event, point, request = self._event(point, request)
+            yield event
+            with suppress(TimeoutError):
+                await asyncio.wait_for(gathering.over.wait(), self._interval)
+
+    def _event(self, point: int, request: int) -> tuple[bytes, int, int]:
+        """Return the event for one who has been told up to this point and this request, and up to where it tells.
+
+        Made once for all who have been told as much.
+        """
+        if (point, request) not in self._events:
             points = [each for each in self._points if each["number"] > point]
-            requests = gathering.recent.behind(request)[:AT_ONCE]
+            requests = self._gathering.recent.behind(request)[:AT_ONCE]
             event = {
                 **self._board, "version": VERSION, "at": round(time.time(), 2), "interval": self._interval,
                 "points": points, "requests": requests,
             }  # fmt: skip
-            yield b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
-            point = points[-1]["number"] if points else point
-            request = requests[-1]["number"] if requests else request
-            with suppress(TimeoutError):
-                await asyncio.wait_for(gathering.over.wait(), self._interval)
+            data = b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
+            ends = points[-1]["number"] if points else point, requests[-1]["number"] if requests else request
+            self._events[point, request] = data, *ends
+        return self._events[point, request]

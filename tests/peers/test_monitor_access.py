@@ -10,6 +10,7 @@ import pytest
 
 from slbroker.tls import client_context
 from tests.peers.monitor import Monitor, ask, start_monitor
+from tests.support.certificates import Authority
 from tests.support.timing import until, within
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Start
     from tests.peers.conftest import Deployment
-    from tests.support.certificates import Authority
+    from tests.support.certificates import Pair
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(within(180))]
 
@@ -59,6 +60,39 @@ def test_or_a_certificate(deployment: Deployment, start_slbroker: Start, authori
     assert ask(f"{url}/metrics", None, {}, known).status == 200
     with pytest.raises(OSError, match=r"(?i)certificate|reset|eof|closed"):
         ask(f"{url}/metrics", None, {}, client_context(authority.certificate))
+
+
+def test_a_signal_has_certificate_and_authorities_read_again(
+    deployment: Deployment, start_slbroker: Start, authority: Authority, tmp_path: Path
+) -> None:
+    """Whose certificates were signed by another authority is let in, whose were by the one before is not any more."""
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    certificate, key, signers = (tmp_path / name for name in ("cert.pem", "key.pem", "ca.pem"))
+
+    def put(its: Authority) -> Pair:
+        pair = its.issue("localhost")
+        for source, target in ((pair.certificate, certificate), (pair.key, key), (its.certificate, signers)):
+            target.write_bytes(source.read_bytes())
+        return pair
+
+    old = put(authority)
+    words = ("--tls-cert", str(certificate), "--tls-key", str(key), "--tls-ca", str(signers), "--tls-verify-client")
+    monitor = start_monitor(start_slbroker, deployment.edge.bus, http="0.0.0.0:0", options=words)
+    url = monitor.url.replace("0.0.0.0", "localhost")
+    assert ask(f"{url}/metrics", None, {}, authority.client(old)).status == 200
+    new = put(other)
+    monitor.process.send(signal.SIGHUP)
+    monitor.process.wait_for("loaded again")
+    assert ask(f"{url}/metrics", None, {}, other.client(new)).status == 200, "served with the new one, for the new ones"
+    knows_both = other.client()
+    knows_both.load_cert_chain(old.certificate, old.key)
+    with pytest.raises(OSError, match=r"(?i)certificate|reset|eof|closed|authority|unknown"):
+        ask(f"{url}/metrics", None, {}, knows_both)
+    signers.write_text("no certificate")
+    monitor.process.send(signal.SIGHUP)
+    monitor.process.wait_for("ERROR")
+    assert ask(f"{url}/metrics", None, {}, other.client(new)).status == 200, "what cannot be read changes nothing"
 
 
 def test_a_page_of_another_site_gets_nothing_by_a_name_of_its_own(

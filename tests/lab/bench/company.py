@@ -35,7 +35,8 @@ def monitor(bus: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Inside, a monitor of that bus serves on the port that is given with it."""
     argv = [sys.executable, "-m", "slbroker", "monitor", "--http", "127.0.0.1:0", "--bus", bus]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(argv, stderr=log)
+        # A session of its own, as systemd's services have: between sessions `nice` alone counts for nothing.
+        process = subprocess.Popen(argv, stderr=log, start_new_session=True)
         try:
             while True:
                 log.seek(0)

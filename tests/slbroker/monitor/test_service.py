@@ -33,6 +33,10 @@ async def answer_late(_: Request) -> Response:
     return PlainTextResponse("late")
 
 
+async def answer_much(_: Request) -> Response:
+    return PlainTextResponse("much" * 4_000_000)
+
+
 async def end_of(port: int, *said: bytes) -> bytes:
     """What comes back until the server hangs up on somebody who says this, in pieces."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -76,3 +80,27 @@ def test_a_request_is_there_within_some_seconds_or_its_connection_ends(monkeypat
     assert kept.count(b"well") == 1
     assert second.count(b"well") in (0, 1), "reset: what had come may be lost with the connection"
     assert slow.endswith(b"late"), "what is served takes the time that it takes"
+
+
+def test_who_reads_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "TAKEN_WITHIN", SHORT)
+
+    async def run() -> None:
+        app = Starlette(routes=[Route("/much", answer_much)])
+        server = Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none", http=Protocol))
+        task = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET /much HTTP/1.1\r\nHost: h\r\n\r\n")
+        while not server.server_state.connections:
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(within(10 * SHORT)):
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+        writer.close()
+        server.should_exit = True
+        await task
+
+    asyncio.run(run())
