@@ -199,11 +199,11 @@ containers: setup ## (root) the compose file under a Docker engine of its own: c
 	@$(LAB) build docker build --network host --quiet --tag slbroker-prometheus - <tests/lab/containers/prometheus.Dockerfile
 	@$(LAB) run env PYTHONPATH=. SLBROKER_PROMETHEUS_IMAGE=slbroker-prometheus $(BIN)/python -m tests.lab.containers.compose $(ARGS)
 
-cluster: setup ## (root) the Swarm stack on two nodes, two such engines: handlers, edges, the ring updated one by one under 500 requests/s; 8 minutes
+cluster: setup ## (root) the Swarm stack on two nodes, two such engines: handlers, edges, brokers, the ring replaced one by one under 500 requests/s; 10 minutes
 	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
 	@$(LAB) pair env PYTHONPATH=. $(BIN)/python -m tests.lab.containers.swarm $(ARGS)
 
-units: setup ## (root) the Debian package under a systemd of its own, in a container of that engine: 3 minutes
+units: setup ## (root) the Debian package under a systemd of its own, in a container of that engine: 6 minutes
 	@[ -e $(DEB) ] || .ci/deb
 	@$(LAB) build docker build --network host --quiet --file tests/lab/containers/systemd.Dockerfile --build-arg DEB=$(notdir $(DEB)) \
 	  --tag slbroker-systemd dist

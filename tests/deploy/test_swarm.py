@@ -32,6 +32,7 @@ def test_what_is_named_is_there(stack: dict[str, Any]) -> None:
         text = str(service["environment"])
         for host in re.findall(r"tcp://(broker\w*):", text):
             assert host in stack["services"]
+            assert set(service["networks"]) & set(stack["services"][host]["networks"]), f"{name} does not know {host}"
         given = {f"/run/secrets/{each['target']}" for each in service.get("secrets", ())}
         assert set(re.findall(r"/run/secrets/[\w.]+", text)) == given, name
         mounted = {each["target"] for each in service.get("configs", ())}
@@ -47,10 +48,35 @@ def test_secrets_and_configs_have_versions(stack: dict[str, Any]) -> None:
             assert re.search(r"_\$\{SLBROKER_\w+:-1\}$", each["name"])
 
 
-def test_edges_have_the_nodes_own_ports_and_a_bad_update_goes_back(stack: dict[str, Any]) -> None:
+def test_edges_are_on_their_nodes_own_network(stack: dict[str, Any]) -> None:
+    """A published port of UDP is lost to who asks from one port when what is behind it has been replaced."""
+    edge = stack["services"]["edge"]
+    assert "ports" not in edge
+    assert [stack["networks"][name] for name in edge["networks"]] == [{"external": True, "name": "host"}]
+    for service in stack["services"].values():
+        assert all(port["protocol"] == "tcp" for port in service.get("ports", ()))
+
+
+def test_edges_find_each_broker_by_a_port_of_the_node_that_it_is_bound_to(stack: dict[str, Any]) -> None:
+    brokers = {name: each for name, each in stack["services"].items() if name.startswith("broker")}
+    asked = stack["services"]["edge"]["environment"]["SLBROKER_BROKER"].split(" tcp://")
+    assert len(asked) == len(brokers)
+    places = set()
+    for name, broker in brokers.items():
+        (port,) = broker["ports"]
+        assert port["mode"] == "host", "there may be no IPVS"
+        assert broker["environment"]["SLBROKER_EDGES"].endswith(f":{port['target']}")
+        assert any(each.removeprefix("tcp://").startswith(f"${{SLBROKER_{name.upper()}:?") for each in asked)
+        assert all(each.endswith(f"}}:{port['published']}") for each in asked)
+        places |= set(broker["deploy"]["placement"]["constraints"])
+        # It has the port of its node: the next one has to wait for it.
+        assert broker["deploy"]["update_config"]["order"] == "stop-first"
+    assert places == {f"node.labels.slbroker-broker == {number}" for number in range(1, 1 + len(brokers))}
+
+
+def test_edges_are_on_every_node_and_a_bad_update_goes_back(stack: dict[str, Any]) -> None:
     edge, handler = stack["services"]["edge"], stack["services"]["handler"]
     assert edge["deploy"]["mode"] == "global"
-    assert [port["mode"] for port in edge["ports"]] == ["host"]
     assert edge["deploy"]["update_config"]["order"] == "stop-first"
     assert handler["deploy"]["update_config"]["order"] == "start-first"
     for service in stack["services"].values():

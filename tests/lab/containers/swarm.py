@@ -11,6 +11,7 @@ import os
 import subprocess
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -37,8 +38,9 @@ def swarm(*words: str, quiet: bool = True, second: bool = False) -> str:
 
 
 def deploy(ring: int) -> None:
-    """Deploy the stack with this version of the ring."""
-    env = {**os.environ, "SLBROKER_RING": str(ring)}
+    """Deploy the stack with this version of the ring, a broker on each node."""
+    brokers = {f"SLBROKER_BROKER{number}": node for number, node in enumerate(NODES, 1)}
+    env = {**os.environ, **brokers, "SLBROKER_RING": str(ring)}
     words = ("stack", "deploy", "--resolve-image", "never", "--compose-file", "stack.yaml", "slbroker")
     docker(*words, cwd=FOLDER, env=env)
 
@@ -72,15 +74,11 @@ def replace(service: str) -> None:
     swarm("service", "update", "--force", "--quiet", f"slbroker_{service}", quiet=False)
 
 
-def processes(*services: str) -> dict[str, int]:
-    """Return the first process of each container of these services, on both nodes."""
-    found = {}
-    for second in (False, True):
-        for service in services:
-            for name in swarm("ps", "--quiet", "--filter", f"name=slbroker_{service}", second=second).split():
-                process = swarm("inspect", "--format", "{{.State.Pid}}", name, second=second)
-                found[f"{service} on node {1 + second}"] = int(process)
-    return found
+def nodes() -> dict[str, int]:
+    """Return the engine's process on each node: it stays, and the network that it is in is the edges', too."""
+    sockets = (os.environ["DOCKER_HOST"], os.environ["SECOND_HOST"])
+    folders = [Path(each.removeprefix("unix://")).parent for each in sockets]
+    return {f"node {number}": int((folder / "pid").read_text()) for number, folder in enumerate(folders, 1)}
 
 
 def begin(folder: Path) -> None:
@@ -95,6 +93,7 @@ def begin(folder: Path) -> None:
     swarm("swarm", "init", "--advertise-addr", NODES[0], quiet=False)
     token = swarm("swarm", "join-token", "--quiet", "worker").strip()
     swarm("swarm", "join", "--advertise-addr", NODES[1], "--token", token, f"{NODES[0]}:2377", second=True)
+    label()
     keys.create(folder / "slbroker.ring")
     swarm("secret", "create", "slbroker_ring_1", str(folder / "slbroker.ring"))
     for role in ROLES:
@@ -103,6 +102,14 @@ def begin(folder: Path) -> None:
         swarm("config", "create", f"slbroker_{role}_1", str(folder / f"{role}.key"))
     deploy(1)
     wait_for(120.0)
+
+
+def label() -> None:
+    """Say which broker is to be on which node."""
+    itself = swarm("info", "--format", "{{.Swarm.NodeID}}").strip()
+    other = swarm("info", "--format", "{{.Swarm.NodeID}}", second=True).strip()
+    for number, node in enumerate((itself, other), 1):
+        swarm("node", "update", "--label-add", f"slbroker-broker={number}", node, quiet=False)
 
 
 def kamailio(folder: Path) -> Process:
@@ -123,10 +130,9 @@ def main() -> None:
         time.sleep(5.0)  # until its dispatcher has asked both
         caller = Caller(phone)
         caller.calls(100)
-        say("Handlers, one by one, under load:")
-        asked_under_load(FRONT[1], lambda: replace("handler"), processes("edge"), host=FRONT[0])
-        say("The edges, one by one, the same:")
-        asked_under_load(FRONT[1], lambda: replace("edge"), processes("edge"), host=FRONT[0])
+        for what in ("handler", "edge", "broker1", "broker2"):
+            say(f"{what}, its tasks replaced one by one, under load:")
+            asked_under_load(FRONT[1], partial(replace, what), nodes(), host=FRONT[0])
         caller.calls(100)
         say("The ring, another version of it, which replaces edges and handlers, the same:")
         keys.rotate_file(folder / "slbroker.ring", time.time())
@@ -137,7 +143,7 @@ def main() -> None:
             time.sleep(2.0)
             wait_for(400.0)
 
-        asked_under_load(FRONT[1], rotated, processes("edge"), host=FRONT[0])
+        asked_under_load(FRONT[1], rotated, nodes(), host=FRONT[0])
         caller.calls(100)
     swarm("stack", "rm", "slbroker", quiet=False)
     swarm("swarm", "leave", "--force", second=True)
