@@ -371,11 +371,12 @@ class EdgeService(Successive):
             self._handover.close()
         self._sockets.close()
         self._hops.close()
-        if self._tap is not None:
-            self._tap.close()
         if self._links is not None:
             self._links.close()
-        if not self.end():  # never started: the error that goes up says why
+        has_begun = self.end()
+        if self._tap is not None:  # last: it waits, and nobody would read the bus meanwhile
+            self._tap.close()
+        if not has_begun:  # the error that goes up says why
             return
         self.edge.shedding.tell()
         figures = self.edge.fates.figures(self.edge.in_flight)
