@@ -39,6 +39,8 @@ PROOFS = re.compile(
     # What waits for seconds at a time, of what seldom changes: how quick a worker is, and what wears it out.
     r"|tests/handlers/test_(?:pace|packing|max_requests|load|ready)_live\.py|tests/edge/test_(?:pauses|losses)_live\.py"
     r"|tests/handlers/test_(?:worker_base_exceptions|reload_files_live)\.py"
+    # What computes for seconds, of what is seldom touched: policies that are not ours, small forms of `make strangers`.
+    r"|tests/lab/simulation/test_policies\.py|tests/lab/fuzz/test_strangers\.py::test_twenty_thousand"
 )
 LOGGERS = ("", "slbroker", "slbroker_edge", "slbroker_handlers")
 

@@ -30,7 +30,9 @@ LADDERS_OF_A_BROWSER = {
 CALLS = ("far-end", "held", "cancelled", "busy")
 
 
-@pytest.mark.parametrize("stack", [JSSIP, SIP_JS], ids=["JsSIP", "SIP.js"])
+@pytest.mark.parametrize(
+    "stack", [pytest.param(JSSIP, id="JsSIP"), pytest.param(SIP_JS, id="SIP.js", marks=pytest.mark.proof)]
+)
 def test_a_browser_calls_a_phone_that_knows_udp_only(
     stack: Stack, start_slbroker: Start, start_program: Start, tmp_path: Path
 ) -> None:
