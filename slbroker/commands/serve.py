@@ -191,6 +191,9 @@ def _serve_edge(settings: EdgeSettings) -> int:
     from slbroker.supervisor import Supervisor
 
     keyring.load(settings.keys)
+    # Once for all processes, and before another edge waits for us.
+    import slbroker.process  # noqa: F401
+    import slbroker_edge.service  # noqa: F401
     from slbroker_edge.fdstore import FdStore
     from slbroker_edge.queueing import take_over
 
