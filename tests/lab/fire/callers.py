@@ -59,7 +59,14 @@ class Callers:
         self._is_over = True
 
     async def _run(self) -> None:
-        await asyncio.gather(*(self._call(number) for number in range(self._count)))
+        calls = [asyncio.ensure_future(self._call(number)) for number in range(self._count)]
+        while not self._is_over and not all(call.done() for call in calls):
+            await asyncio.sleep(0.05)
+        _done, stuck = await asyncio.wait(calls, timeout=2 * PATIENCE)
+        for call in stuck:
+            self.seen.refused.append(f"a caller does not end: {call}")
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     async def _call(self, number: int) -> None:
         await asyncio.sleep(self._pause * number / self._count)
@@ -88,8 +95,8 @@ class Callers:
     async def _is_closed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the edge has closed it: known to the kernel, though this loop is busy with others' handshakes."""
         sock = writer.get_extra_info("socket")
-        while sock is not None and sock.fileno() >= 0 and select.select([sock], [], [], 0)[0]:
-            await asyncio.sleep(0.001)  # until asyncio has read the end, and closed it
+        while not reader.at_eof() and sock is not None and sock.fileno() >= 0 and select.select([sock], [], [], 0)[0]:
+            await asyncio.sleep(0.001)  # until asyncio has read it, too
             sock = writer.get_extra_info("socket")
         return reader.at_eof()
 
