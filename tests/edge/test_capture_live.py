@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -288,6 +289,47 @@ def test_a_capture_that_hangs_costs_a_counter_and_no_call(
     call(phone, edge.port, "after@call")
     assert edge.process.stop() == 0
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_when_nobody_takes_what_is_shown_the_edge_hands_nothing_over_until_somebody_does(
+    start_slbroker: Start, tmp_path: Path, rules: Path, phone: Phone
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        server.settimeout(within(5.0))
+        word = f"tcp:127.0.0.1:{server.getsockname()[1]}"
+        edge = Edge(start_slbroker, tmp_path, "--rules", str(rules), "--hep", word)
+        body = b"x" * 60_000
+        numbers = count()
+
+        def settled() -> dict[str, Any]:
+            before: dict[str, Any] = {}
+            now = figures(edge)
+            while before != now:
+                time.sleep(1.1)  # what the process counts is told twice a second
+                before, now = now, figures(edge)
+            return now
+
+        def is_left_alone() -> bool:
+            before = settled()
+            for number in islice(numbers, 60):
+                phone.send(request("OPTIONS", via=phone.via(f"b{number}"), body=body, call_id=str(number)), edge.port)
+                assert read_reply(phone.receive()).status == 200
+            after = settled()
+            seen = after.get("hep_failed") != before.get("hep_failed")
+            return not seen and after["lost"] == before["lost"] + 120
+
+        until(is_left_alone, 30.0)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(within(5.0))
+
+            def is_shown() -> bool:
+                phone.send(request("OPTIONS", via=phone.via("again"), call_id="again@call"), edge.port)
+                phone.receive()
+                return b"again@call" in connection.recv(1 << 20)
+
+            until(is_shown, 20.0)
 
 
 def test_an_edge_that_is_killed_leaves_no_capture_behind(start_slbroker: Start, tmp_path: Path, homer: Homer) -> None:

@@ -14,7 +14,7 @@ import os, sys
 from pathlib import Path
 from slbroker.priority import stand_back
 path, before = Path(sys.argv[1]), os.nice(0)
-stand_back(path)
+stand_back(10, path)
 print(os.nice(0) - before, os.sched_getscheduler(0) == os.SCHED_BATCH, path.read_text())
 """
 

@@ -7,18 +7,22 @@ import os
 import select
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, cast
 
 from slbroker_edge.capture.hep import MAX_PACKET
+from slbroker_edge.transports.datagrams import send_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from slbroker.settings.capture import Collector
+    from slbroker.sip.reading import Address
 
 LOOK_UP_AGAIN: Final = 30.0  # seconds: then a name is looked up once more, since collectors move
 RETRY: Final = 2.0  # seconds between two attempts at a connection, or at a name
 MAX_UNSENT: Final = 4_194_304  # bytes kept for a collector that does not read, beyond what the kernel keeps
+AT_ONCE: Final = 64  # packets given to the kernel at a time
 SEND_BUFFER: Final = 1_048_576  # bytes that are asked for in the kernel
 
 
@@ -33,6 +37,7 @@ class _Sender:
         self._where = where
         self._warn = warn
         self._socket: socket.socket | None = None
+        self._address: Address = ("", 0)  # what it is connected to
         self._retry = self._look_again = 0.0
         self._said = ""  # what is wrong
 
@@ -53,7 +58,7 @@ class _Sender:
                 code = error.errno or errno.EIO
             if code in (0, errno.EINPROGRESS):
                 self.close()
-                self._socket = sock
+                self._socket, self._address = sock, cast("Address", address)
                 return
             sock.close()
             self._say(os.strerror(code))
@@ -64,9 +69,9 @@ class _Sender:
             if what:
                 self._warn(f"--hep {self.name}: {what}")
 
-    def leave_out(self) -> None:
-        """Count a packet that would find no room."""
-        self.failed += 1
+    def leave_out(self, number: int = 1) -> None:
+        """Count packets that would find no room."""
+        self.failed += number
         self._say("it does not read what is sent")
 
     def close(self) -> None:
@@ -80,26 +85,28 @@ class UdpCollector(_Sender):
     """A collector over UDP. What it does not read, nobody hears of; where nothing listens, ICMP says so."""
 
     is_full = False
+    has_room = True
 
     @property
     def is_busy(self) -> bool:
         """Return whether there is more to be sent: never."""
         return False
 
-    def send(self, packet: bytes, now: float) -> None:
-        """Send one packet, or count it."""
+    def send_all(self, packets: Sequence[bytes], now: float) -> None:
+        """Send packets, or count them."""
         if now >= self._look_again or (self._socket is None and now >= self._retry):
             self._connect(now)  # with no answer from DNS the collector may still be where it was
-        try:
-            if self._socket is None:
-                raise OSError(errno.ENOTCONN, "")
-            self._socket.send(packet)
-        except OSError as error:  # a refusal is of one before, and this one has not been sent
-            self.failed += 1
-            if error.errno == errno.ECONNREFUSED:
+        if self._socket is None:
+            self.failed += len(packets)
+            return
+        if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # of one before; this one counts for it
+            if code == errno.ECONNREFUSED:
                 self._say("nobody listens there")
-        else:
-            self.sent += 1
+            self.failed += 1
+            packets = packets[1:]
+        taken = send_batch(self._socket, [(packet, self._address) for packet in packets])
+        self.sent += taken
+        self.failed += len(packets) - taken
 
     def look(self, now: float) -> None:
         """There is nothing to be done."""
@@ -127,14 +134,21 @@ class TcpCollector(_Sender):
         """Return whether a packet might find no room."""
         return self._held > MAX_UNSENT - MAX_PACKET
 
-    def send(self, packet: bytes, now: float) -> None:
-        """Send one packet, keep it, or count it."""
-        if self.is_full:
-            self.leave_out()
-            return
-        self._unsent.append(packet)
-        self._held += len(packet)
-        if len(self._unsent) == 1:
+    @property
+    def has_room(self) -> bool:
+        """Return whether one that was full has room again, for more than a few packets."""
+        return self._held < MAX_UNSENT // 2
+
+    def send_all(self, packets: Sequence[bytes], now: float) -> None:
+        """Send packets, keep them, or count them."""
+        is_idle = not self._unsent
+        for at, packet in enumerate(packets):
+            if self.is_full:
+                self.leave_out(len(packets) - at)
+                break
+            self._unsent.append(packet)
+            self._held += len(packet)
+        if is_idle:
             self.look(now)
 
     def look(self, now: float) -> None:
@@ -150,12 +164,15 @@ class TcpCollector(_Sender):
             return
         try:
             while self._unsent and self._socket is not None:
-                self._begun += self._socket.send(memoryview(self._unsent[0])[self._begun :])
-                if self._begun < len(self._unsent[0]):
+                first = memoryview(self._unsent[0])[self._begun :]
+                self._begun += self._socket.sendmsg([first, *islice(self._unsent, 1, AT_ONCE)])
+                while self._unsent and self._begun >= len(self._unsent[0]):
+                    size = len(self._unsent.popleft())
+                    self._begun -= size
+                    self._held -= size
+                    self.sent += 1
+                if self._begun:
                     return
-                self._begun = 0
-                self._held -= len(self._unsent.popleft())
-                self.sent += 1
         except BlockingIOError:
             return
         except OSError as error:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from slbroker.sip.networks import Networks
 
+LONGEST_KEEPALIVE: Final = 32  # bytes
 MOST_ENDS: Final = 16_384  # addresses remembered; reading one costs 3 us
 
 _find_cseq = re.compile(rb"\ncseq[ \t]*:\s*[0-9]+\s+([^\s]+)", re.IGNORECASE).search
@@ -76,6 +77,17 @@ def pair(ours: End, theirs: End) -> tuple[End, End]:
     return _in_six(ours), _in_six(theirs)
 
 
+@lru_cache(maxsize=MOST_ENDS)
+def way_of(name: str, host: str, port: int, is_sent: bool) -> tuple[str, End, End]:
+    """Return transport, source and target of what came to a listener by that name from a host, or was sent there.
+
+    Raises ValueError for no such name, or host.
+    """
+    transport, ours = read_name(name)
+    mine, theirs = pair(ours, end_of(host, port))
+    return (transport, mine, theirs) if is_sent else (transport, theirs, mine)
+
+
 def _in_six(end: End) -> End:
     return end if len(end.address) == 16 else End(b"\0" * 10 + b"\xff\xff" + end.address, end.port)
 
@@ -89,7 +101,7 @@ def _is_in(host: str, networks: Sequence[object]) -> bool:
 
 def is_keepalive(data: bytes) -> bool:
     """Return whether this is nothing but what keeps a NAT's binding (RFC 5626 3.5.1, and NULs as phones send them)."""
-    return len(data) <= 32 and not data.strip(b"\r\n\0 \t")
+    return len(data) <= LONGEST_KEEPALIVE and not data.strip(b"\r\n\0 \t")
 
 
 def head_of(data: bytes) -> bytes:

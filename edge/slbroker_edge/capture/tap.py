@@ -83,6 +83,7 @@ class Tap:
         self._pause = FIRST_PAUSE
         self._due = 0.0  # when to start it again
         self._unpacker = msgpack.Unpacker()
+        self._is_full = False  # nobody takes what the process has: it wants no more
         self._told: dict[str, Any] = {}  # by the process that runs
         self._before: dict[str, Any] = {}  # by those that have ended, in all
         self.received = self.sent = self.lost = self.starts = 0
@@ -110,7 +111,7 @@ class Tap:
         if self._records:
             records, self._records = self._records, []
             count, self._count = self._count, 0
-            if self._feed < 0 or self._held > MAX_WAITING or self._left <= 0.0:
+            if self._feed < 0 or self._held > MAX_WAITING or self._left <= 0.0 or self._is_full:
                 self.lost += count
                 return
             begun = time.perf_counter()
@@ -155,7 +156,8 @@ class Tap:
         self._ear, said = os.pipe()
         os.set_blocking(self._ear, False)
         try:
-            self._child = subprocess.Popen(_COMMAND, stdin=taken, stdout=said)  # noqa: S603 - this Python
+            # In a session of its own: what it is to have of a processor is set for that (`priority`).
+            self._child = subprocess.Popen(_COMMAND, stdin=taken, stdout=said, start_new_session=True)  # noqa: S603 - this Python
         except OSError:
             self._hang_up()
             raise
@@ -194,6 +196,7 @@ class Tap:
         self._lose()
         _add(self._before, self._told)
         self._told = {}
+        self._is_full = False
         self._due, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
 
     def _listen(self) -> None:
@@ -208,6 +211,8 @@ class Tap:
                 for words in self._unpacker:
                     if "warning" in words:
                         logger.warning("capture: %s", words["warning"])
+                    elif "full" in words:
+                        self._is_full = words["full"]
                     else:
                         self._told = words
                         self._pause = FIRST_PAUSE

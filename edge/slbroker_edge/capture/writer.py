@@ -14,27 +14,32 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
+from slbroker.priority import LOWEST, stand_back
 from slbroker.settings.capture import Collector
 from slbroker.sip.networks import read_networks
 from slbroker.sip.tracing import call_id_of
 from slbroker_edge.capture.collectors import TcpCollector, UdpCollector
 from slbroker_edge.capture.hep import encode
-from slbroker_edge.capture.messages import Filter, Seen, end_of, is_keepalive, pair, read_name
+from slbroker_edge.capture.messages import LONGEST_KEEPALIVE, Filter, Seen, is_keepalive, way_of
 from slbroker_edge.capture.packets import Packets
 from slbroker_edge.capture.pcap import records
 from slbroker_edge.capture.ring import Ring
 
-READ: Final = 1_048_576  # bytes taken from the edge at once
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ: Final = 65_536  # bytes taken from the edge at once: while they are copied the edge's own writing would wait
+GULP: Final = 0.01  # seconds between two looks for more: an edge that wakes nobody is quicker, and so are many at once
 MAX_RECORD: Final = 67_108_864  # bytes; a turn of an edge brings 128 messages of 64 KiB at most
+MOST_READS: Final = 64  # before collectors are looked at again
 TOLD: Final = 0.5  # seconds between two times that the figures are told
 SOON: Final = 0.02  # seconds between two looks at a collector that is to be sent more
 LAST_WORDS: Final = 1.0  # seconds that such a one has to take the rest, when the edge has ended
 MAX_WARNING: Final = 500  # characters
-NICE: Final = 19
 SET_BACK: Final = 1_000_000  # microseconds by which a clock that has been put back is behind the last message
 
 
@@ -56,28 +61,30 @@ class Writer:
         self._packets = Packets()
         self._filter = Filter(frozenset(words["methods"]), read_networks(words["sources"]))
         self._is_filtered = bool(words["methods"] or words["sources"])
+        self.is_full = (
+            False  # nobody takes anything: each collector has as much as is kept for it, and there is no file
+        )
         self._latest = 0  # when the last message passed, in microseconds
         self.keepalives = self.filtered = self.unreadable = self.too_long = self.written = self.unwritten = 0
 
     def take(self, record: list[Any], now: float) -> None:
         """Take what an edge has read from, or sent by, one socket in one turn: `tap.Tap` says of what shape."""
         is_sent, at, name, peer, messages = record
-        try:
-            transport, ours = read_name(name)
-        except ValueError:
-            self.unreadable += len(messages)
-            return
+        told = int(at * 1_000_000)
         found = []
         for data, address in messages:
             host, port = (peer or address)[:2]
-            if is_keepalive(data):
+            if len(data) <= LONGEST_KEEPALIVE and is_keepalive(data):
                 self.keepalives += 1
             elif self._is_filtered and not self._filter.wants(data, host):
                 self.filtered += 1
             else:
-                self._latest = self._moment(int(at * 1_000_000))
-                mine, theirs = pair(ours, end_of(host, port))
-                source, target = (mine, theirs) if is_sent else (theirs, mine)
+                try:
+                    transport, source, target = way_of(name, host, port, is_sent)
+                except ValueError:
+                    self.unreadable += 1
+                    continue
+                self._latest = self._moment(told)
                 found.append(Seen(transport, source, target, self._latest, data))
         if found:
             self._put(found, now)
@@ -90,18 +97,16 @@ class Writer:
         return told if told < self._latest - SET_BACK else max(self._latest + 1, told)
 
     def _put(self, found: list[Seen], now: float) -> None:
-        if self._collectors:
-            for seen in found:
-                if all(collector.is_full for collector in self._collectors):  # what nobody takes is not encoded
-                    for collector in self._collectors:
-                        collector.leave_out()
-                    continue
-                packet = encode(seen, call_id_of(seen.data), self._capture_id, self._auth)
-                if packet is None:
-                    self.too_long += 1
-                    continue
-                for collector in self._collectors:
-                    collector.send(packet, now)
+        collectors = self._collectors
+        if collectors and all(collector.is_full for collector in collectors):  # what nobody takes is not encoded
+            for collector in collectors:
+                collector.leave_out(len(found))
+        elif collectors:
+            packets = [encode(seen, call_id_of(seen.data), self._capture_id, self._auth) for seen in found]
+            fitting = [packet for packet in packets if packet is not None]
+            self.too_long += len(packets) - len(fitting)
+            for collector in collectors:
+                collector.send_all(fitting, now)
         if self._ring is not None:
             data = b"".join([records(self._packets.make(seen), seen.at) for seen in found])
             if self._ring.write(data, now):
@@ -118,6 +123,11 @@ class Writer:
         """Do what time brings."""
         for collector in self._collectors:
             collector.look(now)
+        if self._collectors and self._ring is None:
+            if self.is_full:
+                self.is_full = not any(collector.has_room for collector in self._collectors)
+            else:
+                self.is_full = all(collector.is_full for collector in self._collectors)
 
     def figures(self) -> dict[str, Any]:
         """Return what was counted."""
@@ -146,48 +156,72 @@ class Writer:
             self._ring.close()
 
 
-def _tell(words: dict[str, Any]) -> None:
+def _tell(words: dict[str, Any]) -> bool:
     """Tell the edge; what there is no room for, or nobody, is left out: it is told again."""
     with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), msgpack.packb(words))
+        return True
+    return False
+
+
+class _Feed:
+    """What the edge hands over, on standard input."""
+
+    def __init__(self) -> None:
+        self._descriptor = sys.stdin.fileno()
+        os.set_blocking(self._descriptor, False)
+        self._unpacker = msgpack.Unpacker(max_buffer_size=MAX_RECORD)
+        self._poller = select.poll()
+        self._poller.register(self._descriptor, select.POLLIN)
+
+    def read(self, seconds: float) -> Iterator[Any]:
+        """Wait for so long for something, and yield the records of all that is there. Raises EOFError at its end."""
+        yield from self._unpacker  # what was not asked for the last time
+        if not self._poller.poll(seconds * 1_000):
+            return
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(MOST_READS):
+                data = os.read(self._descriptor, READ)
+                if not data:
+                    raise EOFError
+                self._unpacker.feed(data)
+                yield from self._unpacker
 
 
 def main() -> None:
     """Run until the edge ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are for the edge, which ends this one
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
-    feed = sys.stdin.fileno()
+    stand_back(LOWEST)
     os.set_blocking(sys.stdout.fileno(), False)
-    unpacker = msgpack.Unpacker(max_buffer_size=MAX_RECORD)
+    feed = _Feed()
     writer: Writer | None = None
-    poller = select.poll()
-    poller.register(feed, select.POLLIN)
-    told = 0.0
+    with contextlib.suppress(EOFError):
+        while writer is None:
+            for words in feed.read(TOLD):
+                writer = Writer(words)
+                break
+        _serve(writer, feed)
+    if writer is not None:
+        _end(writer)
+
+
+def _serve(writer: Writer, feed: _Feed) -> None:
+    """Take what the edge hands over, and tell it what becomes of that. Raises EOFError when the edge has ended."""
+    told, told_full = 0.0, False
     shown: dict[str, Any] = {}
     while True:
-        busy = writer is not None and writer.is_busy
-        if poller.poll((SOON if busy else TOLD) * 1_000):
-            data = os.read(feed, READ)
-            if not data:
-                break
-            unpacker.feed(data)
-            now = time.monotonic()
-            for record in unpacker:
-                if writer is None:
-                    writer = Writer(record)
-                else:
-                    writer.take(record, now)
-        if writer is None:
-            continue
+        now = time.monotonic()
+        for record in feed.read(SOON if writer.is_busy else TOLD):
+            writer.take(record, now)
         now = time.monotonic()
         writer.look(now)
+        if writer.is_full is not told_full and _tell({"full": writer.is_full}):
+            told_full = writer.is_full
         if now - told >= TOLD and (figures := writer.figures()) != shown:
             told, shown = now, figures
             _tell(figures)
-    if writer is not None:
-        _end(writer)
+        time.sleep(GULP)
 
 
 def _end(writer: Writer) -> None:

@@ -32,7 +32,7 @@ def test_where_nobody_listens_it_is_counted_and_told_once() -> None:
     said: list[str] = []
     gone = UdpCollector(Collector("udp", "127.0.0.1", free_udp_port()), said.append)
     for _ in range(50):
-        gone.send(b"packet", 0.0)
+        gone.send_all([b"packet"], 0.0)
     assert gone.sent + gone.failed == 50
     assert gone.failed > 0
     assert len(said) == 1
@@ -43,7 +43,7 @@ def test_a_name_that_leads_nowhere_is_counted() -> None:
     said: list[str] = []
     gone = UdpCollector(Collector("udp", "homer.invalid", 9060), said.append)
     for _ in range(50):
-        gone.send(b"packet", 0.0)
+        gone.send_all([b"packet"], 0.0)
     assert (gone.sent, gone.failed, len(said)) == (0, 50, 1)
 
 
@@ -53,10 +53,10 @@ def test_a_collector_is_kept_while_dns_does_not_answer(monkeypatch: pytest.Monke
         homer.bind(("127.0.0.1", 0))
         known = UdpCollector(Collector("udp", "localhost", homer.getsockname()[1]), said.append)
         monkeypatch.setattr(socket, "getaddrinfo", partial(look_up_four, socket.getaddrinfo))
-        known.send(b"1", 0.0)
+        known.send_all([b"1"], 0.0)
         monkeypatch.setattr(socket, "getaddrinfo", nobody_knows)
-        known.send(b"2", LOOK_UP_AGAIN + 1.0)
-        known.send(b"3", LOOK_UP_AGAIN + 2.0)
+        known.send_all([b"2"], LOOK_UP_AGAIN + 1.0)
+        known.send_all([b"3"], LOOK_UP_AGAIN + 2.0)
         assert [homer.recv(10) for _ in range(3)] == [b"1", b"2", b"3"]
         known.close()
     assert (known.sent, known.failed, len(said)) == (3, 0, 1)
@@ -77,7 +77,7 @@ def test_one_that_never_reads_costs_no_time_and_no_memory_without_end() -> None:
         silent = TcpCollector(Collector("tcp", *server.getsockname()[:2]), said.append)
         begun = time.monotonic()
         for _ in range(20_000):
-            silent.send(b"x" * 1_000, 0.0)
+            silent.send_all([b"x" * 1_000], 0.0)
         assert time.monotonic() - begun < 5.0
         assert silent.failed > 0
         assert silent._held <= MAX_UNSENT
@@ -90,9 +90,9 @@ def test_one_that_comes_back_gets_whole_packets() -> None:
     said: list[str] = []
     port = free_tcp_port()
     away = TcpCollector(Collector("tcp", "127.0.0.1", port), said.append)
-    away.send(b"<first>", 0.0)
+    away.send_all([b"<first>"], 0.0)
     look_until(away, 0.0, lambda: bool(said))
-    away.send(b"<second>", 1.0)
+    away.send_all([b"<second>"], 1.0)
     with socket.create_server(("127.0.0.1", port)) as server:
         away.look(10.0)
         connection, _ = server.accept()
@@ -108,11 +108,11 @@ def test_one_that_is_started_again_gets_the_next_packet() -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         again = TcpCollector(Collector("tcp", *server.getsockname()[:2]), said.append)
-        again.send(b"<first>", 0.0)
+        again.send_all([b"<first>"], 0.0)
         look_until(again, 0.0, lambda: again.sent == 1)
         server.accept()[0].close()
         look_until(again, 1.0, lambda: bool(said))
-        again.send(b"<second>", 1.0)
+        again.send_all([b"<second>"], 1.0)
         look_until(again, 10.0, lambda: again.sent == 2)
         connection, _ = server.accept()
         assert connection.recv(100) == b"<second>"
@@ -129,7 +129,7 @@ def test_a_packet_that_was_half_sent_is_sent_whole_again() -> None:
         cut = TcpCollector(Collector("tcp", "127.0.0.1", port), said.append)
         packets = [b"%06d" % number + b"." * 59_994 for number in range(60)]
         for packet in packets:
-            cut.send(packet, 0.0)
+            cut.send_all([packet], 0.0)
         first, _ = server.accept()
         look_until(cut, 0.0, lambda: cut._begun > 0)
         first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -64,8 +64,18 @@ def unharmed(watch: watched.Watch) -> list[Goal]:
     """Return the goals for an edge that is watched, beside one that nobody watches."""
     ours, plain = (watch.title,), watched.NOBODY.title
     return [
-        Goal(f"{watch.name}: requests/s / nobody watches", ours, SPEED, plain, 0.97, (watched.FULL,), at_least=True),
-        Goal(f"{watch.name}: p99 / nobody watches", ours, P99, plain, 1.1, (watched.PACED, watched.FULL)),
+        Goal(
+            f"{watch.name}: requests/s / nobody watches",
+            ours,
+            SPEED,
+            plain,
+            0.97,
+            (watched.FULL, watched.ROOMY),
+            at_least=True,
+        ),
+        Goal(
+            f"{watch.name}: p99 / nobody watches", ours, P99, plain, 1.1, (watched.ROOMY, watched.PACED, watched.FULL)
+        ),
     ]
 
 

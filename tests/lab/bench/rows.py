@@ -132,7 +132,7 @@ def watched_rows(found: Lineup) -> list[Row]:
     if not found.kind:
         return []
     watches = [watch for watch in watched.WATCHES if found.monitor or not watch.monitor]
-    return [Row(watched.slbroker(found.kind, watch), [watched.FULL, watched.PACED]) for watch in watches]
+    return [Row(watched.slbroker(found.kind, watch), watched.CASES) for watch in watches]
 
 
 def open_rows(found: Lineup, methods: Sequence[str] = METHODS[:1], rates: Sequence[int] = RATES) -> list[Row]:

@@ -128,3 +128,5 @@ def test_who_watches() -> None:
         assert any(part in name for name in found), part
     assert not any("monitor" in name for name in names(watched_rows(Lineup(FOLDER, kind="pure"))))
     assert watched_rows(Lineup(FOLDER)) == []
+    rates = [case.rate for case in watched_rows(EVERYTHING)[0].cases]
+    assert rates == [0, 4_000, 10_000], "at full load, each alone, and where there is room"

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 COMPANY: Final = Path(__file__).with_name("company.py")
 BESIDE: Final = "beside"  # the role of monitor and capture: processes of slbroker that carry no calls
 FULL: Final = Case("OPTIONS", 128, watched=True)
-PACED: Final = Case("OPTIONS", OPEN_WINDOW, 4_000, watched=True)
+PACED: Final = Case("OPTIONS", OPEN_WINDOW, 4_000, watched=True)  # most of them alone, so each is dear
+ROOMY: Final = Case("OPTIONS", OPEN_WINDOW, 10_000, watched=True)  # in company, with more than a processor to spare
+CASES: Final = (FULL, PACED, ROOMY)
 
 
 class Watch(NamedTuple):
