@@ -23,7 +23,7 @@ READY := $(VENV)/.ready
 QUICK := tests/slbroker tests/regexes tests/handlers tests/edge tests/test_imports.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants strangers man phones interop calls load fire takeover proofs network simulate clean
+.PHONY: help setup run test quick lint types kemi torture crowd bench bench-peers speed-page bench-costs guard asan fuzz mutants strangers fleet man phones interop calls load fire takeover proofs network simulate clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -139,6 +139,9 @@ mutants: setup ## send MUTANTS=1000000 through a live edge and worker, MUTANT_RA
 
 strangers: setup ## say STRINGS=10000000 different strings to a live edge, worker and monitor; watch their memory and metrics: 5 minutes
 	@$(BIN)/python tests/lab/fuzz/strangers.py --count $(STRINGS) $(ARGS)
+
+fleet: setup ## have 50 edges come and go six times beside one monitor: its memory, its files, what it shows right afterwards
+	@$(BIN)/python tests/lab/fleet/fleet.py $(ARGS)
 
 man: setup ## write the manual pages, from the commands' help, into build/man/man1; try: man -l build/man/man1/slbroker.1
 	@$(BIN)/python -m slbroker.commands.manpage build/man/man1
