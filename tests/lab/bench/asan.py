@@ -93,7 +93,8 @@ def sanitized() -> dict[str, str]:
     library = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
     if not Path(library).is_absolute():
         raise click.ClickException("this gcc has no AddressSanitizer (Debian: apt-get install libgcc-12-dev)")
-    return {"LD_PRELOAD": library, "ASAN_OPTIONS": OPTIONS, "PYTHONMALLOC": "malloc", "PYTHONDONTWRITEBYTECODE": "1"}
+    slow = {"PYTHONMALLOC": "malloc", "PYTHONDONTWRITEBYTECODE": "1", "SLBROKER_TEST_TIME": "5"}
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": OPTIONS, **slow}
 
 
 def check_control(environment: dict[str, str]) -> None:
