@@ -197,7 +197,7 @@ image: ## build the images of slbroker and of Kamailio before it (docker): IMAGE
 	$(BUILD) $(ARGS) --tag $(IMAGE):$(VERSION) --tag $(IMAGE) .
 	$(BUILD) $(ARGS) --target kamailio --tag $(IMAGE)-kamailio:$(VERSION) --tag $(IMAGE)-kamailio .
 
-containers: setup ## (root) the compose file under a Docker engine of its own: comes up, loses parts, rotates keys; 5 minutes
+containers: setup ## (root) the compose file under a Docker engine of its own: comes up, rotates keys, has each part replaced, killed, stopped, paused; 11 minutes
 	@$(LAB) build $(MAKE) --no-print-directory image ARGS="--network host --quiet"
 	@$(LAB) build docker build --network host --quiet --tag slbroker-prometheus - <tests/lab/containers/prometheus.Dockerfile
 	@$(LAB) run env PYTHONPATH=. SLBROKER_PROMETHEUS_IMAGE=slbroker-prometheus $(BIN)/python -m tests.lab.containers.compose $(ARGS)
