@@ -147,9 +147,9 @@ man: setup ## write the manual pages, from the commands' help, into build/man/ma
 	@$(BIN)/python -m slbroker.commands.manpage build/man/man1
 	@echo "build/man/man1: $$(ls build/man/man1 | wc -l) pages"
 
-fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 4 minutes, a table at the end
+fire: setup ## lose, replace, overload and provoke processes at 5,000 requests a second: about 6 minutes, a table at the end
 	@echo "Leave the machine alone until the table appears."
-	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire -s $(ARGS)
+	@SLBROKER_TEST_FIRE=1 $(BIN)/pytest tests/lab/fire --ignore-glob='*/test_takeover*' -s $(ARGS)
 
 takeover: setup ## an edge replaced five times in place, at 5,000 requests a second and with connections: nothing unanswered; 3 minutes
 	@echo "Leave the machine alone until the table appears."
