@@ -102,6 +102,9 @@ class Tap:
             self._note(True, messages, listener)
 
     def _note(self, is_sent: bool, messages: Sequence[tuple[bytes, Address]], listener: Listener) -> None:
+        if self._is_full:
+            self.lost += len(messages)
+            return
         peer = getattr(listener, "address", None)  # a connection's; what the Via says of a reply's port is no matter
         self._records.append((is_sent, time.time(), listener.name, peer, messages))
         self._count += len(messages)
