@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import time
 from contextlib import ExitStack
@@ -26,7 +28,9 @@ from tests.support.processes import ROOT, Process
 FOLDER: Final = ROOT / "deploy" / "swarm"
 IMAGE: Final = "slbroker:0.1.0"
 NODES: Final = ("10.91.0.1", "10.91.0.2")
-FRONT: Final = ("10.91.0.3", 5070)  # Kamailio's, here
+FRONT: Final = ("10.91.0.9", 5070)  # Kamailio's, here
+CLOSED: Final = "10.91.0.0/29"  # the nodes, and not this machine, may reach the brokers' port
+BROKERS: Final = 5591
 ROLES: Final = ("edge", "broker", "handler")
 WANTED: Final = {"edge": "2/2", "broker1": "1/1", "broker2": "1/1", "handler": "4/4"}
 
@@ -112,6 +116,27 @@ def label() -> None:
         swarm("node", "update", "--label-add", f"slbroker-broker={number}", node, quiet=False)
 
 
+def close() -> None:
+    """Leave the brokers' port to the nodes, by the rule in the stack's file; it was open to this machine before."""
+    (rule,) = re.findall(r"^#   iptables (.*)$", (FOLDER / "stack.yaml").read_text("utf-8"), re.MULTILINE)
+    words = ["iptables", *rule.replace("10.0.0.0/24", CLOSED).split()]
+    assert CLOSED in words
+    for node, process in zip(NODES, nodes().values(), strict=True):
+        assert is_open(node), node
+        subprocess.run(["nsenter", f"--net=/proc/{process}/ns/net", *words], check=True)
+        assert not is_open(node), node
+        say(f"-- {node}:{BROKERS} was open to this machine, and is closed: {' '.join(words)}")
+
+
+def is_open(node: str) -> bool:
+    """Return whether this machine reaches the brokers' port of a node."""
+    try:
+        socket.create_connection((node, BROKERS), 2.0).close()
+    except TimeoutError:
+        return False
+    return True
+
+
 def kamailio(folder: Path) -> Process:
     """Start this machine's Kamailio, with both edges in its list."""
     (folder / "list").write_text("".join(f"1 sip:{node}:5060\n" for node in NODES))
@@ -125,6 +150,7 @@ def main() -> None:
     with TemporaryDirectory() as name, Phone(FRONT[1], FRONT[0]) as phone, ExitStack() as stack:
         folder = Path(name)
         begin(folder)
+        close()
         stack.enter_context(kamailio(folder))
         phone.wait_for_server(60.0)
         time.sleep(5.0)  # until its dispatcher has asked both
