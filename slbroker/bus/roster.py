@@ -35,6 +35,9 @@ MAX_SHUNNED: Final = 4_096  # connections remembered as not worth listening to
 # Answers to what it was never given that a worker is forgiven, beyond its credit: one that was held for gone and came
 # back may still answer what it had, from our former life even.
 MAX_STRIKES: Final = 1_000
+# Seconds; a broker runs nobody's code and says something every 0.25 s. One that is silent for so long has stopped, or
+# its host has gone; PINGs do not tell, for we connect to it, and who connects sends none (`sockets`).
+BROKER_LIVENESS: Final = 2.0
 ASK_AGAIN: Final = 0.5  # seconds between two times that workers are asked for them
 OTHER_KEYS: Final = (
     "worker %(peer)s signs with a key that is not known {} (%(keys)s): ACKs to its replies are let through, not"
@@ -310,9 +313,13 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
             self._beat(now)
         self._losses.look(now)
         self._key_check.look(now)
-        silent = now - self._timing.liveness
-        for identity in [each.identity for each in self.workers.values() if each.heard < silent]:
-            self.lose(identity, now, f"silent for {self._timing.liveness:g} s")
+        for account in [each for each in self.workers.values() if each.heard < now - self._patience(each)]:
+            self.lose(account.identity, now, f"silent for {self._patience(account):g} s")
+
+    def _patience(self, account: AccountT) -> float:
+        """Return for how many seconds it may be silent."""
+        liveness = self._timing.liveness
+        return min(liveness, BROKER_LIVENESS) if account.is_broker else liveness
 
     def _beat(self, _now: float) -> None:
         self.outgoing += [(identity, envelope.HEARTBEAT) for identity in self.workers]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from slbroker.bus.roster import BROKER_LIVENESS
 from tests.lab.fire.site import SCALE, after
 from tests.support.timing import until, within
 
@@ -58,3 +59,27 @@ def test_an_edge_that_was_paused_goes_on(site: Site, report: Report, tmp_path: P
     report("unanswered; by status", f"{len(result.unanswered)}; {dict(result.statuses)}", "0")
     assert not result.unanswered
     until(lambda: edge.process.running, what="the edge is there")
+
+
+def test_what_a_paused_broker_has_goes_to_the_other_one_in_two_seconds(site: Site, report: Report) -> None:
+    """It says something four times a second, so its silence tells, PINGs or not; continued it goes on."""
+    brokers = [site.addresses(number) for number in range(2)]
+    paused, _other = running = [site.broker(broker) for broker in brokers]
+    edge = site.edge(*brokers[0].option, *brokers[1].option, calls=False)
+    site.workers(2, buses=tuple(broker.handlers for broker in brokers))
+    edge.process.wait_for("joins pool", times=2)
+    load = site.load(edge, rate=RATE, seconds=600, linger=within(10))
+    after(1.0)
+    paused.send(signal.SIGSTOP)
+    after(PAUSE + 1)
+    paused.send(signal.SIGCONT)
+    edge.process.wait_for("joins pool", times=3)
+    after(1.0)
+    result = load.stop()
+    slowest = max(record.latency for record in result)
+    report("requests, unanswered", f"{len(result):,}, {len(result.unanswered)}", "none unanswered")
+    report("slowest", f"{slowest:.2f} s", "2.5 s")
+    assert not result.unanswered
+    assert dict(result.statuses) == {200: len(result)}
+    assert slowest < within(BROKER_LIVENESS + 0.5)
+    assert all(process.running for process in running)

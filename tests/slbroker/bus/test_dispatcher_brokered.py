@@ -8,6 +8,7 @@ from slbroker.bus import envelope
 from slbroker.bus.choice import Choice
 from slbroker.bus.dispatcher import Cause
 from slbroker.bus.envelope import Kind
+from slbroker.bus.roster import BROKER_LIVENESS
 from slbroker.settings.dispatch import DispatchSettings
 from tests.support.bus import ANSWER, FIRST_ID, Desk, hello, ids_of, kind_of
 
@@ -162,6 +163,22 @@ def test_a_loss_that_names_no_batch_is_garbage_and_no_reason_to_leave_a_broker(d
     desk.given()
     desk.receive("b1", envelope.encode(Kind.LOST, {"batches": batches, "begun": True}))
     assert (desk.dispatcher.garbage, desk.dispatcher.in_flight, list(desk.dispatcher.workers)) == (1, 1, [b"b1"])
+
+
+def test_a_broker_that_is_silent_is_given_up_sooner_than_a_worker_and_is_back_when_it_speaks(desk: Desk) -> None:
+    """A handler may block a worker; nothing blocks a broker but its end, or who stops it."""
+    (job,) = desk.submit()
+    assert desk.kinds() == {"b1": [Kind.REQUESTS]}
+    desk.join("w")
+    desk.expire(BROKER_LIVENESS - 0.1)
+    assert list(desk.dispatcher.workers) == [b"b1", b"w"]
+    assert desk.expire(0.2)["w"] == [Kind.REQUESTS]
+    assert list(desk.dispatcher.workers) == [b"w"]
+    assert desk.answer("w", job.number) == [job]
+    desk.say("b1", Kind.HEARTBEAT)
+    assert Kind.WHO in desk.kinds()["b1"]
+    desk.say("b1", Kind.HELLO, offer(16, 2))
+    assert list(desk.dispatcher.workers) == [b"w", b"b1"]
 
 
 def test_a_loss_is_for_brokers_to_report(desk: Desk) -> None:
