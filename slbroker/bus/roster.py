@@ -313,13 +313,11 @@ class Roster(ABC, Generic[AccountT, PoolT, EndedT]):
             self._beat(now)
         self._losses.look(now)
         self._key_check.look(now)
-        for account in [each for each in self.workers.values() if each.heard < now - self._patience(each)]:
-            self.lose(account.identity, now, f"silent for {self._patience(account):g} s")
-
-    def _patience(self, account: AccountT) -> float:
-        """Return for how many seconds it may be silent."""
-        liveness = self._timing.liveness
-        return min(liveness, BROKER_LIVENESS) if account.is_broker else liveness
+        of_workers = self._timing.liveness
+        of_brokers = min(of_workers, BROKER_LIVENESS)
+        silent = now - of_workers, now - of_brokers  # no call for each: there may be thousands
+        for account in [each for each in self.workers.values() if each.heard < silent[each.is_broker]]:
+            self.lose(account.identity, now, f"silent for {of_brokers if account.is_broker else of_workers:g} s")
 
     def _beat(self, _now: float) -> None:
         self.outgoing += [(identity, envelope.HEARTBEAT) for identity in self.workers]
