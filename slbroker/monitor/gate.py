@@ -19,9 +19,7 @@ T = TypeVar("T")
 SHARE: Final = 0.05  # of a processor
 IN_HAND: Final = 0.25  # seconds of work that may come at once, when nobody has asked for a while
 LONGEST: Final = 1.0  # seconds that one answer, however dear, holds up the next
-PAUSE: Final = (
-    0.02  # seconds beyond what is wanted that are waited: else all would be spent on looking whether it is time
-)
+PAUSE: Final = 0.02  # seconds waited beyond what is wanted: else all would go into looking whether it is time
 FRESH: Final = 0.25  # seconds for which what was made is given to others, too
 DEAR: Final = 20.0  # ... or so many times what it took to make it
 OLDEST: Final = 5.0  # ... but no more than so many

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,10 +78,8 @@ class Systemd:
 @pytest.fixture
 def systemd(tmp_path: Path, start_program: Start) -> Iterator[Systemd]:
     made = Systemd(tmp_path, start_program)
-    yield made
-    made.close()
-    made._notified.close()
-    made._gives.close()
+    with made._notified, made._gives, closing(made):
+        yield made
 
 
 def test_what_comes_while_an_edge_restarts_is_answered_by_the_next(

@@ -99,12 +99,11 @@ class UdpCollector(_Sender):
         if self._socket is None:
             self.failed += len(packets)
             return
-        if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # of one before; this one counts for it
-            if code == errno.ECONNREFUSED:
-                self._say("nobody listens there")
-            self.failed += 1
-            packets = packets[1:]
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # of one before, which counted as sent
+        if code == errno.ECONNREFUSED:
+            self._say("nobody listens there")
         taken = send_batch(self._socket, [(packet, self._address) for packet in packets])
+        taken -= bool(code and taken)
         self.sent += taken
         self.failed += len(packets) - taken
 

@@ -61,9 +61,7 @@ class Writer:
         self._packets = Packets()
         self._filter = Filter(frozenset(words["methods"]), read_networks(words["sources"]))
         self._is_filtered = bool(words["methods"] or words["sources"])
-        self.is_full = (
-            False  # nobody takes anything: each collector has as much as is kept for it, and there is no file
-        )
+        self.is_full = False  # each collector has as much as is kept for it, and there is no file
         self._latest = 0  # when the last message passed, in microseconds
         self.keepalives = self.filtered = self.unreadable = self.too_long = self.written = self.unwritten = 0
 

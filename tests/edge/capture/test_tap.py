@@ -31,11 +31,17 @@ class Thread:
         return self.worked
 
 
+def looked_at(folder: Path) -> tuple[Tap, Thread]:
+    """A tap that has been looked at once, at 100.0."""
+    thread = Thread()
+    tap = Tap(CaptureSettings(pcap=folder / "sip.pcap"), worked=thread)
+    tap.look(100.0)
+    return tap, thread
+
+
 def test_a_busy_edge_spends_little_on_it_and_counts_what_is_left_out(tmp_path: Path) -> None:
     async def run() -> None:
-        thread, listener, now = Thread(), FakeListener(), 100.0
-        tap = Tap(CaptureSettings(pcap=tmp_path / "sip.pcap"), worked=thread)
-        tap.look(now)
+        (tap, thread), listener, now = looked_at(tmp_path), FakeListener(), 100.0
         try:
             now, thread.worked = now + WINDOW, 0.99 * WINDOW
             tap.look(now)
@@ -60,9 +66,7 @@ def test_a_busy_edge_spends_little_on_it_and_counts_what_is_left_out(tmp_path: P
 
 def test_an_edge_with_time_shows_everything_again(tmp_path: Path) -> None:
     async def run() -> None:
-        thread, listener = Thread(), FakeListener()
-        tap = Tap(CaptureSettings(pcap=tmp_path / "sip.pcap"), worked=thread)
-        tap.look(100.0)
+        (tap, thread), listener = looked_at(tmp_path), FakeListener()
         try:
             thread.worked = WINDOW
             tap.look(100.0 + WINDOW)
@@ -85,9 +89,7 @@ def test_an_edge_that_works_through_some_ticks_leaves_nothing_out(tmp_path: Path
     """As one does that has just started: what its first messages take is more than a share of a tick."""
 
     async def run() -> None:
-        thread, listener, now = Thread(), FakeListener(), 100.0
-        tap = Tap(CaptureSettings(pcap=tmp_path / "sip.pcap"), worked=thread)
-        tap.look(now)
+        (tap, thread), listener, now = looked_at(tmp_path), FakeListener(), 100.0
         try:
             for _ in range(TICKS // 2):
                 now, thread.worked = now + TICK, thread.worked + TICK

@@ -91,6 +91,20 @@ def taken_over(place: Place, processes: int) -> Process:
     return last
 
 
+def assert_taken_over(
+    place: Place, phones: list[socket.socket], processes: int, old: Process, new: Process, *, workers_left: bool
+) -> None:
+    """The next edge takes the place of both others; it waits for no workers where these had none any more."""
+    last = taken_over(place, processes)
+    until(lambda: not old.running and not new.running, what="the end of the others")
+    if workers_left:
+        until(lambda: place.served(phones[0]), what="the workers have come")
+    place.answered(phones)
+    assert last.running
+    assert old.wait() == Exit.OK, old
+    assert "a bug in slbroker" not in old.log + new.log + last.log
+
+
 @pytest.mark.parametrize(("step", "processes"), CASES)
 def test_a_successor_that_is_killed_leaves_one_edge(
     place: Place, phones: list[socket.socket], step: str, processes: int
@@ -108,14 +122,7 @@ def test_a_successor_that_is_killed_leaves_one_edge(
         if step not in SAID_LEAVE:
             place.answered(phones)  # none waits for the workers: they have not left
             assert old.running
-    last = taken_over(place, processes)
-    until(lambda: not old.running and not new.running, what="the end of the others")
-    if step in SAID_LEAVE:  # nobody was there, and who starts waits for nobody
-        until(lambda: place.served(phones[0]), what="the workers have come")
-    place.answered(phones)
-    assert last.running
-    assert old.wait() == Exit.OK, old
-    assert "a bug in slbroker" not in old.log + last.log
+    assert_taken_over(place, phones, processes, old, new, workers_left=step in SAID_LEAVE)
 
 
 def is_a_childs(step: str) -> bool:
@@ -131,13 +138,7 @@ def test_behind_a_successor_that_is_killed_the_next_comes_at_once(
     old = place.first(processes)
     new = place.mortal(step, processes)
     until(place.is_struck, what=f"the step {step}")
-    last = taken_over(place, processes)
-    until(lambda: not old.running and not new.running, what="the end of the others")
-    until(lambda: place.served(phones[0]), what="the workers have come")
-    place.answered(phones)
-    assert last.running
-    assert old.wait() == Exit.OK, old
-    assert "a bug in slbroker" not in old.log + new.log + last.log
+    assert_taken_over(place, phones, processes, old, new, workers_left=True)
     assert len(place.figures()) == processes
 
 
