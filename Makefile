@@ -107,7 +107,7 @@ PLOTS = $(BIN)/python -c 'import matplotlib' 2>/dev/null || \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary matplotlib -e '.[bench]' || \
   echo "matplotlib cannot be installed here, so there will be tables and no plots."
 
-bench-peers: setup ## the whole comparison with Kamailio and OpenSIPS: 15 minutes, tables and plots in build/; BASE=CHECKOUT or a commit beside it
+bench-peers: setup ## the whole comparison with Kamailio and OpenSIPS: 20 minutes, tables and plots in build/; BASE=CHECKOUT or a commit beside it
 	@echo "Measuring; leave the machine alone until the tables appear."
 	@mkdir -p build; $(PLOTS)
 	@$(BIN)/python tests/lab/bench/peers.py --out build/peers.md --json build/peers.json --plots build \
